@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+let lifetimes: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "relayd",
+    products: [
+        .executable(name: "relayd", targets: ["relayd"]),
+        .executable(name: "relayctl", targets: ["relayctl"]),
+        .library(name: "Relay", targets: ["Core", "RTP", "Uring", "Relay"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // Modules, leaf first. No module imports one that stands below it.
+        .systemLibrary(name: "CLibUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .target(name: "CURing", dependencies: ["CLibUring"]),
+        .target(name: "Core", swiftSettings: settings),
+        .target(name: "RTP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
+        .target(name: "SIP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
+        .target(name: "Uring", dependencies: ["CURing", "Core"], swiftSettings: settings + lifetimes),
+        .target(name: "Relay", dependencies: ["Core", "RTP", "Uring"], swiftSettings: settings + lifetimes),
+        .target(
+            name: "Records",
+            dependencies: ["Core", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: settings),
+        .target(
+            name: "Configuration",
+            dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
+            swiftSettings: settings),
+        .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
+        .target(
+            name: "Control",
+            dependencies: ["Core", "SIP", "Uring", "Relay", "Records", "Configuration", "ControlProtocol"],
+            swiftSettings: settings + lifetimes),
+        .executableTarget(
+            name: "relayd",
+            dependencies: ["Core", "Uring", "Control", "Configuration", argumentParser],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "relayctl", dependencies: ["Core", "ControlProtocol", argumentParser], swiftSettings: settings),
+
+        // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
+        .target(
+            name: "Harness", dependencies: ["Core", "ControlProtocol"], path: "Tests/Harness", swiftSettings: settings),
+        .executableTarget(
+            name: "relayd-demo", dependencies: ["Harness", "ControlProtocol", "Core"], path: "Tests/Demo",
+            swiftSettings: settings),
+
+        .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
+        .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
+        .testTarget(name: "SIPTests", dependencies: ["SIP"], swiftSettings: settings),
+        .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: settings + lifetimes),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring"], swiftSettings: settings),
+        .testTarget(name: "RecordsTests", dependencies: ["Records"], swiftSettings: settings),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
+        .testTarget(
+            name: "ControlTests", dependencies: ["Control", "SIP", "Relay", "Records", "Configuration"],
+            swiftSettings: settings),
+        .testTarget(name: "ControlProtocolTests", dependencies: ["ControlProtocol"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["Harness", "ControlProtocol", "Core"], swiftSettings: settings),
+    ]
+)

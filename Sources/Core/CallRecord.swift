@@ -1,0 +1,114 @@
+/// The record of one call attempt, answered or not. Journal, store, control socket and `relayctl` all carry this value.
+public struct CallRecord: Codable, Hashable, Sendable {
+    /// Media received from one party.
+    public struct Direction: Codable, Hashable, Sendable {
+        /// Valid RTP packets from the locked source.
+        public var packets: UInt64 = 0
+        /// Their UDP payload octets.
+        public var octets: UInt64 = 0
+        /// Packets missing from the sequence (RFC 3550 §A.3); late duplicates can make it less than what was lost.
+        public var lost: UInt64 = 0
+        /// When the last valid packet came.
+        public var lastMediaAt: WallTime?
+
+        public init(packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, lastMediaAt: WallTime? = nil) {
+            self.packets = packets
+            self.octets = octets
+            self.lost = lost
+            self.lastMediaAt = lastMediaAt
+        }
+    }
+
+    /// Unique over all attempts and restarts; the store keeps one record an id.
+    public var id: String
+    public var callerCallID: String
+    /// Nil when no INVITE was sent to a callee.
+    public var calleeCallID: String?
+    public var callerTrunk: String?
+    public var calleeTrunk: String?
+    /// User part of From.
+    public var callerNumber: String
+    /// User part of the Request-URI.
+    public var calledNumber: String
+    public var callerAddress: SocketAddress
+    public var calleeAddress: SocketAddress?
+
+    public var setupAt: WallTime
+    public var ringAt: WallTime?
+    public var answerAt: WallTime?
+    public var releaseAt: WallTime
+    /// Milliseconds from answer to release; zero when never answered.
+    public var durationMilliseconds: Int64
+    /// Seconds of the connected call in which both directions carried RTP.
+    public var talkSeconds: Int
+    /// Seconds of the connected call in which neither direction did.
+    public var deadAirSeconds: Int
+
+    public var fromCaller: Direction
+    public var fromCallee: Direction
+
+    public var cause: ReleaseCause
+    /// The final SIP status of the attempt; 200 for an answered call.
+    public var sipCode: Int
+    /// Q.850 cause value, as in the Reason header.
+    public var q850: Int
+    public var endedBy: ReleaseParty
+    /// The value this call started with, in seconds; 0 = off.
+    public var noMediaTimeoutSeconds: Int
+
+    public init(
+        id: String, callerCallID: String, calleeCallID: String? = nil, callerTrunk: String? = nil,
+        calleeTrunk: String? = nil, callerNumber: String, calledNumber: String, callerAddress: SocketAddress,
+        calleeAddress: SocketAddress? = nil, setupAt: WallTime, ringAt: WallTime? = nil, answerAt: WallTime? = nil,
+        releaseAt: WallTime, durationMilliseconds: Int64 = 0, talkSeconds: Int = 0, deadAirSeconds: Int = 0,
+        fromCaller: Direction = Direction(), fromCallee: Direction = Direction(), cause: ReleaseCause, sipCode: Int,
+        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0
+    ) {
+        self.id = id
+        self.callerCallID = callerCallID
+        self.calleeCallID = calleeCallID
+        self.callerTrunk = callerTrunk
+        self.calleeTrunk = calleeTrunk
+        self.callerNumber = callerNumber
+        self.calledNumber = calledNumber
+        self.callerAddress = callerAddress
+        self.calleeAddress = calleeAddress
+        self.setupAt = setupAt
+        self.ringAt = ringAt
+        self.answerAt = answerAt
+        self.releaseAt = releaseAt
+        self.durationMilliseconds = durationMilliseconds
+        self.talkSeconds = talkSeconds
+        self.deadAirSeconds = deadAirSeconds
+        self.fromCaller = fromCaller
+        self.fromCallee = fromCallee
+        self.cause = cause
+        self.sipCode = sipCode
+        self.q850 = q850
+        self.endedBy = endedBy
+        self.noMediaTimeoutSeconds = noMediaTimeoutSeconds
+    }
+}
+
+/// Which records `records` is asked for. Nil matches everything.
+public struct RecordQuery: Codable, Hashable, Sendable {
+    /// At most this many, newest release first; 1 to 10,000.
+    public var limit = 50
+    /// A record id, either Call-ID, or either number, in full.
+    public var match: String?
+    public var cause: ReleaseCause?
+    /// Either side's trunk name.
+    public var trunk: String?
+    /// Released at or after.
+    public var since: WallTime?
+
+    public init(
+        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, trunk: String? = nil, since: WallTime? = nil
+    ) {
+        self.limit = limit
+        self.match = match
+        self.cause = cause
+        self.trunk = trunk
+        self.since = since
+    }
+}

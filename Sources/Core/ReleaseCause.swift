@@ -1,0 +1,71 @@
+/// Why a call attempt ended. The raw value is stable: records, events, counters and log lines carry it.
+///
+/// A released call has exactly one cause, decided by the first thing that ended it.
+public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
+    // Connected calls.
+    case normal
+    case noMedia = "no_media"
+    case ackMissing = "ack_missing"
+    case byeUnanswered = "bye_unanswered"
+    case maximumDuration = "maximum_duration"
+    case operatorHangup = "operator_hangup"
+    case shutdown
+    // Attempts that were never answered.
+    case callerCancelled = "caller_cancelled"
+    case rejected
+    case noRoute = "no_route"
+    case unknownSource = "unknown_source"
+    case inviteTimeout = "invite_timeout"
+    case ringingTimeout = "ringing_timeout"
+    case portsExhausted = "ports_exhausted"
+    case capacity
+    case mediaNotAcceptable = "media_not_acceptable"
+    case badRequest = "bad_request"
+    case tooManyHops = "too_many_hops"
+    case transportFailed = "transport_failed"
+    case internalError = "internal_error"
+
+    /// The words a VOS3000 operator knows this outcome by; nil where that switch has none.
+    public var vosName: String? {
+        switch self {
+        case .normal: "Normal release"
+        case .noMedia: "No media timeout"
+        case .noRoute: "NoAvailableRouter"
+        case .inviteTimeout: "InviteTimeout"
+        case .capacity, .portsExhausted: "AllGatewayBusy"
+        default: nil
+        }
+    }
+}
+
+/// Who ended a call attempt.
+public enum ReleaseParty: String, Sendable, Codable {
+    case caller, callee
+    case relayd = "relayd"
+    case `operator` = "operator"
+}
+
+/// Q.850 cause values and their relation to SIP (RFC 3398 §7.2.4.1, §8.2.6.1).
+public enum Q850 {
+    /// The cause value for a final SIP status; 16, normal clearing, for success.
+    public static func cause(forStatus status: Int) -> Int {
+        switch status {
+        case 200..<300: 16
+        case 400, 402, 481, 500, 503: 41
+        case 401, 403, 407, 603: 21
+        case 404, 485, 604: 1
+        case 405: 63
+        case 408, 504: 102
+        case 410: 22
+        case 413, 414, 416, 420, 421, 423, 505, 513: 127
+        case 415, 488, 501, 606: 79
+        case 480: 18
+        case 482, 483: 25
+        case 484: 28
+        case 486, 600: 17
+        case 487: 16
+        case 502: 38
+        default: 31
+        }
+    }
+}

@@ -1,0 +1,231 @@
+/// An IPv4 or IPv6 address without a port, as octets in network order.
+///
+/// An IPv4-mapped IPv6 address is another value than the IPv4 address it maps.
+@frozen
+public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
+    @frozen
+    public enum Family: UInt8, Sendable, BitwiseCopyable {
+        case ipv4 = 4
+        case ipv6 = 6
+    }
+
+    public let family: Family
+    /// The first eight octets of an IPv6 address; zero for IPv4.
+    public let high: UInt64
+    /// The last eight octets of an IPv6 address; the four octets of an IPv4 address in the low half.
+    public let low: UInt64
+
+    @inlinable @inline(always)
+    public init(ipv4 value: UInt32) {
+        family = .ipv4
+        high = 0
+        low = UInt64(value)
+    }
+
+    @inlinable @inline(always)
+    public init(ipv6High high: UInt64, low: UInt64) {
+        family = .ipv6
+        self.high = high
+        self.low = low
+    }
+
+    public static let ipv4Loopback = IPAddress(ipv4: 0x7f00_0001)
+    public static let ipv4Any = IPAddress(ipv4: 0)
+    public static let ipv6Loopback = IPAddress(ipv6High: 0, low: 1)
+    public static let ipv6Any = IPAddress(ipv6High: 0, low: 0)
+
+    /// `0.0.0.0` or `::`: in SDP the old form of hold (RFC 3264 §8.4), never somewhere to send to.
+    public var isUnspecified: Bool { high == 0 && low == 0 }
+
+    /// Private, link-local, carrier-grade or loopback space (RFC 1918, 3927, 4193, 4291, 6598): not reachable from outside.
+    public var isPrivate: Bool {
+        switch family {
+        case .ipv4:
+            let value = UInt32(truncatingIfNeeded: low)
+            return value >> 24 == 10 || value >> 20 == 0xac1 || value >> 16 == 0xc0a8 || value >> 16 == 0xa9fe
+                || value >> 22 == 0x6440_0000 >> 22 || value >> 24 == 127
+        case .ipv6:
+            return high >> 57 == 0xfc >> 1 || high >> 54 == 0xfe80 >> 6 || (high == 0 && low == 1)
+        }
+    }
+}
+
+extension IPAddress: LosslessStringConvertible {
+    /// `192.0.2.1` or, shortened as RFC 5952 asks, `2001:db8::1`. No brackets.
+    public var description: String {
+        switch family {
+        case .ipv4:
+            let value = low
+            return "\(value >> 24 & 0xff).\(value >> 16 & 0xff).\(value >> 8 & 0xff).\(value & 0xff)"
+        case .ipv6:
+            return Self.text(of: (0..<8).map { group in
+                UInt16(truncatingIfNeeded: (group < 4 ? high : low) >> UInt64(48 - 16 * (group % 4)))
+            })
+        }
+    }
+
+    /// Reads a literal address; nil for anything else, host names included. Brackets and zones are not accepted.
+    public init?(_ description: String) {
+        self.init(ascii: Array(description.utf8))
+    }
+
+    /// The same from octets of a message.
+    public init?(ascii octets: some Collection<UInt8>) {
+        if octets.contains(UInt8(ascii: ":")) {
+            guard let groups = Self.ipv6Groups(octets) else { return nil }
+            self.init(
+                ipv6High: groups[0..<4].reduce(0) { $0 << 16 | UInt64($1) },
+                low: groups[4..<8].reduce(0) { $0 << 16 | UInt64($1) })
+        } else {
+            guard let value = Self.ipv4Value(octets) else { return nil }
+            self.init(ipv4: value)
+        }
+    }
+
+    private static func ipv4Value(_ octets: some Collection<UInt8>) -> UInt32? {
+        var value: UInt32 = 0
+        var part: UInt32 = 0
+        var digits = 0
+        var parts = 0
+        for octet in octets {
+            if octet == UInt8(ascii: ".") {
+                guard digits > 0, parts < 3 else { return nil }
+                value = value << 8 | part
+                parts += 1
+                part = 0
+                digits = 0
+            } else {
+                guard (0x30...0x39).contains(octet), digits < 3 else { return nil }
+                part = part * 10 + UInt32(octet - 0x30)
+                digits += 1
+                guard part <= 255 else { return nil }
+            }
+        }
+        guard parts == 3, digits > 0 else { return nil }
+        return value << 8 | part
+    }
+
+    private static func ipv6Groups(_ octets: some Collection<UInt8>) -> [UInt16]? {
+        let fields = octets.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        var groups: [UInt16] = []
+        var gap: Int?
+        for (index, field) in fields.enumerated() {
+            if field.isEmpty {
+                // An empty field is the gap, or the outer side of a gap at either end.
+                let isEdge = index == 0 || index == fields.count - 1
+                let neighbour = index == 0 ? 1 : index - 1
+                if isEdge {
+                    guard fields.count >= 3, fields[neighbour].isEmpty else { return nil }
+                } else {
+                    guard gap == nil else { return nil }
+                    gap = groups.count
+                }
+            } else if field.contains(UInt8(ascii: ".")) {
+                guard index == fields.count - 1, let value = ipv4Value(field) else { return nil }
+                groups += [UInt16(value >> 16), UInt16(value & 0xffff)]
+            } else {
+                guard field.count <= 4 else { return nil }
+                var value: UInt16 = 0
+                for octet in field {
+                    guard let digit = Character(Unicode.Scalar(octet)).hexDigitValue else { return nil }
+                    value = value << 4 | UInt16(digit)
+                }
+                groups.append(value)
+            }
+        }
+        guard let gap else { return groups.count == 8 ? groups : nil }
+        guard groups.count < 8 else { return nil }
+        groups.insert(contentsOf: repeatElement(0, count: 8 - groups.count), at: gap)
+        return groups
+    }
+
+    private static func text(of groups: [UInt16]) -> String {
+        var best = 0..<0
+        var index = 0
+        while index < 8 {
+            var end = index
+            while end < 8, groups[end] == 0 { end += 1 }
+            if end - index > max(1, best.count) { best = index..<end }
+            index = max(end, index + 1)
+        }
+        func joined(_ range: Range<Int>) -> String {
+            groups[range].map { String($0, radix: 16) }.joined(separator: ":")
+        }
+        return best.isEmpty ? joined(0..<8) : joined(0..<best.lowerBound) + "::" + joined(best.upperBound..<8)
+    }
+}
+
+/// An IP address with a UDP or TCP port.
+@frozen
+public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
+    public var ip: IPAddress
+    public var port: UInt16
+
+    @inlinable @inline(always)
+    public init(ip: IPAddress, port: UInt16) {
+        self.ip = ip
+        self.port = port
+    }
+}
+
+extension SocketAddress: LosslessStringConvertible {
+    /// `192.0.2.1:5060` or `[2001:db8::1]:5060`.
+    public var description: String { ip.family == .ipv4 ? "\(ip):\(port)" : "[\(ip)]:\(port)" }
+
+    /// Reads a literal address with a port; nil when either is missing.
+    public init?(_ description: String) {
+        self.init(description, defaultPort: nil)
+    }
+
+    /// Reads a literal address; a missing port becomes `defaultPort`, or nil comes back when that is nil too.
+    public init?(_ description: String, defaultPort: UInt16?) {
+        var host = Substring(description)
+        var portText: Substring?
+        if host.first == "[" {
+            guard let close = host.firstIndex(of: "]") else { return nil }
+            let rest = host[host.index(after: close)...]
+            guard rest.isEmpty || rest.first == ":" else { return nil }
+            if !rest.isEmpty { portText = rest.dropFirst() }
+            host = host[host.index(after: host.startIndex)..<close]
+            guard host.contains(":") else { return nil }
+        } else if host.count(where: { $0 == ":" }) == 1, let colon = host.firstIndex(of: ":") {
+            portText = host[host.index(after: colon)...]
+            host = host[..<colon]
+        }
+        guard let ip = IPAddress(String(host)) else { return nil }
+        if let portText {
+            guard let port = UInt16(portText), portText.first != "+" else { return nil }
+            self.init(ip: ip, port: port)
+        } else {
+            guard let defaultPort else { return nil }
+            self.init(ip: ip, port: defaultPort)
+        }
+    }
+}
+
+extension IPAddress: Codable {
+    public init(from decoder: any Decoder) throws { self = try decoder.decodeLossless() }
+    public func encode(to encoder: any Encoder) throws { try encoder.encodeLossless(self) }
+}
+
+extension SocketAddress: Codable {
+    public init(from decoder: any Decoder) throws { self = try decoder.decodeLossless() }
+    public func encode(to encoder: any Encoder) throws { try encoder.encodeLossless(self) }
+}
+
+extension Decoder {
+    fileprivate func decodeLossless<Value: LosslessStringConvertible>() throws -> Value {
+        let text = try singleValueContainer().decode(String.self)
+        guard let value = Value(text) else {
+            throw DecodingError.dataCorrupted(.init(codingPath: codingPath, debugDescription: "not an address: \(text)"))
+        }
+        return value
+    }
+}
+
+extension Encoder {
+    fileprivate func encodeLossless(_ value: some CustomStringConvertible) throws {
+        var container = singleValueContainer()
+        try container.encode(value.description)
+    }
+}
