@@ -6,8 +6,6 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case normal
     case noMedia = "no_media"
     case ackMissing = "ack_missing"
-    case byeUnanswered = "bye_unanswered"
-    case maximumDuration = "maximum_duration"
     case operatorHangup = "operator_hangup"
     case shutdown
     // Attempts that were never answered.
@@ -22,8 +20,8 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case mediaNotAcceptable = "media_not_acceptable"
     case badRequest = "bad_request"
     case tooManyHops = "too_many_hops"
+    case unsupportedExtension = "unsupported_extension"
     case transportFailed = "transport_failed"
-    case internalError = "internal_error"
 
     /// The words a VOS3000 operator knows this outcome by; nil where that switch has none.
     public var vosName: String? {
@@ -34,6 +32,47 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
         case .inviteTimeout: "InviteTimeout"
         case .capacity, .portsExhausted: "AllGatewayBusy"
         default: nil
+        }
+    }
+}
+
+extension ReleaseCause {
+    /// The Q.850 cause value of records and Reason headers (RFC 3326).
+    ///
+    /// - Parameter status: the final SIP status, which decides where the cause does not.
+    public func q850(status: Int) -> Int {
+        switch self {
+        case .noMedia, .ackMissing, .inviteTimeout: 102  // recovery on timer expiry
+        case .ringingTimeout: 19  // no answer from user
+        case .portsExhausted, .capacity: 34  // no circuit or channel available
+        case .noRoute: 3  // no route to destination
+        case .operatorHangup: 31
+        case .shutdown, .transportFailed: 41  // temporary failure
+        default: Q850.cause(forStatus: status)
+        }
+    }
+
+    /// What a Reason header says in words.
+    public var sentence: String {
+        switch self {
+        case .normal: "Normal call clearing"
+        case .noMedia: "No RTP received"
+        case .ackMissing: "No ACK for the answer in 32 s"
+        case .operatorHangup: "Hung up by the operator"
+        case .shutdown: "Server is stopping"
+        case .callerCancelled: "Cancelled by the caller"
+        case .rejected: "Rejected by the callee"
+        case .noRoute: "No route to this number"
+        case .unknownSource: "Source is no known trunk"
+        case .inviteTimeout: "No response from the callee's side"
+        case .ringingTimeout: "No answer"
+        case .portsExhausted: "No media ports left"
+        case .capacity: "Call limit reached"
+        case .mediaNotAcceptable: "No audio that can be relayed"
+        case .badRequest: "Bad request"
+        case .tooManyHops: "Too many hops"
+        case .unsupportedExtension: "Unsupported extension"
+        case .transportFailed: "The network refused the request"
         }
     }
 }

@@ -1,0 +1,185 @@
+import Configuration
+import ControlProtocol
+import Core
+import Relay
+import SIP
+
+/// What a call's state machine wants done, its media session, and its end.
+extension CallControl {
+    mutating func carryOut(_ effect: BackToBackCall.Effect, for number: CallNumber, now: Instant) {
+        switch effect {
+        case .inviteCallee: inviteCallee(number, now: now)
+        case .cancelCallee: cancelCallee(number, now: now)
+        case .acknowledgeCallee: acknowledgeCallee(number, now: now)
+        case .relayProvisional(let status): relayProvisional(status, to: number, now: now)
+        case .answerCaller: answerCaller(number, now: now)
+        case .rejectCaller(let status): rejectCaller(status, number, now: now)
+        case .sendBye(let leg): sendBye(leg, of: number, now: now)
+        case .connected: callConnected(number, now: now)
+        case .closeMedia:
+            if let session = calls[number]?.session { output(.relay(.close(session))) }
+        case .writeRecord: writeRecord(of: number, now: now)
+        case .forget: forget(number)
+        }
+    }
+
+    private mutating func callConnected(_ number: CallNumber, now: Instant) {
+        counters.add(to: .callsAnswered)
+        calls[number]?.answerAt = now
+        calls[number]?.activity = MediaActivity(connectedAt: now)
+        monitored.insert(number)
+        if nextSweep == nil { nextSweep = now + Self.sweepInterval }
+        emit(.callAnswered, for: calls[number], now: now)
+    }
+
+    /// The first reason to end a call was found: its figures stop here.
+    mutating func callReleased(_ number: CallNumber, _ release: BackToBackCall.Release, now: Instant) {
+        counters.add(to: .callsReleased)
+        if release.cause == .noMedia { counters.add(to: .callsReleasedNoMedia) }
+        monitored.remove(number)
+        observe(number, now: now)
+        calls[number]?.activity?.account(until: now)
+        calls[number]?.releaseAt = now
+        calls[number]?.setupDeadline = nil
+        guard let call = calls[number] else { return }
+        emit(
+            .callReleased, for: call,
+            [
+                "cause": release.cause.rawValue, "status": "\(release.status)", "ended_by": release.party.rawValue,
+                "duration_seconds": "\(call.answerAt.map { (now - $0).components.seconds } ?? 0)",
+            ], now: now)
+    }
+
+    // MARK: The relay's answers
+
+    mutating func mediaOpenFailed(_ session: SessionID, errno: Int32, address: SocketAddress, now: Instant) {
+        guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
+        returnPorts(of: number, now: now)
+        sessions.giveBack(session)
+        calls[number]?.session = nil
+        if call.openAttempts < Self.maximumOpenAttempts, call.machine.release == nil {
+            openMedia(of: number, now: now)
+        } else if call.machine.release == nil {
+            refuseMedia(of: number, .portsExhausted)
+        } else {
+            enqueue(.mediaClosed, for: number)
+        }
+    }
+
+    mutating func mediaClosed(_ session: SessionID, now: Instant) {
+        guard let number = callsBySession.removeValue(forKey: session) else { return }
+        calls[number]?.fromCaller = statistics.snapshot(session.index, .caller)
+        calls[number]?.fromCallee = statistics.snapshot(session.index, .callee)
+        returnPorts(of: number, now: now)
+        sessions.giveBack(session)
+        calls[number]?.session = nil
+        enqueue(.mediaClosed, for: number)
+    }
+
+    private mutating func returnPorts(of number: CallNumber, now: Instant) {
+        for port in [calls[number]?.callerPort, calls[number]?.calleePort].compactMap(\.self) {
+            ports.giveBack(port, now: now)
+        }
+        calls[number]?.callerPort = nil
+        calls[number]?.calleePort = nil
+    }
+
+    mutating func sourceLocked(_ session: SessionID, _ leg: Leg, _ source: SocketAddress, now: Instant) {
+        guard let number = callsBySession[session], let call = calls[number] else { return }
+        if leg == .caller {
+            calls[number]?.lockedSources.caller = source
+        } else {
+            calls[number]?.lockedSources.callee = source
+        }
+        let expected = leg == .caller ? call.callerMedia : call.calleeMedia
+        emit(
+            .mediaLocked, for: call,
+            ["leg": "\(leg)", "source": source.description, "sdp": expected?.description ?? ""], now: now)
+    }
+
+    // MARK: Silence
+
+    /// Takes in when each leg was last heard.
+    private mutating func observe(_ number: CallNumber, now: Instant) {
+        guard let session = calls[number]?.session else { return }
+        calls[number]?.activity?.observe(
+            caller: activity.last(session.index, .caller), callee: activity.last(session.index, .callee))
+    }
+
+    /// Looks at every connected call: those that have been silent for their own timeout are released.
+    mutating func sweep(now: Instant) {
+        for number in monitored {
+            observe(number, now: now)
+            guard let call = calls[number], let activity = call.activity else { continue }
+            if now - activity.accountedUntil >= MediaActivity.accountInterval { calls[number]?.activity?.account(until: now) }
+            guard activity.isSilent(at: now, timeout: call.noMediaTimeout, mode: call.noMediaMode) else { continue }
+            emit(
+                .mediaSilent, for: call,
+                [
+                    "caller_silence_seconds": "\(activity.silence(of: .caller, at: now).components.seconds)",
+                    "callee_silence_seconds": "\(activity.silence(of: .callee, at: now).components.seconds)",
+                ], now: now)
+            enqueue(.release(cause: .noMedia, status: 200, party: .relayd), for: number)
+        }
+    }
+
+    /// Ends one call for an operator; false when there is no such call, or it has ended already.
+    package mutating func hangUp(_ id: String, now: Instant) -> Bool {
+        guard let number = callsByID[id], calls[number]?.machine.release == nil else { return false }
+        enqueue(.release(cause: .operatorHangup, status: 480, party: .operator), for: number)
+        drain(now)
+        return true
+    }
+
+    // MARK: The end
+
+    private mutating func writeRecord(of number: CallNumber, now: Instant) {
+        guard let call = calls[number], let release = call.machine.release else { return }
+        let releaseAt = call.releaseAt ?? now
+        let record = CallRecord(
+            id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
+            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
+            callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source,
+            calleeAddress: call.callee == nil ? nil : call.calleeTrunk?.address, setupAt: wallTime(call.setupAt),
+            ringAt: call.ringAt.map(wallTime), answerAt: call.answerAt.map(wallTime), releaseAt: wallTime(releaseAt),
+            durationMilliseconds: call.answerAt.map { (releaseAt - $0).milliseconds } ?? 0,
+            talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
+            fromCaller: direction(call.fromCaller), fromCallee: direction(call.fromCallee), cause: release.cause,
+            sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
+            noMediaTimeoutSeconds: Int(call.noMediaTimeout.components.seconds))
+        output(.record(record))
+    }
+
+    private func direction(_ statistics: LegStatistics) -> CallRecord.Direction {
+        CallRecord.Direction(
+            packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
+            lastMediaAt: statistics.lastPacket.map(wallTime))
+    }
+
+    private static func roundedSeconds(_ duration: Duration?) -> Int { Int(((duration ?? .zero).inSeconds).rounded()) }
+
+    /// The other side's own Q.850 cause when it named one in a Reason header.
+    private func q850(of call: Call, _ release: BackToBackCall.Release) -> Int {
+        var reasons: [String] = []
+        if let reason = call.receivedReason { reasons.append(reason) }
+        if release.cause == .rejected, let reason = call.calleeResponse?.text(.reason) { reasons.append(reason) }
+        for reason in reasons where reason.lowercased().hasPrefix("q.850") {
+            for parameter in reason.split(separator: ";") {
+                let parts = parameter.split(separator: "=", maxSplits: 1).map { $0.filter { $0 != " " } }
+                if parts.count == 2, parts[0].lowercased() == "cause", let value = Int(parts[1]), (1...127).contains(value) {
+                    return value
+                }
+            }
+        }
+        return release.cause.q850(status: release.status)
+    }
+
+    private mutating func forget(_ number: CallNumber) {
+        guard let call = calls.removeValue(forKey: number) else { return }
+        callsByID[call.id] = nil
+        for dialog in [call.caller, call.callee].compactMap(\.self) {
+            callsByDialog[DialogKey(callID: dialog.callID, localTag: dialog.localTag)] = nil
+        }
+        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] -= 1 }
+    }
+}

@@ -1,0 +1,92 @@
+package import ControlProtocol
+package import Core
+import Configuration
+import Relay
+import SIP
+
+/// What the control socket shows of calls.
+extension CallControl {
+    /// Every call that still holds a resource, oldest first.
+    package func summaries(now: Instant) -> [CallSummary] {
+        calls.filter { $0.value.machine.media != .closed || $0.value.machine.release == nil }
+            .sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { summary(of: $0.value, now: now) }
+    }
+
+    /// One call by its id, or by the Call-ID of either leg; nil when there is none.
+    package func detail(_ id: String, now: Instant) -> CallDetail? {
+        guard let call = call(named: id) else { return nil }
+        let callee = call.callee.map { leg(.callee, of: call, $0, signalling: call.calleeTrunk?.address ?? $0.fallback) }
+        return CallDetail(
+            summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source),
+            callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
+    }
+
+    package var connectedCount: Int { monitored.count }
+    package var presentCount: Int { callsBySession.count }
+
+    private func call(named id: String) -> Call? {
+        if let number = callsByID[id] { return calls[number] }
+        return calls.values.first { $0.caller.callID == id || $0.callee?.callID == id }
+    }
+
+    private func summary(of call: Call, now: Instant) -> CallSummary {
+        let isOff = call.noMediaTimeout == .zero
+        return CallSummary(
+            id: call.id, state: state(of: call), callerNumber: call.callerNumber, calledNumber: call.calledNumber,
+            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
+            answerAt: call.answerAt.map(wallTime),
+            durationSeconds: call.answerAt.map { Int(((call.releaseAt ?? now) - $0).components.seconds) } ?? 0,
+            fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
+            monitored: !isOff && call.machine.isConnected,
+            monitoredReason: isOff
+                ? "no_media_timeout is 0" : call.machine.isConnected ? "relayed and connected" : "not connected yet",
+            noMediaTimeoutSeconds: Int(call.noMediaTimeout.components.seconds),
+            noMediaMode: call.noMediaMode == .both ? .both : .any)
+    }
+
+    private func state(of call: Call) -> CallSummary.State {
+        if call.machine.release != nil { return .releasing }
+        if call.machine.isConnected { return .connected }
+        return call.ringAt == nil ? .setup : .ringing
+    }
+
+    private func media(_ leg: Leg, of call: Call, now: Instant) -> CallSummary.Media {
+        let figures = liveStatistics(leg, of: call)
+        let silence = figures.lastPacket.map { max(.zero, now - $0) }
+        let state: MediaState
+        if let silence {
+            state = silence < .seconds(1) ? .flowing : .silent
+        } else {
+            state = .waiting
+        }
+        let sinceAnswer = call.answerAt.map { max(.zero, now - $0) }
+        return CallSummary.Media(
+            state: state, silenceSeconds: call.answerAt == nil ? nil : (silence ?? sinceAnswer)?.inSeconds,
+            packets: figures.packets)
+    }
+
+    private func liveStatistics(_ leg: Leg, of call: Call) -> LegStatistics {
+        guard let session = call.session else { return leg == .caller ? call.fromCaller : call.fromCallee }
+        return statistics.snapshot(session.index, leg)
+    }
+
+    private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
+        let figures = liveStatistics(leg, of: call)
+        let port = leg == .caller ? call.callerPort : call.calleePort
+        return CallDetail.Leg(
+            callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
+            relayAddress: port.map { SocketAddress(ip: configuration.advertisedMediaAddress, port: $0) },
+            sdpAddress: leg == .caller ? call.callerMedia : call.calleeMedia,
+            lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
+            packets: figures.packets, octets: figures.octets, lost: figures.lost,
+            strangersDropped: figures.strangersDropped)
+    }
+
+    private func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {
+        LadderEntry(
+            at: wallTime(item.at), milliseconds: (item.at - call.setupAt).milliseconds,
+            leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,
+            retransmission: item.isRetransmission)
+    }
+}

@@ -1,0 +1,255 @@
+import Configuration
+import Core
+import Relay
+import SIP
+
+/// Requests from the network.
+extension CallControl {
+    /// What a refusal of a new call says.
+    private struct Refusal {
+        let cause: ReleaseCause
+        let status: Int
+        var headers: [(HeaderName, String)] = []
+    }
+
+    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+
+    mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, now: Instant) {
+        switch request.method {
+        case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
+        case .cancel: receiveCancel(id, request, from: source, now: now)
+        case .bye: receiveBye(id, request, from: source, now: now)
+        case .options: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
+        case .invite:
+            // A changed session is refused; the call goes on with the one it has (RFC 3261 §14.2).
+            let isKnown = callsByDialog[dialogKey(of: request)] != nil
+            if !isKnown { counters.add(to: .sipStrayRequests) }
+            answer(id, request, from: source, status: isKnown ? 488 : 481, now: now)
+        case .unknown: answer(id, request, from: source, status: 501, now: now)
+        default: answer(id, request, from: source, status: 405, now: now)
+        }
+    }
+
+    // MARK: INVITE
+
+    private mutating func receiveInvite(
+        _ id: TransactionID, _ invite: SIPMessage, from source: SocketAddress, now: Instant
+    ) {
+        counters.add(to: .callsAttempted)
+        let callerTrunk = routing.trunk(from: source)
+        let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
+        // The stricter of the two trunks would be arbitrary: the callee's side, where the money goes, decides.
+        let noMediaTimeout = calleeTrunk.map { configuration.noMediaTimeout(for: $0) } ?? configuration.media.noMediaTimeout
+        let noMediaMode = calleeTrunk.map { configuration.noMediaMode(for: $0) } ?? configuration.media.noMediaMode
+        let number = nextCallNumber()
+        var call = Call(
+            id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
+            transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
+            noMediaTimeout: noMediaTimeout, noMediaMode: noMediaMode, now: now)
+        call.calleeTrunk = calleeTrunk
+        call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
+        let refusal = refusal(of: &call, now: now)
+        call.refusalHeaders = refusal?.headers ?? []
+        callsByDialog[DialogKey(callID: call.caller.callID, localTag: call.caller.localTag)] = (number, .caller)
+        transactionUses[id] = TransactionUse(call: number, leg: .caller, method: .invite)
+        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] += 1 }
+        emit(
+            .callSetup, for: call,
+            [
+                "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
+                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": calleeTrunk?.name ?? "",
+            ], now: now)
+        calls[number] = call
+        callsByID[call.id] = number
+        if let refusal {
+            enqueue(.mediaClosed, for: number)
+            enqueue(.release(cause: refusal.cause, status: refusal.status, party: .relayd), for: number)
+        } else {
+            openMedia(of: number, now: now)
+        }
+    }
+
+    /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
+    private mutating func refusal(of call: inout Call, now: Instant) -> Refusal? {
+        guard call.callerTrunk != nil else {
+            counters.add(to: .sipUnknownSource)
+            return Refusal(cause: .unknownSource, status: 403)
+        }
+        let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
+        if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
+        if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
+        let required = (call.invite.listValues(.require) + call.invite.listValues(.proxyRequire))
+            .map { String(decoding: $0, as: UTF8.self) }
+        if !required.isEmpty {
+            let unsupported: (HeaderName, String) = (.unsupported, required.joined(separator: ", "))
+            return Refusal(cause: .unsupportedExtension, status: 420, headers: [unsupported])
+        }
+        guard let uri = SIPURI(call.invite.requestURI), uri.scheme != .other else {
+            return Refusal(cause: .badRequest, status: 416)
+        }
+        if let refusal = readOffer(of: &call) { return refusal }
+        guard let calleeTrunk = call.calleeTrunk else {
+            counters.add(to: .callsRefusedNoRoute)
+            return Refusal(cause: .noRoute, status: 404)
+        }
+        let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
+            .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
+        if isFull || calls.count >= configuration.limits.calls {
+            counters.add(to: .callsRefusedCapacity)
+            return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
+        }
+        return nil
+    }
+
+    private func readOffer(of call: inout Call) -> Refusal? {
+        guard !call.invite.body.isEmpty else { return Refusal(cause: .mediaNotAcceptable, status: 488) }
+        guard call.invite.hasContentType("application/sdp") else {
+            return Refusal(cause: .mediaNotAcceptable, status: 415, headers: [(.accept, "application/sdp")])
+        }
+        do {
+            let offer = try SessionDescription(parsing: call.invite.body)
+            guard let index = offer.media.firstIndex(where: { $0.kind == "audio" && $0.isRTP && $0.port != 0 }) else {
+                return Refusal(cause: .mediaNotAcceptable, status: 488)
+            }
+            call.audioIndex = index
+            call.callerMedia = Self.mediaAddress(of: offer.media[index], from: call.source)
+            call.offer = offer
+            return nil
+        } catch {
+            return Refusal(cause: .mediaNotAcceptable, status: error.statusCode)
+        }
+    }
+
+    /// Where a description asks for RTP. An address on hold or a host name is no address: then where its SIP came from.
+    static func mediaAddress(of media: SessionDescription.Media, from source: SocketAddress) -> SocketAddress {
+        let ip = media.connection.flatMap { $0.isUnspecified ? nil : $0 } ?? source.ip
+        return SocketAddress(ip: ip, port: media.port)
+    }
+
+    /// Draws ports and asks a worker for the session. Answers 503 when there are none.
+    mutating func openMedia(of number: CallNumber, now: Instant) {
+        guard let session = sessions.take() else { return refuseMedia(of: number, .capacity) }
+        guard let callerPort = ports.take(now: now, random: &random) else {
+            sessions.giveBack(session)
+            return refuseMedia(of: number, .portsExhausted)
+        }
+        guard let calleePort = ports.take(now: now, random: &random) else {
+            ports.giveBackUnused(callerPort)
+            sessions.giveBack(session)
+            return refuseMedia(of: number, .portsExhausted)
+        }
+        calls[number]?.session = session
+        calls[number]?.callerPort = callerPort
+        calls[number]?.calleePort = calleePort
+        calls[number]?.openAttempts += 1
+        callsBySession[session] = number
+        activity.clear(session.index)
+        let ip = configuration.mediaAddress
+        output(
+            .relay(
+                .open(
+                    session, caller: SocketAddress(ip: ip, port: callerPort),
+                    callee: SocketAddress(ip: ip, port: calleePort))))
+    }
+
+    mutating func refuseMedia(of number: CallNumber, _ cause: ReleaseCause) {
+        counters.add(to: cause == .portsExhausted ? .callsRefusedPorts : .callsRefusedCapacity)
+        calls[number]?.refusalHeaders = [(.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")]
+        enqueue(.mediaClosed, for: number)
+        enqueue(.release(cause: cause, status: 503, party: .relayd), for: number)
+    }
+
+    private mutating func unusedCallID() -> String {
+        while true {
+            let id = random.token(count: 8)
+            if callsByID[id] == nil { return id }
+        }
+    }
+
+    func trunkNames(of call: Call) -> Set<String> { Set([call.callerTrunk?.name, call.calleeTrunk?.name].compactMap(\.self)) }
+
+    // MARK: Within dialogs
+
+    private mutating func receiveCancel(
+        _ id: TransactionID, _ cancel: SIPMessage, from source: SocketAddress, now: Instant
+    ) {
+        guard let invite = transactions.invite(cancelledBy: cancel), let use = transactionUses[invite],
+            let call = calls[use.call]
+        else {
+            counters.add(to: .sipStrayRequests)
+            return answer(id, cancel, from: source, status: 481, now: now)
+        }
+        transactionUses[id] = TransactionUse(call: use.call, leg: .caller, method: .cancel)
+        note("CANCEL", id, isReceived: true, false, now: now)
+        calls[use.call]?.receivedReason = cancel.text(.reason)
+        answer(id, cancel, from: source, status: 200, toTag: call.caller.localTag, now: now)
+        enqueue(.callerCancelled, for: use.call)
+    }
+
+    private mutating func receiveBye(_ id: TransactionID, _ bye: SIPMessage, from source: SocketAddress, now: Instant) {
+        guard let (number, leg) = callsByDialog[dialogKey(of: bye)], let call = calls[number] else {
+            counters.add(to: .sipStrayRequests)
+            return answer(id, bye, from: source, status: 481, now: now)
+        }
+        transactionUses[id] = TransactionUse(call: number, leg: leg, method: .unknown)
+        note("BYE", id, isReceived: true, false, now: now)
+        let lastSequence = leg == .caller ? call.callerSequence : call.calleeSequence
+        guard bye.cseq.number > lastSequence || (leg == .callee && lastSequence == 0) else {
+            return answer(id, bye, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
+        }
+        if leg == .caller {
+            calls[number]?.callerSequence = bye.cseq.number
+        } else {
+            calls[number]?.calleeSequence = bye.cseq.number
+        }
+        if call.machine.release == nil { calls[number]?.receivedReason = bye.text(.reason) }
+        answer(id, bye, from: source, status: 200, now: now)
+        enqueue(.bye(from: leg), for: number)
+    }
+
+    mutating func receiveAcknowledgement(_ message: SIPMessage, now: Instant) {
+        guard let (number, leg) = callsByDialog[dialogKey(of: message)], leg == .caller, let call = calls[number],
+            message.cseq.number == call.invite.cseq.number
+        else {
+            counters.add(to: .sipStrayRequests)
+            return
+        }
+        let isFirst = call.machine.caller == .answered
+        calls[number]?.note("ACK", leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
+        calls[number]?.answerRetransmission = nil
+        enqueue(.callerAcknowledged, for: number)
+    }
+
+    func dialogKey(of request: SIPMessage) -> DialogKey {
+        DialogKey(
+            callID: String(decoding: request.callID, as: UTF8.self),
+            localTag: request.toTag.map { String(decoding: $0, as: UTF8.self) } ?? "")
+    }
+
+    // MARK: Answers
+
+    mutating func answer(
+        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, status: Int, toTag: String? = nil,
+        _ headers: [(HeaderName, String)] = [], now: Instant
+    ) {
+        var builder = MessageBuilder.response(
+            to: request, status: status, toTag: toTag ?? random.token(count: 12), source: source)
+        if status == 405 || status == 501 || request.method == .options { builder.add(.allow, Self.allow) }
+        for (name, value) in headers { builder.add(name, value) }
+        builder.add(.server, configuration.sip.userAgent)
+        var results: [TransactionLayer.Output] = []
+        transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)
+        enqueue(results)
+    }
+
+    /// For a request too broken for a transaction. Stateless: a retransmission gets the same answer.
+    mutating func answerOutsideTransaction(
+        _ request: SIPMessage, status: Int, reason: String, from source: SocketAddress
+    ) {
+        var builder = MessageBuilder.response(
+            to: request, status: status, reason: reason, toTag: "relayd-\(status)", source: source)
+        builder.add(.server, configuration.sip.userAgent)
+        let destination = ResponseDestination.address(for: request, source: source)
+        output(.send(builder.finish(), to: destination, transaction: nil))
+    }
+}

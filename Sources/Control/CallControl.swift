@@ -1,0 +1,303 @@
+package import Configuration
+package import ControlProtocol
+package import Core
+package import Relay
+package import SIP
+
+/// Every transaction, dialog, call and relay port of the daemon, as one value on the control thread.
+///
+/// Sans-IO: datagrams, relay events and the time go in; datagrams, relay commands, records and events come out through
+/// `takeOutputs`, to be carried out in order. The simulation runs exactly this code on a virtual clock.
+package struct CallControl {
+    package enum Output: Sendable {
+        /// A SIP datagram. Report a refusal by the network with `sendFailed`.
+        case send([UInt8], to: SocketAddress, transaction: TransactionID?)
+        case relay(RelayCommand)
+        case record(CallRecord)
+        case event(Event)
+    }
+
+    /// What is still to be done before control returns: messages lead to call events, those to further messages.
+    private enum Work {
+        case transaction(TransactionLayer.Output)
+        case call(CallNumber, BackToBackCall.Event)
+    }
+
+    /// Which call a transaction serves.
+    struct TransactionUse {
+        let call: CallNumber
+        let leg: Leg
+        let method: Method
+    }
+
+    struct DialogKey: Hashable {
+        let callID: String
+        let localTag: String
+    }
+
+    let configuration: Configuration
+    let routing: Routing
+    let activity: ActivityTable
+    let statistics: StatisticsTable
+    let counters: CounterBlock
+    /// One reading of both clocks, to turn instants into wall time.
+    private var clocks: (instant: Instant, wall: WallTime)
+
+    var random: SeededRandom
+    var ports: PortPool
+    var sessions: SessionAllocator
+    var transactions = TransactionLayer()
+    var calls: [CallNumber: Call] = [:]
+    var transactionUses: [TransactionID: TransactionUse] = [:]
+    var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
+    var callsByID: [String: CallNumber] = [:]
+    var callsBySession: [SessionID: CallNumber] = [:]
+    /// Connected calls that are watched for silence.
+    var monitored: Set<CallNumber> = []
+    var callTimers = TimerQueue<CallNumber>()
+    /// Present calls of each trunk, by name.
+    var callsByTrunk: [String: Int] = [:]
+    var nextSweep: Instant?
+    var openByes = 0
+    package internal(set) var isDraining = false
+
+    private var lastCallNumber: UInt64 = 0
+    private var work: [Work] = []
+    private var outputs: [Output] = []
+
+    static let sweepInterval = Duration.milliseconds(100)
+    /// A busy port (someone else's socket) is no reason to refuse a call while others are free.
+    static let maximumOpenAttempts = 4
+
+    package init(
+        configuration: Configuration, sessions: SessionAllocator, activity: ActivityTable, statistics: StatisticsTable,
+        counters: CounterBlock, random: SeededRandom, now: Instant, wallTime: WallTime
+    ) {
+        self.configuration = configuration
+        self.sessions = sessions
+        self.activity = activity
+        self.statistics = statistics
+        self.counters = counters
+        self.random = random
+        routing = Routing(trunks: configuration.trunks)
+        ports = PortPool(ports: configuration.media.ports, quarantine: configuration.media.quarantine)
+        clocks = (now, wallTime)
+    }
+
+    // MARK: Inputs
+
+    /// A datagram on the SIP socket.
+    package mutating func receive(_ datagram: [UInt8], from source: SocketAddress, now: Instant) {
+        counters.add(to: .sipDatagramsReceived)
+        switch SIPMessage.parse(datagram) {
+        case .message(let message):
+            var results: [TransactionLayer.Output] = []
+            transactions.receive(message, from: source, now: now, outputs: &results)
+            enqueue(results)
+        case .answerable(let message, let status, let reason):
+            counters.add(to: .sipMalformed)
+            guard message.isRequest, message.method != .ack else { break }
+            answerOutsideTransaction(message, status: status, reason: reason, from: source)
+        case .keepAlive: counters.add(to: .sipKeepAlives)
+        case .discard: counters.add(to: .sipMalformed)
+        }
+        drain(now)
+    }
+
+    /// The network refused a datagram of this transaction.
+    package mutating func sendFailed(_ transaction: TransactionID?, now: Instant) {
+        counters.add(to: .sipSendFailures)
+        guard let transaction else { return }
+        var results: [TransactionLayer.Output] = []
+        transactions.transportFailed(transaction, outputs: &results)
+        enqueue(results)
+        drain(now)
+    }
+
+    package mutating func handle(_ event: RelayEvent, now: Instant) {
+        switch event {
+        case .opened(let session):
+            if let number = callsBySession[session] { enqueue(.mediaOpened, for: number) }
+        case .openFailed(let session, let errno, let address):
+            mediaOpenFailed(session, errno: errno, address: address, now: now)
+        case .locked(let session, let leg, let source):
+            sourceLocked(session, leg, source, now: now)
+        case .closed(let session): mediaClosed(session, now: now)
+        case .stopped: break
+        }
+        drain(now)
+    }
+
+    /// Runs every timer that is due, and the sweep for silent calls.
+    package mutating func advance(to now: Instant) {
+        var results: [TransactionLayer.Output] = []
+        transactions.advance(to: now, outputs: &results)
+        enqueue(results)
+        drain(now)
+        while let number = callTimers.takeDue(at: now) {
+            callTimerDue(number, now: now)
+            drain(now)
+        }
+        if let due = nextSweep, due <= now {
+            sweep(now: now)
+            nextSweep = monitored.isEmpty ? nil : now + Self.sweepInterval
+            drain(now)
+        }
+    }
+
+    /// When `advance` is due next; nil when nothing waits.
+    package var nextDeadline: Instant? {
+        [transactions.nextDeadline, callTimers.nextDue, nextSweep].compactMap(\.self).min()
+    }
+
+    /// Ends every call and refuses new ones. `isIdle` tells when all is done.
+    package mutating func beginShutdown(now: Instant) {
+        guard !isDraining else { return }
+        isDraining = true
+        emit(.daemonStopping, for: nil, ["calls": "\(calls.count)"], now: now)
+        for number in calls.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+            enqueue(.release(cause: .shutdown, status: 503, party: .relayd), for: number)
+            // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
+            enqueue(.callerAckMissing, for: number)
+        }
+        drain(now)
+    }
+
+    /// No call holds media, and every BYE was answered.
+    package var isIdle: Bool { openByes == 0 && !calls.values.contains { $0.machine.media != .closed } }
+
+    /// The wall clock may be stepped; call this now and then.
+    package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
+
+    package mutating func takeOutputs() -> [Output] {
+        defer { outputs.removeAll(keepingCapacity: true) }
+        return outputs
+    }
+
+    // MARK: Work
+
+    func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
+
+    mutating func enqueue(_ results: [TransactionLayer.Output]) {
+        for result in results { work.append(.transaction(result)) }
+    }
+
+    mutating func enqueue(_ event: BackToBackCall.Event, for number: CallNumber) { work.append(.call(number, event)) }
+
+    mutating func output(_ output: Output) { outputs.append(output) }
+
+    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: [String: String] = [:], now: Instant) {
+        var fields = fields
+        if let call { fields["sip_call_id"] = String(decoding: call.invite.callID, as: UTF8.self) }
+        outputs.append(.event(Event(at: wallTime(now), name: name, callID: call?.id, fields: fields)))
+    }
+
+    mutating func nextCallNumber() -> CallNumber {
+        lastCallNumber += 1
+        return CallNumber(rawValue: lastCallNumber)
+    }
+
+    mutating func drain(_ now: Instant) {
+        var index = 0
+        while index < work.count {
+            switch work[index] {
+            case .transaction(let result): handle(result, now: now)
+            case .call(let number, let event): handle(event, for: number, now: now)
+            }
+            index += 1
+        }
+        work.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func handle(_ result: TransactionLayer.Output, now: Instant) {
+        switch result {
+        case .send(let octets, let destination, let transaction, let isRetransmission):
+            if isRetransmission { counters.add(to: .sipRetransmissionsSent) }
+            note(Self.summary(of: octets), transaction, isReceived: false, isRetransmission, now: now)
+            outputs.append(.send(octets, to: destination, transaction: transaction))
+        case .request(let id, let message, let source): receiveRequest(id, message, from: source, now: now)
+        case .acknowledgement(let message, _): receiveAcknowledgement(message, now: now)
+        case .response(let id, let message, let source): receiveResponse(id, message, from: source, now: now)
+        case .absorbed(let id, let message):
+            let isRetransmission = message.method != .ack || !message.isRequest
+            if isRetransmission { counters.add(to: .sipRetransmissionsReceived) }
+            note(Self.summary(of: message.octets), id, isReceived: true, isRetransmission, now: now)
+        case .strayResponse: counters.add(to: .sipStrayResponses)
+        case .timedOut(let id):
+            counters.add(to: .sipTransactionTimeouts)
+            calleeUnreachable(id, .inviteTimeout)
+        case .transportFailed(let id): calleeUnreachable(id, .transportFailed)
+        case .ended(let id): transactionEnded(id)
+        }
+    }
+
+    private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
+        guard let wasReleased = calls[number].map({ $0.machine.release != nil }) else { return }
+        var effects: [BackToBackCall.Effect] = []
+        calls[number]?.machine.handle(event, effects: &effects)
+        if !wasReleased, let release = calls[number]?.machine.release { callReleased(number, release, now: now) }
+        for effect in effects { carryOut(effect, for: number, now: now) }
+    }
+
+    private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause) {
+        guard let use = transactionUses[id], calls[use.call]?.calleeTransaction == id else { return }
+        enqueue(.calleeUnreachable(cause), for: use.call)
+    }
+
+    private mutating func transactionEnded(_ id: TransactionID) {
+        guard let use = transactionUses.removeValue(forKey: id) else { return }
+        if use.method == .bye { openByes -= 1 }
+        if calls[use.call]?.calleeTransaction == id { enqueue(.calleeInviteEnded, for: use.call) }
+    }
+
+    private mutating func callTimerDue(_ number: CallNumber, now: Instant) {
+        guard let call = calls[number] else { return }
+        if let due = call.setupDeadline, due <= now {
+            calls[number]?.setupDeadline = nil
+            let isRinging = call.machine.callee == .ringing
+            enqueue(
+                .release(
+                    cause: isRinging ? .ringingTimeout : .inviteTimeout, status: isRinging ? 480 : 408, party: .relayd),
+                for: number)
+        }
+        if var retransmission = call.answerRetransmission {
+            var effects: [SuccessRetransmission.Effect] = []
+            retransmission.advance(to: now, effects: &effects)
+            calls[number]?.answerRetransmission = retransmission
+            for effect in effects {
+                switch effect {
+                case .resend:
+                    var results: [TransactionLayer.Output] = []
+                    transactions.respond(
+                        call.inviteTransaction, status: 200, call.answerOctets, now: now, outputs: &results)
+                    enqueue(results)
+                case .ackMissing: enqueue(.callerAckMissing, for: number)
+                }
+            }
+        }
+        scheduleTimer(of: number)
+    }
+
+    /// Puts the call's next deadline in the queue; call it after every change of one.
+    mutating func scheduleTimer(of number: CallNumber) {
+        if let due = calls[number]?.deadline { callTimers.schedule(number, at: due) }
+    }
+
+    // MARK: The ladder
+
+    mutating func note(
+        _ text: String, _ transaction: TransactionID, isReceived: Bool, _ isRetransmission: Bool, now: Instant
+    ) {
+        guard let use = transactionUses[transaction] else { return }
+        calls[use.call]?.note(
+            text, leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
+    }
+
+    /// What a ladder says of a message: the method, or status and reason phrase.
+    static func summary(of octets: [UInt8]) -> String {
+        let line = octets.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
+        let version = Array("SIP/2.0 ".utf8)
+        let text = line.starts(with: version) ? line.dropFirst(version.count) : line.prefix { $0 != UInt8(ascii: " ") }
+        return String(decoding: text.prefix(48), as: UTF8.self)
+    }
+}

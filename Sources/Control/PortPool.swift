@@ -1,0 +1,61 @@
+package import Core
+
+/// The relay's UDP ports, in pairs: RTP on the even port, RTCP on the odd one above (RFC 3550 §11).
+///
+/// A pair is drawn at random, so that a stranger cannot guess the next one, and rests in quarantine after use, so that
+/// late packets of the old call do not reach a new one.
+package struct PortPool: Sendable {
+    private struct Resting: Sendable {
+        let pair: UInt16
+        let until: Instant
+    }
+
+    /// The even port of each free pair, in no order.
+    private var free: [UInt16]
+    /// Pairs that rest, the earliest to be free first.
+    private var quarantine: ArraySlice<Resting> = []
+    private let quarantineTime: Duration
+    /// How many pairs the pool has in all.
+    package let capacity: Int
+
+    /// - Parameter ports: the first port is even; an odd one left over at the end is not used.
+    package init(ports: ClosedRange<UInt16>, quarantine: Duration) {
+        precondition(ports.lowerBound % 2 == 0, "RTP ports are even")
+        free = stride(from: Int(ports.lowerBound), to: Int(ports.upperBound), by: 2).map { UInt16($0) }
+        capacity = free.count
+        quarantineTime = quarantine
+    }
+
+    package var freeCount: Int { free.count }
+    package var quarantinedCount: Int { quarantine.count }
+    package var usedCount: Int { capacity - free.count - quarantine.count }
+
+    /// When the next pair leaves quarantine; nil when none rests.
+    package var nextRelease: Instant? { quarantine.first?.until }
+
+    /// Takes a random free pair; nil when all are in use or resting.
+    package mutating func take(now: Instant, random: inout SeededRandom) -> UInt16? {
+        endQuarantine(now: now)
+        guard !free.isEmpty else { return nil }
+        free.swapAt(Int.random(in: 0..<free.count, using: &random), free.count - 1)
+        return free.removeLast()
+    }
+
+    /// Gives a pair back after use; it is free again when its quarantine is over.
+    package mutating func giveBack(_ pair: UInt16, now: Instant) {
+        quarantine.append(Resting(pair: pair, until: now + quarantineTime))
+        precondition(usedCount >= 0, "a port pair was given back twice")
+    }
+
+    /// Gives back a pair on which no socket was opened; it needs no rest.
+    package mutating func giveBackUnused(_ pair: UInt16) { free.append(pair) }
+
+    private mutating func endQuarantine(now: Instant) {
+        while let first = quarantine.first, first.until <= now {
+            free.append(first.pair)
+            quarantine.removeFirst()
+        }
+        // A slice keeps the storage before its start; copy it off once that is the larger part.
+        if quarantine.startIndex > 64, quarantine.startIndex > quarantine.count { quarantine = ArraySlice(Array(quarantine)) }
+    }
+}

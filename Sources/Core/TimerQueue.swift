@@ -1,0 +1,53 @@
+/// What is due next, for many keys on one clock.
+///
+/// A binary heap with lazy removal: a key may stand in it several times, and the owner checks a key that comes due
+/// against its own deadline. One entry costs 16 octets; setting and taking cost log n.
+public struct TimerQueue<Key: Sendable>: Sendable {
+    private struct Entry: Sendable {
+        let due: Instant
+        let key: Key
+    }
+
+    private var heap: [Entry] = []
+
+    public init() {}
+
+    /// When the next entry is due; nil when nothing waits.
+    public var nextDue: Instant? { heap.first?.due }
+    public var count: Int { heap.count }
+
+    public mutating func schedule(_ key: Key, at due: Instant) {
+        heap.append(Entry(due: due, key: key))
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child].due < heap[parent].due else { break }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    /// Takes the earliest entry that is due at `now`; nil when there is none.
+    public mutating func takeDue(at now: Instant) -> Key? {
+        guard let first = heap.first, first.due <= now else { return nil }
+        let last = heap.removeLast()
+        if !heap.isEmpty {
+            heap[0] = last
+            siftDown()
+        }
+        return first.key
+    }
+
+    private mutating func siftDown() {
+        var parent = 0
+        while true {
+            var smallest = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].due < heap[smallest].due {
+                smallest = child
+            }
+            guard smallest != parent else { return }
+            heap.swapAt(parent, smallest)
+            parent = smallest
+        }
+    }
+}

@@ -1,0 +1,103 @@
+package import Core
+
+/// One side's state of a dialog (RFC 3261 §12): what a request inside it is made of.
+package struct Dialog: Sendable {
+    package let callID: String
+    package let localTag: String
+    /// Nil until the peer has given one.
+    package private(set) var remoteTag: String?
+    /// From of our requests, tag included.
+    package let local: String
+    /// To of our requests.
+    package private(set) var remote: String
+    /// The Contact URI of the peer: Request-URI of our requests.
+    package private(set) var remoteTarget: String
+    package private(set) var routeSet: [String]
+    /// Of our last request; ACK repeats that of its INVITE.
+    package private(set) var localSequence: UInt32
+    /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
+    package private(set) var fallback: SocketAddress
+
+    /// The user agent server's side, from the request that opens the dialog (§12.1.1).
+    package init(serving request: SIPMessage, localTag: String, source: SocketAddress) {
+        callID = String(decoding: request.callID, as: UTF8.self)
+        self.localTag = localTag
+        remoteTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
+        let to = request.text(.to) ?? ""
+        local = request.toTag == nil ? "\(to);tag=\(localTag)" : to
+        remote = request.text(.from) ?? ""
+        remoteTarget = request.contact?.uri.text ?? request.from.uri.text
+        routeSet = Self.routes(request)
+        localSequence = 0
+        fallback = source
+    }
+
+    /// The user agent client's side, before any answer (§12.1.2).
+    ///
+    /// - Parameter local: the From value of the request, with `localTag`.
+    package init(
+        calling target: String, callID: String, localTag: String, local: String, remote: String, sequence: UInt32,
+        destination: SocketAddress
+    ) {
+        self.callID = callID
+        self.localTag = localTag
+        self.local = local
+        self.remote = remote
+        remoteTarget = target
+        routeSet = []
+        localSequence = sequence
+        fallback = destination
+    }
+
+    /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
+    package mutating func update(with response: SIPMessage, source: SocketAddress) {
+        remoteTag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
+        remote = response.text(.to) ?? remote
+        routeSet = Self.routes(response).reversed()
+        if let contact = response.contact { remoteTarget = contact.uri.text }
+        fallback = source
+    }
+
+    /// Starts a request in this dialog: request line, Via, Route, Max-Forwards, From, To, Call-ID, CSeq (§12.2.1.1).
+    /// The owner adds the rest and sends it to `destination`.
+    ///
+    /// - Parameters:
+    ///   - branch: of its Via, new for each request.
+    ///   - sentBy: the address that Via carries.
+    ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
+    package mutating func request(
+        _ method: Method, branch: String, sentBy: SocketAddress, sequence: UInt32? = nil, maxForwards: Int = 70
+    ) -> MessageBuilder {
+        if sequence == nil { localSequence += 1 }
+        // A strict router wants itself as Request-URI and the target at the end of the routes.
+        let isStrict = routeSet.first.flatMap { NameAddress($0) }.map { $0.uri.parameter("lr") == nil } ?? false
+        var builder: MessageBuilder
+        if isStrict, let first = NameAddress(routeSet[0]) {
+            builder = MessageBuilder(request: method.text, uri: first.uri.text.utf8)
+        } else {
+            builder = MessageBuilder(request: method.text, uri: remoteTarget.utf8)
+        }
+        builder.add(.via, "SIP/2.0/UDP \(sentBy);branch=\(branch);rport")
+        for route in isStrict ? routeSet.dropFirst() + ["<\(remoteTarget)>"] : routeSet[...] { builder.add(.route, route) }
+        builder.add(.maxForwards, "\(maxForwards)")
+        builder.add(.from, local)
+        builder.add(.to, remote)
+        builder.add(.callID, callID)
+        builder.add(.cseq, "\(sequence ?? localSequence) \(method.text)")
+        return builder
+    }
+
+    /// Where a request of this dialog goes: the first route, else the target.
+    ///
+    /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
+    /// name be, without DNS. Both are answered where they came from.
+    package var destination: SocketAddress {
+        let uri = routeSet.first.flatMap { NameAddress($0)?.uri } ?? SIPURI(remoteTarget)
+        guard let address = uri?.socketAddress, address.port != 0, !address.ip.isUnspecified else { return fallback }
+        return address.ip.isPrivate && !fallback.ip.isPrivate ? fallback : address
+    }
+
+    private static func routes(_ message: SIPMessage) -> [String] {
+        message.listValues(.recordRoute).map { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,45 @@
+/// What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3).
+struct TransactionKey: Hashable, Sendable {
+    private let octets: [UInt8]
+
+    /// A request that we sent. The branch is ours and unique; CANCEL alone shares it with the INVITE it cancels.
+    init(branch: String, method: Method) {
+        octets = Array(branch.utf8) + (method == .cancel ? [0, 1] : [])
+    }
+
+    /// The request that a response answers.
+    init(response: SIPMessage) {
+        var octets = Array(response.topVia.branch ?? [])
+        if response.cseq.method == .cancel { octets += [0, 1] }
+        self.octets = octets
+    }
+
+    /// A request from the network: branch, sent-by and method, ACK counting as INVITE.
+    ///
+    /// A peer of RFC 2543 has no unique branch: then Request-URI, From tag, Call-ID, CSeq number and top Via together.
+    init(request: SIPMessage, as method: Method? = nil) {
+        var method = method ?? request.method
+        if method == .ack { method = .invite }
+        let via = request.topVia
+        var octets: [UInt8] = []
+        func append(_ part: some Sequence<UInt8>) {
+            octets.append(0)
+            octets.append(contentsOf: part)
+        }
+        if let branch = via.branch, branch.starts(with: Self.magicCookie) {
+            octets.append(contentsOf: branch)
+            append(via.sentBy)
+        } else {
+            octets.append(contentsOf: request.requestURI)
+            append(request.fromTag ?? [])
+            append(request.callID)
+            append(String(request.cseq.number).utf8)
+            append(via.sentBy)
+            append(via.branch ?? [])
+        }
+        append(method == .unknown ? Array(request.cseq.methodText.utf8) : Array(method.text.utf8))
+        self.octets = octets
+    }
+
+    private static let magicCookie = Array("z9hG4bK".utf8)
+}

@@ -1,0 +1,288 @@
+package import Core
+
+/// Names one client or server transaction for as long as the process runs.
+package struct TransactionID: Hashable, Sendable {
+    package let rawValue: UInt64
+}
+
+/// Matches messages to transactions and keeps what is retransmitted (RFC 3261 §17, RFC 6026), over an unreliable transport.
+///
+/// Sans-IO: give it messages and the time, and carry out every `Output` in order. One thread.
+package struct TransactionLayer: Sendable {
+    package enum Output: Sendable {
+        /// Send these octets.
+        case send([UInt8], to: SocketAddress, transaction: TransactionID, isRetransmission: Bool)
+        /// A request that opened a server transaction; answer it with `respond`. An INVITE has had its 100.
+        case request(TransactionID, SIPMessage, source: SocketAddress)
+        /// An ACK for a 2xx, for the dialog it belongs to.
+        case acknowledgement(SIPMessage, source: SocketAddress)
+        /// A response for the user of a client transaction: provisional, final, or a further 2xx to INVITE.
+        case response(TransactionID, SIPMessage, source: SocketAddress)
+        /// A retransmission, or the ACK for a final response that was no 2xx. It needs nothing further.
+        case absorbed(TransactionID, SIPMessage)
+        /// A response that belongs to no transaction; it is dropped.
+        case strayResponse(SIPMessage)
+        /// No response until timer B or F, or none after CANCEL.
+        case timedOut(TransactionID)
+        case transportFailed(TransactionID)
+        /// Nothing more will come of this transaction.
+        case ended(TransactionID)
+    }
+
+    private struct Client: Sendable {
+        var machine: ClientMachine
+        let key: TransactionKey
+        let request: [UInt8]
+        let destination: SocketAddress
+        var hasSent = false
+        /// The ACK for a 300-699 response (§17.1.1.3).
+        var acknowledgement: [UInt8]?
+        /// The earliest entry that the timer queue holds for this transaction.
+        var scheduled: Instant?
+    }
+
+    private struct Server: Sendable {
+        var machine: ServerMachine
+        let key: TransactionKey
+        let request: SIPMessage
+        let source: SocketAddress
+        let destination: SocketAddress
+        var response: [UInt8] = []
+        var scheduled: Instant?
+    }
+
+    private var clients: [TransactionID: Client] = [:]
+    private var servers: [TransactionID: Server] = [:]
+    private var clientIDs: [TransactionKey: TransactionID] = [:]
+    private var serverIDs: [TransactionKey: TransactionID] = [:]
+    private var timers = TimerQueue<TransactionID>()
+    private var lastID: UInt64 = 0
+
+    package init() {}
+
+    package var count: Int { clients.count + servers.count }
+    /// When `advance(to:outputs:)` is due next.
+    package var nextDeadline: Instant? { timers.nextDue }
+
+    // MARK: From the network
+
+    package mutating func receive(
+        _ message: SIPMessage, from source: SocketAddress, now: Instant, outputs: inout [Output]
+    ) {
+        if message.isRequest {
+            receiveRequest(message, from: source, now: now, outputs: &outputs)
+        } else {
+            receiveResponse(message, from: source, now: now, outputs: &outputs)
+        }
+    }
+
+    private mutating func receiveRequest(
+        _ message: SIPMessage, from source: SocketAddress, now: Instant, outputs: inout [Output]
+    ) {
+        let key = TransactionKey(request: message)
+        if let id = serverIDs[key] {
+            guard var server = servers[id] else { return }
+            var effects: [ServerMachine.Effect] = []
+            if message.method == .ack {
+                server.machine.receiveACK(now: now, effects: &effects)
+            } else {
+                server.machine.receiveRequest(effects: &effects)
+            }
+            if !effects.contains(.deliverACK) { outputs.append(.absorbed(id, message)) }
+            carryOut(effects, id, &server, acknowledgement: message, outputs: &outputs)
+        } else if message.method == .ack {
+            outputs.append(.acknowledgement(message, source: source))
+        } else {
+            lastID += 1
+            let id = TransactionID(rawValue: lastID)
+            var effects: [ServerMachine.Effect] = []
+            var server = Server(
+                machine: ServerMachine(method: message.method, now: now, effects: &effects), key: key, request: message,
+                source: source, destination: ResponseDestination.address(for: message, source: source))
+            serverIDs[key] = id
+            outputs.append(.request(id, message, source: source))
+            carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
+        }
+    }
+
+    private mutating func receiveResponse(
+        _ message: SIPMessage, from source: SocketAddress, now: Instant, outputs: inout [Output]
+    ) {
+        guard let status = message.status, let id = clientIDs[TransactionKey(response: message)],
+            var client = clients[id]
+        else {
+            outputs.append(.strayResponse(message))
+            return
+        }
+        var effects: [ClientMachine.Effect] = []
+        client.machine.receive(status: status, now: now, effects: &effects)
+        if effects.contains(.sendACK), client.acknowledgement == nil {
+            client.acknowledgement = Self.acknowledgement(for: message, to: client.request)
+        }
+        if !effects.contains(.deliver) { outputs.append(.absorbed(id, message)) }
+        carryOut(effects, id, &client, response: (message, source), outputs: &outputs)
+    }
+
+    // MARK: From the transaction user
+
+    /// Opens a client transaction and sends the request. `branch` is that of its top Via, new but for CANCEL.
+    package mutating func send(
+        _ request: [UInt8], method: Method, branch: String, to destination: SocketAddress, now: Instant,
+        outputs: inout [Output]
+    ) -> TransactionID {
+        lastID += 1
+        let id = TransactionID(rawValue: lastID)
+        let key = TransactionKey(branch: branch, method: method)
+        var effects: [ClientMachine.Effect] = []
+        var client = Client(
+            machine: ClientMachine(method: method, now: now, effects: &effects), key: key, request: request,
+            destination: destination)
+        clientIDs[key] = id
+        carryOut(effects, id, &client, response: nil, outputs: &outputs)
+        return id
+    }
+
+    /// Sends a response in a server transaction. Nothing happens when that is gone or the response comes too late.
+    package mutating func respond(
+        _ id: TransactionID, status: Int, _ response: [UInt8], now: Instant, outputs: inout [Output]
+    ) {
+        guard var server = servers[id] else { return }
+        var effects: [ServerMachine.Effect] = []
+        server.machine.respond(status: status, now: now, effects: &effects)
+        if !effects.isEmpty { server.response = response }
+        carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
+    }
+
+    /// The INVITE server transaction that a CANCEL names (RFC 3261 §9.2); nil when there is none.
+    package func invite(cancelledBy cancel: SIPMessage) -> TransactionID? {
+        serverIDs[TransactionKey(request: cancel, as: .invite)]
+    }
+
+    /// The octets and the destination of a request that was sent; nil when its transaction is over.
+    package func sentRequest(_ id: TransactionID) -> (octets: [UInt8], destination: SocketAddress)? {
+        clients[id].map { ($0.request, $0.destination) }
+    }
+
+    /// The INVITE of `id` was cancelled: it ends within 64*T1 whether or not its callee reacts (RFC 3261 §9.1).
+    package mutating func cancelSent(_ id: TransactionID, now: Instant) {
+        guard var client = clients[id] else { return }
+        client.machine.cancelSent(now: now)
+        keep(client, as: id)
+    }
+
+    /// The network refused what this transaction last sent.
+    package mutating func transportFailed(_ id: TransactionID, outputs: inout [Output]) {
+        guard var client = clients[id] else { return }
+        var effects: [ClientMachine.Effect] = []
+        client.machine.transportFailed(effects: &effects)
+        carryOut(effects, id, &client, response: nil, outputs: &outputs)
+    }
+
+    /// Runs every timer that is due.
+    package mutating func advance(to now: Instant, outputs: inout [Output]) {
+        while let id = timers.takeDue(at: now) {
+            if var client = clients[id] {
+                client.scheduled = nil
+                var effects: [ClientMachine.Effect] = []
+                client.machine.advance(to: now, effects: &effects)
+                carryOut(effects, id, &client, response: nil, outputs: &outputs)
+            } else if var server = servers[id] {
+                server.scheduled = nil
+                var effects: [ServerMachine.Effect] = []
+                server.machine.advance(to: now, effects: &effects)
+                carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
+            }
+        }
+    }
+
+    // MARK: Effects
+
+    private mutating func carryOut(
+        _ effects: [ClientMachine.Effect], _ id: TransactionID, _ client: inout Client,
+        response: (message: SIPMessage, source: SocketAddress)?, outputs: inout [Output]
+    ) {
+        keep(client, as: id)
+        for effect in effects {
+            switch effect {
+            case .sendRequest:
+                outputs.append(
+                    .send(client.request, to: client.destination, transaction: id, isRetransmission: client.hasSent))
+                clients[id]?.hasSent = true
+            case .sendACK:
+                guard let octets = client.acknowledgement else { continue }
+                outputs.append(.send(octets, to: client.destination, transaction: id, isRetransmission: false))
+            case .deliver:
+                if let response { outputs.append(.response(id, response.message, source: response.source)) }
+            case .timedOut: outputs.append(.timedOut(id))
+            case .transportFailed: outputs.append(.transportFailed(id))
+            case .terminated:
+                clients[id] = nil
+                clientIDs[client.key] = nil
+                outputs.append(.ended(id))
+            }
+        }
+    }
+
+    private mutating func carryOut(
+        _ effects: [ServerMachine.Effect], _ id: TransactionID, _ server: inout Server, acknowledgement: SIPMessage?,
+        outputs: inout [Output]
+    ) {
+        if effects.contains(.sendTrying) {
+            server.response = MessageBuilder.response(
+                to: server.request, status: 100, toTag: nil, source: server.source
+            ).finish()
+        }
+        keep(server, as: id)
+        for effect in effects {
+            switch effect {
+            case .sendTrying:
+                outputs.append(
+                    .send(server.response, to: server.destination, transaction: id, isRetransmission: false))
+            case .sendResponse(let isRetransmission):
+                outputs.append(
+                    .send(server.response, to: server.destination, transaction: id, isRetransmission: isRetransmission))
+            case .deliverACK:
+                if let acknowledgement { outputs.append(.acknowledgement(acknowledgement, source: server.source)) }
+            case .timedOut: outputs.append(.timedOut(id))
+            case .transportFailed: outputs.append(.transportFailed(id))
+            case .terminated:
+                servers[id] = nil
+                serverIDs[server.key] = nil
+                outputs.append(.ended(id))
+            }
+        }
+    }
+
+    private mutating func keep(_ client: Client, as id: TransactionID) {
+        clients[id] = client
+        if let due = client.machine.deadline, due < client.scheduled ?? Instant(nanoseconds: .max) {
+            clients[id]?.scheduled = due
+            timers.schedule(id, at: due)
+        }
+    }
+
+    private mutating func keep(_ server: Server, as id: TransactionID) {
+        servers[id] = server
+        if let due = server.machine.deadline, due < server.scheduled ?? Instant(nanoseconds: .max) {
+            servers[id]?.scheduled = due
+            timers.schedule(id, at: due)
+        }
+    }
+
+    /// The ACK for a 300-699 response: the INVITE's URI, top Via, From, Call-ID, CSeq number and Route, and the
+    /// response's To (RFC 3261 §17.1.1.3).
+    private static func acknowledgement(for response: SIPMessage, to request: [UInt8]) -> [UInt8]? {
+        guard case .message(let invite) = SIPMessage.parse(request), let via = invite.first(.via),
+            let from = invite.first(.from), let callID = invite.first(.callID), let to = response.first(.to)
+        else { return nil }
+        var builder = MessageBuilder(request: "ACK", uri: invite.requestURI)
+        builder.copy(via, from: invite)
+        for route in invite.all(.route) { builder.copy(route, from: invite) }
+        builder.add(.maxForwards, "70")
+        builder.copy(from, from: invite)
+        builder.copy(to, from: response)
+        builder.copy(callID, from: invite)
+        builder.add(.cseq, "\(invite.cseq.number) ACK")
+        return builder.finish()
+    }
+}
