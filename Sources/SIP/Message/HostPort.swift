@@ -1,0 +1,48 @@
+import Core
+
+/// `host [":" port]` of URIs and Via (RFC 3261 §25.1).
+struct HostPort: Sendable {
+    /// An IPv6 reference is here without its brackets.
+    var hostRange = 0..<0
+    var isIPv6 = false
+    var port: UInt16?
+    /// The index after the last octet that was read.
+    var end = 0
+
+    init() {}
+
+    /// Reads from `start`; nil when no host stands there, the port is not 1–65535, or brackets hold no IPv6 address.
+    ///
+    /// - Parameter allowsWhiteSpace: around the colon, as in Via.
+    init?(_ octets: Span<UInt8>, from start: Int, to limit: Int, allowsWhiteSpace: Bool) {
+        guard start < limit else { return nil }
+        if octets[start] == Octet.openBracket {
+            guard let close = octets.firstIndex(of: Octet.closeBracket, in: start..<limit) else { return nil }
+            hostRange = start + 1..<close
+            isIPv6 = true
+            // Copying costs nothing that counts: few messages carry an IPv6 reference.
+            guard let ip = IPAddress(ascii: octets.copy(hostRange)), ip.family == .ipv6 else { return nil }
+            end = close + 1
+        } else {
+            var index = start
+            while index < limit, Self.isHost(octets[index]) { index += 1 }
+            guard index > start else { return nil }
+            hostRange = start..<index
+            end = index
+        }
+        var colon = end
+        if allowsWhiteSpace { colon = octets.skippingWhiteSpace(from: colon, to: limit) }
+        guard colon < limit, octets[colon] == Octet.colon else { return }
+        let digitsStart = allowsWhiteSpace ? octets.skippingWhiteSpace(from: colon + 1, to: limit) : colon + 1
+        var digitsEnd = digitsStart
+        while digitsEnd < limit, Octet.isDigit(octets[digitsEnd]) { digitsEnd += 1 }
+        guard let value = octets.decimal(digitsStart..<digitsEnd, limit: 65535), value > 0 else { return nil }
+        port = UInt16(value)
+        end = digitsEnd
+    }
+
+    /// The underscore is not in the grammar but in many networks' names.
+    private static func isHost(_ octet: UInt8) -> Bool {
+        Octet.isLetter(octet) || Octet.isDigit(octet) || octet == 0x2d || octet == 0x2e || octet == 0x5f
+    }
+}

@@ -1,0 +1,133 @@
+package import Core
+
+/// Writes a message octet by octet. What is added comes out in that order; `finish` writes Content-Length and the body.
+///
+/// No value can break out of its header line: line ends in it become a space.
+package struct MessageBuilder: Sendable {
+    private var octets: [UInt8] = []
+
+    private init(startLine: String) {
+        octets.reserveCapacity(1024)
+        octets += startLine.utf8
+    }
+
+    /// - Parameter uri: octets that no URI may hold (white space and controls) are left out.
+    package init(request method: String, uri: some Collection<UInt8>) {
+        precondition(method.utf8.allSatisfy(Octet.isToken) && !method.isEmpty, "a method is a token")
+        self.init(startLine: method)
+        octets.append(Octet.space)
+        octets += uri.lazy.filter { $0 > 0x20 && $0 != 0x7f }
+        append(" SIP/2.0\r\n")
+    }
+
+    package init(request method: Method, uri: some Collection<UInt8>) { self.init(request: method.text, uri: uri) }
+    package init(request method: String, uri: String) { self.init(request: method, uri: uri.utf8) }
+    package init(request method: Method, uri: String) { self.init(request: method.text, uri: uri.utf8) }
+
+    /// - Parameter reason: nil for the registered phrase.
+    package init(response status: Int, reason: String? = nil) {
+        precondition((100...699).contains(status), "a status is 100 to 699")
+        self.init(startLine: "SIP/2.0 \(status) ")
+        Octet.appendUnfolded((reason ?? StatusCode.reasonPhrase(status)).utf8, to: &octets)
+        append("\r\n")
+    }
+
+    /// A response with what RFC 3261 §8.2.6.2 takes over from the request: every Via (the top one with `received` and `rport`,
+    /// §18.2.1 and RFC 3581 §4), From, To, Call-ID and CSeq; Timestamp in a 100; Record-Route where a dialog may begin
+    /// (§12.1.1). It also answers a request that parsed as `answerable`; what is missing there is missing here.
+    ///
+    /// - Parameters:
+    ///   - toTag: added to To when the request has no tag there; nil for 100.
+    ///   - source: where the request came from.
+    package static func response(
+        to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: SocketAddress
+    ) -> MessageBuilder {
+        var builder = MessageBuilder(response: status, reason: reason)
+        var isTopVia = true
+        for field in request.headers where field.name == .via {
+            if isTopVia { builder.addTopVia(field, of: request, source: source) } else { builder.copy(field, from: request) }
+            isTopVia = false
+        }
+        if let field = request.first(.from) { builder.copy(field, from: request) }
+        if let field = request.first(.to) {
+            var value = Array(request.value(field))
+            if request.toTag == nil, let toTag { value += ";tag=\(toTag)".utf8 }
+            builder.add(.to, octets: value)
+        }
+        for name in [HeaderName.callID, .cseq] {
+            if let field = request.first(name) { builder.copy(field, from: request) }
+        }
+        if status == 100, let field = request.first(.timestamp) { builder.copy(field, from: request) }
+        if (101...299).contains(status), [.invite, .subscribe, .refer].contains(request.method) {
+            for field in request.all(.recordRoute) { builder.copy(field, from: request) }
+        }
+        return builder
+    }
+
+    package mutating func add(_ name: HeaderName, _ value: String) { add(name, octets: value.utf8) }
+
+    package mutating func add(_ name: HeaderName, octets value: some Collection<UInt8>) {
+        precondition(name != .other, "a header nobody knows has no spelling")
+        begin(name.text.utf8)
+        Octet.appendUnfolded(value, to: &octets)
+        append("\r\n")
+    }
+
+    package mutating func add(name: String, _ value: String) {
+        precondition(!name.isEmpty && name.utf8.allSatisfy(Octet.isToken), "a header name is a token")
+        begin(name.utf8)
+        Octet.appendUnfolded(value.utf8, to: &octets)
+        append("\r\n")
+    }
+
+    /// A known header gets its canonical name; any other keeps the name it has. The value is unfolded.
+    package mutating func copy(_ field: HeaderField, from message: SIPMessage) {
+        if field.name == .other { begin(message.octets[field.nameRange]) } else { begin(field.name.text.utf8) }
+        Octet.appendUnfolded(message.value(field), to: &octets)
+        append("\r\n")
+    }
+
+    /// The finished message. Content-Type and Content-Length are written here and must not have been added before.
+    package consuming func finish(body: some Collection<UInt8>, contentType: String?) -> [UInt8] {
+        if let contentType { add(.contentType, contentType) }
+        add(.contentLength, String(body.count))
+        append("\r\n")
+        octets += body
+        return octets
+    }
+
+    package consuming func finish() -> [UInt8] { finish(body: [], contentType: nil) }
+
+    // MARK: Helpers
+
+    private mutating func append(_ text: String) { octets += text.utf8 }
+
+    private mutating func begin(_ name: some Collection<UInt8>) {
+        octets += name
+        append(": ")
+    }
+
+    /// The top Via as written, but for `received` and `rport`: what the peer claimed there is replaced by what we saw.
+    private mutating func addTopVia(_ field: HeaderField, of request: SIPMessage, source: SocketAddress) {
+        let via = request.essentials.via
+        guard via.isWellFormed else { return copy(field, from: request) }
+        let span = request.octets.span
+        var value = Array(request.octets[via.headRange])
+        var scanner = ParameterScanner(via.parameterRange)
+        while let parameter = scanner.next(span) {
+            if span.equals(parameter.nameRange, ignoringCase: "received") { continue }
+            value.append(Octet.semicolon)
+            value += request.octets[parameter.nameRange]
+            if span.equals(parameter.nameRange, ignoringCase: "rport") {
+                value += "=\(source.port)".utf8
+            } else if let range = parameter.valueRange {
+                value.append(Octet.equals)
+                value += request.octets[range]
+            }
+        }
+        // RFC 3581 §4: with `rport` always, else when sent-by does not say it already.
+        if via.hasRport || request.topVia.hostAddress != source.ip { value += ";received=\(source.ip)".utf8 }
+        value += request.octets[via.parameterRange.upperBound..<field.valueRange.upperBound]  // further values of this line
+        add(.via, octets: value)
+    }
+}

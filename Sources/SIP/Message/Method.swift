@@ -1,0 +1,51 @@
+/// A request method. Method names are case-sensitive (RFC 3261 §7.1), so `invite` on the wire is `unknown`.
+package enum Method: Hashable, Sendable, CaseIterable {
+    case invite, ack, bye, cancel, options, register, info, update, prack, refer, subscribe, notify, message, publish
+    case unknown
+
+    /// The name on the wire; empty for `unknown`, whose name only the message has (`SIPMessage.methodText`).
+    package var text: String {
+        switch self {
+        case .invite: "INVITE"
+        case .ack: "ACK"
+        case .bye: "BYE"
+        case .cancel: "CANCEL"
+        case .options: "OPTIONS"
+        case .register: "REGISTER"
+        case .info: "INFO"
+        case .update: "UPDATE"
+        case .prack: "PRACK"
+        case .refer: "REFER"
+        case .subscribe: "SUBSCRIBE"
+        case .notify: "NOTIFY"
+        case .message: "MESSAGE"
+        case .publish: "PUBLISH"
+        case .unknown: ""
+        }
+    }
+
+    package init(_ text: String) { self.init(packed: Self.pack(text.utf8)) }
+
+    init(_ octets: Span<UInt8>, _ range: Range<Int>) {
+        guard range.count <= 16 else {
+            self = .unknown
+            return
+        }
+        var packed: UInt128 = 0
+        for index in range { packed = packed << 8 | UInt128(octets[index]) }
+        self.init(packed: packed)
+    }
+
+    private init(packed: UInt128) {
+        self = Self.packedNames.first { $0.key == packed }?.method ?? .unknown
+    }
+
+    /// A name of up to 16 octets as one number, which makes a comparison one instruction or two.
+    private static func pack(_ name: some Collection<UInt8>) -> UInt128 {
+        name.count > 16 ? 0 : name.reduce(0) { $0 << 8 | UInt128($1) }
+    }
+
+    private static let packedNames: [(key: UInt128, method: Method)] = allCases.dropLast().map { method in
+        (pack(method.text.utf8), method)
+    }
+}

@@ -1,0 +1,182 @@
+/// A SIP message: its octets, and where in them everything is (RFC 3261 §7).
+///
+/// A value of this type has passed `parse`, so what every message needs is there and well-formed. A message inside
+/// `ParseOutcome.answerable` is the exception: it is good for `MessageBuilder.response`, `topVia`, `method` and the trace;
+/// what was missing or broken in it reads as empty or zero.
+package struct SIPMessage: Sendable {
+    package enum StartLine: Sendable, Equatable {
+        case request(Method, methodRange: Range<Int>, uriRange: Range<Int>)
+        case response(status: Int, reasonRange: Range<Int>)
+    }
+
+    /// The whole datagram.
+    package let octets: [UInt8]
+    package let startLine: StartLine
+    package let headers: [HeaderField]
+    /// Cut to Content-Length: what follows in the datagram is not part of the message (RFC 3261 §18.3).
+    package let bodyRange: Range<Int>
+    let essentials: Essentials
+
+    /// Parsed once, because every message needs them.
+    struct Essentials: Sendable {
+        var uri = URILayout()
+        var via: ViaLayout
+        var from = NameAddressLayout()
+        var to = NameAddressLayout()
+        var callIDRange = 0..<0
+        var cseq = CSeqLayout()
+        var maxForwards: UInt8?
+    }
+
+    /// Reads one datagram. Never fails to give an answer: see `ParseOutcome`.
+    package static func parse(_ octets: [UInt8]) -> ParseOutcome { MessageParser.parse(octets) }
+
+    // MARK: Start line
+
+    package var isRequest: Bool { status == nil }
+    /// Nil for a request.
+    package var status: Int? {
+        if case .response(let status, _) = startLine { status } else { nil }
+    }
+    package var reasonPhrase: String {
+        if case .response(_, let range) = startLine { String(decoding: octets[range], as: UTF8.self) } else { "" }
+    }
+    /// Of the request line, or of CSeq for a response.
+    package var method: Method {
+        if case .request(let method, _, _) = startLine { method } else { essentials.cseq.method }
+    }
+    package var methodText: String {
+        let method = method
+        guard method == .unknown else { return method.text }
+        if case .request(_, let range, _) = startLine { return String(decoding: octets[range], as: UTF8.self) }
+        return String(decoding: octets[essentials.cseq.methodRange], as: UTF8.self)
+    }
+    /// As written; empty for a response.
+    package var requestURI: ArraySlice<UInt8> {
+        if case .request(_, _, let range) = startLine { octets[range] } else { [] }
+    }
+    /// The Request-URI, which is `sip`, `sips` or `tel`. Of scheme `other` and empty for a response.
+    package var uri: SIPURI { SIPURI(octets: octets, layout: essentials.uri) }
+
+    // MARK: What every message has
+
+    package var callID: ArraySlice<UInt8> { octets[essentials.callIDRange] }
+    package var cseq: CSeq {
+        let layout = essentials.cseq
+        return CSeq(
+            number: layout.number, method: layout.method,
+            methodText: layout.method == .unknown ? String(decoding: octets[layout.methodRange], as: UTF8.self) : nil)
+    }
+    package var topVia: Via { Via(octets: octets, layout: essentials.via) }
+    package var from: NameAddress { NameAddress(octets: octets, layout: essentials.from) }
+    package var to: NameAddress { NameAddress(octets: octets, layout: essentials.to) }
+    package var fromTag: ArraySlice<UInt8>? { essentials.from.tagRange.map { octets[$0] } }
+    package var toTag: ArraySlice<UInt8>? { essentials.to.tagRange.map { octets[$0] } }
+    package var body: ArraySlice<UInt8> { octets[bodyRange] }
+
+    // MARK: What some have
+
+    /// 0–255; nil when the header is missing.
+    package var maxForwards: Int? { essentials.maxForwards.map(Int.init) }
+    /// The first Contact that is an address; nil also for `*`.
+    package var contact: NameAddress? { nameAddresses(in: .contact).first }
+    /// `Contact: *` (RFC 3261 §10.2.2).
+    package var hasContactWildcard: Bool {
+        headers.contains { $0.name == .contact && Array(value($0)) == [Octet.asterisk] }
+    }
+    /// Compares type and subtype, without parameters: `application/sdp`.
+    package func hasContentType(_ type: String) -> Bool {
+        guard let field = first(.contentType) else { return false }
+        let written = value(field).prefix { $0 != Octet.semicolon && !Octet.isWhiteSpace($0) }
+        return Octet.equal(written, type)
+    }
+}
+
+// MARK: - Header fields
+
+extension SIPMessage {
+    package func first(_ name: HeaderName) -> HeaderField? { headers.first { $0.name == name } }
+
+    package func all(_ name: HeaderName) -> some Sequence<HeaderField> { headers.lazy.filter { $0.name == name } }
+
+    /// As written, folding included: for people and programs `text` is better.
+    package func value(_ field: HeaderField) -> ArraySlice<UInt8> { octets[field.valueRange] }
+
+    /// The name as written.
+    package func nameText(_ field: HeaderField) -> String { String(decoding: octets[field.nameRange], as: UTF8.self) }
+
+    package func text(_ field: HeaderField) -> String { Octet.text(value(field)) }
+
+    /// The value of the first header line of that name, unfolded.
+    package func text(_ name: HeaderName) -> String? { first(name).map(text) }
+
+    /// The number the value begins with: `Expires`, `Session-Expires`, `Retry-After`, `RSeq`. Nil when there is none or it is
+    /// 2³² or more.
+    package func number(_ name: HeaderName) -> Int? {
+        guard let range = first(name)?.valueRange else { return nil }
+        let span = octets.span
+        var end = range.lowerBound
+        while end < range.upperBound, Octet.isDigit(span[end]) { end += 1 }
+        return span.decimal(range.lowerBound..<end, limit: Int(UInt32.max))
+    }
+
+    /// The value of a parameter behind the first `;` of a header: `parameter("refresher", of: .sessionExpires)`.
+    /// Empty for a parameter without a value, nil when it is not there.
+    package func parameter(_ parameter: String, of name: HeaderName) -> String? {
+        guard let range = first(name)?.valueRange,
+            let start = octets.span.firstIndex(of: Octet.semicolon, in: range)
+        else { return nil }
+        return Parameters.value(parameter, in: octets, start..<range.upperBound)
+    }
+
+    /// The comma-separated values over all header lines of that name, in order.
+    ///
+    /// Not for headers whose values hold bare commas: Date, and the challenges and credentials of authentication.
+    package func listValues(_ name: HeaderName) -> [ArraySlice<UInt8>] {
+        let span = octets.span
+        var values: [ArraySlice<UInt8>] = []
+        for field in headers where field.name == name {
+            var scanner = ListScanner(field.valueRange)
+            while let range = scanner.next(span) { values.append(octets[range]) }
+        }
+        return values
+    }
+
+    /// The addresses of a list header (Contact, Route, Record-Route, Path, Diversion, P-Asserted-Identity …); values that are none are left out.
+    package func nameAddresses(in name: HeaderName) -> [NameAddress] {
+        let span = octets.span
+        var addresses: [NameAddress] = []
+        for field in headers where field.name == name {
+            var scanner = ListScanner(field.valueRange)
+            while let range = scanner.next(span) {
+                guard let layout = NameAddressLayout(span, range) else { continue }
+                addresses.append(NameAddress(octets: octets, layout: layout))
+            }
+        }
+        return addresses
+    }
+
+    /// Whether an option tag (or another token) is in the list, without regard to case: `hasToken("timer", in: .supported)`.
+    package func hasToken(_ token: String, in name: HeaderName) -> Bool {
+        let span = octets.span
+        for field in headers where field.name == name {
+            var scanner = ListScanner(field.valueRange)
+            while let range = scanner.next(span) {
+                if span.equals(range, ignoringCase: token) { return true }
+            }
+        }
+        return false
+    }
+}
+
+/// What a datagram turned out to be.
+package enum ParseOutcome: Sendable {
+    case message(SIPMessage)
+    /// A request that is broken, or that no element of this kind can serve, but that tells where to answer. It is answered
+    /// statelessly and never touches a transaction. Never an ACK.
+    case answerable(SIPMessage, status: Int, reason: String)
+    /// Line ends only (RFC 5626 §3.5.1), nothing at all, or up to four NUL octets.
+    case keepAlive
+    /// Not SIP, a broken response, or a request that does not say where to answer.
+    case discard(reason: String)
+}

@@ -1,0 +1,131 @@
+package import Core
+
+/// One Via value (RFC 3261 §20.42, RFC 3581).
+package struct Via: Sendable {
+    package enum Transport: Hashable, Sendable { case udp, tcp, tls, ws, wss, sctp, other }
+
+    private let octets: [UInt8]
+    let layout: ViaLayout
+
+    init(octets: [UInt8], layout: ViaLayout) {
+        self.octets = octets
+        self.layout = layout
+    }
+
+    /// Reads one value, as `listValues(.via)` gives them; nil when any part of it is malformed.
+    package init?(_ octets: some Collection<UInt8>) {
+        let octets = Array(octets)
+        guard let layout = ViaLayout(octets.span, octets.span.trimmingWhiteSpace(0..<octets.count)),
+            layout.isWellFormed
+        else { return nil }
+        self.init(octets: octets, layout: layout)
+    }
+
+    package init?(_ text: String) { self.init(text.utf8) }
+
+    package var transport: Transport { layout.transport }
+    package var transportText: String { String(decoding: octets[layout.transportRange], as: UTF8.self) }
+    /// Without brackets.
+    package var host: String { String(decoding: octets[layout.hostPort.hostRange], as: UTF8.self) }
+    /// Nil when sent-by is a host name.
+    package var hostAddress: IPAddress? { IPAddress(ascii: octets[layout.hostPort.hostRange]) }
+    package var port: UInt16? { layout.hostPort.port }
+    /// Host in lower case, brackets around IPv6, and the port when one is written: two that match are equal.
+    package var sentBy: String {
+        let host = host.lowercased()
+        return (layout.hostPort.isIPv6 ? "[\(host)]" : host) + (port.map { ":\($0)" } ?? "")
+    }
+    package var branch: ArraySlice<UInt8>? { layout.branchRange.map { octets[$0] } }
+    package var branchText: String? { branch.map { String(decoding: $0, as: UTF8.self) } }
+    /// The branch identifies its transaction alone (RFC 3261 §17.2.3): it has the magic cookie and something after it.
+    package var hasCookie: Bool {
+        guard let branch else { return false }
+        return branch.count > 7 && Octet.equal(branch.prefix(7), "z9hG4bK")
+    }
+    /// `rport`, with or without a value.
+    package var hasRport: Bool { layout.hasRport }
+    /// The value of `rport`, which the receiver of the request has filled in.
+    package var rport: UInt16? { layout.rport }
+    /// `received` as written, but without brackets around IPv6 (RFC 5118 §4.5).
+    package var receivedText: String? { layout.receivedRange.map { String(decoding: octets[$0], as: UTF8.self) } }
+    package var received: IPAddress? { layout.receivedRange.flatMap { IPAddress(ascii: octets[$0]) } }
+
+    /// The value of a parameter; empty for one without a value, nil when it is not there.
+    package func parameter(_ name: String) -> String? { Parameters.value(name, in: octets, layout.parameterRange) }
+}
+
+/// Where the parts of a Via value stand.
+struct ViaLayout: Sendable {
+    /// Sent-protocol and sent-by, which precede the parameters.
+    var headRange = 0..<0
+    var transport = Via.Transport.other
+    var transportRange = 0..<0
+    var hostPort = HostPort()
+    var parameterRange = 0..<0
+    var branchRange: Range<Int>?
+    var receivedRange: Range<Int>?
+    var hasRport = false
+    var rport: UInt16?
+    /// False when the parameters are broken: enough is known to answer, nothing to go on with.
+    var isWellFormed = true
+
+    /// Nil when protocol, version or sent-by cannot be read.
+    init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
+        let end = range.upperBound
+        guard let version = Self.afterSlash(octets, token: "SIP", from: range.lowerBound, to: end),
+            let transportStart = Self.afterSlash(octets, token: "2.0", from: version, to: end)
+        else { return nil }
+        let transportEnd = octets.endOfToken(from: transportStart, to: end)
+        transportRange = transportStart..<transportEnd
+        transport = Self.transport(octets, transportRange)
+        let hostStart = octets.skippingWhiteSpace(from: transportEnd, to: end)
+        guard !transportRange.isEmpty, hostStart > transportEnd,
+            let hostPort = HostPort(octets, from: hostStart, to: end, allowsWhiteSpace: true)
+        else { return nil }
+        self.hostPort = hostPort
+        headRange = range.lowerBound..<hostPort.end
+        parameterRange = hostPort.end..<end
+        readParameters(octets)
+    }
+
+    private mutating func readParameters(_ octets: Span<UInt8>) {
+        var scanner = ParameterScanner(parameterRange)
+        while let parameter = scanner.next(octets) {
+            let name = parameter.nameRange
+            if octets.equals(name, ignoringCase: "branch") {
+                if branchRange == nil, let value = parameter.valueRange, !value.isEmpty { branchRange = value }
+            } else if octets.equals(name, ignoringCase: "rport") {
+                hasRport = true
+                if let value = parameter.valueRange { rport = octets.decimal(value, limit: 65535).map(UInt16.init) }
+            } else if octets.equals(name, ignoringCase: "received") {
+                receivedRange = parameter.valueRange.map { Self.withoutBrackets(octets, $0) }
+            }
+        }
+        isWellFormed = !scanner.isMalformed
+    }
+
+    /// The start of what follows `token` and a slash, white space around both skipped.
+    private static func afterSlash(_ octets: Span<UInt8>, token: String, from start: Int, to end: Int) -> Int? {
+        let tokenEnd = octets.endOfToken(from: start, to: end)
+        guard octets.equals(start..<tokenEnd, ignoringCase: token) else { return nil }
+        let slash = octets.skippingWhiteSpace(from: tokenEnd, to: end)
+        guard slash < end, octets[slash] == Octet.slash else { return nil }
+        return octets.skippingWhiteSpace(from: slash + 1, to: end)
+    }
+
+    private static func transport(_ octets: Span<UInt8>, _ range: Range<Int>) -> Via.Transport {
+        if octets.equals(range, ignoringCase: "UDP") { return .udp }
+        if octets.equals(range, ignoringCase: "TCP") { return .tcp }
+        if octets.equals(range, ignoringCase: "TLS") { return .tls }
+        if octets.equals(range, ignoringCase: "WS") { return .ws }
+        if octets.equals(range, ignoringCase: "WSS") { return .wss }
+        return octets.equals(range, ignoringCase: "SCTP") ? .sctp : .other
+    }
+
+    private static func withoutBrackets(_ octets: Span<UInt8>, _ range: Range<Int>) -> Range<Int> {
+        guard range.count >= 2, octets[range.lowerBound] == Octet.openBracket,
+            octets[range.upperBound - 1] == Octet.closeBracket
+        else { return range }
+        return range.lowerBound + 1..<range.upperBound - 1
+    }
+}
