@@ -82,9 +82,9 @@ extension TrunkSource: LosslessStringConvertible {
     /// Nil for anything else, and for a network with host bits set: `192.0.2.1/24` is more likely a slip than a wish.
     package init?(_ description: String) {
         if let slash = description.firstIndex(of: "/") {
-            let digits = description[description.index(after: slash)...].utf8
-            guard let ip = IPAddress(String(description[..<slash])), digits.count <= 3,
-                digits.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(String(digits) ?? ""),
+            let digits = description[description.index(after: slash)...]
+            guard let ip = IPAddress(String(description[..<slash])), digits.first != "+", let length = Int(digits),
+                length >= 0,
                 length <= Self.fullLength(of: ip), Self.masked(ip, prefixLength: length) == ip
             else { return nil }
             self.init(network: ip, prefixLength: length, port: nil)
