@@ -1,0 +1,113 @@
+package import Core
+
+/// Everything an operator can set, typed and checked: a value that exists is valid.
+///
+/// `ConfigurationKeys` names each key, its default, range and explanation; this is only where the values end up.
+package struct Configuration: Sendable {
+    package var sip = SIP()
+    package var media: Media
+    package var limits = Limits()
+    package var control: Control
+    package var records: Records
+    package var log = Log()
+    /// In the order of the file; names are unique.
+    package var trunks: [Trunk] = []
+
+    /// Where each key that was given stands, by its dotted name. A key that is missing here has its default.
+    package internal(set) var origins: [String: Origin] = [:]
+
+    /// The defaults on this machine.
+    package init(host: HostFacts = .current) {
+        media = Media(workers: max(1, host.processorCount - 1))
+        control = Control(
+            socket: DefaultPaths.controlSocket(environment: host.environment, userID: host.userID))
+        records = Records(
+            directory: DefaultPaths.recordsDirectory(environment: host.environment, userID: host.userID))
+    }
+
+    /// Where relay sockets are bound: `media.address`, else the address SIP listens on.
+    package var mediaAddress: IPAddress { media.address ?? sip.listen.ip }
+
+    /// What SDP carries: `media.advertise`, else `mediaAddress`, else what SIP advertises. Never unspecified.
+    package var advertisedMediaAddress: IPAddress {
+        if let address = media.advertise { return address }
+        return mediaAddress.isUnspecified ? sip.advertised.ip : mediaAddress
+    }
+
+    /// The no-media timeout of calls that touch `trunk`; zero is off.
+    package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
+
+    package func noMediaMode(for trunk: Trunk) -> NoMediaMode { trunk.noMediaMode ?? media.noMediaMode }
+}
+
+extension Configuration {
+    package struct SIP: Sendable {
+        /// The UDP address SIP is received on and sent from.
+        package var listen = SocketAddress(ip: .ipv4Loopback, port: 5060)
+        /// What Via and Contact carry when it is not `listen`.
+        package var advertise: IPAddress?
+        package var userAgent = "relayd"
+
+        /// What Via and Contact carry. Never unspecified.
+        package var advertised: SocketAddress { SocketAddress(ip: advertise ?? listen.ip, port: listen.port) }
+    }
+
+    package struct Media: Sendable {
+        /// Nil: see `mediaAddress`.
+        package var address: IPAddress?
+        /// Nil: see `advertisedMediaAddress`.
+        package var advertise: IPAddress?
+        /// The first is even, and there are at least four.
+        package var ports: ClosedRange<UInt16> = 10_000...20_000
+        /// How long a freed port pair rests.
+        package var quarantine = Duration.seconds(30)
+        package var workers: Int
+        /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
+        package var typeOfService: UInt8 = 184
+        /// Whole seconds without RTP before a connected call is released; zero is off.
+        package var noMediaTimeout = Duration.seconds(60)
+        package var noMediaMode = NoMediaMode.both
+    }
+
+    package struct Limits: Sendable {
+        /// Concurrent calls, and so the relay's session capacity.
+        package var calls = 2_000
+        /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
+        package var retryAfter = Duration.seconds(5)
+    }
+
+    package struct Control: Sendable {
+        /// The path of the unix socket.
+        package var socket: String
+    }
+
+    package struct Records: Sendable {
+        /// Where journal and store live.
+        package var directory: String
+    }
+
+    package struct Log: Sendable {
+        package var level = LogLevel.notice
+    }
+
+    /// Where a value comes from.
+    package enum Origin: Hashable, Sendable {
+        case `default`
+        case file(String, line: Int)
+        /// Given under the name the key has in VOS3000.
+        case vosAlias(String, file: String, line: Int)
+    }
+}
+
+/// When a silent call is released.
+package enum NoMediaMode: String, CaseIterable, Sendable {
+    /// When neither side is heard.
+    case both
+    /// When either side is silent.
+    case any
+}
+
+/// The least important event that is logged.
+package enum LogLevel: String, CaseIterable, Sendable {
+    case error, warning, notice, debug
+}

@@ -1,0 +1,116 @@
+import Core
+
+extension Configuration {
+    /// Every key outside of `[[trunk]]`, grouped by table, in the order of the reference file.
+    static let keys: [ConfigurationKey<Configuration>] = [
+        .init(
+            "sip.listen", \.sip.listen, .listenAddress, .needsRestart,
+            "The UDP address SIP is received on and sent from."),
+        .init(
+            "sip.advertise", \.sip.advertise, ValueFormat.reachableAddress.optional, .needsRestart,
+            example: ("\"192.0.2.1\"", "the address of sip.listen"), shown: { $0.sip.advertised.ip.description },
+            "The address peers reach relayd at: Via and Contact carry it. Needed when sip.listen is 0.0.0.0 or ::."),
+        .init(
+            "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
+            "The text of the User-Agent and Server headers."),
+
+        .init(
+            "media.address", \.media.address, ValueFormat.bindAddress.optional, .needsRestart,
+            example: ("\"127.0.0.1\"", "the address of sip.listen"), shown: { $0.mediaAddress.description },
+            "The address relay ports are opened on."),
+        .init(
+            "media.advertise", \.media.advertise, ValueFormat.reachableAddress.optional, .needsRestart,
+            example: ("\"192.0.2.1\"", "media.address, or what SIP advertises when that is 0.0.0.0 or ::"),
+            shown: { $0.advertisedMediaAddress.description },
+            "The address SDP carries."),
+        .init(
+            "media.ports", \.media.ports, .ports, .needsRestart,
+            "The relay's UDP ports, first and last. A call uses four."),
+        .init(
+            "media.quarantine", \.media.quarantine, .duration(.zero ... .seconds(3_600)), .appliedNow,
+            "How long a freed port rests before it is used again, so that late packets reach no stranger."),
+        .init(
+            "media.workers", \.media.workers, .integer(1...256), .needsRestart,
+            example: ("1", "the number of processors less one, at least 1"),
+            "Relay threads, each pinned to a processor."),
+        .init(
+            "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
+            "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
+        .init(
+            "media.no_media_timeout", \.media.noMediaTimeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
+            vosName: "SS_NOMEDIAHANGUPTIME",
+            "Time without RTP after which a connected call is released; 0 switches this off."),
+        .init(
+            "media.no_media_mode", \.media.noMediaMode, .oneOf, .newCallsOnly,
+            "Release a call when \"both\" sides are silent, or when \"any\" of them is."),
+
+        .init(
+            "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
+            "Concurrent calls; one more is refused with 503."),
+        .init(
+            "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
+            "How long a refused caller is asked to wait (Retry-After)."),
+
+        .init(
+            "control.socket", \.control.socket, .path(limit: 107), .needsRestart,
+            example: (
+                "\"/run/relayd/relayd.sock\"",
+                "$RUNTIME_DIRECTORY/relayd.sock, /run/relayd/relayd.sock as root, else in the user's runtime directory"
+            ),
+            "The unix socket relayctl talks to."),
+
+        .init(
+            "records.directory", \.records.directory, .path(limit: 4_000), .needsRestart,
+            example: (
+                "\"/var/lib/relayd\"", "$STATE_DIRECTORY, /var/lib/relayd as root, else ~/.local/state/relayd"
+            ),
+            "Where call records are kept: the journal and the SQLite store."),
+
+        .init(
+            "log.level", \.log.level, .oneOf, .appliedNow,
+            "The least important events that are logged."),
+    ]
+}
+
+extension Trunk {
+    /// Every key of `[[trunk]]`. The first two are required.
+    static let keys: [ConfigurationKey<Trunk>] = [
+        .init(
+            "name", \.name, .name, .newCallsOnly,
+            "How records, events and commands call it."),
+        .init(
+            "address", \.address, .trunkAddress, .newCallsOnly,
+            "Where its calls are sent."),
+        .init(
+            "sources", \.sources,
+            ValueFormat.source.list(
+                "a list of addresses, addresses with a port, or networks, like [\"192.0.2.1\", \"198.51.100.0/24\"]"),
+            .newCallsOnly, example: ("[\"198.51.100.7\", \"198.51.100.128/25\"]", "its address, port included"),
+            "Where its requests come from. The most specific source of all trunks decides."),
+        .init(
+            "prefixes", \.prefixes,
+            ValueFormat.prefix.list("a list of digits, each text of its own, like [\"49\", \"+49\"]; \"\" is the default route"),
+            .newCallsOnly, example: ("[\"49\", \"+49\"]", "none: calls only come from it"),
+            "Called numbers that are routed to it; the longest prefix wins, \"\" is the default route."),
+        .init(
+            "capacity", \.capacity, .integer(0...100_000), .newCallsOnly,
+            "Concurrent calls to and from it; 0 is without limit."),
+        .init(
+            "invite_timeout", \.inviteTimeout,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            "From INVITE to any answer but 100 Trying."),
+        .init(
+            "ringing_timeout", \.ringingTimeout,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            "From the first 18x to the final answer."),
+        .init(
+            "no_media_timeout", \.noMediaTimeout,
+            ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,
+            example: ("60", "media.no_media_timeout"),
+            "Its own no-media timeout."),
+        .init(
+            "no_media_mode", \.noMediaMode, ValueFormat<NoMediaMode>.oneOf.optional, .newCallsOnly,
+            example: ("\"any\"", "media.no_media_mode"),
+            "Its own no-media mode."),
+    ]
+}

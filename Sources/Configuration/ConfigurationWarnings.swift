@@ -1,0 +1,43 @@
+import Core
+
+extension Configuration {
+    /// What is allowed and most likely not wanted, one sentence each.
+    ///
+    /// - Parameter ephemeralPorts: the ports the kernel hands out by itself; nil when unknown.
+    package func warnings(ephemeralPorts: ClosedRange<UInt16>? = HostFacts.ephemeralPorts) -> [String] {
+        var warnings: [String] = []
+        let ports = media.ports
+        if let ephemeralPorts, ports.overlaps(ephemeralPorts) {
+            warnings.append(
+                "media.ports: \(text(ports)) overlaps the kernel's ephemeral ports \(text(ephemeralPorts)), so other programs "
+                    + "take some of them; keep them apart or set net.ipv4.ip_local_reserved_ports")
+        }
+        let callCapacity = ports.count / 4
+        if callCapacity < limits.calls {
+            warnings.append(
+                "media.ports: \(text(ports)) is enough for \(callCapacity) calls at 4 ports each, fewer than "
+                    + "limits.calls = \(limits.calls)")
+        }
+        if ports.contains(sip.listen.port) {
+            warnings.append("media.ports: \(text(ports)) contains the port of sip.listen, \(sip.listen.port)")
+        }
+        if media.quarantine < .seconds(30) {
+            warnings.append(
+                "media.quarantine: late packets of a finished call can reach the next one on its port; 30 s or more is safe")
+        }
+        if media.noMediaTimeout == .zero {
+            warnings.append("media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up")
+        }
+        if trunks.isEmpty {
+            warnings.append("trunk: there is none, so every call is refused")
+        } else if trunks.allSatisfy(\.prefixes.isEmpty) {
+            warnings.append("trunk.prefixes: no trunk has any, so no call can be routed")
+        }
+        for trunk in trunks where trunk.address == sip.listen || trunk.address == sip.advertised {
+            warnings.append("trunk.address: \(trunk.name) is at relayd's own address, so calls to it come back")
+        }
+        return warnings
+    }
+
+    private func text(_ ports: ClosedRange<UInt16>) -> String { "\(ports.lowerBound)-\(ports.upperBound)" }
+}

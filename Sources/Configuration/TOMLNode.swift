@@ -1,0 +1,83 @@
+import TOMLKit
+
+/// A parsed TOML value, detached from the parser.
+enum TOMLNode: Sendable {
+    case string(String)
+    case integer(Int)
+    case array([TOMLNode])
+    /// In no particular order.
+    case table([String: TOMLNode])
+    /// A type no key has: `a boolean`.
+    case other(kind: String)
+
+    /// Why a text is not TOML.
+    struct SyntaxError: Error {
+        let message: String
+        let line: Int
+        let column: Int
+    }
+
+    /// The top table of a document.
+    static func parse(_ text: String) throws(SyntaxError) -> [String: TOMLNode] {
+        // The parser takes a C string: it would silently read only what comes before a NUL.
+        if let position = text.utf8.firstIndex(of: 0) {
+            let before = text.utf8[..<position].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            throw SyntaxError(
+                message: "not TOML: a NUL octet", line: before.count, column: (before.last?.count ?? 0) + 1)
+        }
+        do {
+            return entries(of: try TOMLTable(string: text))
+        } catch let error as TOMLParseError {
+            throw SyntaxError(
+                message: "not TOML: \(error.description)", line: error.source.begin.line,
+                column: error.source.begin.column)
+        } catch {
+            throw SyntaxError(message: "not TOML: \(error)", line: 1, column: 1)
+        }
+    }
+
+    /// `"abc" is a string`, or only what it is where the value is long.
+    var summary: String {
+        switch self {
+        case .string(let text): "\(text.quotedForTOML) is a string"
+        case .integer(let value): "\(value) is an integer"
+        case .array: "this is an array"
+        case .table: "this is a table"
+        case .other(let kind): "this is \(kind)"
+        }
+    }
+
+    private static func entries(of table: TOMLTable) -> [String: TOMLNode] {
+        table.keys.reduce(into: [:]) { entries, key in
+            if let value = table[key] { entries[key] = node(value.tomlValue) }
+        }
+    }
+
+    private static func node(_ value: TOMLValue) -> TOMLNode {
+        if let text = value.string { return .string(text) }
+        if let integer = value.int { return .integer(integer) }
+        if let table = value.table { return .table(entries(of: table)) }
+        if let array = value.array { return .array((0..<array.count).map { node(array[$0].tomlValue) }) }
+        return .other(kind: value.type == .array ? "an array" : "a \(value.type)")
+    }
+}
+
+extension String {
+    /// As a TOML basic string.
+    var quotedForTOML: String {
+        var quoted = "\""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\t": quoted += "\\t"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+                let digits = String(scalar.value, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+}

@@ -1,0 +1,98 @@
+package import Core
+
+/// A SIP peer: calls come from it, calls are routed to it.
+package struct Trunk: Sendable {
+    package var name: String
+    /// Where its calls are sent.
+    package var address: SocketAddress
+    /// Where its requests come from. The most specific source of all trunks wins; no two trunks have the same one.
+    package var sources: [TrunkSource]
+    /// Called-number prefixes routed to it; "" is the default route. None: calls only come from it.
+    package var prefixes: [String] = []
+    /// Concurrent calls to and from it; zero is without limit.
+    package var capacity = 0
+    /// From INVITE to the first answer of any kind.
+    package var inviteTimeout = Duration.seconds(10)
+    /// From the first 18x to the final answer.
+    package var ringingTimeout = Duration.seconds(120)
+    /// Nil: `media.no_media_timeout`.
+    package var noMediaTimeout: Duration?
+    /// Nil: `media.no_media_mode`.
+    package var noMediaMode: NoMediaMode?
+
+    /// - Parameter sources: nil: `address` itself, port included.
+    package init(name: String, address: SocketAddress, sources: [TrunkSource]? = nil, prefixes: [String] = []) {
+        self.name = name
+        self.address = address
+        self.sources = sources ?? [TrunkSource(address)]
+        self.prefixes = prefixes
+    }
+}
+
+/// An address, an address with a port, or a network that a trunk's requests come from.
+package struct TrunkSource: Hashable, Sendable {
+    /// Host bits are zero.
+    package let network: IPAddress
+    /// 0 to 32 or 128.
+    package let prefixLength: Int
+    /// Nil: any port. Only a single address has one.
+    package let port: UInt16?
+
+    package init(_ address: SocketAddress) {
+        self.init(network: address.ip, prefixLength: Self.fullLength(of: address.ip), port: address.port)
+    }
+
+    private init(network: IPAddress, prefixLength: Int, port: UInt16?) {
+        self.network = network
+        self.prefixLength = prefixLength
+        self.port = port
+    }
+
+    /// Whether a request from `address` comes from here.
+    package func contains(_ address: SocketAddress) -> Bool {
+        guard address.ip.family == network.family, port == nil || port == address.port else { return false }
+        return Self.masked(address.ip, prefixLength: prefixLength) == network
+    }
+
+    /// Greater is more specific: a longer prefix first, then a port.
+    package var specificity: Int { prefixLength * 2 + (port == nil ? 0 : 1) }
+
+    private static func fullLength(of ip: IPAddress) -> Int { ip.family == .ipv4 ? 32 : 128 }
+
+    private static func masked(_ ip: IPAddress, prefixLength: Int) -> IPAddress {
+        // A shift by the full width or more gives zero, which is what an empty mask is.
+        switch ip.family {
+        case .ipv4:
+            IPAddress(ipv4: UInt32(truncatingIfNeeded: ip.low) & (UInt32.max << UInt32(32 - prefixLength)))
+        case .ipv6:
+            IPAddress(
+                ipv6High: ip.high & (UInt64.max << UInt64(max(0, 64 - prefixLength))),
+                low: ip.low & (UInt64.max << UInt64(min(64, 128 - prefixLength))))
+        }
+    }
+}
+
+extension TrunkSource: LosslessStringConvertible {
+    /// `192.0.2.1`, `192.0.2.1:5060`, `192.0.2.0/24`, `[2001:db8::1]:5060`, `2001:db8::/32`.
+    package var description: String {
+        if let port { return SocketAddress(ip: network, port: port).description }
+        return prefixLength == Self.fullLength(of: network) ? network.description : "\(network)/\(prefixLength)"
+    }
+
+    /// Nil for anything else, and for a network with host bits set: `192.0.2.1/24` is more likely a slip than a wish.
+    package init?(_ description: String) {
+        if let slash = description.firstIndex(of: "/") {
+            let digits = description[description.index(after: slash)...]
+            guard let ip = IPAddress(String(description[..<slash])), digits.first != "+", let length = Int(digits),
+                length >= 0,
+                length <= Self.fullLength(of: ip), Self.masked(ip, prefixLength: length) == ip
+            else { return nil }
+            self.init(network: ip, prefixLength: length, port: nil)
+        } else if let ip = IPAddress(description) {
+            self.init(network: ip, prefixLength: Self.fullLength(of: ip), port: nil)
+        } else {
+            guard let address = SocketAddress(description), address.port != 0 else { return nil }
+            self.init(address)
+        }
+    }
+}

@@ -1,0 +1,234 @@
+import Configuration
+import Core
+import Testing
+
+@Suite struct ConfigurationTests {
+    @Test("an empty file gives the defaults")
+    func defaults() throws {
+        let configuration = try parse("")
+        #expect(
+            table(of: configuration) == """
+                sip.listen = 127.0.0.1:5060 (default)
+                sip.advertise = 127.0.0.1 (default)
+                sip.user_agent = relayd (default)
+                media.address = 127.0.0.1 (default)
+                media.advertise = 127.0.0.1 (default)
+                media.ports = 10000-20000 (default)
+                media.quarantine = 30s (default)
+                media.workers = 3 (default)
+                media.type_of_service = 184 (default)
+                media.no_media_timeout = 60s (default)
+                media.no_media_mode = both (default)
+                limits.calls = 2000 (default)
+                limits.retry_after = 5s (default)
+                control.socket = /tmp/relayd-1000/relayd.sock (default)
+                records.directory = /home/op/.local/state/relayd (default)
+                log.level = notice (default)
+                """)
+        #expect(configuration.warnings(ephemeralPorts: nil) == ["trunk: there is none, so every call is refused"])
+    }
+
+    @Test("every key can be set, and says where")
+    func allKeys() throws {
+        let configuration = try parse(
+            """
+            SS_NOMEDIAHANGUPTIME = 90
+
+            [sip]
+            listen = "0.0.0.0:5080"
+            advertise = "203.0.113.5"
+            user_agent = "edge 1"
+
+            [media]
+            address = "10.0.0.5"
+            advertise = "203.0.113.6"
+            ports = "30000-39999"
+            quarantine = "1m"
+            workers = 2
+            type_of_service = 0
+            no_media_mode = "any"
+
+            [limits]
+            calls = 500
+            retry_after = "10s"
+
+            [control]
+            socket = "/tmp/r.sock"
+
+            [records]
+            directory = "/tmp/records"
+
+            [log]
+            level = "debug"
+
+            [[trunk]]
+            name = "alpha"
+            address = "192.0.2.1"
+
+            [[trunk]]
+            name = "beta.2"
+            address = "192.0.2.2:5070"
+            sources = ["192.0.2.2", "198.51.100.0/24", "198.51.100.9:5090"]
+            prefixes = ["49", "+49", ""]
+            capacity = 30
+            invite_timeout = "1500ms"
+            ringing_timeout = 60
+            no_media_timeout = 0
+            no_media_mode = "both"
+            """)
+        #expect(
+            table(of: configuration) == """
+                sip.listen = 0.0.0.0:5080 (r.toml:4)
+                sip.advertise = 203.0.113.5 (r.toml:5)
+                sip.user_agent = edge 1 (r.toml:6)
+                media.address = 10.0.0.5 (r.toml:9)
+                media.advertise = 203.0.113.6 (r.toml:10)
+                media.ports = 30000-39999 (r.toml:11)
+                media.quarantine = 60s (r.toml:12)
+                media.workers = 2 (r.toml:13)
+                media.type_of_service = 0 (r.toml:14)
+                media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml:1)
+                media.no_media_mode = any (r.toml:15)
+                limits.calls = 500 (r.toml:18)
+                limits.retry_after = 10s (r.toml:19)
+                control.socket = /tmp/r.sock (r.toml:22)
+                records.directory = /tmp/records (r.toml:25)
+                log.level = debug (r.toml:28)
+                trunk.alpha.name = alpha (r.toml:31)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml:32)
+                trunk.alpha.sources = 192.0.2.1:5060 (default)
+                trunk.alpha.prefixes =  (default)
+                trunk.alpha.capacity = 0 (default)
+                trunk.alpha.invite_timeout = 10s (default)
+                trunk.alpha.ringing_timeout = 120s (default)
+                trunk.alpha.no_media_timeout = 90s (default)
+                trunk.alpha.no_media_mode = any (default)
+                trunk.beta.2.name = beta.2 (r.toml:35)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:36)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:37)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml:38)
+                trunk.beta.2.capacity = 30 (r.toml:39)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml:40)
+                trunk.beta.2.ringing_timeout = 60s (r.toml:41)
+                trunk.beta.2.no_media_timeout = 0s (r.toml:42)
+                trunk.beta.2.no_media_mode = both (r.toml:43)
+                """)
+        #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
+        #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))
+        #expect(configuration.noMediaTimeout(for: configuration.trunks[0]) == .seconds(90))
+        #expect(configuration.noMediaTimeout(for: configuration.trunks[1]) == .zero)
+        #expect(configuration.settings.first { $0.key == "media.no_media_timeout" }?.vosName == "SS_NOMEDIAHANGUPTIME")
+        #expect(configuration.settings.first { $0.key == "media.ports" }?.reload == .needsRestart)
+    }
+
+    @Test("media uses what SIP advertises when it is bound to every address")
+    func mediaFollowsSIP() throws {
+        let configuration = try parse("sip = { listen = \"0.0.0.0:5060\", advertise = \"203.0.113.5\" }")
+        #expect(configuration.mediaAddress == .ipv4Any)
+        #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.5"))
+    }
+
+    @Test("the reference file gives the defaults, and each of its commented keys is accepted")
+    func reference() throws {
+        let reference = Configuration.referenceTOML()
+        let defaults = try parse("")
+        let parsed = try parse(reference)
+        #expect(parsed.settings.map(\.value) == defaults.settings.map(\.value))
+        for setting in defaults.settings { #expect(reference.contains(setting.explanation), "\(setting.key)") }
+
+        let everything = reference.split(separator: "\n").map { line in
+            line.hasPrefix("#") && !line.hasPrefix("# ") ? line.dropFirst() : line
+        }.joined(separator: "\n")
+        let all = try parse(everything)
+        #expect(all.trunks.map(\.name) == ["carrier"])
+        #expect(all.settings.filter { $0.origin == .default } == [])
+    }
+
+    @Test("what is allowed and most likely not wanted is warned about")
+    func warnings() throws {
+        let configuration = try parse(
+            """
+            [sip]
+            listen = "127.0.0.1:30010"
+            [media]
+            ports = "30000-30999"
+            quarantine = 5
+            no_media_timeout = 0
+            [[trunk]]
+            name = "a"
+            address = "127.0.0.1:30010"
+            """)
+        #expect(
+            configuration.warnings(ephemeralPorts: 30_500...60_999) == [
+                "media.ports: 30000-30999 overlaps the kernel's ephemeral ports 30500-60999, so other programs take some of "
+                    + "them; keep them apart or set net.ipv4.ip_local_reserved_ports",
+                "media.ports: 30000-30999 is enough for 250 calls at 4 ports each, fewer than limits.calls = 2000",
+                "media.ports: 30000-30999 contains the port of sip.listen, 30010",
+                "media.quarantine: late packets of a finished call can reach the next one on its port; 30 s or more is safe",
+                "media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up",
+                "trunk.prefixes: no trunk has any, so no call can be routed",
+                "trunk.address: a is at relayd's own address, so calls to it come back",
+            ])
+    }
+
+    @Test("a parsed text leaves nothing behind that a second one would see")
+    func independent() throws {
+        #expect(try parse("[media]\nworkers = 7").media.workers == 7)
+        #expect(try parse("").media.workers == 3)
+    }
+
+    private func table(of configuration: Configuration) -> String {
+        configuration.settings.map { "\($0.key) = \($0.value) (\($0.origin))" }.joined(separator: "\n")
+    }
+}
+
+@Suite struct TrunkSourceTests {
+    @Test("a source matches its network, its family and its port", arguments: [
+        ("192.0.2.0/24", "192.0.2.255:5060", true), ("192.0.2.0/24", "192.0.3.0:5060", false),
+        ("192.0.2.7", "192.0.2.7:1", true), ("192.0.2.7", "192.0.2.8:1", false),
+        ("192.0.2.7:5060", "192.0.2.7:5060", true), ("192.0.2.7:5060", "192.0.2.7:5061", false),
+        ("0.0.0.0/0", "203.0.113.9:5060", true), ("0.0.0.0/0", "[::1]:5060", false),
+        ("::/0", "[2001:db8::1]:5060", true), ("2001:db8::/32", "[2001:db8:ffff::1]:5060", true),
+        ("2001:db8::/32", "[2001:db9::]:5060", false), ("2001:db8::8000:0:0:0/65", "[2001:db8::8000:0:0:1]:9", true),
+        ("2001:db8::8000:0:0:0/65", "[2001:db8::1]:9", false), ("[2001:db8::1]:5060", "[2001:db8::1]:5060", true),
+    ] as [(String, String, Bool)])
+    func matching(source: String, address: String, expected: Bool) throws {
+        let source = try #require(TrunkSource(source))
+        let address = try #require(SocketAddress(address))
+        #expect(source.contains(address) == expected)
+        #expect(TrunkSource(source.description) == source)
+    }
+
+    @Test(arguments: ["", "192.0.2.1/33", "192.0.2.1/24", "192.0.2.0/", "192.0.2.0/+24", "192.0.2.0/-1", "host", "192.0.2.1:0"])
+    func refuses(text: String) { #expect(TrunkSource(text) == nil) }
+
+    @Test("a longer prefix is more specific, a port more still")
+    func specificity() throws {
+        let sources = try ["0.0.0.0/0", "192.0.2.0/24", "192.0.2.1", "192.0.2.1:5060"].map { try #require(TrunkSource($0)) }
+        #expect(sources.map(\.specificity) == sources.map(\.specificity).sorted())
+        #expect(Set(sources.map(\.specificity)).count == 4)
+    }
+}
+
+@Suite struct DefaultPathsTests {
+    @Test("daemon and command line find the same socket", arguments: [
+        ([:], 0, ["/run/relayd/relayd.sock"]),
+        (["RUNTIME_DIRECTORY": "/run/relayd"], 990, ["/run/relayd/relayd.sock"]),
+        (["RUNTIME_DIRECTORY": "/run/a:/run/b"], 990, ["/run/a/relayd.sock", "/run/relayd/relayd.sock"]),
+        (["XDG_RUNTIME_DIR": "/run/user/1000/"], 1_000, ["/run/user/1000/relayd.sock", "/run/relayd/relayd.sock"]),
+        (["XDG_RUNTIME_DIR": ""], 1_000, ["/tmp/relayd-1000/relayd.sock", "/run/relayd/relayd.sock"]),
+    ] as [([String: String], UInt32, [String])])
+    func sockets(environment: [String: String], userID: UInt32, expected: [String]) {
+        #expect(DefaultPaths.controlSocketCandidates(environment: environment, userID: userID) == expected)
+        #expect(DefaultPaths.controlSocket(environment: environment, userID: userID) == expected[0])
+    }
+
+    @Test(arguments: [
+        ([:], 0, "/var/lib/relayd"), (["STATE_DIRECTORY": "/var/lib/private/relayd"], 990, "/var/lib/private/relayd"),
+        (["XDG_STATE_HOME": "/s", "HOME": "/h"], 1_000, "/s/relayd"), (["HOME": "/h"], 1_000, "/h/.local/state/relayd"),
+        ([:], 1_000, "/tmp/relayd-1000/state"),
+    ] as [([String: String], UInt32, String)])
+    func records(environment: [String: String], userID: UInt32, expected: String) {
+        #expect(DefaultPaths.recordsDirectory(environment: environment, userID: userID) == expected)
+    }
+}
