@@ -1,0 +1,97 @@
+package import ControlProtocol
+package import Core
+
+/// What call control can be asked to do, by whichever protocol: valid by construction, ready to carry out.
+package enum ControlCommand: Equatable, Sendable {
+    case status
+    case calls
+    /// By `CallSummary.id`.
+    case call(String)
+    case hangup(String)
+    case records(RecordQuery)
+    case configuration
+
+    /// Reads a JSON-RPC request; nil for `events`, which concerns the connection alone.
+    ///
+    /// - Throws: what the client is to be told: unknown method, unknown key, or a value of the wrong kind.
+    init?(_ request: RequestEnvelope) throws(ControlError) {
+        guard let method = ControlMethod(rawValue: request.method) else {
+            throw Self.unknownMethod(request.method)
+        }
+        let parameters = try request.parameters()
+        switch method {
+        case .status:
+            try parameters.allow([])
+            self = .status
+        case .calls:
+            try parameters.allow([])
+            self = .calls
+        case .call:
+            try parameters.allow(["id"])
+            self = .call(try parameters.requiredString("id"))
+        case .hangup:
+            try parameters.allow(["id"])
+            self = .hangup(try parameters.requiredString("id"))
+        case .records:
+            self = .records(try Self.recordQuery(parameters))
+        case .events:
+            try parameters.allow([])
+            return nil
+        case .config:
+            try parameters.allow([])
+            self = .configuration
+        }
+    }
+
+    private static func recordQuery(_ parameters: ParameterReader) throws(ControlError) -> RecordQuery {
+        try parameters.allow(["limit", "match", "cause", "trunk", "since"])
+        var query = RecordQuery()
+        if let limit = try parameters.integer("limit", in: 1...10_000) { query.limit = limit }
+        query.match = try parameters.string("match")
+        query.cause = try parameters.releaseCause("cause")
+        query.trunk = try parameters.string("trunk")
+        query.since = try parameters.time("since")
+        return query
+    }
+
+    private static func unknownMethod(_ name: String) -> ControlError {
+        let names = ControlMethod.allCases.map(\.rawValue)
+        let hint = closest(to: name, among: names).map { "did you mean \"\($0)\"?" }
+            ?? "there are \(names.joined(separator: ", "))."
+        return ControlError(.methodNotFound, "There is no method \"\(name.prefix(64))\": \(hint)")
+    }
+}
+
+/// One command of one client.
+package struct ControlRequest: Equatable, Sendable {
+    /// Nil for a notification: carried out, and never answered.
+    package let id: RequestID?
+    package let command: ControlCommand
+}
+
+/// What a command came to.
+package enum ControlReply: Equatable, Sendable {
+    case status(StatusReport)
+    case calls([CallSummary])
+    case call(CallDetail)
+    /// Done, or for a hangup: begun.
+    case done
+    case records([CallRecord])
+    case configuration([ConfigurationRow])
+
+    /// The line that tells the client.
+    func line(to id: RequestID) -> [UInt8] {
+        do {
+            return switch self {
+            case .status(let report): try ControlLine.response(to: id, result: report)
+            case .calls(let calls): try ControlLine.response(to: id, result: calls)
+            case .call(let detail): try ControlLine.response(to: id, result: detail)
+            case .done: try ControlLine.response(to: id, result: Acknowledgement())
+            case .records(let records): try ControlLine.response(to: id, result: records)
+            case .configuration(let rows): try ControlLine.response(to: id, result: rows)
+            }
+        } catch {
+            return ControlLine.error(ControlError(.internalError, "The answer cannot be written as JSON."), to: id)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+package import Core
+
+/// Everything about one present call, as `call` answers it.
+package struct CallDetail: Codable, Equatable, Sendable {
+    package var summary: CallSummary
+    package var caller: Leg
+    /// Nil while no INVITE was sent to a callee.
+    package var callee: Leg?
+    /// Messages of both legs, oldest first.
+    package var ladder: [LadderEntry]
+
+    package init(summary: CallSummary, caller: Leg, callee: Leg? = nil, ladder: [LadderEntry] = []) {
+        self.summary = summary
+        self.caller = caller
+        self.callee = callee
+        self.ladder = ladder
+    }
+
+    /// relayd's dialog with one party, and what was received from there.
+    package struct Leg: Codable, Equatable, Sendable {
+        package var callID: String
+        package var localTag: String
+        /// Nil until the peer has sent one.
+        package var remoteTag: String?
+        /// Where its SIP comes from and goes to.
+        package var signallingAddress: SocketAddress
+        /// relayd's own RTP address towards this party.
+        package var relayAddress: SocketAddress?
+        /// Where the party's SDP asks for RTP.
+        package var sdpAddress: SocketAddress?
+        /// The locked RTP source; nil before the lock.
+        package var lockedSource: SocketAddress?
+        package var packets: UInt64
+        package var octets: UInt64
+        package var lost: UInt64
+        /// Packets on this leg's ports from someone other than the locked source.
+        package var strangersDropped: UInt64
+
+        package init(
+            callID: String, localTag: String, remoteTag: String? = nil, signallingAddress: SocketAddress,
+            relayAddress: SocketAddress? = nil, sdpAddress: SocketAddress? = nil, lockedSource: SocketAddress? = nil,
+            packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, strangersDropped: UInt64 = 0
+        ) {
+            self.callID = callID
+            self.localTag = localTag
+            self.remoteTag = remoteTag
+            self.signallingAddress = signallingAddress
+            self.relayAddress = relayAddress
+            self.sdpAddress = sdpAddress
+            self.lockedSource = lockedSource
+            self.packets = packets
+            self.octets = octets
+            self.lost = lost
+            self.strangersDropped = strangersDropped
+        }
+    }
+}
+
+/// One SIP message of a call.
+package struct LadderEntry: Codable, Equatable, Sendable {
+    package enum Leg: String, Codable, Sendable { case caller, callee }
+    package enum Direction: String, Codable, Sendable {
+        /// Received by relayd.
+        case `in`
+        /// Sent by relayd.
+        case out
+    }
+
+    package var at: WallTime
+    /// Since the call's first INVITE came.
+    package var milliseconds: Int64
+    package var leg: Leg
+    package var direction: Direction
+    /// A method or a status line's end: `INVITE`, `180 Ringing`.
+    package var text: String
+    package var retransmission: Bool
+
+    package init(
+        at: WallTime, milliseconds: Int64, leg: Leg, direction: Direction, text: String, retransmission: Bool = false
+    ) {
+        self.at = at
+        self.milliseconds = milliseconds
+        self.leg = leg
+        self.direction = direction
+        self.text = text
+        self.retransmission = retransmission
+    }
+}

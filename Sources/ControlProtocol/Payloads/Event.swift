@@ -1,0 +1,35 @@
+package import Core
+
+/// Something that happened, as subscribers are told.
+package struct Event: Codable, Equatable, Sendable {
+    package var at: WallTime
+    package var name: Name
+    /// The `CallSummary.id` of the call it is about.
+    package var callID: String?
+    package var fields: [String: String]
+
+    package init(at: WallTime, name: Name, callID: String? = nil, fields: [String: String] = [:]) {
+        self.at = at
+        self.name = name
+        self.callID = callID
+        self.fields = fields
+    }
+
+    /// A stable, dotted name. A client passes over names it does not know, so this is not a closed list.
+    package struct Name: RawRepresentable, Hashable, Codable, Sendable {
+        package let rawValue: String
+
+        package init(rawValue: String) { self.rawValue = rawValue }
+
+        package static let callSetup = Name(rawValue: "call.setup")
+        package static let callRinging = Name(rawValue: "call.ringing")
+        package static let callAnswered = Name(rawValue: "call.answered")
+        package static let callReleased = Name(rawValue: "call.released")
+        package static let mediaLocked = Name(rawValue: "media.locked")
+        package static let mediaSilent = Name(rawValue: "media.silent")
+        package static let record = Name(rawValue: "record")
+        package static let daemonStopping = Name(rawValue: "daemon.stopping")
+        /// This connection read too slowly: field `count` says how many events it lost.
+        package static let eventsDropped = Name(rawValue: "events.dropped")
+    }
+}

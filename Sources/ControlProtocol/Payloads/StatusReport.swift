@@ -1,0 +1,133 @@
+package import Core
+
+/// The state of the daemon, as `status` answers it. Totals count from the start of the process.
+package struct StatusReport: Codable, Equatable, Sendable {
+    package var version: String
+    package var pid: Int32
+    package var startedAt: WallTime
+    package var uptimeSeconds: Int
+    /// Set while the daemon takes no new calls and waits for the present ones to end.
+    package var draining: Bool
+    /// Where SIP is received.
+    package var sipAddress: SocketAddress
+    package var media: Media
+    package var calls: Calls
+    package var workers: [Worker]
+    package var records: Records
+    package var ioUring: [Feature]
+    /// By `Counter.name`, summed over all threads.
+    package var counters: [String: UInt64]
+    /// Sentences an operator should read; empty when all is well.
+    package var warnings: [String]
+
+    package init(
+        version: String, pid: Int32, startedAt: WallTime, uptimeSeconds: Int, draining: Bool = false,
+        sipAddress: SocketAddress, media: Media, calls: Calls, workers: [Worker] = [], records: Records,
+        ioUring: [Feature] = [], counters: [String: UInt64] = [:], warnings: [String] = []
+    ) {
+        self.version = version
+        self.pid = pid
+        self.startedAt = startedAt
+        self.uptimeSeconds = uptimeSeconds
+        self.draining = draining
+        self.sipAddress = sipAddress
+        self.media = media
+        self.calls = calls
+        self.workers = workers
+        self.records = records
+        self.ioUring = ioUring
+        self.counters = counters
+        self.warnings = warnings
+    }
+
+    /// Relay ports. Single ports are counted, RTP and RTCP alike.
+    package struct Media: Codable, Equatable, Sendable {
+        package var address: IPAddress
+        package var firstPort: UInt16
+        package var lastPort: UInt16
+        package var portsInUse: Int
+        /// Given back lately and not to be used again yet.
+        package var portsInQuarantine: Int
+        package var portsFree: Int
+
+        package init(
+            address: IPAddress, firstPort: UInt16, lastPort: UInt16, portsInUse: Int, portsInQuarantine: Int,
+            portsFree: Int
+        ) {
+            self.address = address
+            self.firstPort = firstPort
+            self.lastPort = lastPort
+            self.portsInUse = portsInUse
+            self.portsInQuarantine = portsInQuarantine
+            self.portsFree = portsFree
+        }
+    }
+
+    package struct Calls: Codable, Equatable, Sendable {
+        /// Calls in any state, the connected ones included.
+        package var current: Int
+        package var connected: Int
+        package var limit: Int
+        package var attempted: UInt64
+        package var answered: UInt64
+        package var released: UInt64
+
+        package init(current: Int, connected: Int, limit: Int, attempted: UInt64, answered: UInt64, released: UInt64) {
+            self.current = current
+            self.connected = connected
+            self.limit = limit
+            self.attempted = attempted
+            self.answered = answered
+            self.released = released
+        }
+    }
+
+    /// One relay thread. Packets are RTP and RTCP together.
+    package struct Worker: Codable, Equatable, Sendable {
+        package var index: Int
+        package var sessions: Int
+        package var packetsReceived: UInt64
+        package var packetsSent: UInt64
+        /// For whatever reason; the counters tell them apart.
+        package var packetsDropped: UInt64
+
+        package init(
+            index: Int, sessions: Int, packetsReceived: UInt64, packetsSent: UInt64, packetsDropped: UInt64
+        ) {
+            self.index = index
+            self.sessions = sessions
+            self.packetsReceived = packetsReceived
+            self.packetsSent = packetsSent
+            self.packetsDropped = packetsDropped
+        }
+    }
+
+    package struct Records: Codable, Equatable, Sendable {
+        package var journaled: UInt64
+        package var stored: UInt64
+        /// In the journal and not yet in the store.
+        package var pending: UInt64
+        package var failures: UInt64
+
+        package init(journaled: UInt64, stored: UInt64, pending: UInt64, failures: UInt64) {
+            self.journaled = journaled
+            self.stored = stored
+            self.pending = pending
+            self.failures = failures
+        }
+    }
+
+    /// Something of io_uring that relayd uses where the kernel has it.
+    package struct Feature: Codable, Equatable, Sendable {
+        package var name: String
+        package var available: Bool
+        /// What its absence costs, or since which kernel it exists; may be empty.
+        package var note: String
+
+        package init(name: String, available: Bool, note: String = "") {
+            self.name = name
+            self.available = available
+            self.note = note
+        }
+    }
+}

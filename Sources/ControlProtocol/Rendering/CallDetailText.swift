@@ -1,0 +1,58 @@
+import Core
+
+extension CallDetail {
+    /// For people: facts in groups, then the messages of both legs.
+    package func text(_ style: TextStyle) -> String {
+        var groups = [headline(style), times.rendered(style), dialogs.rendered(style), media.rendered(style).text]
+        if !ladder.isEmpty { groups.append(LadderEntry.ladderText(ladder, style)) }
+        return groups.joined(separator: "\n")
+    }
+
+    private func headline(_ style: TextStyle) -> String {
+        let state = summary.state.rawValue + (summary.answerAt == nil ? "" : " \(summary.durationText)")
+        return style.painted("Call \(style.safe(summary.id))", .strong)
+            + style.safe(": \(summary.callerNumber) calls \(summary.calledNumber), \(state)") + "\n"
+    }
+
+    private var times: FactList {
+        var list = FactList()
+        list.add("Trunks", "\(summary.callerTrunk ?? "-") > \(summary.calleeTrunk ?? "-")")
+        list.add("Set up", summary.setupAt.description)
+        list.add("Answered", summary.answerAt?.description ?? "-")
+        if summary.monitored {
+            let which = summary.noMediaMode == .both ? "from both sides" : "from either side"
+            list.add("Monitored", "yes: silence of \(summary.noMediaTimeoutSeconds) s \(which) ends it "
+                + "(\(summary.monitoredReason))")
+        } else {
+            list.add("Monitored", "no: \(summary.monitoredReason)", .bad)
+        }
+        return list
+    }
+
+    /// Call-IDs and tags can be long: a line each, never cut, so that they can be copied.
+    private var dialogs: FactList {
+        var list = FactList()
+        list.add("Caller's Call-ID", caller.callID)
+        list.add("  tags", "relayd's \(caller.localTag), caller's \(caller.remoteTag ?? "-")")
+        list.add("Callee's Call-ID", callee?.callID ?? "-")
+        if let callee { list.add("  tags", "relayd's \(callee.localTag), callee's \(callee.remoteTag ?? "-")") }
+        return list
+    }
+
+    private var media: Table {
+        var facts: [(name: String, value: (Leg) -> String)] = []
+        facts.append(("SIP peer", { "\($0.signallingAddress)" }))
+        facts.append(("relay address", { $0.relayAddress?.description ?? "-" }))
+        facts.append(("address in its SDP", { $0.sdpAddress?.description ?? "-" }))
+        facts.append(("locked source", { $0.lockedSource?.description ?? "-" }))
+        facts.append(("RTP packets received", { "\($0.packets)" }))
+        facts.append(("octets received", { "\($0.octets)" }))
+        facts.append(("packets lost", { "\($0.lost)" }))
+        facts.append(("strangers dropped", { "\($0.strangersDropped)" }))
+        var table = Table()
+        table.add("", cells: [.init("media", .strong)] + facts.map { .init($0.name, .strong) })
+        table.add("CALLER", cells: [summary.fromCaller.cell] + facts.map { .init($0.value(caller)) })
+        table.add("CALLEE", cells: [summary.fromCallee.cell] + facts.map { fact in .init(callee.map(fact.value) ?? "-") })
+        return table
+    }
+}

@@ -1,0 +1,89 @@
+import Core
+
+/// What a list of calls is sorted by.
+package enum CallOrder: String, CaseIterable, Sendable {
+    /// The longest first.
+    case duration
+    /// The longest silence of either direction first.
+    case silence
+    case caller, callee
+    /// In the order a call goes through them.
+    case state
+
+    package func sorted(_ calls: [CallSummary]) -> [CallSummary] {
+        calls.sorted { left, right in
+            switch self {
+            case .duration where left.durationSeconds != right.durationSeconds:
+                left.durationSeconds > right.durationSeconds
+            case .silence where left.longestSilence != right.longestSilence: left.longestSilence > right.longestSilence
+            case .caller where left.callerNumber != right.callerNumber: left.callerNumber < right.callerNumber
+            case .callee where left.calledNumber != right.calledNumber: left.calledNumber < right.calledNumber
+            case .state where left.stateOrder != right.stateOrder: left.stateOrder < right.stateOrder
+            default: (left.setupAt, left.id) < (right.setupAt, right.id)
+            }
+        }
+    }
+}
+
+extension CallSummary {
+    /// A table for people; calls stay in the order given.
+    package static func listText(_ calls: [CallSummary], _ style: TextStyle) -> String {
+        guard !calls.isEmpty else { return "No calls.\n" }
+        var table = Table()
+        table.add("ID", cells: calls.map { .init($0.id, .strong) })
+        table.add("STATE", cells: calls.map { .init($0.state.rawValue, $0.state == .connected ? .plain : .faint) })
+        table.add("CALLER", leastWidth: 6, cells: calls.map { .init($0.callerNumber) })
+        table.add("CALLED", leastWidth: 6, cells: calls.map { .init($0.calledNumber) })
+        table.add("TRUNKS", leftOutAt: 2, cells: calls.map { "\($0.callerTrunk ?? "-") > \($0.calleeTrunk ?? "-")" })
+        table.add("H:MM:SS", alignment: .right, cells: calls.map { .init($0.durationText) })
+        table.add("CALLER RTP", cells: calls.map { $0.fromCaller.cell })
+        table.add("CALLEE RTP", cells: calls.map { $0.fromCallee.cell })
+        table.add(monitoredHeading, leftOutAt: 1, cells: calls.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
+        let (text, leftOut) = table.rendered(style)
+        return text + footer(calls, withReasons: leftOut.contains(monitoredHeading), style)
+    }
+
+    private static let monitoredHeading = "MONITORED"
+
+    /// How many there are and, where the table has no room for it, which of them silence does not end, and why.
+    private static func footer(_ calls: [CallSummary], withReasons: Bool, _ style: TextStyle) -> String {
+        let connected = calls.count { $0.state == .connected }
+        var lines = ["\(calls.count) \(calls.count == 1 ? "call" : "calls"), \(connected) connected."]
+        if withReasons {
+            let groups = Dictionary(grouping: calls.filter { !$0.monitored }, by: \.monitoredReason)
+            for (reason, group) in groups.sorted(by: { $0.key < $1.key }) {
+                let names = group.prefix(8).map(\.id).joined(separator: ", ")
+                let more = group.count > 8 ? " and \(group.count - 8) more" : ""
+                lines += wrapped(style.safe("Not monitored (\(reason)): \(names)\(more)"), to: style.width)
+            }
+        }
+        return lines.map { $0 + "\n" }.joined()
+    }
+
+    var durationText: String { answerAt == nil ? "-" : Quantity.duration(seconds: durationSeconds) }
+
+    /// `yes: no media for 60 s in both directions`, or `no: ` and why.
+    var monitoredText: String {
+        monitored ? "yes: \(noMediaTimeoutSeconds) s, \(noMediaMode.rawValue)" : "no: \(monitoredReason)"
+    }
+
+    fileprivate var longestSilence: Double { max(fromCaller.silenceSeconds ?? -1, fromCallee.silenceSeconds ?? -1) }
+
+    fileprivate var stateOrder: Int { State.allCases.firstIndex(of: state) ?? 0 }
+}
+
+extension CallSummary.Media {
+    /// `flowing`, or the state and for how long: `silent 4.2 s`.
+    var text: String {
+        guard state != .flowing, let silenceSeconds else { return state.rawValue }
+        return "\(state.rawValue) \(Quantity.silence(seconds: silenceSeconds))"
+    }
+
+    var cell: Table.Cell {
+        switch state {
+        case .flowing: .init(text, .good)
+        case .silent: .init(text, .bad)
+        case .waiting, .held: .init(text, .faint)
+        }
+    }
+}

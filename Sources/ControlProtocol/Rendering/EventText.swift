@@ -1,0 +1,18 @@
+import Core
+
+extension Event {
+    /// One line for people: `20:15:04.123  call.answered    3f2a9c1d  key=value`. Never cut.
+    package func text(_ style: TextStyle) -> String {
+        let time = style.painted(Quantity.timeOfDay(at), .faint)
+        let name = style.painted(style.safe(self.name.rawValue).padded(to: 15), .strong)
+        let call = style.safe(callID ?? "-").padded(to: 8)
+        let details = fields.sorted { $0.key < $1.key }.map { key, value in
+            style.safe(value.isEmpty || value.contains(" ") ? "\(key)=\"\(value)\"" : "\(key)=\(value)")
+        }
+        return ([time, name, call] + details.joined(separator: " ").nonEmpty).joined(separator: "  ") + "\n"
+    }
+}
+
+extension String {
+    fileprivate var nonEmpty: [String] { isEmpty ? [] : [self] }
+}
