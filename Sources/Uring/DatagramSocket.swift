@@ -47,7 +47,7 @@ public struct DatagramSocket: ~Copyable {
         try Errno.check(unsafe curing_connect(descriptor, &place, length))
     }
 
-    /// Lets everyone in again. The local address stays bound.
+    /// Lets everyone in again. A port that was asked for stays bound; one the kernel chose is given back to it.
     public borrowing func disconnect() throws(Errno) { try Errno.check(curing_disconnect(descriptor)) }
 
     /// Sends one datagram by a system call of its own.
