@@ -1,0 +1,2 @@
+import Core
+/// Placeholder until the relay engine.

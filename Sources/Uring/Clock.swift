@@ -1,0 +1,21 @@
+public import Core
+internal import CURing
+internal import Glibc
+
+/// The clock everything is timed by.
+public enum MonotonicClock {
+    public static var now: Instant {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Instant(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
+    }
+}
+
+/// The clock records and events show.
+public enum WallClock {
+    public static var now: WallTime {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return WallTime(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+}

@@ -1,0 +1,38 @@
+internal import CURing
+internal import Glibc
+
+/// The kernel refused a call.
+@frozen
+public struct Errno: Error, Hashable, Sendable, BitwiseCopyable {
+    /// Positive, as in errno(3).
+    public let code: Int32
+
+    @inlinable
+    public init(code: Int32) { self.code = code }
+
+    public static let addressInUse = Errno(code: EADDRINUSE)
+    public static let notPermitted = Errno(code: EPERM)
+    public static let notImplemented = Errno(code: ENOSYS)
+    public static let invalidArgument = Errno(code: EINVAL)
+    public static let outOfMemory = Errno(code: ENOMEM)
+    public static let noBuffers = Errno(code: ENOBUFS)
+    public static let cancelled = Errno(code: ECANCELED)
+
+    /// - Returns: `result` when it is no error; a negative `result` is thrown as the errno it carries.
+    @discardableResult
+    static func check(_ result: Int32) throws(Errno) -> Int32 {
+        guard result >= 0 else { throw Errno(code: -result) }
+        return result
+    }
+}
+
+extension Errno: CustomStringConvertible {
+    /// `EADDRINUSE (Address already in use)`.
+    public var description: String {
+        // SAFETY: both return a string literal of the C library, or null for an unknown code.
+        guard let name = unsafe curing_errno_name(code), let text = unsafe curing_errno_text(code) else {
+            return "errno \(code)"
+        }
+        return unsafe "\(String(cString: name)) (\(String(cString: text)))"
+    }
+}

@@ -1,0 +1,92 @@
+import Core
+import Glibc
+import Testing
+
+@testable import Uring
+
+func raiseUserSignal() { _ = pthread_kill(pthread_self(), SIGUSR1) }
+
+private func temporaryPath() -> String { "/tmp/relayd-test-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).sock" }
+
+@Suite("Sockets and start-up")
+struct SocketTests {
+    @Test("a taken port is refused, and given back when its socket goes")
+    func takenPort() throws {
+        var address = anyPort
+        do {
+            let socket = try DatagramSocket(bindingTo: anyPort, typeOfService: 0xb8)
+            address = try socket.localAddress
+            #expect(throws: Errno.addressInUse) { _ = try DatagramSocket(bindingTo: address) }
+        }
+        _ = try DatagramSocket.listener(on: address)
+    }
+
+    @Test("a listener is open to owner and group, accepts, and removes its file")
+    func unixListener() throws {
+        let path = temporaryPath()
+        do {
+            let listener = try UnixListener(path: path)
+            var status = stat()
+            #expect(unsafe lstat(path, &status) == 0 && status.st_mode & 0o777 == 0o660)
+
+            var ring = try Ring()
+            var pool = try BufferPool(ring: ring, group: 1, count: 8)
+            ring.accept(on: listener, token: Token(kind: 1))
+            let client = try StreamSocket(connectingTo: path)
+            let accepted = try #require(try completions(of: &ring, count: 1).first { $0.token.kind == 1 })
+            let server = StreamSocket(accepted: accepted.result)
+            ring.receive(on: server.file, into: pool, token: Token(kind: 2))
+            #expect(try client.write(Array("hello".utf8).span) == 5)
+            let received = try #require(try completions(of: &ring, count: 1).first)
+            #expect(pool.slice(received).count == 5)
+            pool.recycle(received.bufferID)
+            pool.publish()
+            #expect(try server.write(Array("you".utf8).span) == 3)
+            #expect(try client.read() == Array("you".utf8))
+            #expect(throws: Errno.addressInUse) { _ = try UnixListener(path: path) }
+        }
+        var status = stat()
+        #expect(unsafe lstat(path, &status) != 0)
+    }
+
+    @Test("a stale socket file is replaced, any other file is not")
+    func staleSocket() throws {
+        let path = temporaryPath()
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = UInt16(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+        let bound = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                unsafe bind(descriptor, pointer, UInt32(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        #expect(bound == 0)
+        close(descriptor)
+        do { _ = try UnixListener(path: path) }
+
+        let file = unsafe open(path, O_CREAT | O_WRONLY, 0o600)
+        close(file)
+        #expect(throws: Errno(code: EEXIST)) { _ = try UnixListener(path: path) }
+        _ = unsafe unlink(path)
+    }
+
+    @Test("a refused io_uring is explained by the sysctl, by seccomp or by the kernel")
+    func explanations() {
+        #expect(RingError(setup: .notPermitted, sysctl: 2) == .switchedOff(sysctl: 2))
+        #expect("\(RingError(setup: .notPermitted, sysctl: 1))".contains("kernel.io_uring_disabled = 1"))
+        #expect(RingError(setup: .notPermitted, sysctl: 0) == .filtered(.notPermitted))
+        #expect(RingError(setup: .notImplemented, sysctl: 0) == .filtered(.notImplemented))
+        #expect("\(RingError(setup: .notPermitted, sysctl: 0))".contains("seccomp"))
+        #expect(RingError(setup: .notImplemented, sysctl: nil) == .notBuiltIn)
+        #expect(RingError(setup: .invalidArgument, sysctl: 0) == .kernelTooOld)
+        #expect(RingError(setup: .outOfMemory, sysctl: 0) == .failed(step: "io_uring_setup", .outOfMemory))
+    }
+
+    @Test("the system's limits are read")
+    func limits() {
+        #expect(SystemLimits.raiseDescriptorLimit() > 0)
+        #expect(SystemLimits.ephemeralPorts != nil)
+        #expect(Errno(code: 98).description == "EADDRINUSE (Address already in use)")
+    }
+}
