@@ -63,7 +63,7 @@ let package = Package(
 
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
-        .testTarget(name: "SIPTests", dependencies: ["SIP"], swiftSettings: settings),
+        .testTarget(name: "SIPTests", dependencies: ["SIP"], exclude: ["Torture"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring"], swiftSettings: settings),
         .testTarget(name: "RecordsTests", dependencies: ["Records"], swiftSettings: settings),

@@ -1,5 +1,5 @@
 import Configuration
-package import Core
+import Core
 import Relay
 import SIP
 

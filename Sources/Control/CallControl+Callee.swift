@@ -1,3 +1,5 @@
+import Configuration
+import ControlProtocol
 import Core
 import Relay
 import SIP
@@ -49,9 +51,10 @@ extension CallControl {
         callsByDialog[DialogKey(callID: dialog.callID, localTag: localTag)] = (number, .callee)
         calls[number]?.setupDeadline = now + trunk.inviteTimeout
         scheduleTimer(of: number)
-        calls[number]?.calleeTransaction = send(
+        let transaction = send(
             builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch,
             to: trunk.address, for: number, .callee, now: now)
+        calls[number]?.calleeTransaction = transaction
     }
 
     /// The called user at the trunk: user and parameters as they came, host and port of the trunk.
@@ -205,7 +208,8 @@ extension CallControl {
         guard media.isRTP, media.port != 0 else { return }
         let address = Self.mediaAddress(of: media, from: source)
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
-        calls[number]?.answer = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
+        let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
+        calls[number]?.answer = rewritten
         if call.calleeMedia != address {
             calls[number]?.calleeMedia = address
             expect(media, at: address, .callee, session, signalling: source)

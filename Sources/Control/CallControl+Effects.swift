@@ -1,6 +1,6 @@
 import Configuration
 import ControlProtocol
-import Core
+package import Core
 import Relay
 import SIP
 

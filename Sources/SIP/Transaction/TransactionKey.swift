@@ -22,22 +22,23 @@ struct TransactionKey: Hashable, Sendable {
         if method == .ack { method = .invite }
         let via = request.topVia
         var octets: [UInt8] = []
-        func append(_ part: some Sequence<UInt8>) {
+        func append(_ part: ArraySlice<UInt8>) {
             octets.append(0)
             octets.append(contentsOf: part)
         }
+        func append(_ text: String) { append(ArraySlice(text.utf8)) }
         if let branch = via.branch, branch.starts(with: Self.magicCookie) {
             octets.append(contentsOf: branch)
             append(via.sentBy)
         } else {
             octets.append(contentsOf: request.requestURI)
-            append(request.fromTag ?? [])
+            append(request.fromTag ?? ArraySlice())
             append(request.callID)
-            append(String(request.cseq.number).utf8)
+            append(String(request.cseq.number))
             append(via.sentBy)
-            append(via.branch ?? [])
+            append(via.branch ?? ArraySlice())
         }
-        append(method == .unknown ? Array(request.cseq.methodText.utf8) : Array(method.text.utf8))
+        append(method == .unknown ? request.cseq.methodText : method.text)
         self.octets = octets
     }
 
