@@ -1,0 +1,43 @@
+package import Configuration
+package import ControlProtocol
+import Foundation
+
+/// The daemon's log: one line an event on standard error, `LEVEL NAME key=value …`, for the journal of systemd.
+package struct EventLog: Sendable {
+    private let level: LogLevel
+    private let write: @Sendable (String) -> Void
+
+    package init(level: LogLevel, write: @escaping @Sendable (String) -> Void = EventLog.writeToStandardError) {
+        self.level = level
+        self.write = write
+    }
+
+    package func log(_ event: Event) {
+        var fields = event.fields
+        fields["call"] = event.callID
+        log(event.name == .mediaLocked || event.name == .callSetup ? .debug : .notice, event.name.rawValue, fields)
+    }
+
+    /// Fields come in alphabetical order; values with spaces or quotes are quoted.
+    package func log(_ level: LogLevel, _ name: String, _ fields: [String: String] = [:]) {
+        guard Self.rank(level) <= Self.rank(self.level) else { return }
+        let text = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
+        write("\(level.rawValue) \(name)\(text)\n")
+    }
+
+    @Sendable package static func writeToStandardError(_ line: String) {
+        FileHandle.standardError.write(Data(line.utf8))
+    }
+
+    private static func rank(_ level: LogLevel) -> Int { LogLevel.allCases.firstIndex(of: level) ?? 0 }
+
+    /// Nothing a peer sent can start a line of its own.
+    private static func quoted(_ value: String) -> String {
+        let isPlain = !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7f }
+        guard !isPlain else { return value }
+        let escaped = value.unicodeScalars.map { scalar in
+            scalar == "\"" || scalar == "\\" ? "\\\(scalar)" : scalar.value < 0x20 || scalar.value == 0x7f ? "?" : "\(scalar)"
+        }
+        return "\"\(escaped.joined())\""
+    }
+}

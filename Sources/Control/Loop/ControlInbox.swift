@@ -1,0 +1,33 @@
+import ControlProtocol
+import Core
+import Records
+import Synchronization
+import Uring
+
+/// What other threads than the relay workers tell the control thread. They have no ring, so an eventfd wakes it.
+final class ControlInbox: Sendable {
+    enum Message: Sendable {
+        case journaled(CallRecord)
+        case recordTrouble(String)
+        /// The answer to a `records` request of a client that may be gone by now.
+        case records(client: UInt32, ControlRequest, Result<[CallRecord], RecordError>)
+    }
+
+    let event: EventDescriptor
+    private let messages = Mutex<[Message]>([])
+
+    init() throws(Errno) { event = try EventDescriptor() }
+
+    func add(_ message: Message) {
+        messages.withLock { $0.append(message) }
+        event.signal()
+    }
+
+    func takeAll() -> [Message] {
+        event.clear()
+        return messages.withLock { messages in
+            defer { messages.removeAll() }
+            return messages
+        }
+    }
+}
