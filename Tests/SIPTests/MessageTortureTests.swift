@@ -199,6 +199,13 @@ import Testing
         #expect(message.contact?.uri.text == "name:John_Smith")
     }
 
+    @Test("badbranch: the magic cookie alone identifies no transaction")
+    func bareCookie() throws {
+        let via = try Self.message("badbranch").topVia
+        #expect(via.branchText == "z9hG4bK")
+        #expect(!via.hasCookie)
+    }
+
     @Test func contactParameters() throws {
         #expect(try Self.message("cparam01").contact?.parameter("unknownparam") == "")
         #expect(try Self.message("cparam02").contact?.uri.parameter("unknownparam") == "")

@@ -157,8 +157,8 @@ extension SIPMessage {
         return addresses
     }
 
-    /// Whether an option tag (or another token) is in the list, without regard to case: `hasToken("timer", in:
-    /// .supported)`.
+    /// Whether an option tag (or another token) is in the list, without regard to case:
+    /// `hasToken("timer", in: .supported)`.
     package func hasToken(_ token: String, in name: HeaderName) -> Bool {
         let span = octets.span
         for field in headers where field.name == name {
