@@ -16,7 +16,8 @@ import Testing
 
     static let expectations: [(name: String, expected: Expected)] = [
         // RFC 4475 §3.1.1: valid.
-        ("wsinv", .accepted), ("intmeth", .accepted), ("esc01", .accepted), ("escnull", .accepted), ("esc02", .accepted),
+        ("wsinv", .accepted), ("intmeth", .accepted), ("esc01", .accepted), ("escnull", .accepted),
+        ("esc02", .accepted),
         ("lwsdisp", .accepted), ("longreq", .accepted), ("dblreq", .accepted), ("semiuri", .accepted),
         ("transports", .accepted), ("mpart01", .accepted), ("unreason", .accepted), ("noreason", .accepted),
         // §3.1.2: invalid. Where the RFC leaves a choice, a meaning that is plain is taken (badaspec, baddate).
@@ -55,7 +56,7 @@ import Testing
         #expect(Set(names) == Set(Self.expectations.map(\.name)))
     }
 
-    @Test("whatever is refused can be answered, and the answer parses or repeats only what was broken")
+    @Test("whatever is refused can be answered")
     func answers() throws {
         let source = try #require(SocketAddress("198.51.100.7:5071"))
         for (name, _) in Self.expectations {
@@ -65,7 +66,7 @@ import Testing
             let octets = MessageBuilder.response(
                 to: request, status: status, reason: reason, toTag: "ours", source: source
             ).finish()
-            #expect(octets.starts(with: "SIP/2.0 \(status) \(reason)\r\nVia: SIP/2.0/".utf8), "\(name)")
+            #expect(octets.starts(with: "SIP/2.0 \(status) \(reason)\r\nVia: SIP/".utf8), "\(name)")
             if case .keepAlive = SIPMessage.parse(octets) { Issue.record("\(name)") }
         }
     }
@@ -90,7 +91,9 @@ import Testing
         #expect(vias.map(\.transport) == [.udp, .tcp, .udp])
         #expect(vias.map(\.hasCookie) == [false, true, true])
         #expect(message.text(.subject) == "")
-        #expect(message.headers.filter { $0.name == .other }.map(message.text).first == "newfangled value continued newfangled value")
+        #expect(
+            message.headers.filter { $0.name == .other }.map(message.text).first
+                == "newfangled value continued newfangled value")
         #expect(message.contact?.displayName == #"Quoted string """#)
         #expect(message.contact?.parameter("newparam") == "newvalue")
         #expect(message.contact?.parameter("q") == "0.33")
@@ -196,6 +199,13 @@ import Testing
         #expect(message.contact?.uri.text == "name:John_Smith")
     }
 
+    @Test("badbranch: the magic cookie alone identifies no transaction")
+    func bareCookie() throws {
+        let via = try Self.message("badbranch").topVia
+        #expect(via.branchText == "z9hG4bK")
+        #expect(!via.hasCookie)
+    }
+
     @Test func contactParameters() throws {
         #expect(try Self.message("cparam01").contact?.parameter("unknownparam") == "")
         #expect(try Self.message("cparam02").contact?.uri.parameter("unknownparam") == "")
@@ -234,5 +244,3 @@ import Testing
 
     struct NotAccepted: Error {}
 }
-
-private func text(_ octets: ArraySlice<UInt8>) -> String { String(decoding: octets, as: UTF8.self) }

@@ -32,9 +32,10 @@ package struct MessageBuilder: Sendable {
         append("\r\n")
     }
 
-    /// A response with what RFC 3261 §8.2.6.2 takes over from the request: every Via (the top one with `received` and `rport`,
-    /// §18.2.1 and RFC 3581 §4), From, To, Call-ID and CSeq; Timestamp in a 100; Record-Route where a dialog may begin
-    /// (§12.1.1). It also answers a request that parsed as `answerable`; what is missing there is missing here.
+    /// A response with what RFC 3261 §8.2.6.2 takes over from the request: every Via (the top one with `received` and
+    /// `rport`, §18.2.1 and RFC 3581 §4), From, To, Call-ID and CSeq; Timestamp in a 100; Record-Route where a dialog
+    /// may begin (§12.1.1). It also answers a request that parsed as `answerable`; what is missing there is missing
+    /// here.
     ///
     /// - Parameters:
     ///   - toTag: added to To when the request has no tag there; nil for 100.
@@ -45,7 +46,11 @@ package struct MessageBuilder: Sendable {
         var builder = MessageBuilder(response: status, reason: reason)
         var isTopVia = true
         for field in request.headers where field.name == .via {
-            if isTopVia { builder.addTopVia(field, of: request, source: source) } else { builder.copy(field, from: request) }
+            if isTopVia {
+                builder.addTopVia(field, of: request, source: source)
+            } else {
+                builder.copy(field, from: request)
+            }
             isTopVia = false
         }
         if let field = request.first(.from) { builder.copy(field, from: request) }
@@ -127,7 +132,8 @@ package struct MessageBuilder: Sendable {
         }
         // RFC 3581 §4: with `rport` always, else when sent-by does not say it already.
         if via.hasRport || request.topVia.hostAddress != source.ip { value += ";received=\(source.ip)".utf8 }
-        value += request.octets[via.parameterRange.upperBound..<field.valueRange.upperBound]  // further values of this line
+        let furtherValues = via.parameterRange.upperBound..<field.valueRange.upperBound
+        value += request.octets[furtherValues]
         add(.via, octets: value)
     }
 }

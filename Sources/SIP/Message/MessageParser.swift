@@ -1,7 +1,7 @@
 /// Reads a datagram into a `SIPMessage`: one pass over start line and header, then the few values every message needs.
 ///
-/// Follows RFC 3261 §7 and §25 and the advice of RFC 4475 and RFC 5118: liberal where the meaning is plain, strict where two
-/// readers could see two messages (bare CR or LF, doubled Content-Length, octets behind the body).
+/// Follows RFC 3261 §7 and §25 and the advice of RFC 4475 and RFC 5118: liberal where the meaning is plain, strict
+/// where two readers could see two messages (bare CR or LF, doubled Content-Length, octets behind the body).
 struct MessageParser {
     static let maximumOctets = 65_536
     static let maximumHeaderLines = 256
@@ -42,7 +42,8 @@ struct MessageParser {
             return .discard(reason: "no usable Via")
         }
         let message = SIPMessage(
-            octets: octets, startLine: startLine, headers: headers, bodyRange: readBodyRange(span), essentials: essentials)
+            octets: octets, startLine: startLine, headers: headers, bodyRange: readBodyRange(span),
+            essentials: essentials)
         guard let problem else { return .message(message) }
         // Nobody waits for the answer to an ACK (RFC 3261 §17), and a response has no answer.
         guard message.isRequest, message.method != .ack else { return .discard(reason: problem.reason) }
@@ -101,8 +102,8 @@ struct MessageParser {
         return .response(status: status, reasonRange: codeEnd + 1..<line.upperBound)
     }
 
-    /// ` URI SIP/2.0`: what stands between method and version is the URI, whatever is wrong with it. Nil when the line does not
-    /// end in a SIP version: another protocol.
+    /// ` URI SIP/2.0`: what stands between method and version is the URI, whatever is wrong with it. Nil when the line
+    /// does not end in a SIP version: another protocol.
     private mutating func readURIAndVersion(_ octets: Span<UInt8>, _ rest: Range<Int>) -> Range<Int>? {
         let trimmed = octets.trimmingWhiteSpace(rest)
         var versionStart = trimmed.upperBound
@@ -156,8 +157,8 @@ struct MessageParser {
 
     /// Reads one line with its folded continuations and returns the start of the next.
     ///
-    /// A line that has no name and colon is passed over: one we need is then found missing, and any other does not matter
-    /// (RFC 3261 §8.2).
+    /// A line that has no name and colon is passed over: one we need is then found missing, and any other does not
+    /// matter (RFC 3261 §8.2).
     private mutating func scanHeaderLine(_ octets: Span<UInt8>, from start: Int) -> Int {
         var position = start
         var hash: UInt32 = 0
@@ -166,7 +167,9 @@ struct MessageParser {
             position += 1
         }
         let nameRange = start..<position
-        while position < octets.count, octets[position] == Octet.space || octets[position] == Octet.tab { position += 1 }
+        while position < octets.count, octets[position] == Octet.space || octets[position] == Octet.tab {
+            position += 1
+        }
         let isField = position < octets.count && octets[position] == Octet.colon && !nameRange.isEmpty
         if isField { position += 1 }
         let valueStart = position
@@ -277,8 +280,8 @@ struct MessageParser {
         return !range.isEmpty
     }
 
-    /// The remote target and bindings come from here, so a request with a broken Contact goes no further. In a response it
-    /// does not stop the transaction: the value is left out of `nameAddresses`.
+    /// The remote target and bindings come from here, so a request with a broken Contact goes no further. In a response
+    /// it does not stop the transaction: the value is left out of `nameAddresses`.
     private mutating func checkContacts(_ octets: Span<UInt8>) {
         for field in headers where field.name == .contact {
             var list = ListScanner(field.valueRange)

@@ -68,7 +68,8 @@ struct NameAddressLayout: Sendable {
             guard open < range.upperBound, octets[open] == Octet.less else { return nil }
         } else {
             while open < range.upperBound, octets[open] != Octet.less {
-                // Two values, or a quote in the middle of nowhere: but both may stand in the parameters of an addr-spec.
+                // Two values, or a quote in the middle of nowhere: but both may stand in the parameters of an
+                // addr-spec.
                 if octets[open] == Octet.semicolon { return readAddrSpec(octets, range, parametersStart: open) }
                 if octets[open] == Octet.quote || octets[open] == Octet.comma { return nil }
                 open += 1
@@ -83,7 +84,8 @@ struct NameAddressLayout: Sendable {
     }
 
     /// Without angle brackets a semicolon starts header parameters, and `?` must not appear (RFC 3261 §20.10).
-    private mutating func readAddrSpec(_ octets: Span<UInt8>, _ range: Range<Int>, parametersStart: Int) -> Range<Int>? {
+    private mutating func readAddrSpec(_ octets: Span<UInt8>, _ range: Range<Int>, parametersStart: Int) -> Range<Int>?
+    {
         parameterRange = parametersStart..<range.upperBound
         let uri = octets.trimmingWhiteSpace(range.lowerBound..<parametersStart)
         return octets.firstIndex(of: Octet.question, in: uri) == nil ? uri : nil

@@ -105,7 +105,8 @@ struct ListScanner: Sendable {
         end = range.upperBound
     }
 
-    /// The next element without surrounding white space; empty elements are passed over (RFC 3261 §25: they carry nothing).
+    /// The next element without surrounding white space; empty elements are passed over (RFC 3261 §25: they carry
+    /// nothing).
     mutating func next(_ octets: Span<UInt8>) -> Range<Int>? {
         while index < end {
             let start = index

@@ -4,8 +4,8 @@ package import Core
 package enum ResponseDestination {
     /// Always the address the request came from. The port:
     /// - with `rport`, the one it came from;
-    /// - with an IP literal in sent-by that is not the source, the one it came from, too: a NAT stands between, and the port in
-    ///   sent-by means nothing on our side of it (here the RFC would use it);
+    /// - with an IP literal in sent-by that is not the source, the one it came from, too: a NAT stands between, and the
+    ///   port in sent-by means nothing on our side of it (here the RFC would use it);
     /// - else the one in sent-by, by default 5060.
     ///
     /// `maddr` is not followed: it would let anyone have us send to a third party.

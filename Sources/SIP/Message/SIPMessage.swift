@@ -1,8 +1,8 @@
 /// A SIP message: its octets, and where in them everything is (RFC 3261 §7).
 ///
 /// A value of this type has passed `parse`, so what every message needs is there and well-formed. A message inside
-/// `ParseOutcome.answerable` is the exception: it is good for `MessageBuilder.response`, `topVia`, `method` and the trace;
-/// what was missing or broken in it reads as empty or zero.
+/// `ParseOutcome.answerable` is the exception: it is good for `MessageBuilder.response`, `topVia`, `method` and the
+/// trace; what was missing or broken in it reads as empty or zero.
 package struct SIPMessage: Sendable {
     package enum StartLine: Sendable, Equatable {
         case request(Method, methodRange: Range<Int>, uriRange: Range<Int>)
@@ -82,7 +82,7 @@ package struct SIPMessage: Sendable {
     package var contact: NameAddress? { nameAddresses(in: .contact).first }
     /// `Contact: *` (RFC 3261 §10.2.2).
     package var hasContactWildcard: Bool {
-        headers.contains { $0.name == .contact && Array(value($0)) == [Octet.asterisk] }
+        headers.contains { $0.name == .contact && value($0).elementsEqual([Octet.asterisk]) }
     }
     /// Compares type and subtype, without parameters: `application/sdp`.
     package func hasContentType(_ type: String) -> Bool {
@@ -110,8 +110,8 @@ extension SIPMessage {
     /// The value of the first header line of that name, unfolded.
     package func text(_ name: HeaderName) -> String? { first(name).map(text) }
 
-    /// The number the value begins with: `Expires`, `Session-Expires`, `Retry-After`, `RSeq`. Nil when there is none or it is
-    /// 2³² or more.
+    /// The number the value begins with: `Expires`, `Session-Expires`, `Retry-After`, `RSeq`. Nil when there is none or
+    /// it is 2³² or more.
     package func number(_ name: HeaderName) -> Int? {
         guard let range = first(name)?.valueRange else { return nil }
         let span = octets.span
@@ -142,7 +142,8 @@ extension SIPMessage {
         return values
     }
 
-    /// The addresses of a list header (Contact, Route, Record-Route, Path, Diversion, P-Asserted-Identity …); values that are none are left out.
+    /// The addresses of a list header (Contact, Route, Record-Route, Path, Diversion, P-Asserted-Identity …); values
+    /// that are none are left out.
     package func nameAddresses(in name: HeaderName) -> [NameAddress] {
         let span = octets.span
         var addresses: [NameAddress] = []
@@ -156,7 +157,8 @@ extension SIPMessage {
         return addresses
     }
 
-    /// Whether an option tag (or another token) is in the list, without regard to case: `hasToken("timer", in: .supported)`.
+    /// Whether an option tag (or another token) is in the list, without regard to case:
+    /// `hasToken("timer", in: .supported)`.
     package func hasToken(_ token: String, in name: HeaderName) -> Bool {
         let span = octets.span
         for field in headers where field.name == name {
@@ -172,8 +174,8 @@ extension SIPMessage {
 /// What a datagram turned out to be.
 package enum ParseOutcome: Sendable {
     case message(SIPMessage)
-    /// A request that is broken, or that no element of this kind can serve, but that tells where to answer. It is answered
-    /// statelessly and never touches a transaction. Never an ACK.
+    /// A request that is broken, or that no element of this kind can serve, but that tells where to answer. It is
+    /// answered statelessly and never touches a transaction. Never an ACK.
     case answerable(SIPMessage, status: Int, reason: String)
     /// Line ends only (RFC 5626 §3.5.1), nothing at all, or up to four NUL octets.
     case keepAlive

@@ -133,8 +133,8 @@ struct URILayout: Sendable {
         Octet.isLetter(octet) || Octet.isDigit(octet) || octet == 0x2b || octet == 0x2d || octet == 0x2e
     }
 
-    /// Liberal about the user (`#` is dialled, UTF-8 is seen) but never white space, controls, quotes or angle brackets:
-    /// these would break out of the place the URI is written to.
+    /// Liberal about the user (`#` is dialled, UTF-8 is seen) but never white space, controls, quotes or angle
+    /// brackets: these would break out of the place the URI is written to.
     private static func hasOnlyURIOctets(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
         for index in range {
             let octet = octets[index]

@@ -66,15 +66,19 @@ struct ViaLayout: Sendable {
     var receivedRange: Range<Int>?
     var hasRport = false
     var rport: UInt16?
-    /// False when the parameters are broken: enough is known to answer, nothing to go on with.
+    /// False when version or parameters are broken: enough is known to answer, nothing to go on with.
     var isWellFormed = true
 
-    /// Nil when protocol, version or sent-by cannot be read.
+    /// Nil when protocol or sent-by cannot be read.
     init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
         let end = range.upperBound
-        guard let version = Self.afterSlash(octets, token: "SIP", from: range.lowerBound, to: end),
-            let transportStart = Self.afterSlash(octets, token: "2.0", from: version, to: end)
+        guard let protocolName = Self.afterSlash(octets, from: range.lowerBound, to: end),
+            octets.equals(protocolName.token, ignoringCase: "SIP"),
+            let version = Self.afterSlash(octets, from: protocolName.next, to: end)
         else { return nil }
+        // Another version is answered 505 (RFC 4475 §3.1.2.16), so it must not hide where to answer.
+        isWellFormed = octets.equals(version.token, ignoringCase: "2.0")
+        let transportStart = version.next
         let transportEnd = octets.endOfToken(from: transportStart, to: end)
         transportRange = transportStart..<transportEnd
         transport = Self.transport(octets, transportRange)
@@ -101,16 +105,17 @@ struct ViaLayout: Sendable {
                 receivedRange = parameter.valueRange.map { Self.withoutBrackets(octets, $0) }
             }
         }
-        isWellFormed = !scanner.isMalformed
+        if scanner.isMalformed { isWellFormed = false }
     }
 
-    /// The start of what follows `token` and a slash, white space around both skipped.
-    private static func afterSlash(_ octets: Span<UInt8>, token: String, from start: Int, to end: Int) -> Int? {
+    /// A token before a slash, and the start of what follows the slash; white space around both is skipped.
+    private static func afterSlash(
+        _ octets: Span<UInt8>, from start: Int, to end: Int
+    ) -> (token: Range<Int>, next: Int)? {
         let tokenEnd = octets.endOfToken(from: start, to: end)
-        guard octets.equals(start..<tokenEnd, ignoringCase: token) else { return nil }
         let slash = octets.skippingWhiteSpace(from: tokenEnd, to: end)
         guard slash < end, octets[slash] == Octet.slash else { return nil }
-        return octets.skippingWhiteSpace(from: slash + 1, to: end)
+        return (start..<tokenEnd, octets.skippingWhiteSpace(from: slash + 1, to: end))
     }
 
     private static func transport(_ octets: Span<UInt8>, _ range: Range<Int>) -> Via.Transport {
