@@ -254,6 +254,31 @@ extension SDPSample {
                 a=rtcp-mux
                 """),
         SDPSample(
+            name: "one session line of 0.0.0.0: no hold for the ICE medium, hold for the others",
+            input: """
+                v=0
+                o=- 1 2 IN IP4 127.0.0.1
+                s=-
+                c=IN IP4 0.0.0.0
+                t=0 0
+                a=ice-ufrag:EsAw
+                m=audio 9 UDP/TLS/RTP/SAVPF 0
+                m=audio 4000 RTP/AVP 0
+                m=audio 4002 RTP/AVP 0
+                """,
+            rewrites: [.relay("203.0.113.5:10006"), .relay("203.0.113.5:10008"), .keep],
+            output: """
+                v=0
+                o=- 1 2 IN IP4 127.0.0.1
+                s=-
+                c=IN IP4 0.0.0.0
+                t=0 0
+                m=audio 10006 UDP/TLS/RTP/SAVPF 0
+                c=IN IP4 203.0.113.5
+                m=audio 10008 RTP/AVP 0
+                m=audio 4002 RTP/AVP 0
+                """),
+        SDPSample(
             name: "T.38 beside audio that is switched off",
             input: """
                 v=0
