@@ -7,7 +7,8 @@ import Testing
 
     private func make(isReliable: Bool = false, timers: TimerValues = TimerValues()) -> InviteClientTransaction {
         var effects: [Effect] = []
-        let transaction = InviteClientTransaction(now: clockStart, isReliable: isReliable, timers: timers, effects: &effects)
+        let transaction = InviteClientTransaction(
+            now: clockStart, isReliable: isReliable, timers: timers, effects: &effects)
         #expect(effects == [.sendRequest])
         #expect(transaction.state == .calling)
         return transaction

@@ -9,7 +9,8 @@ import Testing
         answering statuses: [Int] = [], trying: InviteServerTransaction.Trying = .atOnce, isReliable: Bool = false
     ) -> InviteServerTransaction {
         var effects: [Effect] = []
-        var transaction = InviteServerTransaction(now: clockStart, trying: trying, isReliable: isReliable, effects: &effects)
+        var transaction = InviteServerTransaction(
+            now: clockStart, trying: trying, isReliable: isReliable, effects: &effects)
         #expect(effects == (trying == .atOnce ? [.sendTrying] : []))
         #expect(transaction.state == .proceeding)
         for status in statuses { _ = transaction.responded(status) }

@@ -43,8 +43,8 @@ package struct InviteClientTransaction: Sendable {
         effects.append(.sendRequest)
     }
 
-    /// When `advance(to:effects:)` is due next. Nil once terminated, and in Proceeding, where only the user's own timers
-    /// limit the wait for an answer.
+    /// When `advance(to:effects:)` is due next. Nil once terminated, and in Proceeding, where only the user's own
+    /// timers limit the wait for an answer.
     package var deadline: Instant? { earlier(timerA?.due, stateTimer) }
 
     package mutating func receive(status: Int, now: Instant, effects: inout [Effect]) {

@@ -16,8 +16,8 @@ package struct RetransmissionTimer: Sendable {
 
     /// True when a retransmission is due by `now`.
     ///
-    /// Asked late, after several were due, it asks for one only, since a burst of equal datagrams helps nobody; the next
-    /// comes where it would have come anyway.
+    /// Asked late, after several were due, it asks for one only, since a burst of equal datagrams helps nobody; the
+    /// next comes where it would have come anyway.
     package mutating func fire(at now: Instant) -> Bool {
         guard now >= due else { return false }
         while due <= now {

@@ -1,0 +1,76 @@
+extension SessionDescription {
+    /// One format of an RTP medium, from its `a=rtpmap` and `a=fmtp` lines or from the static table of RFC 3551 §6.
+    package struct Payload: Equatable, Sendable {
+        /// The RTP payload type, 0 to 127.
+        package let number: UInt8
+        /// As written, `PCMU` or `opus`; nil for a dynamic type without a map.
+        package let encodingName: String?
+        /// In hertz.
+        package let clockRate: Int?
+        package let channelCount: Int
+        /// What follows the payload type in `a=fmtp`, as written.
+        package let fmtp: String?
+    }
+}
+
+extension SessionDescription.Payload {
+    package var isTelephoneEvent: Bool { encodingName?.lowercased() == "telephone-event" }
+    package var isComfortNoise: Bool { encodingName?.lowercased() == "cn" }
+
+    /// True when both stand for the same encoding. Numbers decide only where there is no name: each side chooses the
+    /// number it wants to receive a dynamic type with (RFC 3264 §5.1). Names compare without case (RFC 4855 §3).
+    package func isSameFormat(as other: Self) -> Bool {
+        guard let encodingName, let otherName = other.encodingName else {
+            return encodingName == nil && other.encodingName == nil && number == other.number
+        }
+        return encodingName.lowercased() == otherName.lowercased() && clockRate == other.clockRate
+            && channelCount == other.channelCount
+    }
+
+    init(number: UInt8, rtpmap: ArraySlice<UInt8>?, fmtp: ArraySlice<UInt8>?) {
+        self.number = number
+        self.fmtp = fmtp.map { SDPText.string($0) }
+        if let rtpmap {
+            let encoding = rtpmap.prefix { $0 != SDPText.space }
+            let parts = encoding.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            encodingName = SDPText.string(parts[0])
+            clockRate = parts.count > 1 ? SDPText.number(parts[1]) : nil
+            channelCount = parts.count > 2 ? SDPText.number(parts[2]) ?? 1 : 1
+        } else {
+            let known = Self.staticType(number)
+            encodingName = known?.name
+            clockRate = known?.clockRate
+            channelCount = known?.channelCount ?? 1
+        }
+    }
+
+    private static func staticType(_ number: UInt8) -> (name: String, clockRate: Int, channelCount: Int)? {
+        switch number {
+        case 0: ("PCMU", 8000, 1)
+        case 3: ("GSM", 8000, 1)
+        case 4: ("G723", 8000, 1)
+        case 5: ("DVI4", 8000, 1)
+        case 6: ("DVI4", 16_000, 1)
+        case 7: ("LPC", 8000, 1)
+        case 8: ("PCMA", 8000, 1)
+        case 9: ("G722", 8000, 1)  // samples at 16 kHz, but its clock is 8 kHz by an old mistake (RFC 3551 §4.5.2)
+        case 10: ("L16", 44_100, 2)
+        case 11: ("L16", 44_100, 1)
+        case 12: ("QCELP", 8000, 1)
+        case 13: ("CN", 8000, 1)
+        case 14: ("MPA", 90_000, 1)
+        case 15: ("G728", 8000, 1)
+        case 16: ("DVI4", 11_025, 1)
+        case 17: ("DVI4", 22_050, 1)
+        case 18: ("G729", 8000, 1)
+        case 25: ("CelB", 90_000, 1)
+        case 26: ("JPEG", 90_000, 1)
+        case 28: ("nv", 90_000, 1)
+        case 31: ("H261", 90_000, 1)
+        case 32: ("MPV", 90_000, 1)
+        case 33: ("MP2T", 90_000, 1)
+        case 34: ("H263", 90_000, 1)
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,197 @@
+package import Core
+
+extension SessionDescription {
+    /// What happens to one medium.
+    package enum MediaRewrite: Equatable, Sendable {
+        /// Its RTP goes to this address of the relay, its RTCP to the port after it.
+        case relay(SocketAddress)
+        /// Port 0 in the `m=` line (RFC 3264 §6).
+        case decline
+        /// As it came.
+        case keep
+    }
+
+    /// The same description with new transport addresses, everything else octet for octet as it came, in CRLF lines.
+    ///
+    /// - A relayed medium gets the relay's port and address; a count behind the port is dropped. A medium that came
+    ///   with port 0 stays declined, and the hold address 0.0.0.0 stays, so that the peer sees the hold.
+    /// - `a=rtcp` gets the relay's RTCP port, and address if it had one; where it named the RTP port (RFC 5761), the
+    ///   relay's RTP port. Where it is absent it stays absent.
+    /// - ICE candidates and alternative addresses (RFC 6947) go: they would lead media past the relay.
+    /// - `c=` appears per medium where one line for the session cannot serve all of them; of several in one place,
+    ///   which only layered multicast has, the first stays.
+    ///
+    /// - Parameter rewrites: one for each of `media`.
+    package func rewritten(_ rewrites: [MediaRewrite]) -> [UInt8] {
+        precondition(rewrites.count == media.count, "each medium needs to be told what becomes of it")
+        var writer = Writer(capacity: octets.count + 48 * (media.count + 1))
+        let sessionAddress = sessionAddress(for: rewrites)
+        let isSessionReplaced = sessionAddress != nil && connection?.isUnspecified != true
+        writeSession(address: sessionAddress, to: &writer)
+        for (medium, rewrite) in zip(media, rewrites) {
+            switch rewrite {
+            case .relay(let address) where medium.port != 0:
+                writeRelayed(medium, address: address, sessionAddress: sessionAddress, to: &writer)
+            case .relay, .decline:
+                writeDeclined(medium, sessionAddress: sessionAddress, to: &writer)
+            case .keep:
+                writeKept(medium, isSessionReplaced: isSessionReplaced, to: &writer)
+            }
+        }
+        return writer.octets
+    }
+
+    /// What the session's `c=` is to say: the address of the first medium that relies on it, else of any relayed one.
+    /// Nil when nothing is relayed, and the session's lines stay as they are.
+    private func sessionAddress(for rewrites: [MediaRewrite]) -> IPAddress? {
+        var fallback: IPAddress?
+        for (medium, rewrite) in zip(media, rewrites) {
+            guard case .relay(let address) = rewrite, medium.port != 0 else { continue }
+            if !medium.hasOwnConnection { return address.ip }
+            fallback = fallback ?? address.ip
+        }
+        return fallback
+    }
+
+    private var sessionLines: ArraySlice<Line> { lines[..<(media.first?.lineRange.lowerBound ?? lines.count)] }
+
+    private func writeSession(address: IPAddress?, to writer: inout Writer) {
+        var isFirstConnection = true
+        for line in sessionLines {
+            if let address, line.type == UInt8(ascii: "c") {
+                if isFirstConnection { writeConnection(line, replacedBy: address, to: &writer) }
+                isFirstConnection = false
+            } else if address == nil || !leadsPastRelay(line) {
+                writeUnchanged(line, to: &writer)
+            }
+        }
+    }
+
+    private func writeRelayed(
+        _ medium: Media, address: SocketAddress, sessionAddress: IPAddress?, to writer: inout Writer
+    ) {
+        precondition(address.port < .max, "RTCP needs the port after RTP")
+        writeMediaLine(medium, port: address.port, to: &writer)
+        // The session's line serves when it says the right thing: the relay's address, or that the medium is on hold.
+        let hasSessionLine = sessionLines.contains { $0.type == UInt8(ascii: "c") }
+        let sessionLineServes = hasSessionLine && (medium.isHeldByAddress
+            || (sessionAddress == address.ip && connection?.isUnspecified != true))
+        var needsConnection = !medium.hasOwnConnection && !sessionLineServes
+        var isFirstConnection = true
+        for line in lines[medium.lineRange].dropFirst() {
+            if needsConnection, line.type != UInt8(ascii: "i") {  // c= comes right after the title (RFC 8866 §5)
+                writer.write("c=\(SDPText.connection(address.ip))")
+                needsConnection = false
+            }
+            if line.type == UInt8(ascii: "c") {
+                if isFirstConnection {
+                    if medium.isHeldByAddress {
+                        writeUnchanged(line, to: &writer)
+                    } else {
+                        writer.write("c=\(SDPText.connection(address.ip))")
+                    }
+                }
+                isFirstConnection = false
+            } else if isRTCP(line) {
+                guard let explicit = medium.explicitRTCP else { continue }  // nobody may read more into it than we did
+                let isRTPPort = medium.hasRTCPMux && explicit.port == medium.port
+                let port = isRTPPort ? address.port : address.port + 1
+                let suffix = explicit.hasAddress ? " " + SDPText.connection(address.ip) : ""
+                writer.write("a=rtcp:\(port)\(suffix)")
+            } else if !leadsPastRelay(line) {
+                writeUnchanged(line, to: &writer)
+            }
+        }
+        if needsConnection { writer.write("c=\(SDPText.connection(address.ip))") }
+    }
+
+    /// Nobody sends to a declined medium; its addresses go anyway, since they tell about the network behind.
+    private func writeDeclined(_ medium: Media, sessionAddress: IPAddress?, to writer: inout Writer) {
+        writeMediaLine(medium, port: 0, to: &writer)
+        for line in lines[medium.lineRange].dropFirst() where !leadsPastRelay(line) && !isRTCP(line) {
+            if let sessionAddress, line.type == UInt8(ascii: "c") {
+                writeConnection(line, replacedBy: sessionAddress, to: &writer)
+            } else {
+                writeUnchanged(line, to: &writer)
+            }
+        }
+    }
+
+    /// A medium that relied on the session's `c=` takes a copy along when that line changes under it.
+    private func writeKept(_ medium: Media, isSessionReplaced: Bool, to writer: inout Writer) {
+        var inherited: Line?
+        if isSessionReplaced, medium.port != 0, !medium.hasOwnConnection {
+            inherited = sessionLines.first { $0.type == UInt8(ascii: "c") }
+        }
+        writeUnchanged(lines[medium.lineRange.lowerBound], to: &writer)
+        for line in lines[medium.lineRange].dropFirst() {
+            if let connection = inherited, line.type != UInt8(ascii: "i") {
+                writeUnchanged(connection, to: &writer)
+                inherited = nil
+            }
+            writeUnchanged(line, to: &writer)
+        }
+        if let inherited { writeUnchanged(inherited, to: &writer) }
+    }
+
+    private func writeMediaLine(_ medium: Media, port: UInt16, to writer: inout Writer) {
+        let value = lines[medium.lineRange.lowerBound].value
+        writer.write("m=", octets[value.lowerBound..<medium.portField.lowerBound], "\(port)",
+            octets[medium.portField.upperBound..<value.upperBound])
+    }
+
+    private func writeConnection(_ line: Line, replacedBy address: IPAddress, to writer: inout Writer) {
+        if SDPText.connectionAddress(octets[line.value])?.isUnspecified == true {
+            writeUnchanged(line, to: &writer)
+        } else {
+            writer.write("c=\(SDPText.connection(address))")
+        }
+    }
+
+    private func writeUnchanged(_ line: Line, to writer: inout Writer) {
+        writer.write(octets[line.value.lowerBound - 2..<line.value.upperBound])
+    }
+
+    private func attributeName(_ line: Line) -> String? {
+        guard line.type == UInt8(ascii: "a") else { return nil }
+        return SDPText.string(SDPText.attribute(octets[line.value]).name)
+    }
+
+    private func isRTCP(_ line: Line) -> Bool { attributeName(line) == "rtcp" }
+
+    /// Everything that belongs to ICE (RFC 8839 §5, RFC 8840), and `altc` (RFC 6947).
+    private func leadsPastRelay(_ line: Line) -> Bool {
+        switch attributeName(line) {
+        case "candidate", "remote-candidates", "end-of-candidates", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite",
+            "ice-mismatch", "ice-pacing", "altc": true
+        default: false
+        }
+    }
+}
+
+/// Collects lines.
+private struct Writer {
+    private(set) var octets: [UInt8] = []
+
+    init(capacity: Int) { octets.reserveCapacity(capacity) }
+
+    mutating func write(_ line: String) {
+        octets += line.utf8
+        endLine()
+    }
+
+    mutating func write(_ line: ArraySlice<UInt8>) {
+        octets += line
+        endLine()
+    }
+
+    mutating func write(_ type: String, _ before: ArraySlice<UInt8>, _ field: String, _ after: ArraySlice<UInt8>) {
+        octets += type.utf8
+        octets += before
+        octets += field.utf8
+        octets += after
+        endLine()
+    }
+
+    private mutating func endLine() { octets += [UInt8(ascii: "\r"), UInt8(ascii: "\n")] }
+}
