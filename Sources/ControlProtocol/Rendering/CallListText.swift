@@ -45,12 +45,12 @@ extension CallSummary {
 
     private static let monitoredHeading = "MONITORED"
 
-    /// How many there are and, where the table has no room for it, which of them silence does not end, and why.
+    /// How many there are and, where the table has no room for it, which of the connected ones silence does not end, and why.
     private static func footer(_ calls: [CallSummary], withReasons: Bool, _ style: TextStyle) -> String {
         let connected = calls.count { $0.state == .connected }
         var lines = ["\(calls.count) \(calls.count == 1 ? "call" : "calls"), \(connected) connected."]
         if withReasons {
-            let groups = Dictionary(grouping: calls.filter { !$0.monitored }, by: \.monitoredReason)
+            let groups = Dictionary(grouping: calls.filter { !$0.monitored && $0.state == .connected }, by: \.monitoredReason)
             for (reason, group) in groups.sorted(by: { $0.key < $1.key }) {
                 let names = group.prefix(8).map(\.id).joined(separator: ", ")
                 let more = group.count > 8 ? " and \(group.count - 8) more" : ""
@@ -62,7 +62,7 @@ extension CallSummary {
 
     var durationText: String { answerAt == nil ? "-" : Quantity.duration(seconds: durationSeconds) }
 
-    /// `yes: no media for 60 s in both directions`, or `no: ` and why.
+    /// `yes: 60 s, both`, or `no: ` and why.
     var monitoredText: String {
         monitored ? "yes: \(noMediaTimeoutSeconds) s, \(noMediaMode.rawValue)" : "no: \(monitoredReason)"
     }

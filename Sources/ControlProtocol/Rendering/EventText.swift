@@ -5,14 +5,11 @@ extension Event {
     package func text(_ style: TextStyle) -> String {
         let time = style.painted(Quantity.timeOfDay(at), .faint)
         let name = style.painted(style.safe(self.name.rawValue).padded(to: 15), .strong)
-        let call = style.safe(callID ?? "-").padded(to: 8)
+        let call = style.safe(callID ?? "-")
         let details = fields.sorted { $0.key < $1.key }.map { key, value in
             style.safe(value.isEmpty || value.contains(" ") ? "\(key)=\"\(value)\"" : "\(key)=\(value)")
         }
-        return ([time, name, call] + details.joined(separator: " ").nonEmpty).joined(separator: "  ") + "\n"
+        guard !details.isEmpty else { return "\(time)  \(name)  \(call)\n" }
+        return "\(time)  \(name)  \(call.padded(to: 8))  \(details.joined(separator: " "))\n"
     }
-}
-
-extension String {
-    fileprivate var nonEmpty: [String] { isEmpty ? [] : [self] }
 }

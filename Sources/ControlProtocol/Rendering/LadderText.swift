@@ -6,9 +6,10 @@ extension LadderEntry {
     package static func ladderText(_ entries: [LadderEntry], _ style: TextStyle) -> String {
         let longest = entries.reduce(0) { max($0, $1.label.count) }
         let room = (min(style.width, 200) - timeWidth - 2 - 3) / 2
-        let lane = max(16, min(room, max(22, longest + 8)))
+        let lane = max(16, min(room, 40, max(22, longest + 8)))
         let indent = String(repeating: " ", count: 2)
-        let names = "caller".padded(to: lane + 1 - 3) + "relayd".padded(to: lane + 1) + "callee"
+        // `relayd` stands across the middle line, the others end at the outer ones.
+        let names = "caller".padded(to: lane - 2) + "relayd" + "callee".padded(to: lane - 1, alignment: .right)
         var lines = [style.painted("ms".padded(to: timeWidth, alignment: .right) + indent + names, .strong)]
         for entry in entries {
             let time = "\(entry.milliseconds)".padded(to: timeWidth, alignment: .right)

@@ -13,7 +13,7 @@ extension CallRecord {
         table.add("TALK s", alignment: .right, leftOutAt: 2, cells: records.map { "\($0.talkSeconds)" })
         table.add("DEAD s", alignment: .right, leftOutAt: 1, cells: records.map { "\($0.deadAirSeconds)" })
         table.add("PACKETS IN", alignment: .right, leftOutAt: 4, cells: records.map(\.packetsCell))
-        table.add("CAUSE", cells: records.map { .init($0.cause.rawValue, $0.cause == .normal ? .good : .bad) })
+        table.add("CAUSE", leastWidth: 13, cells: records.map { .init($0.cause.rawValue, $0.cause == .normal ? .good : .bad) })
         table.add("SIP", alignment: .right, cells: records.map { "\($0.sipCode)" })
         table.add("BY", cells: records.map { .init($0.endedBy.rawValue) })
         table.add("ID", leftOutAt: 5, cells: records.map { .init($0.id) })
@@ -38,7 +38,8 @@ extension CallRecord {
         list.add("Rang", ringAt?.description ?? "-")
         list.add("Answered", answerAt?.description ?? "-")
         list.add("Released", releaseAt.description)
-        list.add("Duration", "\(durationText): \(talkSeconds) s talk, \(deadAirSeconds) s dead air")
+        let air = answerAt == nil ? "" : ": \(talkSeconds) s talk, \(deadAirSeconds) s dead air"
+        list.add("Duration", durationText + air)
         list.add("From caller", fromCaller.text)
         list.add("From callee", fromCallee.text)
         let known = cause.vosName.map { " (\($0))" } ?? ""

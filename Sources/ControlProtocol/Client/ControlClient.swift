@@ -1,0 +1,101 @@
+package import Core
+
+/// A connection to the daemon's control socket that blocks until answered: for command lines and tests, one thread.
+package struct ControlClient: ~Copyable {
+    private let stream: UnixStream
+    private let timeLimitSeconds: Int
+    // A list of ten thousand calls has some megabytes; beyond this it is not relayd that talks.
+    private var framer = LineFramer(limit: 256 << 20)
+    private var received: ArraySlice<LineFramer.Output> = []
+    private var lastID: Int64 = 0
+
+    /// - Parameter timeLimitSeconds: how long the daemon may be silent while an answer is due.
+    package init(path: String, timeLimitSeconds: Int = 5) throws(ControlClientError) {
+        stream = try UnixStream.connected(to: path, timeLimitSeconds: timeLimitSeconds)
+        self.timeLimitSeconds = timeLimitSeconds
+    }
+
+    package mutating func status() throws(ControlClientError) -> StatusReport {
+        try call(.status, parameters: NoParameters?.none, result: StatusReport.self)
+    }
+
+    package mutating func calls() throws(ControlClientError) -> [CallSummary] {
+        try call(.calls, parameters: NoParameters?.none, result: [CallSummary].self)
+    }
+
+    package mutating func call(id: String) throws(ControlClientError) -> CallDetail {
+        try call(.call, parameters: CallParameters(id: id), result: CallDetail.self)
+    }
+
+    package mutating func hangup(id: String) throws(ControlClientError) {
+        _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
+    }
+
+    package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
+        try call(.records, parameters: query, result: [CallRecord].self)
+    }
+
+    package mutating func configuration() throws(ControlClientError) -> [ConfigurationRow] {
+        try call(.config, parameters: NoParameters?.none, result: [ConfigurationRow].self)
+    }
+
+    /// From here on `nextEvent` returns what happens. Ask nothing else on this connection then.
+    package mutating func subscribe() throws(ControlClientError) {
+        _ = try call(.events, parameters: NoParameters?.none, result: Acknowledgement.self)
+    }
+
+    /// Waits for the next event.
+    ///
+    /// - Parameter timeLimitSeconds: nil for as long as it takes; otherwise `.silent` is thrown after it.
+    /// - Returns: nil when the daemon closed the connection.
+    package mutating func nextEvent(timeLimitSeconds: Int? = nil) throws(ControlClientError) -> Event? {
+        while let message = try nextMessage(timeLimitSeconds: timeLimitSeconds) {
+            guard message.kind == .notification(method: ControlMethod.eventNotification) else { continue }
+            guard let event = try? message.params(as: Event.self) else { throw .nonsense }
+            return event
+        }
+        return nil
+    }
+
+    private struct NoParameters: Encodable {}
+
+    private mutating func call<Result: Decodable>(
+        _ method: ControlMethod, parameters: (some Encodable)?, result: Result.Type
+    ) throws(ControlClientError) -> Result {
+        lastID += 1
+        let id = RequestID.number(lastID)
+        guard let request = try? ControlLine.request(method, id: id, params: parameters) else {
+            preconditionFailure("parameters are strings, whole numbers and times, which always encode")
+        }
+        try stream.write(request)
+        while let message = try nextMessage(timeLimitSeconds: timeLimitSeconds) {
+            switch message.kind {
+            case .notification: continue
+            case .result(id):
+                guard let value = try? message.result(as: result) else { throw .nonsense }
+                return value
+            case .error(let of, let error) where of == id || of == .null: throw .refused(error)
+            case .result, .error: throw .nonsense
+            }
+        }
+        throw .closed
+    }
+
+    /// Nil at the end of the stream.
+    private mutating func nextMessage(timeLimitSeconds: Int?) throws(ControlClientError) -> ServerMessage? {
+        while received.isEmpty {
+            stream.setReadLimit(seconds: timeLimitSeconds)
+            switch stream.read() {
+            case .octets(let octets): received = framer.append(octets)[...]
+            case .end:
+                guard framer.pendingCount == 0 else { throw .closed }
+                return nil
+            case .timedOut: throw .silent(seconds: timeLimitSeconds ?? 0)
+            }
+        }
+        guard case .line(let line) = received.removeFirst(), let message = ServerMessage(line: line) else {
+            throw .nonsense
+        }
+        return message
+    }
+}

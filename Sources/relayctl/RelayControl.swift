@@ -1,0 +1,190 @@
+import ArgumentParser
+import ControlProtocol
+import Core
+import Foundation
+
+struct RelayControl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relayctl",
+        abstract: "Looks into a running relayd and steers it.",
+        discussion: """
+            Ends with 0; 1 when relayd refused; 2 when the command line is wrong; 69 when relayd cannot be reached; \
+            70 when it does not answer as it should.
+            """,
+        subcommands: [
+            StatusCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
+            EventsCommand.self, ConfigCommand.self,
+        ])
+}
+
+/// What every command takes.
+struct GlobalOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Control socket of relayd; else RELAYD_SOCKET, else where it usually is.", valueName: "path"))
+    var socket: String?
+
+    @Flag(help: "Print JSON for programs.")
+    var json = false
+
+    func connect() throws(ControlClientError) -> ControlClient {
+        let environment = ProcessInfo.processInfo.environment
+        let named = socket ?? environment["RELAYD_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
+        return try ControlClient(path: named ?? defaultControlSocketPath(environment: environment))
+    }
+
+    /// Prints `value` as JSON where that is wanted, else the text.
+    func print(_ value: some Encodable, text: (TextStyle) -> String) {
+        Console.write(json ? JSONText.document(value) : text(Console.style))
+    }
+}
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "status", abstract: "State of the daemon.")
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        var client = try global.connect()
+        let report = try client.status()
+        global.print(report) { report.text($0) }
+    }
+}
+
+struct CallsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "calls", abstract: "Present calls, with the state of their media in each direction.")
+    @OptionGroup var global: GlobalOptions
+
+    @Option(help: "What comes first: the longest duration, the longest silence, or in order of the column.")
+    var sort = CallOrder.duration
+
+    func run() throws {
+        var client = try global.connect()
+        let calls = sort.sorted(try client.calls())
+        global.print(calls) { CallSummary.listText(calls, $0) }
+    }
+}
+
+struct CallCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "call", abstract: "One call: addresses, media and the messages of both legs.")
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "As `relayctl calls` shows it.")
+    var id: String
+
+    func run() throws {
+        var client = try global.connect()
+        let detail = try client.call(id: id)
+        global.print(detail) { detail.text($0) }
+    }
+}
+
+struct HangupCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "hangup", abstract: "Ends a call on both sides.")
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "As `relayctl calls` shows it.")
+    var id: String
+
+    func run() throws {
+        var client = try global.connect()
+        try client.hangup(id: id)
+        global.print(Acknowledgement()) { _ in "Call \(id) is being ended.\n" }
+    }
+}
+
+struct RecordsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "records", abstract: "Records of ended calls, the newest first.")
+    @OptionGroup var global: GlobalOptions
+
+    @Option(help: "At most so many, 1 to 10000.")
+    var limit = 50
+
+    @Option(help: "A record id, a Call-ID or a number, in full.")
+    var match: String?
+
+    @Option(help: "Only calls that ended for this reason.")
+    var cause: CauseArgument?
+
+    @Option(help: "Only calls from or to this trunk.")
+    var trunk: String?
+
+    @Option(help: "Released since then: 30m, 2h, 7d, or a UTC time like 2026-01-31T08:00.")
+    var since: String?
+
+    func validate() throws {
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit must be from 1 to 10000.") }
+        _ = try sinceTime()
+    }
+
+    func run() throws {
+        var client = try global.connect()
+        let query = RecordQuery(limit: limit, match: match, cause: cause?.cause, trunk: trunk, since: try sinceTime())
+        let records = try client.records(query)
+        global.print(records) { CallRecord.listText(records, $0) }
+    }
+
+    private func sinceTime() throws -> WallTime? {
+        guard let since else { return nil }
+        let now = WallTime(milliseconds: Int64(Date().timeIntervalSince1970 * 1_000))
+        guard let time = WallTime(typed: since, now: now) else {
+            throw ValidationError("--since must be like 30m, 2h or 7d, or a UTC time like 2026-01-31T08:00.")
+        }
+        return time
+    }
+}
+
+struct EventsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events", abstract: "Shows what happens as it happens, one event a line, times in UTC.")
+    @OptionGroup var global: GlobalOptions
+
+    @Option(help: ArgumentHelp("End after so many.", valueName: "n"))
+    var count: Int?
+
+    func validate() throws {
+        if let count, count < 1 { throw ValidationError("--count must be at least 1.") }
+    }
+
+    func run() throws {
+        var client = try global.connect()
+        try client.subscribe()
+        var seen = 0
+        while seen < count ?? .max {
+            guard let event = try client.nextEvent() else { throw ControlClientError.closed }
+            Console.write(global.json ? JSONText.line(event) : event.text(Console.style))
+            seen += 1
+        }
+    }
+}
+
+struct ConfigCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "config", abstract: "The configuration in force.", subcommands: [Show.self],
+        defaultSubcommand: Show.self)
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "show", abstract: "Every key with its value and where that comes from.")
+        @OptionGroup var global: GlobalOptions
+
+        func run() throws {
+            var client = try global.connect()
+            let rows = try client.configuration()
+            global.print(rows) { ConfigurationRow.listText(rows, $0) }
+        }
+    }
+}
+
+extension CallOrder: ExpressibleByArgument {}
+
+/// A release cause by its stable name.
+struct CauseArgument: ExpressibleByArgument {
+    static var allValueStrings: [String] { ReleaseCause.allCases.map(\.rawValue) }
+    let cause: ReleaseCause
+
+    init?(argument: String) {
+        guard let cause = ReleaseCause(rawValue: argument) else { return nil }
+        self.cause = cause
+    }
+}
