@@ -63,15 +63,18 @@ let package = Package(
 
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
-        .testTarget(name: "SIPTests", dependencies: ["SIP"], exclude: ["Torture"], swiftSettings: settings),
+        .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring"], swiftSettings: settings),
         .testTarget(name: "RecordsTests", dependencies: ["Records"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
         .testTarget(
-            name: "ControlTests", dependencies: ["Control", "SIP", "Relay", "Records", "Configuration"],
+            name: "ControlTests",
+            dependencies: ["Control", "ControlProtocol", "SIP", "Relay", "Records", "Configuration", "Core"],
             swiftSettings: settings),
-        .testTarget(name: "ControlProtocolTests", dependencies: ["ControlProtocol"], swiftSettings: settings),
+        .testTarget(
+            name: "ControlProtocolTests", dependencies: ["ControlProtocol", "Core"], exclude: ["Golden"],
+            swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests", dependencies: ["Harness", "ControlProtocol", "Core"], swiftSettings: settings),
     ]

@@ -68,8 +68,8 @@ extension CallControl {
 
     mutating func mediaClosed(_ session: SessionID, now: Instant) {
         guard let number = callsBySession.removeValue(forKey: session) else { return }
-        calls[number]?.fromCaller = statistics.snapshot(session.index, .caller)
-        calls[number]?.fromCallee = statistics.snapshot(session.index, .callee)
+        calls[number]?.fromCaller = statistics[session.index, .caller]
+        calls[number]?.fromCallee = statistics[session.index, .callee]
         returnPorts(of: number, now: now)
         sessions.giveBack(session)
         calls[number]?.session = nil

@@ -68,7 +68,7 @@ extension CallControl {
 
     private func liveStatistics(_ leg: Leg, of call: Call) -> LegStatistics {
         guard let session = call.session else { return leg == .caller ? call.fromCaller : call.fromCallee }
-        return statistics.snapshot(session.index, leg)
+        return statistics[session.index, leg]
     }
 
     private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
@@ -89,4 +89,13 @@ extension CallControl {
             leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,
             retransmission: item.isRetransmission)
     }
+}
+
+/// Figures of the pools, for `status`. Single ports are counted.
+extension CallControl {
+    package var portsInUse: Int { ports.usedCount * 2 }
+    package var portsInQuarantine: Int { ports.quarantinedCount * 2 }
+    package var portsFree: Int { ports.freeCount * 2 }
+
+    package func sessionCount(onWorker worker: Int) -> Int { sessions.count(onWorker: worker) }
 }

@@ -144,7 +144,6 @@ extension CallControl {
         calls[number]?.calleePort = calleePort
         calls[number]?.openAttempts += 1
         callsBySession[session] = number
-        activity.clear(session.index)
         let ip = configuration.mediaAddress
         output(
             .relay(

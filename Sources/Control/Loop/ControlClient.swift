@@ -5,7 +5,9 @@ import Uring
 final class ControlClient {
     let socket: StreamSocket
     var connection = ControlConnection()
-    /// Set while a poll for room is under way.
+    /// Set while the poll for something to read is armed.
+    var isPolled = false
+    /// Set while a poll for room is armed.
     var awaitsRoom = false
     /// Set once the loop has decided to close it and waits for its poll to end: until then the kernel holds the socket.
     var isClosing = false

@@ -3,12 +3,14 @@ import ControlProtocol
 import Core
 import Glibc
 package import Records
-import Relay
+package import Relay
+import SIP
 package import Uring
 
 /// Why the daemon could not start. Each description is one sentence for an operator.
 package enum StartError: Error, CustomStringConvertible {
     case ring(RingError)
+    case relay(RelayStartError)
     case sipSocket(Configuration.SIP, Errno)
     case controlSocket(path: String, Errno)
     case records(RecordError)
@@ -17,6 +19,7 @@ package enum StartError: Error, CustomStringConvertible {
     package var description: String {
         switch self {
         case .ring(let error): error.description
+        case .relay(let error): error.description
         case .sipSocket(let sip, let error):
             "The SIP address sip.listen = \(sip.listen) could not be bound: \(error)."
         case .controlSocket(let path, let error) where error.code == EADDRINUSE:
@@ -28,11 +31,21 @@ package enum StartError: Error, CustomStringConvertible {
     }
 }
 
+private func attempt<Value: ~Copyable, Failure: Error>(
+    _ wrap: (Failure) -> StartError, _ make: () throws(Failure) -> Value
+) throws(StartError) -> Value {
+    do throws(Failure) {
+        return try make()
+    } catch {
+        throw wrap(error)
+    }
+}
+
 /// The control thread: its ring with the SIP socket, the control socket and the signals, and everything it owns.
 ///
 /// Each turn submits what is queued, waits, feeds what came to `CallControl` and carries out what that wants.
 package struct ControlLoop: ~Copyable {
-    /// What the completions of this ring belong to; 250 and above belong to the relay pool.
+    /// What the completions of this ring belong to.
     private enum Kind {
         static let sipReceive: UInt8 = 1
         static let sipSend: UInt8 = 2
@@ -41,13 +54,15 @@ package struct ControlLoop: ~Copyable {
         static let inbox: UInt8 = 5
         static let clientReadable: UInt8 = 6
         static let clientWritable: UInt8 = 7
+        /// A relay worker has events.
+        static let doorbell: UInt8 = 8
     }
 
     private let configuration: Configuration
     private let warnings: [String]
     private let log: EventLog
     private var ring: Ring
-    private var batch = CompletionBatch(capacity: 512)
+    private var batch: CompletionBatch
     private let sipSocket: DatagramSocket
     private var sipBuffers: BufferPool
     private let listener: UnixListener
@@ -67,13 +82,14 @@ package struct ControlLoop: ~Copyable {
     private let startedAt: (instant: Instant, wall: WallTime)
     /// Set by SIGTERM or SIGINT: by then the calls must be gone.
     private var stopDeadline: Instant?
-    private var exitDeadline: Instant?
     private var nextClockReading: Instant
 
     /// A datagram has to fit: 64 KiB and the header the kernel writes before it.
     private static let sipBufferSize = 65_536 + 64
     private static let sipBufferCount = 256
     private static let clientLimit = 64
+    /// What is left for the control socket's clients, rings, records and the rest.
+    private static let ownDescriptors = 256
     /// From the signal until calls are given up.
     private static let stopTime = Duration.seconds(3)
 
@@ -81,7 +97,7 @@ package struct ControlLoop: ~Copyable {
         configuration: Configuration, warnings: [String], signals: consuming SignalDescriptor, log: EventLog
     ) throws(StartError) {
         let descriptors = SystemLimits.raiseDescriptorLimit()
-        let sessionCapacity = min(configuration.limits.calls, (descriptors - 256) / 4)
+        let sessionCapacity = min(configuration.limits.calls, (descriptors - Self.ownDescriptors) / 4)
         guard sessionCapacity > 0 else {
             throw .failed(step: "taking \(descriptors) file descriptors for 4 a call", Errno(code: EMFILE))
         }
@@ -91,31 +107,31 @@ package struct ControlLoop: ~Copyable {
                 "limits.calls = \(configuration.limits.calls) needs 4 descriptors a call, and the limit of \(descriptors) "
                     + "(RLIMIT_NOFILE) is enough for \(sessionCapacity): raise LimitNOFILE")
         }
-        var ring: Ring
-        let sipBuffers: BufferPool
-        var pool: RelayPool
-        do throws(RingError) {
-            ring = try Ring(submissionEntries: 1024, completionEntries: 8192, arenaOctets: 1 << 20)
-            sipBuffers = try BufferPool(
-                ring: ring, group: 1, count: Self.sipBufferCount, size: Self.sipBufferSize)
-            var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
-            settings.typeOfService = configuration.media.typeOfService
-            pool = try RelayPool.start(settings, controlRing: ring)
-        } catch { throw .ring(error) }
-        do throws(Errno) {
-            sipSocket = try DatagramSocket.listener(on: configuration.sip.listen)
-        } catch { throw .sipSocket(configuration.sip, error) }
-        do throws(Errno) {
-            listener = try Self.listen(at: configuration.control.socket)
-        } catch { throw .controlSocket(path: configuration.control.socket, error) }
-        let inbox: ControlInbox
-        do throws(Errno) { inbox = try ControlInbox() } catch { throw .failed(step: "eventfd", error) }
+        let ring = try attempt(StartError.ring) { () throws(RingError) in
+            try Ring(submissionEntries: 1024, completionEntries: 8192, arenaOctets: 1 << 20)
+        }
+        let sipBuffers = try attempt(StartError.ring) { () throws(RingError) in
+            try BufferPool(ring: ring, group: 1, count: Self.sipBufferCount, size: Self.sipBufferSize)
+        }
+        var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
+        settings.typeOfService = configuration.media.typeOfService
+        let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
+            try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: Kind.doorbell))
+        }
+        let sipSocket = try attempt({ StartError.sipSocket(configuration.sip, $0) }) { () throws(Errno) in
+            try DatagramSocket.listener(on: configuration.sip.listen)
+        }
+        let listener = try attempt({ StartError.controlSocket(path: configuration.control.socket, $0) }) { () throws(Errno) in
+            try Self.listen(at: configuration.control.socket)
+        }
+        let inbox = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in try ControlInbox() }
         var options = RecordKeeper.Options()
         options.onJournaled = { inbox.add(.journaled($0)) }
         options.onTrouble = { inbox.add(.recordTrouble($0)) }
-        do throws(RecordError) {
-            keeper = try RecordKeeper(directory: configuration.records.directory, options: options)
-        } catch { throw .records(error) }
+        let directory = configuration.records.directory
+        let keeper = try attempt(StartError.records) { () throws(RecordError) in
+            try RecordKeeper(directory: directory, options: options)
+        }
 
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
@@ -131,17 +147,19 @@ package struct ControlLoop: ~Copyable {
         self.log = log
         self.signals = signals
         self.inbox = inbox
-        self.sipBuffers = sipBuffers
         self.pool = pool
+        self.sipBuffers = sipBuffers
+        self.sipSocket = sipSocket
+        self.listener = listener
+        self.keeper = keeper
+        batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
     }
 
-    /// The directory is made with mode 0700 when it does not exist; the default ones exist, or lie below one of the user's.
     private static func listen(at path: String) throws(Errno) -> UnixListener {
         if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            let directory = String(path[..<slash])
-            if mkdir(directory, 0o750) != 0, errno != EEXIST { throw Errno(code: errno) }
+            try PrivateDirectory.make(String(path[..<slash]))
         }
         return try UnixListener(path: path)
     }
@@ -182,7 +200,7 @@ package struct ControlLoop: ~Copyable {
 
     private func waitTime(at now: Instant) -> Duration? {
         var due = control.nextDeadline
-        for other in [stopDeadline, exitDeadline] { due = [due, other].compactMap(\.self).min() }
+        if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
@@ -220,10 +238,7 @@ package struct ControlLoop: ~Copyable {
             if datagram.isTruncated {
                 counters.add(to: .sipMalformed)
             } else {
-                let span = sipBuffers.octets(datagram.payload)
-                var octets: [UInt8] = []
-                octets.reserveCapacity(span.count)
-                for index in span.indices { octets.append(span[index]) }
+                let octets = sipBuffers.copy(datagram.payload)
                 control.receive(octets, from: datagram.source, now: now)
             }
         }
@@ -319,37 +334,37 @@ package struct ControlLoop: ~Copyable {
         nextClient &+= 1
         let client = ControlClient(socket)
         clients[id] = client
-        ring.pollReadable(client.socket.file, repeating: true, token: Token(kind: Kind.clientReadable, index: id))
+        poll(id, client)
     }
 
     private mutating func clientReadable(_ completion: Completion, now: Instant) {
         let id = completion.token.index
         guard let client = clients[id] else { return }
+        if !completion.hasMore { client.isPolled = false }
         if client.isClosing {
-            if !completion.hasMore { clients[id] = nil }
+            if !client.isPolled { clients[id] = nil }
             return
         }
+        guard !client.connection.hasInputEnded else { return }
         do throws(Errno) {
             while let octets = try client.socket.read() {
                 guard !octets.isEmpty else {
                     client.connection.endInput()
-                    break
+                    // The poll would report the end for ever.
+                    if client.isPolled { ring.cancel(completion.token) }
+                    return
                 }
                 for request in client.connection.receive(octets, now: now, counters: counters) {
                     execute(request, of: id, client, now: now)
                 }
             }
-        } catch {
-            close(id, client, hasPoll: completion.hasMore)
-            return
-        }
-        if client.connection.hasEndedInput {
-            // The poll would report the end for ever.
-            client.isPollEnded = !completion.hasMore
-            if completion.hasMore { ring.cancel(completion.token) }
-        } else if !completion.hasMore {
-            ring.pollReadable(client.socket.file, repeating: true, token: completion.token)
-        }
+        } catch { return close(id, client) }
+        if !client.isPolled { poll(id, client) }
+    }
+
+    private mutating func poll(_ id: UInt32, _ client: ControlClient) {
+        client.isPolled = ring.pollReadable(
+            client.socket.file, repeating: true, token: Token(kind: Kind.clientReadable, index: id))
     }
 
     private mutating func execute(_ request: ControlRequest, of id: UInt32, _ client: ControlClient, now: Instant) {
@@ -379,11 +394,11 @@ package struct ControlLoop: ~Copyable {
             do throws(Errno) {
                 try client.flush(now: now)
             } catch {
-                close(id, client, hasPoll: !client.isPollEnded)
+                close(id, client)
                 continue
             }
             if client.connection.disposition(at: now) == .close {
-                close(id, client, hasPoll: !client.isPollEnded)
+                close(id, client)
             } else if client.connection.hasOutput, !client.awaitsRoom {
                 client.awaitsRoom = ring.pollWritable(client.socket.file, token: Token(kind: Kind.clientWritable, index: id))
             }
@@ -391,9 +406,9 @@ package struct ControlLoop: ~Copyable {
     }
 
     /// The kernel holds the socket while a poll is armed, so that ends first.
-    private mutating func close(_ id: UInt32, _ client: ControlClient, hasPoll: Bool) {
+    private mutating func close(_ id: UInt32, _ client: ControlClient) {
         if client.awaitsRoom { ring.cancel(Token(kind: Kind.clientWritable, index: id)) }
-        if hasPoll {
+        if client.isPolled {
             client.isClosing = true
             ring.cancel(Token(kind: Kind.clientReadable, index: id))
         } else {
@@ -404,7 +419,7 @@ package struct ControlLoop: ~Copyable {
     // MARK: Status
 
     private func status(now: Instant) -> StatusReport {
-        let workerBlocks = (0..<configuration.media.workers).map { pool.counters($0) }
+        let workerBlocks = (0..<configuration.media.workers).map { pool.counters(worker: $0) }
         let blocks = [counters, keeper.counters] + workerBlocks
         func sum(_ counter: Counter) -> UInt64 { blocks.reduce(0) { $0 + $1[counter] } }
         let drops: [Counter] = [
@@ -455,13 +470,17 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func isFinished(now: Instant) -> Bool {
-        guard let stopDeadline, exitDeadline == nil else { return false }
+        guard let stopDeadline else { return false }
         return (control.isIdle && waitingCommands.isEmpty) || now >= stopDeadline
     }
 
     private mutating func finish() {
         try? ring.submit()
-        pool.stop(controlRing: &ring)
+        if pool.send(.stop) {
+            pool.flushDoorbells(on: &ring)
+            try? ring.submit()
+            pool.join()
+        }
         for record in keeper.stop() { logLost(record) }
         log.log(.notice, "daemon.stopped")
     }
@@ -478,5 +497,16 @@ extension ConfigurationRow {
         self.init(
             key: setting.key, value: setting.value, origin: setting.origin.description, vosName: setting.vosName,
             reload: reload)
+    }
+}
+
+extension BufferPool {
+    /// Octets that outlive their buffer.
+    fileprivate func copy(_ slice: BufferSlice) -> [UInt8] {
+        let span = octets(slice)
+        var copy: [UInt8] = []
+        copy.reserveCapacity(span.count)
+        for index in span.indices { copy.append(span[index]) }
+        return copy
     }
 }

@@ -28,7 +28,7 @@ package struct ControlConnection {
     private var output = OutgoingLines()
     /// Requests handed out and not answered yet.
     private var unanswered = 0
-    private var inputEnded = false
+    package private(set) var hasInputEnded = false
     private var overflowed = false
     /// Events dropped since the client was last told, and when the last of them happened.
     private var untold: (count: UInt64, at: WallTime)?
@@ -59,7 +59,7 @@ package struct ControlConnection {
 
     /// The client has said all it will say. It still gets the answers it waits for, but no further events.
     package mutating func endInput() {
-        inputEnded = true
+        hasInputEnded = true
         isSubscribed = false
     }
 
@@ -107,7 +107,7 @@ package struct ControlConnection {
 
     package func disposition(at now: Instant) -> Disposition {
         if overflowed { return .close }
-        if inputEnded, unanswered == 0, output.isEmpty { return .close }
+        if hasInputEnded, unanswered == 0, output.isEmpty { return .close }
         if hasOutput, now - lastProgress >= limits.stall { return .close }
         return .open
     }
@@ -127,7 +127,7 @@ extension ControlConnection {
                 unanswered += 1
                 return ControlRequest(id: envelope.id, command: command)
             }
-            isSubscribed = !inputEnded
+            isSubscribed = !hasInputEnded
             if let id = envelope.id { enqueue(ControlReply.done.line(to: id), now: now) }
         } catch {
             refuse(error, to: envelope.id, now: now, counters: counters)

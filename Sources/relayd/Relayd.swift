@@ -1,0 +1,93 @@
+import ArgumentParser
+import Configuration
+import Control
+import Core
+import Glibc
+import Uring
+
+/// relayd: media relay and SIP edge.
+@main
+struct Relayd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relayd", abstract: "Media relay and SIP edge.",
+        discussion: "Without --config every key has its default; `relayd reference` prints them all.",
+        version: relaydVersion, subcommands: [Run.self, Check.self, Reference.self], defaultSubcommand: Run.self)
+}
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run in the foreground until SIGTERM or SIGINT.")
+
+    @Option(name: .long, help: ArgumentHelp("The configuration, in TOML.", valueName: "file"))
+    var config: String?
+
+    func run() throws {
+        let configuration = try config.map(loadOrExit) ?? Configuration()
+        do {
+            // Before any other thread starts, so that all of them leave these signals to the control thread.
+            let signals: SignalDescriptor
+            do throws(Errno) {
+                signals = try SignalDescriptor([SIGTERM, SIGINT])
+            } catch { throw StartError.failed(step: "signalfd", error) }
+            var loop = try ControlLoop(
+                configuration: configuration, warnings: configuration.warnings(), signals: signals,
+                log: EventLog(level: configuration.log.level))
+            print(banner(configuration))
+            fflush(nil)
+            try loop.run()
+        } catch {
+            printError("relayd: \(error)")
+            throw ExitCode(EX_OSERR)
+        }
+    }
+
+    private func banner(_ configuration: Configuration) -> String {
+        let ports = configuration.media.ports
+        let workers = configuration.media.workers
+        let socket = configuration.control.socket
+        let isDefault = socket == Configuration().control.socket
+        let directory = CommandLine.arguments[0].lastIndex(of: "/").map { CommandLine.arguments[0][...$0] } ?? ""
+        return """
+            relayd \(relaydVersion)
+              SIP      \(configuration.sip.listen) UDP
+              media    \(configuration.mediaAddress) ports \(ports.lowerBound)-\(ports.upperBound), \
+            \(workers) worker\(workers == 1 ? "" : "s")
+              trunks   \(configuration.trunks.isEmpty ? "none" : configuration.trunks.map(\.name).joined(separator: ", "))
+              control  \(socket)
+              records  \(configuration.records.directory)
+            Try next, in another terminal: \(directory)relayctl \(isDefault ? "" : "--socket \(socket) ")status
+            """
+    }
+}
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read a configuration and say what is wrong with it.",
+        discussion: "Exits with 78 (EX_CONFIG) when relayd would not start with it.")
+
+    @Argument(help: ArgumentHelp("The configuration, in TOML.", valueName: "file"))
+    var file: String
+
+    func run() throws {
+        let configuration = try loadOrExit(file)
+        for warning in configuration.warnings() { printError("\(file): warning: \(warning)") }
+        print("\(file): good")
+    }
+}
+
+struct Reference: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print every key with its default and meaning, as TOML.")
+
+    func run() { print(Configuration.referenceTOML(), terminator: "") }
+}
+
+/// Reads a configuration; with anything wrong in it, prints that and ends with `EX_CONFIG`.
+private func loadOrExit(_ path: String) throws -> Configuration {
+    do throws(ConfigurationError) {
+        return try Configuration.load(path: path)
+    } catch {
+        printError("\(error)")
+        throw ExitCode(ConfigurationError.exitCode)
+    }
+}
+
+private func printError(_ text: String) { EventLog.writeToStandardError(text + "\n") }
