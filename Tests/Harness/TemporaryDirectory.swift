@@ -3,6 +3,7 @@ import Foundation
 /// A directory of its own for one daemon, peer or test; gone with its owner.
 ///
 /// With `RELAYD_KEEP` set it stays, for a look at its logs.
+/// Hold it, or say `defer { directory.remove() }`: a local that is not used any more may be gone before its scope ends.
 package final class TemporaryDirectory: Sendable {
     package let path: String
 

@@ -113,6 +113,7 @@ struct HarnessTests {
         // The status file says which filter binds a process: 2 is a filter, 0 none.
         let command = ["-c", "grep Seccomp: /proc/self/status"]
         let directory = try TemporaryDirectory("seccomp")
+        defer { directory.remove() }
         let path = directory.file("confined")
         let confined = try await withoutIOUring { try ChildProcess("sh", command, outputPath: path) }
         #expect(try await confined.exit(within: .seconds(5)) == .exited(code: 0))
@@ -125,6 +126,7 @@ struct HarnessTests {
     @Test("killing a program ends what it has started too")
     func groups() async throws {
         let directory = try TemporaryDirectory("group")
+        defer { directory.remove() }
         let shell = try ChildProcess("sh", ["-c", "sleep 600 & echo $!; wait"], outputPath: directory.file("out"))
         let sleeper = try await eventually("its child") { Int32(shell.output.split(separator: "\n").first ?? "") }
         shell.kill()
