@@ -1,0 +1,37 @@
+# make demo    a caller and a callee talk through relayd, in front of you
+# make test    everything that is tested, with its own set-up
+# make run     relayd in the foreground with its embedded defaults
+# make bench   what a relayed packet costs
+# make build   relayd and relayctl, in .build/release
+
+.PHONY: demo test run bench build clean
+
+RELEASE = .build/release
+
+demo:
+	@scripts/setup demo
+	@scripts/phase "build (release)" swift build -c release --product relayd
+	@scripts/phase "build the demo" swift build -c release --product relayd-demo
+	@scripts/phase "build relayctl" swift build -c release --product relayctl
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && TMPDIR=$$directory $(RELEASE)/relayd-demo
+
+test:
+	@scripts/setup test
+	@scripts/phase "build (tests)" swift build --build-tests
+	@scripts/phase "unit and simulation tests" swift test --skip-build --disable-xctest --skip IntegrationTests
+	@scripts/phase "integration tests" swift test --skip-build --disable-xctest --filter IntegrationTests
+
+run: build
+	@exec $(RELEASE)/relayd
+
+build:
+	@scripts/setup build
+	@scripts/phase "build (release)" swift build -c release --product relayd
+	@scripts/phase "build relayctl" swift build -c release --product relayctl
+
+bench:
+	@scripts/setup build
+	@Benchmarks/run
+
+clean:
+	@rm -rf .build Benchmarks/.build bench.json

@@ -1,0 +1,101 @@
+package import Core
+import Foundation
+import Glibc
+
+/// The real relayd, with a directory, a control socket and records of its own.
+package final class Daemon: Sendable {
+    package struct Trouble: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    package let settings: DaemonSettings
+    package let directory: TemporaryDirectory
+    package let process: ChildProcess
+    package let control: DaemonControl
+
+    package static var executable: String { product("relayd") }
+    package static var commandLineTool: String { product("relayctl") }
+
+    /// Starts it and waits until its control socket answers.
+    ///
+    /// - Parameter directory: one that an earlier daemon used, to start again on its records.
+    package static func start(_ settings: DaemonSettings, in directory: TemporaryDirectory? = nil) async throws -> Daemon {
+        let daemon = try Daemon(settings, in: directory ?? TemporaryDirectory("d"))
+        try await eventually("relayd answers on its control socket\n\(daemon.log)", within: .seconds(20)) {
+            if let exit = daemon.process.exit {
+                throw Trouble(description: "relayd ended at its start (\(exit)):\n\(daemon.log)")
+            }
+            return (try? daemon.control.status()) != nil
+        }
+        return daemon
+    }
+
+    private init(_ settings: DaemonSettings, in directory: TemporaryDirectory) throws {
+        self.settings = settings
+        self.directory = directory
+        control = DaemonControl(socketPath: directory.file("relayd.sock"))
+        let text = settings.toml(socket: control.socketPath, records: directory.file("records"))
+        let configuration = directory.file("relayd.toml")
+        try Data(text.utf8).write(to: URL(fileURLWithPath: configuration))
+        process = try ChildProcess(
+            Self.executable, ["--config", configuration], outputPath: directory.file("relayd.log"))
+    }
+
+    /// Everything it logged so far.
+    package var log: String { process.output }
+
+    package var sipAddress: SocketAddress { settings.listen }
+
+    /// Asks it to stop and waits for it.
+    package func stop(_ signal: Int32 = SIGTERM, within limit: Duration = .seconds(10)) async throws -> ChildProcess.Exit {
+        process.signal(signal)
+        return try await process.exit(within: limit)
+    }
+
+    /// Runs relayctl against this daemon and waits for it.
+    package func relayctl(_ arguments: [String]) async throws -> CommandResult {
+        try await run(Self.commandLineTool, arguments + ["--socket", control.socketPath])
+    }
+
+    /// The newest record first.
+    package func records() throws -> [CallRecord] { try control.records(RecordQuery(limit: 1_000)) }
+
+    /// Waits for `count` records; they are stored a moment after the release.
+    package func records(count: Int, within limit: Duration = .seconds(10)) async throws -> [CallRecord] {
+        try await eventually("\(count) call records", within: limit) {
+            let records = try self.records()
+            return records.count >= count ? records : nil
+        }
+    }
+
+    /// A program of this package, built beside the running one.
+    package static func product(_ name: String) -> String {
+        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent(name).path
+    }
+}
+
+/// What a finished command left.
+package struct CommandResult: Sendable {
+    package let code: Int32
+    package let output: String
+    package let errors: String
+}
+
+/// Runs a program to its end. A signal counts as 128 and its number, as in a shell.
+package func run(
+    _ executable: String, _ arguments: [String], environment: [String: String] = [:], within limit: Duration = .seconds(20)
+) async throws -> CommandResult {
+    let directory = try TemporaryDirectory("run")
+    defer { directory.remove() }
+    let process = try ChildProcess(
+        executable, arguments, environment: environment, outputPath: directory.file("out"),
+        errorPath: directory.file("err"))
+    defer { process.kill() }
+    let code: Int32 =
+        switch try await process.exit(within: limit) {
+        case .exited(let code): code
+        case .signalled(let number): 128 + number
+        }
+    return CommandResult(code: code, output: process.output, errors: textOfFile(directory.file("err")))
+}

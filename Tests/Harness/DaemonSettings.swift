@@ -1,0 +1,54 @@
+package import Core
+import Foundation
+
+/// What a test says about a daemon; the rest are relayd's own defaults.
+package struct DaemonSettings: Sendable {
+    package struct Trunk: Sendable {
+        package var name: String
+        package var address: SocketAddress
+        package var prefixes: [String]
+        /// More lines of its table, as in the file.
+        package var lines: [String]
+
+        package init(_ name: String, _ address: SocketAddress, prefixes: [String] = [], lines: [String] = []) {
+            self.name = name
+            self.address = address
+            self.prefixes = prefixes
+            self.lines = lines
+        }
+    }
+
+    package var listen: SocketAddress
+    package var mediaPorts: ClosedRange<UInt16>
+    /// Seconds.
+    package var noMediaTimeout = 60
+    package var noMediaMode = "both"
+    package var calls = 200
+    package var logLevel = "debug"
+    package var trunks: [Trunk] = []
+
+    package init(listen: SocketAddress, mediaPorts: ClosedRange<UInt16>) {
+        self.listen = listen
+        self.mediaPorts = mediaPorts
+    }
+
+    package func toml(socket: String, records: String) -> String {
+        var lines = [
+            "[sip]", "listen = \"\(listen)\"",
+            "[media]", "address = \"\(listen.ip)\"", "ports = \"\(mediaPorts.lowerBound)-\(mediaPorts.upperBound)\"",
+            "no_media_timeout = \(noMediaTimeout)", "no_media_mode = \"\(noMediaMode)\"",
+            "[limits]", "calls = \(calls)",
+            "[control]", "socket = \"\(socket)\"",
+            "[records]", "directory = \"\(records)\"",
+            "[log]", "level = \"\(logLevel)\"",
+        ]
+        for trunk in trunks {
+            lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
+            if !trunk.prefixes.isEmpty {
+                lines.append("prefixes = [\(trunk.prefixes.map { "\"\($0)\"" }.joined(separator: ", "))]")
+            }
+            lines += trunk.lines
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}

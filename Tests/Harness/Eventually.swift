@@ -1,0 +1,30 @@
+/// A wait that ran into its bound.
+package struct TimeLimitExceeded: Error, CustomStringConvertible {
+    package let what: String
+    package let limit: Duration
+
+    package var description: String { "not within \(limit): \(what)" }
+}
+
+/// Asks `probe` every 10 ms until it has a value. The bound is far beyond what is expected: it ends a broken run,
+/// it times nothing.
+///
+/// - Throws: `TimeLimitExceeded`, or what `probe` throws.
+@discardableResult
+package func eventually<Value: Sendable>(
+    _ what: String, within limit: Duration = .seconds(10), _ probe: () async throws -> Value?
+) async throws -> Value {
+    let deadline = ContinuousClock.now + limit
+    while true {
+        if let value = try await probe() { return value }
+        guard ContinuousClock.now < deadline else { throw TimeLimitExceeded(what: what, limit: limit) }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}
+
+/// The same until `condition` is true.
+package func eventually(
+    _ what: String, within limit: Duration = .seconds(10), _ condition: () async throws -> Bool
+) async throws {
+    try await eventually(what, within: limit) { () async throws -> Bool? in try await condition() ? true : nil }
+}

@@ -1,0 +1,120 @@
+package import Core
+import Foundation
+import Synchronization
+
+/// One party's media: a pair of RTP and RTCP ports and a thread that plays a `MediaStream` and checks what arrives.
+package final class MediaEndpoint: Sendable {
+    /// What came in so far.
+    package struct Heard: Sendable {
+        /// The numbers of the other party's packets in the order they came.
+        package var numbers: [UInt32] = []
+        /// Packets of the other party's stream with as much as one octet changed.
+        package var altered = 0
+        /// Datagrams that are not of the other party's stream at all.
+        package var foreign = 0
+        /// Where packets came from.
+        package var sources: Set<SocketAddress> = []
+        package var senderReports = 0
+        package var senderReportSources: Set<SocketAddress> = []
+    }
+
+    package let stream: MediaStream
+    /// For SDP: the even port; RTCP is one above.
+    package let address: SocketAddress
+    private let other: MediaStream
+    private let rtp: UDPSocket
+    private let rtcp: UDPSocket
+    private let state = Mutex(State())
+
+    private struct State {
+        var target: SocketAddress?
+        /// Sends from here instead of `rtp` when set.
+        var moved: UDPSocket?
+        var nextNumber: UInt32 = 0
+        var heard = Heard()
+        var isClosed = false
+    }
+
+    package init(on host: IPAddress, call: UInt32, party: MediaStream.Party) throws {
+        stream = MediaStream(call: call, party: party)
+        other = MediaStream(call: call, party: party == .caller ? .callee : .caller)
+        let ports = try Loopback.freeRange(of: 2, on: host)
+        rtp = try UDPSocket(SocketAddress(ip: host, port: ports.lowerBound))
+        rtcp = try UDPSocket(SocketAddress(ip: host, port: ports.upperBound))
+        address = rtp.address
+        let thread = Thread { [self] in run() }
+        thread.start()
+    }
+
+    /// Sends a packet each 20 ms from now on. The numbers go on where they were.
+    package func start(to target: SocketAddress) { state.withLock { $0.target = target } }
+
+    package func stop() { state.withLock { $0.target = nil } }
+
+    /// From now on sends from another port, as after a NAT has forgotten its binding.
+    package func move() throws {
+        let socket = try UDPSocket(SocketAddress(ip: address.ip, port: 0))
+        state.withLock { $0.moved = socket }
+    }
+
+    /// Ends the thread.
+    package func close() { state.withLock { $0.isClosed = true } }
+
+    /// How many packets were sent, which is also the number of the next one.
+    package var sentCount: UInt32 { state.withLock { $0.nextNumber } }
+
+    package var heard: Heard { state.withLock { $0.heard } }
+
+    /// Sends one RTCP sender report to the port above the RTP one.
+    package func sendSenderReport() {
+        let (target, count) = state.withLock { ($0.target, $0.nextNumber) }
+        guard let target else { return }
+        rtcp.send(stream.senderReport(packetCount: count), to: SocketAddress(ip: target.ip, port: target.port + 1))
+    }
+
+    private func run() {
+        let interval = Duration.milliseconds(20)
+        var due = ContinuousClock.now
+        while true {
+            let sockets = state.withLock { $0.isClosed ? [] : [rtp, rtcp] + ($0.moved.map { [$0] } ?? []) }
+            guard !sockets.isEmpty else { return }
+            let now = ContinuousClock.now
+            if now >= due {
+                sendNext()
+                // After a long pause of this thread the lost time stays lost: a phone does not catch up either.
+                due = now - due > .milliseconds(200) ? now + interval : due + interval
+            }
+            let rest = due - ContinuousClock.now
+            UDPSocket.wait(for: sockets, milliseconds: Int32(clamping: max(0, rest.milliseconds + 1)))
+            for socket in sockets {
+                while let (octets, source) = socket.receive() { take(octets, from: source, isRTCP: socket === rtcp) }
+            }
+        }
+    }
+
+    private func sendNext() {
+        state.withLock { state in
+            guard let target = state.target else { return }
+            (state.moved ?? rtp).send(stream.packet(state.nextNumber), to: target)
+            state.nextNumber += 1
+        }
+    }
+
+    private func take(_ octets: [UInt8], from source: SocketAddress, isRTCP: Bool) {
+        state.withLock { state in
+            if isRTCP {
+                state.heard.senderReports += 1
+                state.heard.senderReportSources.insert(source)
+                let count = octets.count == 28 ? octets[20..<24].reduce(0) { $0 << 8 | UInt32($1) } : 0
+                if octets != other.senderReport(packetCount: count) { state.heard.altered += 1 }
+            } else if let number = other.number(in: octets) {
+                state.heard.numbers.append(number)
+                state.heard.sources.insert(source)
+                if octets != other.packet(number) { state.heard.altered += 1 }
+            } else {
+                state.heard.foreign += 1
+                state.heard.sources.insert(source)
+            }
+        }
+    }
+}

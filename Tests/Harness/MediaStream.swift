@@ -1,0 +1,62 @@
+/// What one party of a call sends, octet for octet: G.711 packets of 20 ms whose contents follow from call, party and
+/// number, so that whoever receives one can tell that it is unchanged.
+package struct MediaStream: Sendable {
+    package enum Party: UInt8, Sendable { case caller = 1, callee = 2 }
+
+    package let call: UInt32
+    package let party: Party
+
+    package var ssrc: UInt32 { call &* 0x9e37_79b1 ^ UInt32(party.rawValue) << 24 }
+
+    /// Begins near its end, so that every longer call sees it wrap.
+    private var firstSequenceNumber: UInt16 { 65_500 }
+
+    package init(call: UInt32, party: Party) {
+        self.call = call
+        self.party = party
+    }
+
+    /// The RTP packet of that number, counted from 0 (RFC 3550 §5.1): payload type 0, marker on the first.
+    package func packet(_ number: UInt32) -> [UInt8] {
+        var octets: [UInt8] = [0x80, number == 0 ? 0x80 : 0x00]
+        octets.append(bigEndian: firstSequenceNumber &+ UInt16(truncatingIfNeeded: number))
+        octets.append(bigEndian: 4_000_000_000 &+ number &* 160)
+        octets.append(bigEndian: ssrc)
+        octets += Array("relayd".utf8)
+        octets.append(party.rawValue)
+        octets.append(bigEndian: call)
+        octets.append(bigEndian: number)
+        var state = UInt64(ssrc) << 32 | UInt64(number)
+        while octets.count < 172 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            octets.append(UInt8(truncatingIfNeeded: state >> 56))
+        }
+        return octets
+    }
+
+    /// The number in a packet that looks like one of this stream; nil for any other datagram.
+    package func number(in datagram: [UInt8]) -> UInt32? {
+        guard datagram.count == 172, Array(datagram[12..<18]) == Array("relayd".utf8) else { return nil }
+        return datagram[23..<27].reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    /// A sender report without report blocks (RFC 3550 §6.4.1).
+    package func senderReport(packetCount: UInt32) -> [UInt8] {
+        var octets: [UInt8] = [0x80, 200]
+        octets.append(bigEndian: UInt16(6))
+        octets.append(bigEndian: ssrc)
+        octets += [UInt8](repeating: 0x5a, count: 8)
+        octets.append(bigEndian: 4_000_000_000 &+ packetCount &* 160)
+        octets.append(bigEndian: packetCount)
+        octets.append(bigEndian: packetCount &* 160)
+        return octets
+    }
+}
+
+extension [UInt8] {
+    package mutating func append(bigEndian value: some FixedWidthInteger) {
+        for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+            append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import Foundation
+import Glibc
+
+/// What a test needs from the machine beside this package.
+package enum Prerequisite: CaseIterable, Sendable {
+    case sipp, tshark, root
+
+    package var isMet: Bool {
+        switch self {
+        case .sipp: Self.findsProgram("sipp")
+        case .tshark: Self.findsProgram("tshark")
+        case .root: geteuid() == 0
+        }
+    }
+
+    /// The reason a skipped test shows, and what can be done.
+    package var explanation: Comment {
+        switch self {
+        case .sipp: "sipp is not installed: apt-get install sip-tester"
+        case .tshark: "tshark is not installed: apt-get install tshark"
+        case .root: "capturing packets needs root"
+        }
+    }
+
+    package typealias Comment = String
+
+    /// Whether to run what needs this. In CI always, so that there a missing tool is a failure and never a silent skip.
+    package var isMetOrRequired: Bool { isMet || Self.isCI }
+
+    package static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
+
+    private static func findsProgram(_ name: String) -> Bool {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains { directory in
+            FileManager.default.isExecutableFile(atPath: "\(directory)/\(name)")
+        }
+    }
+}

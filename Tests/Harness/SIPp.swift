@@ -1,0 +1,134 @@
+package import Core
+import Foundation
+
+/// One SIPp: a caller or a callee that follows a scenario file. Every run is bounded, so none is ever left behind.
+package final class SIPp: Sendable {
+    package struct Plan: Sendable {
+        /// The name of a file in Tests/IntegrationTests/Scenarios.
+        package var scenario: String
+        package var address: SocketAddress
+        /// Whom a caller calls; nil for a callee.
+        package var remote: SocketAddress?
+        package var calledNumber = "4930123456"
+        package var callerNumber = "4420987654"
+        /// What a scenario without media of its own puts into its SDP.
+        package var media: SocketAddress?
+        /// What the scenario calls `-d`: how long it talks, or waits.
+        package var pause = Duration.milliseconds(500)
+        package var calls = 1
+        /// New calls a second.
+        package var rate = 50
+        /// After this SIPp gives up with an error.
+        package var limit = Duration.seconds(60)
+
+        package init(_ scenario: String, at address: SocketAddress, calling remote: SocketAddress? = nil) {
+            self.scenario = scenario
+            self.address = address
+            self.remote = remote
+        }
+    }
+
+    package let plan: Plan
+    package let process: ChildProcess
+    private let directory: TemporaryDirectory
+
+    /// A callee listens when this returns.
+    package static func start(_ plan: Plan) async throws -> SIPp {
+        let sipp = try SIPp(plan)
+        guard plan.remote == nil else { return sipp }
+        try await eventually("SIPp listens on \(plan.address)") {
+            if let exit = sipp.process.exit {
+                throw SocketError(description: "SIPp ended at its start (\(exit)): \(sipp.errors)\(sipp.process.output)")
+            }
+            return isBound(plan.address)
+        }
+        return sipp
+    }
+
+    private init(_ plan: Plan) throws {
+        self.plan = plan
+        directory = try TemporaryDirectory("sipp")
+        try Tone.write(to: directory.file("tone.ulaw"))
+        var arguments = ["-sf", Self.scenarioFile(plan.scenario), "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
+        arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
+        // SIPp looks for a free port for its RTP upwards from here.
+        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip).lowerBound)"]
+        arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
+        arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
+        arguments += ["-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
+        if let media = plan.media {
+            arguments += ["-key", "media_host", "\(media.ip)", "-key", "media_port", "\(media.port)"]
+        }
+        if let remote = plan.remote { arguments.append("\(remote)") }
+        process = try ChildProcess(
+            "sipp", arguments, environment: ["TERM": "xterm"], workingDirectory: directory.path,
+            outputPath: directory.file("screen.log"))
+    }
+
+    /// Everything sent and received so far, oldest first.
+    package var messages: [TracedMessage] { TracedMessage.parse(log: textOfFile(directory.file("messages.log"))) }
+
+    /// What went otherwise than the scenario says; empty when nothing did.
+    package var errors: String { textOfFile(directory.file("errors.log")) }
+
+    package func received(_ title: String) -> [TracedMessage] {
+        messages.filter { $0.direction == .received && $0.title == title }
+    }
+
+    package func sent(_ title: String) -> [TracedMessage] {
+        messages.filter { $0.direction == .sent && $0.title == title }
+    }
+
+    /// The first message received that `condition` accepts, as soon as there is one.
+    package func receives(
+        _ what: String, within limit: Duration = .seconds(10), where condition: @Sendable (TracedMessage) -> Bool
+    ) async throws -> TracedMessage {
+        try await eventually("SIPp (\(plan.scenario)) receives \(what)\n\(errors)", within: limit) {
+            messages.first { $0.direction == .received && condition($0) }
+        }
+    }
+
+    /// Waits for the end of the scenario.
+    ///
+    /// - Throws: with SIPp's own words when a call went otherwise than the scenario says.
+    package func succeeds(within limit: Duration? = nil) async throws {
+        let exit = try await process.exit(within: limit ?? plan.limit + .seconds(5))
+        guard exit == .exited(code: 0) else {
+            let titles = messages.map { ($0.direction == .sent ? "> " : "< ") + $0.firstLine }.joined(separator: "\n")
+            throw SocketError(description: "SIPp \(plan.scenario) failed (\(exit)):\n\(errors)\n\(titles)")
+        }
+    }
+
+    package static func scenarioFile(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("IntegrationTests/Scenarios/\(name).xml").path
+    }
+
+    /// Whether some process has a UDP socket there, as the kernel lists them: address and port in hexadecimal, the
+    /// address in the machine's own octet order.
+    private static func isBound(_ address: SocketAddress) -> Bool {
+        func hexadecimal(_ value: UInt32, width: Int) -> String {
+            let digits = String(value, radix: 16, uppercase: true)
+            return String(repeating: "0", count: width - digits.count) + digits
+        }
+        let host = UInt32(truncatingIfNeeded: address.ip.low).bigEndian
+        let wanted = " \(hexadecimal(host, width: 8)):\(hexadecimal(UInt32(address.port), width: 4)) "
+        return textOfFile("/proc/net/udp").contains(wanted)
+    }
+}
+
+/// One second of a 400 Hz tone in G.711 mu-law.
+enum Tone {
+    static func write(to path: String) throws {
+        let octets = (0..<8_000).map { index in muLaw(Int(8_000 * sin(Double(index) * 2 * .pi * 400 / 8_000))) }
+        try Data(octets).write(to: URL(fileURLWithPath: path))
+    }
+
+    /// G.711 from 16-bit linear: sign, three bits of exponent, four of mantissa, all inverted.
+    private static func muLaw(_ sample: Int) -> UInt8 {
+        let magnitude = min(abs(sample), 32_635) + 132
+        let exponent = max(0, Int.bitWidth - magnitude.leadingZeroBitCount - 8)
+        let mantissa = magnitude >> (exponent + 3) & 0x0f
+        return ~UInt8((sample < 0 ? 0x80 : 0) | exponent << 4 | mantissa)
+    }
+}

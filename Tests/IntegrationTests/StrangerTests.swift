@@ -1,0 +1,56 @@
+import Core
+import Harness
+import Testing
+
+@Suite("strangers", .serialized, .needs(.sipp))
+struct StrangerTests {
+    @Test(
+        "a stranger who sprays every relay port from before the first packet on hears nothing and is heard by nobody",
+        arguments: [Stranger.Pattern.random, .consecutive])
+    func sprayed(pattern: Stranger.Pattern) async throws {
+        try await Testbed.with({ $0.mediaPorts = 10_000...10_019 }) { bed in
+            let ports = bed.daemon.settings.mediaPorts.map { SocketAddress(ip: bed.host, port: $0) }
+            let stranger = try Stranger(on: Loopback.host(), targets: ports, pattern: pattern)
+            defer { stranger.close() }
+            try await eventually("he sprays") { stranger.sent > 0 }
+            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", pause: .seconds(4))
+            let beforeMedia = stranger.sent
+            try await eventually("some rounds between the answer and the first packet") {
+                stranger.sent >= beforeMedia + 20 * ports.count
+            }
+            let media = try await call.exchange(packets: 100)
+            #expect(media.heardByCallee == media.sentByCaller)
+            #expect(media.heardByCaller == media.sentByCallee)
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            #expect(call.callerMedia.heard.foreign == 0 && call.calleeMedia.heard.foreign == 0)
+            #expect(call.callerMedia.heard.altered == 0 && call.calleeMedia.heard.altered == 0)
+            #expect(stranger.received == 0)
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.fromCaller.packets == UInt64(call.callerMedia.sentCount))
+            #expect(record.fromCallee.packets == UInt64(call.calleeMedia.sentCount))
+            #expect(try bed.daemon.control.counter(.droppedStranger) > 0)
+        }
+    }
+
+    @Test("a stranger does not keep a silent call alive")
+    func keepsNothingAlive() async throws {
+        try await Testbed.with({
+            $0.mediaPorts = 10_000...10_019
+            $0.noMediaTimeout = 2
+        }) { bed in
+            let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
+            try await call.startMedia()
+            call.stopMedia()
+            let ports = bed.daemon.settings.mediaPorts.map { SocketAddress(ip: bed.host, port: $0) }
+            let stranger = try Stranger(on: Loopback.host(), targets: ports, pattern: .consecutive)
+            defer { stranger.close() }
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            record.expectOutcome(.noMedia, sip: 200, by: .relayd)
+            #expect(stranger.received == 0)
+            #expect(call.callerMedia.heard.foreign == 0 && call.calleeMedia.heard.foreign == 0)
+        }
+    }
+}
