@@ -90,7 +90,7 @@ extension Trunk {
         .init(
             "prefixes", \.prefixes,
             ValueFormat.prefix.list("a list of digits, each text of its own, like [\"49\", \"+49\"]; \"\" is the default route"),
-            .newCallsOnly, example: ("[\"49\", \"+49\"]", "none: calls only come from it"),
+            .newCallsOnly, example: ("[\"49\", \"+49\"]", "none, so calls only come from it"),
             "Called numbers that are routed to it; the longest prefix wins, \"\" is the default route."),
         .init(
             "capacity", \.capacity, .integer(0...100_000), .newCallsOnly,

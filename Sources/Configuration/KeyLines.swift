@@ -14,7 +14,7 @@ struct KeyLines {
             let line = scanner.line
             if scanner.take("[") {
                 let isElement = scanner.take("[")
-                table = resolve(scanner.dottedKey(), isElement: isElement)
+                table = resolve(scanner.dottedKey(), isElement: isElement, line: line)
                 note(table, line: line)
                 scanner.skipLine()
             } else {
@@ -41,13 +41,13 @@ struct KeyLines {
     }
 
     /// Adds the element numbers to a header: below an array of tables, a header means its last element.
-    private mutating func resolve(_ header: [String], isElement: Bool) -> [String] {
+    private mutating func resolve(_ header: [String], isElement: Bool, line: Int) -> [String] {
         var path: [String] = []
         for (position, part) in header.enumerated() {
             path.append(part)
             if isElement, position == header.count - 1 {
                 elementCounts[path, default: 0] += 1
-                note(path, line: 0)
+                note(path, line: line)
             }
             if let count = elementCounts[path] { path.append(String(count - 1)) }
         }

@@ -14,15 +14,17 @@ extension Configuration {
             if parts[0] != table {
                 table = parts[0]
                 lines += ["", "[\(table)]"]
+            } else {
+                lines.append("")
             }
             lines += entry(for: key, leaf: parts[1], literal: key.literal(defaults))
         }
         lines += ["", "# One table for each trunk. Name and address are required.", "#[[trunk]]"]
         let trunk = Trunk(name: "carrier", address: SocketAddress(ip: IPAddress(ipv4: 0xc633_6407), port: 5060))
         for key in Trunk.keys {
-            lines += entry(for: key, leaf: key.name, literal: key.literal(trunk), isComment: true)
+            lines += entry(for: key, leaf: key.name, literal: key.literal(trunk), isComment: true) + [""]
         }
-        return lines.joined(separator: "\n") + "\n"
+        return lines.joined(separator: "\n")
     }
 
     private static func entry<Root>(

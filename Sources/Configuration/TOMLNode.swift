@@ -29,11 +29,18 @@ enum TOMLNode: Sendable {
             return entries(of: try TOMLTable(string: text))
         } catch let error as TOMLParseError {
             throw SyntaxError(
-                message: "not TOML: \(error.description)", line: error.source.begin.line,
+                message: "not TOML: \(reason(error.description))", line: error.source.begin.line,
                 column: error.source.begin.column)
         } catch {
             throw SyntaxError(message: "not TOML: \(error)", line: 1, column: 1)
         }
+    }
+
+    /// The parser's words, with the one hint that is needed often: an address without quotes starts like a number.
+    private static func reason(_ description: String) -> String {
+        let isNumber = ["integer", "float", "date", "time"].contains { description.contains("parsing") && description.contains($0) }
+        return description.replacing("Error while", with: "while", maxReplacements: 1)
+            + (isNumber ? "; text stands in quotes" : "")
     }
 
     /// `"abc" is a string`, or only what it is where the value is long.

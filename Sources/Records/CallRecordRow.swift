@@ -1,0 +1,112 @@
+import Core
+import GRDB
+
+/// A record as a row of `call_record`.
+extension CallRecord {
+    /// Times are UTC text with milliseconds: readable in a shell, in order when sorted, understood by SQLite's date
+    /// functions. STRICT, so that a row holds the types the code reads.
+    static let schema = """
+        CREATE TABLE call_record (
+            id TEXT NOT NULL PRIMARY KEY,
+            setup_at TEXT NOT NULL,
+            ring_at TEXT,
+            answer_at TEXT,
+            released_at TEXT NOT NULL,
+            duration_ms INTEGER NOT NULL,
+            caller_number TEXT NOT NULL,
+            called_number TEXT NOT NULL,
+            cause TEXT NOT NULL,
+            sip_code INTEGER NOT NULL,
+            q850 INTEGER NOT NULL,
+            ended_by TEXT NOT NULL,
+            caller_trunk TEXT,
+            callee_trunk TEXT,
+            caller_address TEXT NOT NULL,
+            callee_address TEXT,
+            caller_call_id TEXT NOT NULL,
+            callee_call_id TEXT,
+            talk_s INTEGER NOT NULL,
+            dead_air_s INTEGER NOT NULL,
+            no_media_timeout_s INTEGER NOT NULL,
+            caller_packets INTEGER NOT NULL,
+            caller_octets INTEGER NOT NULL,
+            caller_lost INTEGER NOT NULL,
+            caller_last_media_at TEXT,
+            callee_packets INTEGER NOT NULL,
+            callee_octets INTEGER NOT NULL,
+            callee_lost INTEGER NOT NULL,
+            callee_last_media_at TEXT
+        ) STRICT;
+        CREATE INDEX call_record_released_at ON call_record (released_at);
+        CREATE INDEX call_record_cause ON call_record (cause, released_at);
+        CREATE INDEX call_record_caller_call_id ON call_record (caller_call_id);
+        CREATE INDEX call_record_callee_call_id ON call_record (callee_call_id);
+        CREATE INDEX call_record_caller_number ON call_record (caller_number);
+        CREATE INDEX call_record_called_number ON call_record (called_number);
+        """
+
+    private static let columns = [
+        "id", "setup_at", "ring_at", "answer_at", "released_at", "duration_ms", "caller_number", "called_number", "cause",
+        "sip_code", "q850", "ended_by", "caller_trunk", "callee_trunk", "caller_address", "callee_address",
+        "caller_call_id", "callee_call_id", "talk_s", "dead_air_s", "no_media_timeout_s", "caller_packets", "caller_octets",
+        "caller_lost", "caller_last_media_at", "callee_packets", "callee_octets", "callee_lost", "callee_last_media_at",
+    ]
+
+    /// An id that is there keeps its row; any other conflict is an error.
+    static let insertion = """
+        INSERT INTO call_record (\(columns.joined(separator: ", "))) \
+        VALUES (\(columns.map { _ in "?" }.joined(separator: ", "))) ON CONFLICT (id) DO NOTHING
+        """
+
+    /// In the order of `columns`.
+    var arguments: StatementArguments {
+        var values: [(any DatabaseValueConvertible)?] = [
+            id, setupAt.description, ringAt?.description, answerAt?.description, releaseAt.description,
+            durationMilliseconds, callerNumber, calledNumber, cause.rawValue, sipCode, q850, endedBy.rawValue,
+        ]
+        values += [
+            callerTrunk, calleeTrunk, callerAddress.description, calleeAddress?.description, callerCallID, calleeCallID,
+            talkSeconds, deadAirSeconds, noMediaTimeoutSeconds,
+        ]
+        for direction in [fromCaller, fromCallee] {
+            values += [
+                Int64(clamping: direction.packets), Int64(clamping: direction.octets), Int64(clamping: direction.lost),
+                direction.lastMediaAt?.description,
+            ]
+        }
+        return StatementArguments(values)
+    }
+
+    /// Throws for a row that no relayd of this version wrote.
+    init(row: Row) throws(RecordError) {
+        func optionalText<Value>(_ column: String, _ parse: (String) -> Value?) throws(RecordError) -> Value? {
+            guard let text: String = row[column] else { return nil }
+            guard let value = parse(text) else {
+                let id: String = row["id"]
+                throw .store("\(column) of record \(id) is \"\(text)\", which this version cannot read")
+            }
+            return value
+        }
+        func text<Value>(_ column: String, _ parse: (String) -> Value?) throws(RecordError) -> Value {
+            guard let value = try optionalText(column, parse) else { throw .store("\(column) of a record is null") }
+            return value
+        }
+        func direction(_ party: String) throws(RecordError) -> Direction {
+            Direction(
+                packets: row["\(party)_packets"], octets: row["\(party)_octets"], lost: row["\(party)_lost"],
+                lastMediaAt: try optionalText("\(party)_last_media_at", WallTime.init))
+        }
+        self.init(
+            id: row["id"], callerCallID: row["caller_call_id"], calleeCallID: row["callee_call_id"],
+            callerTrunk: row["caller_trunk"], calleeTrunk: row["callee_trunk"], callerNumber: row["caller_number"],
+            calledNumber: row["called_number"], callerAddress: try text("caller_address", SocketAddress.init),
+            calleeAddress: try optionalText("callee_address", SocketAddress.init),
+            setupAt: try text("setup_at", WallTime.init), ringAt: try optionalText("ring_at", WallTime.init),
+            answerAt: try optionalText("answer_at", WallTime.init),
+            releaseAt: try text("released_at", WallTime.init), durationMilliseconds: row["duration_ms"],
+            talkSeconds: row["talk_s"], deadAirSeconds: row["dead_air_s"], fromCaller: try direction("caller"),
+            fromCallee: try direction("callee"), cause: try text("cause", ReleaseCause.init),
+            sipCode: row["sip_code"], q850: row["q850"], endedBy: try text("ended_by", ReleaseParty.init),
+            noMediaTimeoutSeconds: row["no_media_timeout_s"])
+    }
+}

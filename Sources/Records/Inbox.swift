@@ -1,0 +1,102 @@
+import Core
+import Dispatch
+import Synchronization
+
+/// What other threads hand to the store thread. They hold the lock only to append, it only to take everything.
+final class Inbox: Sendable {
+    struct Query: Sendable {
+        var query: RecordQuery
+        var completion: @Sendable (Result<[CallRecord], RecordError>) -> Void
+    }
+
+    /// Everything that came since the last time.
+    struct Content: Sendable {
+        var records: [CallRecord] = []
+        var queries: [Query] = []
+        var isStopping = false
+    }
+
+    private struct State: Sendable {
+        var content = Content()
+        /// Taken and not yet journaled. The store thread alone shortens it.
+        var waiting: [CallRecord] = []
+        var isRung = false
+    }
+
+    private let limit: Int
+    private let state = Mutex(State())
+    private let bell = DispatchSemaphore(value: 0)
+
+    init(limit: Int) { self.limit = limit }
+
+    var pending: Int { state.withLock { $0.content.records.count + $0.waiting.count } }
+
+    /// False when full or stopping.
+    func add(_ record: CallRecord) -> Bool {
+        change { state in
+            guard !state.content.isStopping, state.content.records.count + state.waiting.count < limit else { return false }
+            state.content.records.append(record)
+            return true
+        }
+    }
+
+    /// False when stopping.
+    func add(_ query: Query) -> Bool {
+        change { state in
+            guard !state.content.isStopping else { return false }
+            state.content.queries.append(query)
+            return true
+        }
+    }
+
+    /// False when it was stopping already.
+    func beginStopping() -> Bool {
+        change { state in
+            guard !state.content.isStopping else { return false }
+            state.content.isStopping = true
+            return true
+        }
+    }
+
+    /// Applies a change and wakes the store thread, once for any number of changes until it looks.
+    private func change(_ body: (inout State) -> Bool) -> Bool {
+        let (isDone, mustRing) = state.withLock { state in
+            guard body(&state) else { return (false, false) }
+            defer { state.isRung = true }
+            return (true, !state.isRung)
+        }
+        if mustRing { bell.signal() }
+        return isDone
+    }
+}
+
+/// The store thread's side.
+extension Inbox {
+    /// Waits for something to come, at most for `timeout`; nil waits for ever.
+    func wait(_ timeout: Duration?) {
+        guard let timeout else { return bell.wait() }
+        _ = bell.wait(timeout: .now() + .nanoseconds(Int(max(0, timeout.nanoseconds))))
+    }
+
+    /// Everything that came, after what was still waiting for the journal. The records count as pending until they are
+    /// `markJournaled`.
+    func take() -> Content {
+        state.withLock { state in
+            state.isRung = false
+            state.waiting += state.content.records
+            var content = Content(isStopping: state.content.isStopping)
+            content.records = state.waiting
+            swap(&content.queries, &state.content.queries)
+            state.content.records = []
+            return content
+        }
+    }
+
+    /// The first `count` of what was taken are in the journal.
+    func markJournaled(_ count: Int) { state.withLock { $0.waiting.removeFirst(count) } }
+
+    /// What is not written: for ever, once the thread has ended.
+    var leftOver: [CallRecord] {
+        state.withLock { $0.waiting + $0.content.records }
+    }
+}
