@@ -61,13 +61,15 @@ import Testing
         ("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\ncapcity = 5",
             "r.toml:4: trunk.capcity: unknown key, did you mean `trunk.capacity`?"),
         ("[media]\nSS_NOMEDIAHANGUPTIME = 5",
-            "r.toml:2: media.no_media_timeout: a VOS name inside a table, expected at the top of the file, before any table"),
+            "r.toml:2: media.SS_NOMEDIAHANGUPTIME: a VOS name inside a table, expected at the top of the file, before any table"),
     ] as [(String, String)])
     func unknownNames(text: String, expected: String) { #expect(problems(text) == expected) }
 
     @Test("text that is not TOML is reported with line and column", arguments: [
         ("[media]\nworkers = ", "r.toml:2:11: not TOML: "),
-        ("[media]\nworkers = 1\nworkers = 2", "r.toml:3:1"),
+        ("[media]\nworkers = 1\nworkers = 2", "r.toml:3:11: not TOML: while parsing key-value pair: cannot redefine existing integer 'workers'"),
+        ("[sip]\nlisten = 127.0.0.1:5060",
+            "r.toml:2:12: not TOML: while parsing time: expected ':', saw '7'; text stands in quotes"),
         ("[media\n", "r.toml:1:7: not TOML: "),
         ("workers = 99999999999999999999999999", "r.toml:1:"),
         ("[media]\n\u{0}workers = 2", "r.toml:2:1: not TOML: a NUL octet"),
@@ -180,6 +182,30 @@ import Testing
             problems(text).split(separator: "\n").map { $0.prefix(26) } == [
                 "r.toml:2: sip.user_agent: ", "r.toml:12: trunk.sources: ", "r.toml:19: trunk.capacity:",
             ])
+    }
+
+    @Test("no text stops the reader, and every problem has a line of the file", arguments: 0..<20)
+    func mutations(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        let reference = Array(everyKeySet.utf8)
+        let pieces = ["\"", "'", "\"\"\"", "[", "]", "[[", "{", "}", "=", ".", ",", "#", "\\", "\n", "\r", "\u{1F4DE}", "-1"]
+        for _ in 0..<200 {
+            var octets = reference
+            for _ in 0...Int.random(in: 0..<4, using: &random) {
+                let start = Int.random(in: 0..<octets.count, using: &random)
+                let end = min(octets.count, start + Int.random(in: 0..<12, using: &random))
+                octets.replaceSubrange(start..<end, with: (pieces.randomElement(using: &random) ?? "").utf8)
+            }
+            let text = String(decoding: octets, as: UTF8.self)
+            let lineCount = text.utf8.count { $0 == UInt8(ascii: "\n") } + 1
+            do {
+                _ = try parse(text)
+            } catch {
+                for problem in error.problems {
+                    #expect((1...lineCount).contains(problem.line ?? 0), "seed \(seed): \(problem)")
+                }
+            }
+        }
     }
 
     @Test("a file that cannot be read, or is not text, says so")

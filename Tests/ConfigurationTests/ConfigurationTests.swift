@@ -136,10 +136,7 @@ import Testing
         #expect(parsed.settings.map(\.value) == defaults.settings.map(\.value))
         for setting in defaults.settings { #expect(reference.contains(setting.explanation), "\(setting.key)") }
 
-        let everything = reference.split(separator: "\n").map { line in
-            line.hasPrefix("#") && !line.hasPrefix("# ") ? line.dropFirst() : line
-        }.joined(separator: "\n")
-        let all = try parse(everything)
+        let all = try parse(everyKeySet)
         #expect(all.trunks.map(\.name) == ["carrier"])
         #expect(all.settings.filter { $0.origin == .default } == [])
     }

@@ -16,3 +16,8 @@ func problems(_ text: String) -> String {
         return error.description
     }
 }
+
+/// The reference file with its commented keys uncommented.
+let everyKeySet = Configuration.referenceTOML().split(separator: "\n").map { line in
+    line.hasPrefix("#") && !line.hasPrefix("# ") ? line.dropFirst() : line
+}.joined(separator: "\n")
