@@ -15,6 +15,8 @@ struct EnvelopeTests {
             ("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}]", .invalidRequest, .null, "Batches"),
             ("  []", .invalidRequest, .null, "Batches"),
             ("42", .invalidRequest, .null, "object"),
+            ("null", .invalidRequest, .null, "object"),
+            ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\\ud800\"}", .invalidRequest, .number(1), "string"),
             ("\"status\"", .invalidRequest, .null, "object"),
             ("{}", .invalidRequest, .null, "jsonrpc"),
             ("{\"id\":3,\"method\":\"status\"}", .invalidRequest, .number(3), "jsonrpc"),

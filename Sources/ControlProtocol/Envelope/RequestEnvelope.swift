@@ -22,10 +22,10 @@ package struct RequestEnvelope: Sendable {
         let head: Head
         do {
             head = try JSONDecoder().decode(Head.self, from: Data(line))
-        } catch DecodingError.typeMismatch {
-            throw Refusal(id: .null, error: ControlError(.invalidRequest, "A request must be a JSON object."))
-        } catch {
+        } catch DecodingError.dataCorrupted {
             throw Refusal(id: .null, error: ControlError(.parseError, "The line is not valid JSON."))
+        } catch {
+            throw Refusal(id: .null, error: ControlError(.invalidRequest, "A request must be a JSON object."))
         }
         if let fault = head.fault {
             throw Refusal(id: head.id ?? .null, error: ControlError(.invalidRequest, fault))

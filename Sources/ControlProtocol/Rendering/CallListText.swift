@@ -1,30 +1,5 @@
 import Core
 
-/// What a list of calls is sorted by.
-package enum CallOrder: String, CaseIterable, Sendable {
-    /// The longest first.
-    case duration
-    /// The longest silence of either direction first.
-    case silence
-    case caller, callee
-    /// In the order a call goes through them.
-    case state
-
-    package func sorted(_ calls: [CallSummary]) -> [CallSummary] {
-        calls.sorted { left, right in
-            switch self {
-            case .duration where left.durationSeconds != right.durationSeconds:
-                left.durationSeconds > right.durationSeconds
-            case .silence where left.longestSilence != right.longestSilence: left.longestSilence > right.longestSilence
-            case .caller where left.callerNumber != right.callerNumber: left.callerNumber < right.callerNumber
-            case .callee where left.calledNumber != right.calledNumber: left.calledNumber < right.calledNumber
-            case .state where left.stateOrder != right.stateOrder: left.stateOrder < right.stateOrder
-            default: (left.setupAt, left.id) < (right.setupAt, right.id)
-            }
-        }
-    }
-}
-
 extension CallSummary {
     /// A table for people; calls stay in the order given.
     package static func listText(_ calls: [CallSummary], _ style: TextStyle) -> String {
@@ -66,10 +41,6 @@ extension CallSummary {
     var monitoredText: String {
         monitored ? "yes: \(noMediaTimeoutSeconds) s, \(noMediaMode.rawValue)" : "no: \(monitoredReason)"
     }
-
-    fileprivate var longestSilence: Double { max(fromCaller.silenceSeconds ?? -1, fromCallee.silenceSeconds ?? -1) }
-
-    fileprivate var stateOrder: Int { State.allCases.firstIndex(of: state) ?? 0 }
 }
 
 extension CallSummary.Media {
