@@ -111,10 +111,18 @@ class PortPrinter(Server):
 
 
 class EpollRelay(PortPrinter):
+    """The plain C peer."""
+
     name = "epoll-relay"
 
     def command(self, endpoints):
-        return [os.path.join(build_directory(), "c", "epoll-relay"), str(len(endpoints)), str(FIRST_PORT), ADDRESS]
+        return [os.path.join(build_directory(), "c", self.name), str(len(endpoints)), str(FIRST_PORT), ADDRESS]
+
+
+class UringRelay(EpollRelay):
+    """The C peer with relayd's kernel features."""
+
+    name = "uring-relay"
 
 
 class NGServer(Server):
@@ -196,7 +204,8 @@ class RelayHost(PortPrinter):
         ]
 
 
-ALL = [RelayHost, EpollRelay, RTPEngine]
+DEFAULT = [RelayHost, EpollRelay, RTPEngine]
+ALL = [RelayHost, EpollRelay, UringRelay, RTPEngine]
 
 
 def find_missing():
