@@ -46,24 +46,26 @@ def is_overloaded(summary):
 
 
 def compare(servers):
-    """Ratios of relayd to each peer, where neither was overloaded."""
-    ratios = {}
-    ours = servers.get("relayd")
-    for name, theirs in servers.items():
-        if ours is None or name == "relayd":
-            continue
-        entry = {}
-        if not is_overloaded(ours) and not is_overloaded(theirs):
-            entry["cpu"] = ratio(ours["cpuMicrosecondsPerPacket"]["rounds"], theirs["cpuMicrosecondsPerPacket"]["rounds"])
-            for percentile in ("p50", "p99"):
-                entry[f"latency_{percentile}"] = ratio(
-                    ours["latencyMicroseconds"][percentile]["rounds"], theirs["latencyMicroseconds"][percentile]["rounds"])
-        if "highestPerSecond" in ours and "highestPerSecond" in theirs and theirs["highestPerSecond"]["min"] > 0:
-            entry["highest"] = ratio(ours["highestPerSecond"]["rounds"], theirs["highestPerSecond"]["rounds"])
-            entry["highest"]["generatorLimited"] = {
-                "relayd": ours["highestPerSecond"]["generatorLimited"], name: theirs["highestPerSecond"]["generatorLimited"]}
-        ratios[name] = entry
-    return ratios
+    """Ratios of relayd, in each of its variants, to each peer: `{"relayd": {"rtpengine": {…}}}`."""
+    ours = {name: one for name, one in servers.items() if name.startswith("relayd")}
+    peers = {name: one for name, one in servers.items() if name not in ours}
+    return {
+        name: {peer: _ratios(one, other) for peer, other in peers.items()} for name, one in ours.items()
+    }
+
+
+def _ratios(ours, theirs):
+    found = {}
+    if not is_overloaded(ours) and not is_overloaded(theirs):
+        found["cpu"] = ratio(ours["cpuMicrosecondsPerPacket"]["rounds"], theirs["cpuMicrosecondsPerPacket"]["rounds"])
+        for percentile in ("p50", "p99"):
+            found["latency_" + percentile] = ratio(
+                ours["latencyMicroseconds"][percentile]["rounds"], theirs["latencyMicroseconds"][percentile]["rounds"])
+    if "highestPerSecond" in ours and "highestPerSecond" in theirs and theirs["highestPerSecond"]["min"] > 0:
+        found["highest"] = ratio(ours["highestPerSecond"]["rounds"], theirs["highestPerSecond"]["rounds"])
+        found["highest"]["isLowerBound"] = ours["highestPerSecond"]["generatorLimited"]
+        found["highest"]["isUpperBound"] = theirs["highestPerSecond"]["generatorLimited"]
+    return found
 
 
 def _range(value, digits):
@@ -95,20 +97,15 @@ def table(cell):
         ])
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines += ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
-    for name, entry in cell["ratios"].items():
-        parts = []
-        if "cpu" in entry:
-            parts.append("CPU " + _range(entry["cpu"], 2))
-            parts.append("p50 " + _range(entry["latency_p50"], 2))
-            parts.append("p99 " + _range(entry["latency_p99"], 2))
-        else:
-            parts.append("CPU not compared: one of the two was overloaded")
-        if "highest" in entry:
-            limited = entry["highest"]["generatorLimited"]
-            note = " (relayd's limit lies beyond the generator's)" if limited["relayd"] else ""
-            note += f" ({name}'s too)" if limited[name] else ""
-            parts.append("highest rate " + _range(entry["highest"], 2) + note)
-        lines.append(f"  relayd / {name}: " + ", ".join(parts))
+    for ours, peers in cell["ratios"].items():
+        lines += [f"  {ours} / {peer}: {_ratio_line(found)}" for peer, found in peers.items()]
+    for name, one in cell["servers"].items():
+        if "setup" in one:
+            setup = one["setup"]
+            lines.append(
+                f"  {name}: {setup['cpuMicrosecondsPerCallOfferAnswer']:.0f} µs CPU for offer and answer of a call,"
+                f" {setup['cpuMicrosecondsPerCallDelete']:.0f} µs for delete,"
+                f" {setup['residentKilobytesPerCall']:.1f} kB of its own memory per call")
     for name, one in cell["servers"].items():
         found = {fault: count for fault, count in one["faults"].items() if count}
         if found:
@@ -116,3 +113,20 @@ def table(cell):
         if one["generatorLimited"]:
             lines.append(f"  The generator could not keep the rate beside {name}: its figures do not count.")
     return "\n".join(lines)
+
+
+def _ratio_line(found):
+    parts = []
+    if "cpu" in found:
+        parts += ["CPU " + _range(found["cpu"], 2), "p50 " + _range(found["latency_p50"], 2)]
+        parts += ["p99 " + _range(found["latency_p99"], 2)]
+    else:
+        parts.append("CPU not compared, one of the two was overloaded")
+    if "highest" in found:
+        highest = found["highest"]
+        if highest["isLowerBound"] and highest["isUpperBound"]:
+            parts.append("highest rate not compared, both carry all that the generator can send")
+        else:
+            bound = "≥ " if highest["isLowerBound"] else "≤ " if highest["isUpperBound"] else ""
+            parts.append(f"highest rate {bound}{_range(highest, 2)}")
+    return ", ".join(parts)

@@ -189,6 +189,7 @@ class RelayHost(PortPrinter):
     """relayd's relay without its signalling: the `Relay` module with one worker."""
 
     name = "relayd"
+    more = []
 
     def __init__(self, core, log_path):
         super().__init__(core, log_path)
@@ -200,19 +201,26 @@ class RelayHost(PortPrinter):
                 file.write(f"{call} {caller[0]}:{caller[1]} {callee[0]}:{callee[1]}\n")
         return [
             os.path.join(build_directory(), "release", "relay-host"), "--endpoints", self.endpoints_path, "--address", ADDRESS,
-            "--first-port", str(FIRST_PORT), "--core", str(self.core),
+            "--first-port", str(FIRST_PORT), "--cpu", str(self.core), *self.more,
         ]
 
 
+class RelayHostWithoutWindow(RelayHost):
+    """The same, handling packets as they come instead of gathering them for up to a millisecond."""
+
+    name = "relayd-no-window"
+    more = ["--window-microseconds", "0"]
+
+
 DEFAULT = [RelayHost, EpollRelay, RTPEngine]
-ALL = [RelayHost, EpollRelay, UringRelay, RTPEngine]
+ALL = [RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RTPEngine]
 
 
 def find_missing():
     if shutil.which("rtpengine") is None:
         RTPEngine.missing = "rtpengine is not installed (Debian package rtpengine-daemon)"
     if not os.access(os.path.join(build_directory(), "release", "relay-host"), os.X_OK):
-        RelayHost.missing = "relay-host was not built"
+        RelayHost.missing = "relay-host was not built"  # and with it the class below it
 
 
 def build_directory():
