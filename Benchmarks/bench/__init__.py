@@ -1,0 +1,1 @@
+"""What `run` is made of: the servers under test, the NG client that sets calls up, and the report."""

@@ -1,0 +1,132 @@
+"""Figures from rounds: medians, spreads, ratios, and the table that people read."""
+
+from statistics import median
+
+
+def spread(values):
+    return {"median": median(values), "min": min(values), "max": max(values), "rounds": values}
+
+
+def ratio(ours, theirs):
+    """Ratio of what was measured next to each other in the same round."""
+    return spread([a / b for a, b in zip(ours, theirs)])
+
+
+def summarize(rounds):
+    """One server's rounds at one load, as printed by `load`."""
+    steady = [one["steady"] for one in rounds]
+    summary = {
+        "cpuMicrosecondsPerPacket": spread([one["cpuMicrosecondsPerPacket"] for one in steady]),
+        "serverCoreShare": spread([one["serverCoreShare"] for one in steady]),
+        "loss": spread([one["loss"] for one in steady]),
+        "late": spread([one["late"] for one in steady]),
+        "worstStreamLoss": max(one["worstStreamLoss"] for one in steady),
+        "latencyMicroseconds": {
+            name: spread([one["latencyMicroseconds"][name] for one in steady]) for name in steady[0]["latencyMicroseconds"]
+        },
+        "faults": {name: sum(one["faults"][name] for one in rounds) for name in rounds[0]["faults"]},
+        "generatorLimited": any(one["generatorLimited"] for one in steady),
+        "rounds": rounds,
+    }
+    ladders = [one["ladder"] for one in rounds if "ladder" in one]
+    if ladders:
+        summary["highestPerSecond"] = spread([one["highestPerSecond"] for one in ladders]) | {
+            "generatorLimited": any(one["generatorLimited"] for one in ladders)
+        }
+    for name in ("systemCallsPerPacket", "setup"):
+        for one in rounds:
+            if name in one:
+                summary[name] = one[name]
+    return summary
+
+
+def is_overloaded(summary):
+    """Beyond its limit a server's cost per packet says nothing."""
+    return summary["loss"]["median"] + summary["late"]["median"] >= 0.001
+
+
+def compare(servers):
+    """Ratios of relayd, in each of its variants, to each peer: `{"relayd": {"rtpengine": {…}}}`."""
+    ours = {name: one for name, one in servers.items() if name.startswith("relayd")}
+    peers = {name: one for name, one in servers.items() if name not in ours}
+    return {
+        name: {peer: _ratios(one, other) for peer, other in peers.items()} for name, one in ours.items()
+    }
+
+
+def _ratios(ours, theirs):
+    found = {}
+    if not is_overloaded(ours) and not is_overloaded(theirs):
+        found["cpu"] = ratio(ours["cpuMicrosecondsPerPacket"]["rounds"], theirs["cpuMicrosecondsPerPacket"]["rounds"])
+        for percentile in ("p50", "p99"):
+            found["latency_" + percentile] = ratio(
+                ours["latencyMicroseconds"][percentile]["rounds"], theirs["latencyMicroseconds"][percentile]["rounds"])
+    if "highestPerSecond" in ours and "highestPerSecond" in theirs and theirs["highestPerSecond"]["min"] > 0:
+        found["highest"] = ratio(ours["highestPerSecond"]["rounds"], theirs["highestPerSecond"]["rounds"])
+        found["highest"]["isLowerBound"] = ours["highestPerSecond"]["generatorLimited"]
+        found["highest"]["isUpperBound"] = theirs["highestPerSecond"]["generatorLimited"]
+    return found
+
+
+def _range(value, digits):
+    return f"{value['median']:.{digits}f} ({value['min']:.{digits}f}–{value['max']:.{digits}f})"
+
+
+def table(cell):
+    """The figures of one load, for people."""
+    total = cell["calls"] * 2 * cell["packetsPerSecondPerDirection"]
+    lines = [
+        "",
+        f"{cell['calls']:,} calls × 2 directions × {cell['packetsPerSecondPerDirection']:g} packets/s = {total:,.0f} packets/s;"
+        " median (lowest–highest) of the rounds",
+    ]
+    header = ["server", "CPU µs/packet", "loss %", "late %", "p50 µs", "p99 µs", "syscalls/packet", "highest packets/s"]
+    rows = [header]
+    for name, one in cell["servers"].items():
+        highest = one.get("highestPerSecond")
+        cpu = _range(one["cpuMicrosecondsPerPacket"], 2) + (" overloaded" if is_overloaded(one) else "")
+        rows.append([
+            name,
+            cpu,
+            f"{one['loss']['median'] * 100:.3f}",
+            f"{one['late']['median'] * 100:.3f}",
+            _range(one["latencyMicroseconds"]["p50"], 0),
+            _range(one["latencyMicroseconds"]["p99"], 0),
+            f"{one['systemCallsPerPacket']:.3f}" if "systemCallsPerPacket" in one else "–",
+            ("≥ " if highest["generatorLimited"] else "") + _range(highest, 0) if highest else "–",
+        ])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines += ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
+    for ours, peers in cell["ratios"].items():
+        lines += [f"  {ours} / {peer}: {_ratio_line(found)}" for peer, found in peers.items()]
+    for name, one in cell["servers"].items():
+        if "setup" in one:
+            setup = one["setup"]
+            lines.append(
+                f"  {name}: {setup['cpuMicrosecondsPerCallOfferAnswer']:.0f} µs CPU for offer and answer of a call,"
+                f" {setup['cpuMicrosecondsPerCallDelete']:.0f} µs for delete,"
+                f" {setup['residentKilobytesPerCall']:.1f} kB of its own memory per call")
+    for name, one in cell["servers"].items():
+        found = {fault: count for fault, count in one["faults"].items() if count}
+        if found:
+            lines.append(f"  FAULTS of {name}: " + ", ".join(f"{count} {fault}" for fault, count in found.items()))
+        if one["generatorLimited"]:
+            lines.append(f"  The generator could not keep the rate beside {name}: its figures do not count.")
+    return "\n".join(lines)
+
+
+def _ratio_line(found):
+    parts = []
+    if "cpu" in found:
+        parts += ["CPU " + _range(found["cpu"], 2), "p50 " + _range(found["latency_p50"], 2)]
+        parts += ["p99 " + _range(found["latency_p99"], 2)]
+    else:
+        parts.append("CPU not compared, one of the two was overloaded")
+    if "highest" in found:
+        highest = found["highest"]
+        if highest["isLowerBound"] and highest["isUpperBound"]:
+            parts.append("highest rate not compared, both carry all that the generator can send")
+        else:
+            bound = "≥ " if highest["isLowerBound"] else "≤ " if highest["isUpperBound"] else ""
+            parts.append(f"highest rate {bound}{_range(highest, 2)}")
+    return ", ".join(parts)

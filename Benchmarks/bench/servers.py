@@ -1,0 +1,238 @@
+"""The servers under test. Each is started for one measurement, set up with N calls, and stopped."""
+
+import ctypes
+import os
+import resource
+import select
+import shutil
+import socket
+import subprocess
+import time
+
+from . import ng
+
+ADDRESS = "127.0.0.1"
+FIRST_PORT, LAST_PORT = 10000, 32766
+START_LIMIT_SECONDS = 30
+
+
+class ServerFailed(Exception):
+    """A server did not start, or ended before it was told to."""
+
+
+def cpu_seconds(pid):
+    """CPU time of all threads of a process, user and kernel, in nanosecond resolution."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    clock = ctypes.c_int()
+    if libc.clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:
+        raise ServerFailed(f"no process {pid}")
+    return time.clock_gettime(clock.value)
+
+
+def resident_kilobytes(pid):
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+    return 0
+
+
+class Server:
+    """One process, pinned with all its threads to one core."""
+
+    name = ""
+    #: Why this server cannot run here, as a sentence; None when it can.
+    missing = None
+
+    def __init__(self, core, log_path):
+        self.core = core
+        self.log_path = log_path
+        self.process = None
+        #: What set-up cost, for servers whose calls are set up by a protocol.
+        self.setup = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def launch(self, command, **options):
+        with open(self.log_path, "ab") as log:
+            # `taskset` and `prlimit` replace themselves, so the process id is the server's.
+            self.process = subprocess.Popen(
+                ["prlimit", "--nofile=" + descriptor_limit(), "taskset", "-c", str(self.core), *command],
+                stdin=subprocess.DEVNULL, stderr=log, **options)
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        self.process = None
+
+    def open_calls(self, endpoints):
+        """Starts the server and sets up one call per `(caller, callee)`; its ports as `(callerPort, calleePort)`."""
+        raise NotImplementedError
+
+
+class PortPrinter(Server):
+    """A server that prints `call callerPort calleePort` for each call and then `ready`."""
+
+    def command(self, endpoints):
+        raise NotImplementedError
+
+    def open_calls(self, endpoints):
+        self.launch(self.command(endpoints), stdout=subprocess.PIPE)
+        ports, deadline, text = {}, time.monotonic() + START_LIMIT_SECONDS, b""
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise ServerFailed(f"{self.name}: not ready after {START_LIMIT_SECONDS} s")
+            chunk = os.read(self.process.stdout.fileno(), 65536)
+            if not chunk:
+                raise ServerFailed(f"{self.name}: ended during set-up, see {self.log_path}")
+            *lines, text = (text + chunk).split(b"\n")
+            for line in lines:
+                if line == b"ready":
+                    return [ports[call] for call in range(len(endpoints))]
+                call, caller, callee = map(int, line.split())
+                ports[call] = (caller, callee)
+
+
+class EpollRelay(PortPrinter):
+    """The plain C peer."""
+
+    name = "epoll-relay"
+
+    def command(self, endpoints):
+        return [os.path.join(build_directory(), "c", self.name), str(len(endpoints)), str(FIRST_PORT), ADDRESS]
+
+
+class UringRelay(EpollRelay):
+    """The C peer with relayd's kernel features."""
+
+    name = "uring-relay"
+
+
+class NGServer(Server):
+    """A server whose calls are set up and ended over the NG protocol."""
+
+    ng_port = 0
+
+    def command(self):
+        raise NotImplementedError
+
+    def open_calls(self, endpoints):
+        self.ng_port = free_udp_port()
+        self.launch(self.command(), stdout=subprocess.DEVNULL)
+        self.client = ng.NGClient(ADDRESS, self.ng_port)
+        self.wait_until_it_answers()
+        cpu, memory = cpu_seconds(self.pid), resident_kilobytes(self.pid)
+        ports = [self.client.open_call(call, *pair) for call, pair in enumerate(endpoints)]
+        self.setup = {
+            "cpuMicrosecondsPerCallOfferAnswer": (cpu_seconds(self.pid) - cpu) * 1e6 / len(endpoints),
+            "residentKilobytesPerCall": (resident_kilobytes(self.pid) - memory) / len(endpoints),
+        }
+        self.calls = len(endpoints)
+        return ports
+
+    def close_calls(self):
+        cpu = cpu_seconds(self.pid)
+        for call in range(self.calls):
+            self.client.close_call(call)
+        self.setup["cpuMicrosecondsPerCallDelete"] = (cpu_seconds(self.pid) - cpu) * 1e6 / self.calls
+
+    def wait_until_it_answers(self):
+        deadline = time.monotonic() + START_LIMIT_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise ServerFailed(f"{self.name}: ended during start, see {self.log_path}")
+            try:
+                self.client.request("ping", timeout=0.2, attempts=1)
+                return
+            except ng.NGError:
+                time.sleep(0.02)
+        raise ServerFailed(f"{self.name}: no answer to ping after {START_LIMIT_SECONDS} s")
+
+    def stop(self):
+        if getattr(self, "client", None):
+            self.client.close()
+            self.client = None
+        super().stop()
+
+
+class RTPEngine(NGServer):
+    """Debian's rtpengine in userspace, with the one worker thread that costs it least."""
+
+    name = "rtpengine"
+
+    def command(self):
+        return [
+            "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", "--num-threads=1",
+            "--media-num-threads=1", f"--interface={ADDRESS}", f"--listen-ng={ADDRESS}:{self.ng_port}",
+            f"--port-min={FIRST_PORT}", f"--port-max={LAST_PORT}", "--timeout=3600", "--delete-delay=0",
+        ]
+
+
+class RelayHost(PortPrinter):
+    """relayd's relay without its signalling: the `Relay` module with one worker."""
+
+    name = "relayd"
+    more = []
+
+    def __init__(self, core, log_path):
+        super().__init__(core, log_path)
+        self.endpoints_path = log_path + ".endpoints"
+
+    def command(self, endpoints):
+        with open(self.endpoints_path, "w") as file:
+            for call, (caller, callee) in enumerate(endpoints):
+                file.write(f"{call} {caller[0]}:{caller[1]} {callee[0]}:{callee[1]}\n")
+        return [
+            os.path.join(build_directory(), "release", "relay-host"), "--endpoints", self.endpoints_path, "--address", ADDRESS,
+            "--first-port", str(FIRST_PORT), "--cpu", str(self.core), *self.more,
+        ]
+
+
+class RelayHostWithoutWindow(RelayHost):
+    """The same, handling packets as they come instead of gathering them for up to a millisecond."""
+
+    name = "relayd-no-window"
+    more = ["--window-microseconds", "0"]
+
+
+DEFAULT = [RelayHost, EpollRelay, RTPEngine]
+ALL = [RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RTPEngine]
+
+
+def find_missing():
+    if shutil.which("rtpengine") is None:
+        RTPEngine.missing = "rtpengine is not installed (Debian package rtpengine-daemon)"
+    if not os.access(os.path.join(build_directory(), "release", "relay-host"), os.X_OK):
+        RelayHost.missing = "relay-host was not built"  # and with it the class below it
+
+
+def build_directory():
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".build")
+
+
+def descriptor_limit():
+    """As many descriptors as this user may have: 4 per call and some more are needed."""
+    return str(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def free_udp_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((ADDRESS, 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,165 @@
+// The load generator: N calls, both directions, each packet sent on time and checked on arrival.
+//
+//   load --list-endpoints --calls N                      prints `call callerIP:port calleeIP:port`
+//   load --calls N --ports FILE [--pid SERVER] …         drives the load, prints JSON
+//
+// FILE holds `call callerPort calleePort` lines: the relay's ports that the caller and the callee send to.
+#define _GNU_SOURCE
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "traffic.h"
+
+/// A rate counts as carried when less than this fraction is lost or late.
+static const double tolerableLoss = 0.001;
+
+struct options {
+    unsigned calls;
+    double rate;            // packets per second per direction and call
+    double warmUpSeconds;
+    double seconds;
+    double ladderFrom;      // packets per second over all; 0 = no ladder
+    double ladderLimit;     // where it ends, carried or not
+    double ladderSeconds;   // per step
+    int pid;
+    const char *ports;
+    const char *server;
+    bool listsEndpoints;
+};
+
+static void usage(void) {
+    fprintf(stderr,
+            "usage: load --calls N --ports FILE [--server 127.0.0.1] [--pid SERVER] [--rate 50] [--warm-up 4]\n"
+            "            [--seconds 5] [--ladder FIRST_PACKETS_PER_SECOND] [--ladder-seconds 1]\n"
+            "            [--ladder-limit PACKETS_PER_SECOND]\n"
+            "       load --list-endpoints --calls N\n");
+    exit(64);
+}
+
+static struct options parse(int argc, char **argv) {
+    struct options options = {
+        .rate = 50, .warmUpSeconds = 4, .seconds = 5, .ladderLimit = 1e9, .ladderSeconds = 1, .server = "127.0.0.1"};
+    static const struct option names[] = {
+        {"calls", 1, 0, 'c'},   {"rate", 1, 0, 'r'},   {"warm-up", 1, 0, 'w'},        {"seconds", 1, 0, 's'},
+        {"ladder", 1, 0, 'l'},  {"pid", 1, 0, 'p'},    {"ladder-seconds", 1, 0, 'L'}, {"ports", 1, 0, 'f'},
+        {"server", 1, 0, 'a'},  {"ladder-limit", 1, 0, 'm'},  {"list-endpoints", 0, 0, 'e'}, {0}};
+    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (option) {
+        case 'c': options.calls = strtoul(optarg, NULL, 10); break;
+        case 'r': options.rate = strtod(optarg, NULL); break;
+        case 'w': options.warmUpSeconds = strtod(optarg, NULL); break;
+        case 's': options.seconds = strtod(optarg, NULL); break;
+        case 'l': options.ladderFrom = strtod(optarg, NULL); break;
+        case 'm': options.ladderLimit = strtod(optarg, NULL); break;
+        case 'L': options.ladderSeconds = strtod(optarg, NULL); break;
+        case 'p': options.pid = atoi(optarg); break;
+        case 'f': options.ports = optarg; break;
+        case 'a': options.server = optarg; break;
+        case 'e': options.listsEndpoints = true; break;
+        default: usage();
+        }
+    }
+    if (options.calls == 0 || optind != argc || options.rate <= 0) usage();
+    if (!options.listsEndpoints && !options.ports) usage();
+    return options;
+}
+
+static void listEndpoints(unsigned calls) {
+    for (unsigned call = 0; call < calls; call++) {
+        printf("%u", call);
+        for (int side = 0; side < 2; side++) {
+            struct sockaddr_in address = endpointAddress(call, side);
+            char text[INET_ADDRSTRLEN];
+            inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+            printf(" %s:%u", text, ntohs(address.sin_port));
+        }
+        printf("\n");
+    }
+}
+
+static void printWindow(const struct window *window) {
+    printf("{\"offeredPerSecond\": %.0f, \"sentPerSecond\": %.0f, \"seconds\": %.3f, \"sent\": %lu, \"received\": %lu, "
+           "\"loss\": %.6f, \"late\": %.6f, \"worstStreamLoss\": %.6f, \"cpuMicrosecondsPerPacket\": %.4f, \"serverCoreShare\": %.4f, "
+           "\"latencyMicroseconds\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}, "
+           "\"generatorLagMicroseconds\": %.0f, \"generatorLimited\": %s}",
+           window->offeredRate, window->sent / window->seconds, window->seconds, window->sent, window->received,
+           lossOf(window), unusableOf(window) - lossOf(window), window->worstStreamLoss,
+           window->received ? window->serverNanoseconds / 1e3 / window->received : 0,
+           window->serverNanoseconds / 1e9 / window->seconds, percentile(&window->latency, 0.5) / 1e3,
+           percentile(&window->latency, 0.9) / 1e3, percentile(&window->latency, 0.99) / 1e3,
+           percentile(&window->latency, 0.999) / 1e3, window->latency.largest / 1e3, window->largestLag / 1e3,
+           window->generatorLimited ? "true" : "false");
+}
+
+/// Finds the highest rate that is carried: up in steps of a quarter until one fails, then three bisections, so
+/// the answer is right to about 3 %. A rate that fails is tried once more, because one hiccup of the host is no limit.
+static void climb(struct traffic *traffic, const struct options *options) {
+    static struct window window;
+    connectEndpoints(traffic);
+    double good = 0, bad = 0, rate = options->ladderFrom;
+    bool generatorLimited = false;
+    int bisections = 0;
+    printf(", \"ladder\": {\"steps\": [");
+    for (bool first = true; bisections <= 3 && !generatorLimited; first = false) {
+        bool carried = false;
+        for (int attempt = 0; attempt < 2 && !carried && !generatorLimited; attempt++) {
+            measure(traffic, rate / (2 * traffic->calls), options->ladderSeconds, &window);
+            generatorLimited = window.generatorLimited;
+            carried = !generatorLimited && unusableOf(&window) < tolerableLoss;
+            printf("%s", first && attempt == 0 ? "" : ", ");
+            printWindow(&window);
+        }
+        if (generatorLimited) break;
+        if (carried) good = rate; else bad = rate;
+        if (bad == 0) {
+            rate *= 1.25;
+            if (rate > options->ladderLimit) break;
+        } else if (good == 0) {
+            rate /= 1.25;
+            if (rate < 1000) break;
+        } else {
+            rate = sqrt(good * bad);
+            bisections++;
+        }
+    }
+    printf("], \"highestPerSecond\": %.0f, \"generatorLimited\": %s}", good, generatorLimited ? "true" : "false");
+}
+
+int main(int argc, char **argv) {
+    struct options options = parse(argc, argv);
+    if (options.listsEndpoints) {
+        listEndpoints(options.calls);
+        return 0;
+    }
+    static struct traffic traffic;
+    struct in_addr server;
+    if (inet_pton(AF_INET, options.server, &server) != 1) usage();
+    if (options.pid) {
+        traffic.hasServer = clock_getcpuclockid(options.pid, &traffic.serverClock) == 0;
+        if (!traffic.hasServer) {
+            fprintf(stderr, "load: no process %d\n", options.pid);
+            return 1;
+        }
+    }
+    openEndpoints(&traffic, options.calls);
+    FILE *ports = options.ports[0] == '-' ? stdin : fopen(options.ports, "r");
+    if (!ports) {
+        perror(options.ports);
+        return 1;
+    }
+    readPorts(&traffic, ports, server);
+
+    warmUp(&traffic, options.rate, options.warmUpSeconds);
+    static struct window steady;
+    measure(&traffic, options.rate, options.seconds, &steady);
+    printf("{\"calls\": %u, \"packetsPerSecondPerDirection\": %g, \"steady\": ", options.calls, options.rate);
+    printWindow(&steady);
+    if (options.ladderFrom > 0) climb(&traffic, &options);
+    struct faults *faults = &traffic.faults;
+    printf(", \"faults\": {\"duplicates\": %lu, \"reordered\": %lu, \"misdelivered\": %lu, \"wrongSource\": %lu, "
+           "\"damaged\": %lu}}\n",
+           faults->duplicates, faults->reordered, faults->misdelivered, faults->wrongSource, faults->damaged);
+    return 0;
+}

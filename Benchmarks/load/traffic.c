@@ -1,0 +1,245 @@
+#define _GNU_SOURCE
+#include "traffic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { packetsPerRead = 16, firstSequence = 65300 };
+
+static const uint64_t millisecond = 1000000;
+/// Sockets are emptied this often. The kernel stamps arrivals, so reading late changes no latency; it saves system calls
+/// at high rates, and no server pays for waking a sleeping reader, as it would not on a real network.
+static const uint64_t drainInterval = 20 * millisecond;
+/// Further behind its schedule than this, the generator gives up on the window.
+static const uint64_t largestTolerableLag = 50 * millisecond;
+
+static void fail(const char *what) {
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec time;
+    if (clock_gettime(clock, &time) < 0) fail("clock_gettime");
+    return (uint64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+struct sockaddr_in endpointAddress(uint32_t call, enum direction direction) {
+    uint32_t host = (127u << 24) + ((direction == fromCaller ? 64u : 96u) << 16) + 256 + call;
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(40000 + 2 * (call % 10000)), .sin_addr.s_addr = htonl(host)};
+}
+
+void openEndpoints(struct traffic *traffic, unsigned calls) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+
+    traffic->calls = calls;
+    traffic->endpoints = calloc(2 * (size_t)calls, sizeof *traffic->endpoints);
+    traffic->order = calloc(2 * (size_t)calls, sizeof *traffic->order);
+    if (!traffic->endpoints || !traffic->order) fail("calloc");
+    for (uint32_t index = 0; index < 2 * calls; index++) {
+        struct endpoint *endpoint = &traffic->endpoints[index];
+        endpoint->call = index / 2;
+        endpoint->direction = index & 1 ? fromCallee : fromCaller;
+        endpoint->sequence = firstSequence;  // the 16-bit number wraps during the run
+        endpoint->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (endpoint->fd < 0) fail("socket");
+        int yes = 1;
+        if (setsockopt(endpoint->fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0) fail("SO_TIMESTAMPNS");
+        int probe = IP_PMTUDISC_PROBE;  // cheaper for the generator; the relay's packets are its own
+        if (setsockopt(endpoint->fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe) < 0) fail("IP_MTU_DISCOVER");
+        struct sockaddr_in local = endpointAddress(endpoint->call, endpoint->direction);
+        if (bind(endpoint->fd, (struct sockaddr *)&local, sizeof local) < 0) fail("bind");
+        traffic->order[index] = index;
+    }
+    // Neighbours in a relay's tables do not speak one after the other in life.
+    uint64_t random = 1;
+    for (uint32_t index = 2 * calls - 1; index > 0; index--) {
+        random = mix(random + index);
+        uint32_t other = random % (index + 1);
+        uint32_t swapped = traffic->order[index];
+        traffic->order[index] = traffic->order[other];
+        traffic->order[other] = swapped;
+    }
+}
+
+void readPorts(struct traffic *traffic, FILE *file, struct in_addr server) {
+    char line[256];
+    unsigned known = 0;
+    while (known < traffic->calls && fgets(line, sizeof line, file)) {
+        unsigned call, caller, callee;
+        if (sscanf(line, "%u %u %u", &call, &caller, &callee) != 3) continue;
+        if (call >= traffic->calls) continue;
+        for (int side = 0; side < 2; side++) {
+            struct endpoint *endpoint = &traffic->endpoints[2 * call + side];
+            if (endpoint->relay.sin_port == 0) known += side;
+            endpoint->relay = (struct sockaddr_in){
+                .sin_family = AF_INET, .sin_port = htons(side ? callee : caller), .sin_addr = server};
+        }
+    }
+    if (known == traffic->calls) return;
+    fprintf(stderr, "load: ports of %u of %u calls\n", known, traffic->calls);
+    exit(1);
+}
+
+void connectEndpoints(struct traffic *traffic) {
+    for (uint32_t index = 0; index < 2 * traffic->calls; index++) {
+        struct endpoint *endpoint = &traffic->endpoints[index];
+        if (connect(endpoint->fd, (struct sockaddr *)&endpoint->relay, sizeof endpoint->relay) < 0) fail("connect");
+    }
+    traffic->connected = true;
+}
+
+static uint64_t stampOf(struct msghdr *message) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+        struct timespec time;
+        memcpy(&time, CMSG_DATA(part), sizeof time);
+        return (uint64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    }
+    return 0;
+}
+
+/// Judges one datagram that `endpoint` received.
+static void check(
+    struct traffic *traffic, struct endpoint *endpoint, const struct packet *packet, size_t length,
+    const struct sockaddr_in *source, uint64_t receivedAt) {
+    struct faults *faults = &traffic->faults;
+    if (source->sin_port != endpoint->relay.sin_port || source->sin_addr.s_addr != endpoint->relay.sin_addr.s_addr) {
+        faults->wrongSource++;
+        return;
+    }
+    if (length != packetLength || !isUndamaged(packet)) {
+        faults->damaged++;
+        return;
+    }
+    if (packet->call != endpoint->call || packet->direction == endpoint->direction) {
+        faults->misdelivered++;
+        return;
+    }
+    switch (noteArrival(&endpoint->arrivals, packet->sequence)) {
+    case duplicate: faults->duplicates++; return;
+    case reordered: faults->reordered++; break;
+    case inOrder: break;
+    }
+    if (!traffic->current || packet->window != traffic->windowNumber) return;
+    traffic->current->received++;
+    endpoint->receivedInWindow++;
+    // The wall clock may be slewed between the two readings: then "no time" is nearer than "584 years".
+    uint64_t latency = receivedAt > packet->sentAt ? receivedAt - packet->sentAt : 0;
+    record(&traffic->current->latency, latency);
+    if (latency > latestUsefulNanoseconds) traffic->current->late++;
+}
+
+/// Reads all that has arrived at one socket.
+static void drain(struct traffic *traffic, struct endpoint *endpoint) {
+    static struct packet packets[packetsPerRead];
+    static struct sockaddr_in sources[packetsPerRead];
+    static char controls[packetsPerRead][CMSG_SPACE(sizeof(struct timespec))];
+    static struct iovec vectors[packetsPerRead];
+    static struct mmsghdr messages[packetsPerRead];
+    int count;
+    do {
+        for (int i = 0; i < packetsPerRead; i++) {
+            vectors[i] = (struct iovec){&packets[i], packetLength};
+            messages[i].msg_hdr = (struct msghdr){
+                .msg_name = &sources[i], .msg_namelen = sizeof sources[i], .msg_iov = &vectors[i], .msg_iovlen = 1,
+                .msg_control = controls[i], .msg_controllen = sizeof controls[i]};
+        }
+        // MSG_TRUNC reports the true length of a datagram that is longer than it should be.
+        count = recvmmsg(endpoint->fd, messages, packetsPerRead, MSG_DONTWAIT | MSG_TRUNC, NULL);
+        for (int i = 0; i < count; i++)
+            check(traffic, endpoint, &packets[i], messages[i].msg_len, &sources[i], stampOf(&messages[i].msg_hdr));
+    } while (count == packetsPerRead);
+}
+
+static void drainAll(struct traffic *traffic) {
+    for (uint32_t index = 0; index < 2 * traffic->calls; index++) drain(traffic, &traffic->endpoints[index]);
+}
+
+/// Waits until the server has delivered what it still holds: until nothing new came for a while, within a limit.
+static void settle(struct traffic *traffic) {
+    uint64_t limit = nanoseconds(CLOCK_MONOTONIC) + 3000 * millisecond;
+    uint64_t before;
+    do {
+        before = traffic->current->received;
+        usleep(50 * 1000);
+        drainAll(traffic);
+    } while (traffic->current->received != before && nanoseconds(CLOCK_MONOTONIC) < limit);
+}
+
+static void sendOne(struct traffic *traffic, struct endpoint *endpoint) {
+    struct packet packet;
+    writePacket(
+        &packet, endpoint->call, endpoint->direction, endpoint->sequence, traffic->current ? traffic->windowNumber : 0,
+        nanoseconds(CLOCK_REALTIME));
+    endpoint->sequence++;
+    // A refusal (the port is closed) shows as loss.
+    const struct sockaddr *relay = traffic->connected ? NULL : (struct sockaddr *)&endpoint->relay;
+    sendto(endpoint->fd, &packet, packetLength, MSG_DONTWAIT | MSG_NOSIGNAL, relay, relay ? sizeof endpoint->relay : 0);
+    if (!traffic->current) return;
+    traffic->current->sent++;
+    endpoint->sentInWindow++;
+}
+
+/// Sends every stream's packets evenly spread in time. Returns how far it fell behind at worst, and stops early when that
+/// is beyond hope.
+static uint64_t run(struct traffic *traffic, double rate, double seconds) {
+    uint64_t streams = 2 * (uint64_t)traffic->calls;
+    double interval = 1e9 / (rate * streams);
+    uint64_t total = (uint64_t)(rate * streams * seconds);
+    uint64_t start = nanoseconds(CLOCK_MONOTONIC);
+    uint64_t largestLag = 0;
+    for (uint64_t sent = 0; sent < total; sent++) {
+        uint64_t due = start + (uint64_t)(sent * interval);
+        uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+        while (now < due) now = nanoseconds(CLOCK_MONOTONIC);
+        if (now - due > largestLag) largestLag = now - due;
+        if (largestLag > largestTolerableLag) break;
+
+        struct endpoint *endpoint = &traffic->endpoints[traffic->order[traffic->tick++ % streams]];
+        if (now - endpoint->drainedAt >= drainInterval) {
+            drain(traffic, endpoint);
+            endpoint->drainedAt = now;
+        }
+        sendOne(traffic, endpoint);
+    }
+    return largestLag;
+}
+
+void warmUp(struct traffic *traffic, double rate, double seconds) {
+    run(traffic, rate, seconds);
+}
+
+void measure(struct traffic *traffic, double rate, double seconds, struct window *result) {
+    memset(result, 0, sizeof *result);
+    result->offeredRate = rate * 2 * traffic->calls;
+    for (uint32_t index = 0; index < 2 * traffic->calls; index++) {
+        traffic->endpoints[index].sentInWindow = 0;
+        traffic->endpoints[index].receivedInWindow = 0;
+    }
+    traffic->windowNumber++;
+    traffic->current = result;
+    uint64_t cpuBefore = traffic->hasServer ? nanoseconds(traffic->serverClock) : 0;
+    uint64_t start = nanoseconds(CLOCK_MONOTONIC);
+    result->largestLag = run(traffic, rate, seconds);
+    result->seconds = (nanoseconds(CLOCK_MONOTONIC) - start) * 1e-9;
+    if (traffic->hasServer) result->serverNanoseconds = nanoseconds(traffic->serverClock) - cpuBefore;
+    result->generatorLimited = result->largestLag > largestTolerableLag;
+    settle(traffic);
+    traffic->current = NULL;
+
+    for (uint32_t index = 0; index < 2 * traffic->calls; index++) {
+        uint32_t sent = traffic->endpoints[index].sentInWindow;
+        uint32_t received = traffic->endpoints[index ^ 1].receivedInWindow;
+        double loss = sent ? (double)(sent - received) / sent : 0;
+        if (loss > result->worstStreamLoss) result->worstStreamLoss = loss;
+    }
+}
