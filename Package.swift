@@ -76,6 +76,7 @@ let package = Package(
             name: "ControlProtocolTests", dependencies: ["ControlProtocol", "Core"], exclude: ["Golden"],
             swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Harness", "ControlProtocol", "Core"], swiftSettings: settings),
+            name: "IntegrationTests", dependencies: ["Harness", "ControlProtocol", "Core"], exclude: ["Scenarios"],
+            swiftSettings: settings),
     ]
 )

@@ -9,7 +9,7 @@ package struct MediaActivity: Sendable {
     private var callee: Instant
     package private(set) var accountedUntil: Instant
     /// How often to account: long enough to bridge every packet interval in use, short enough for whole seconds.
-    package static let accountInterval = Duration.milliseconds(500)
+    package static let accountInterval = Duration.milliseconds(200)
     /// Time in which both directions carried RTP, and in which neither did, in steps of one account.
     package private(set) var talk = Duration.zero
     package private(set) var deadAir = Duration.zero
