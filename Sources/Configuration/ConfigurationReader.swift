@@ -27,15 +27,15 @@ extension Configuration {
     package static func parse(
         text: String, file: String, host: HostFacts = .current
     ) throws(ConfigurationError) -> Configuration {
-        let top: [String: TOMLNode]
+        let document: (top: [String: TOMLNode], lines: KeyLines)
         do {
-            top = try TOMLNode.parse(text)
+            document = try TOMLNode.parse(text)
         } catch {
             throw ConfigurationError(
                 problems: [.init(file: file, line: error.line, column: error.column, message: error.message)])
         }
-        var reader = ConfigurationReader(file: file, lines: KeyLines(text), configuration: Configuration(host: host))
-        reader.read(top)
+        var reader = ConfigurationReader(file: file, lines: document.lines, configuration: Configuration(host: host))
+        reader.read(document.top)
         reader.checkAddresses()
         reader.checkTrunks()
         guard reader.problems.isEmpty else {

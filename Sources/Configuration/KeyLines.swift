@@ -1,4 +1,5 @@
-/// The line of each table header and key in a text that is known to be TOML.
+/// The line of each table header and key of a TOML text. What it says about a text that is not TOML means nothing, except
+/// that the malformation is right when everything before it is TOML.
 ///
 /// The parser does not say where its values stand, and an error without a line is half an error. This walks over strings,
 /// arrays and comments without reading them. Keys inside an inline table or array have the line of the key they belong to.
@@ -6,21 +7,40 @@ struct KeyLines {
     private var lines: [[String]: Int] = [:]
     /// How many `[[…]]` headers there were for each array of tables.
     private var elementCounts: [[String]: Int] = [:]
+    /// What the parser would end the process at, by an assertion of its own, instead of reporting it. The first of its
+    /// kind; nothing after it was looked at.
+    struct Malformation {
+        /// Where the header or key begins that it stands in: the text before can be given to the parser.
+        let start: Int
+        let line: Int
+        let message: String
+    }
+    private(set) var malformation: Malformation?
 
     init(_ text: String) {
         var scanner = Scanner(octets: Array(text.utf8))
         var table: [String] = []
         while scanner.skipToExpression() {
             let line = scanner.line
+            let start = scanner.position
             if scanner.take("[") {
                 let isElement = scanner.take("[")
+                guard scanner.isBeforeName() else {
+                    malformation = Malformation(
+                        start: start, line: line, message: "a table header that does not begin with a name")
+                    return
+                }
                 table = resolve(scanner.dottedKey(), isElement: isElement, line: line)
                 note(table, line: line)
                 scanner.skipLine()
             } else {
                 let key = scanner.dottedKey()
                 for count in 1...key.count { note(table + key.prefix(count), line: line) }
-                scanner.skipValue()
+                guard scanner.skipValue() else {
+                    malformation = Malformation(
+                        start: start, line: scanner.line, message: "a bracket that closes one of the other kind")
+                    return
+                }
             }
         }
     }
@@ -59,7 +79,7 @@ extension KeyLines {
     /// Reads octets of valid TOML; at the end of the text everything stops.
     private struct Scanner {
         let octets: [UInt8]
-        var position = 0
+        private(set) var position = 0
         private(set) var line = 1
 
         init(octets: [UInt8]) { self.octets = octets }
@@ -108,6 +128,14 @@ extension KeyLines {
             return false
         }
 
+        /// Whether a bare or quoted name comes next.
+        mutating func isBeforeName() -> Bool {
+            skipBlanks()
+            guard let octet = current else { return false }
+            return UInt8(ascii: "a")...UInt8(ascii: "z") ~= octet | 0x20 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= octet
+                || "_-\"'".utf8.contains(octet)
+        }
+
         /// At least one part.
         mutating func dottedKey() -> [String] {
             var parts: [String] = []
@@ -129,22 +157,25 @@ extension KeyLines {
             return String(decoding: octets[start..<position], as: UTF8.self)
         }
 
-        /// From before the equals sign to the end of the value's last line.
-        mutating func skipValue() {
-            var depth = 0
-            while current != nil {
-                if isAt("#") {
-                    skipLine()
-                } else if isAt("\"") || isAt("'") {
-                    skipString()
-                } else if isAt("\n"), depth == 0 {
-                    return
-                } else {
-                    if isAt("[") || isAt("{") { depth += 1 }
-                    if isAt("]") || isAt("}") { depth -= 1 }
+        /// From before the equals sign to the end of the value's last line; false, at the spot, when brackets do not match.
+        mutating func skipValue() -> Bool {
+            var open: [UInt8] = []
+            while let octet = current {
+                switch octet {
+                case UInt8(ascii: "#"): skipLine()
+                case UInt8(ascii: "\""), UInt8(ascii: "'"): skipString()
+                case UInt8(ascii: "\n") where open.isEmpty: return true
+                case UInt8(ascii: "["), UInt8(ascii: "{"):
+                    open.append(octet)
                     advance()
+                case UInt8(ascii: "]"), UInt8(ascii: "}"):
+                    // In ASCII a closing bracket of either kind stands two after its opening one.
+                    if let last = open.popLast(), last + 2 != octet { return false }
+                    advance()
+                default: advance()
                 }
             }
+            return true
         }
 
         private mutating func skipString() {

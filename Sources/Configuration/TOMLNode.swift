@@ -14,11 +14,19 @@ enum TOMLNode: Sendable {
     struct SyntaxError: Error {
         let message: String
         let line: Int
-        let column: Int
+        let column: Int?
     }
 
-    /// The top table of a document.
-    static func parse(_ text: String) throws(SyntaxError) -> [String: TOMLNode] {
+    /// The top table of a document, and where its keys stand.
+    static func parse(_ text: String) throws(SyntaxError) -> (top: [String: TOMLNode], lines: KeyLines) {
+        let lines = KeyLines(text)
+        guard let malformation = lines.malformation else { return (try top(of: text), lines) }
+        // What is wrong before it comes first.
+        _ = try top(of: String(decoding: text.utf8.prefix(malformation.start), as: UTF8.self))
+        throw SyntaxError(message: "not TOML: \(malformation.message)", line: malformation.line, column: nil)
+    }
+
+    private static func top(of text: String) throws(SyntaxError) -> [String: TOMLNode] {
         // The parser takes a C string: it would silently read only what comes before a NUL.
         if let position = text.utf8.firstIndex(of: 0) {
             let before = text.utf8[..<position].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
