@@ -112,11 +112,11 @@ struct Demo {
         say("")
         if let record = result.record {
             let received = record.fromCaller.packets + record.fromCallee.packets
-            say(" relayed   caller to callee \(record.fromCaller.packets) packets, callee to caller "
-                + "\(record.fromCallee.packets); \(record.fromCaller.lost + record.fromCallee.lost) missing")
+            say(" RTP       \(record.fromCaller.packets) packets came from the caller, \(record.fromCallee.packets) from the "
+                + "callee; \(result.relayed) were relayed, \(record.fromCaller.lost + record.fromCallee.lost) are missing")
             let early = received - min(received, result.relayed)
             if early > 0 {
-                say("           \(early) of them came before the other side's address was known, and were not sent on")
+                say("           (\(early) came before the other side had sent: to nobody is sent who has not been heard)")
             }
             say(" ended by  \(record.endedBy.rawValue), \(Self.ending(record))")
         }
@@ -127,8 +127,8 @@ struct Demo {
     private static func ending(_ record: CallRecord) -> String {
         guard record.cause == .noMedia else { return "\(record.cause.sentence) (\(record.cause.rawValue))" }
         func silence(_ direction: CallRecord.Direction) -> String {
-            guard let last = direction.lastMediaAt else { return "never heard" }
-            let tenths = (record.releaseAt.milliseconds - last.milliseconds + 50) / 100
+            guard direction.lastMediaAt != nil else { return "never heard" }
+            let tenths = (record.silence(of: direction) + 50) / 100
             return "last heard \(tenths / 10).\(tenths % 10) s before"
         }
         return "\(record.cause.sentence) (\(record.cause.rawValue)): "

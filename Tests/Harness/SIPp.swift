@@ -57,7 +57,7 @@ package final class SIPp: Sendable {
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
         arguments += ["-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
         if let media = plan.media {
-            arguments += ["-key", "media_host", "\(media.ip)", "-key", "media_port", "\(media.port)"]
+            arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]
         }
         if let remote = plan.remote { arguments.append("\(remote)") }
         process = try ChildProcess(

@@ -68,6 +68,21 @@ struct HarnessTests {
         #expect(invite.sdpLines("s=") == ["a call through relayd"])
     }
 
+    @Test("a scenario without media of its own announces the address the test gave it", .needs(.sipp))
+    func announcedMedia() async throws {
+        let host = Loopback.host()
+        let carrier = SocketAddress(ip: host, port: 5080)
+        var callee = SIPp.Plan("callee-stays", at: carrier)
+        callee.media = SocketAddress(ip: host, port: 7_000)
+        var caller = SIPp.Plan("caller-hangs-up", at: SocketAddress(ip: host, port: 5070), calling: carrier)
+        caller.media = SocketAddress(ip: host, port: 7_002)
+        let answering = try await SIPp.start(callee)
+        let calling = try await SIPp.start(caller)
+        try await calling.succeeds()
+        #expect(answering.received("INVITE").first?.mediaAddress == caller.media)
+        #expect(calling.received("200 OK").first?.mediaAddress == callee.media)
+    }
+
     @Test("SIPp that meets something else than its scenario fails and says what", .needs(.sipp))
     func sippFailure() async throws {
         let host = Loopback.host()

@@ -15,7 +15,8 @@ struct NoMediaTests {
             let record = try #require(try await bed.daemon.records(count: 1).first)
             let last = try #require([record.fromCaller.lastMediaAt, record.fromCallee.lastMediaAt].compactMap(\.self).max())
             let silence = record.releaseAt.milliseconds - last.milliseconds
-            #expect(silence >= 2_000 && silence < 3_000, "timeout + 1 s at most; it took \(silence) ms")
+            // Two times cut to milliseconds may be one short of their distance.
+            #expect(silence >= 1_999 && silence < 3_000, "timeout + 1 s at most; it took \(silence) ms")
         }
     }
 

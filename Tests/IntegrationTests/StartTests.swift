@@ -7,7 +7,7 @@ import Testing
 struct StartTests {
     @Test("a bad configuration ends with 78 and names file, line, key and what was expected", arguments: [
         ("[media]\nports = \"20000-10000\"\n", 2, "media.ports", "10000"),
-        ("[sip]\n\nlisten = 5060\n", 3, "sip.listen", "127.0.0.1"),
+        ("[sip]\n\nlisten = 5060\n", 3, "sip.listen", "expected an address with a port"),
         ("[limits]\ncalls = 0\n", 2, "limits.calls", "1"),
         ("[media]\nno_media_mode = \"sometimes\"\n", 2, "media.no_media_mode", "both"),
     ])
