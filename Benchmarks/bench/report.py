@@ -65,7 +65,7 @@ def _ratios(ours, theirs):
         for percentile in ("p50", "p99"):
             found["latency_" + percentile] = ratio(
                 ours["latencyMicroseconds"][percentile]["rounds"], theirs["latencyMicroseconds"][percentile]["rounds"])
-    if "highestPerSecond" in ours and "highestPerSecond" in theirs and ours["highestPerSecond"]["min"] > 0 < theirs["highestPerSecond"]["min"]:
+    if all("highestPerSecond" in one and one["highestPerSecond"]["min"] > 0 for one in (ours, theirs)):
         found["highest"] = ratio(ours["highestPerSecond"]["rounds"], theirs["highestPerSecond"]["rounds"])
         found["highest"]["isLowerBound"] = ours["highestPerSecond"]["isLowerBound"]
         found["highest"]["isUpperBound"] = theirs["highestPerSecond"]["isLowerBound"]

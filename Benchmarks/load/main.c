@@ -41,11 +41,27 @@ static void usage(void) {
 
 static struct options parse(int argc, char **argv) {
     struct options options = {
-        .rate = 50, .warmUpSeconds = 4, .seconds = 5, .ladderLimit = 1e9, .tolerableLagSeconds = 0.05, .ladderSeconds = 1, .server = "127.0.0.1"};
+        .rate = 50,
+        .warmUpSeconds = 4,
+        .seconds = 5,
+        .ladderSeconds = 1,
+        .ladderLimit = 1e9,
+        .tolerableLagSeconds = 0.05,
+        .server = "127.0.0.1"};
     static const struct option names[] = {
-        {"calls", 1, 0, 'c'},   {"rate", 1, 0, 'r'},   {"warm-up", 1, 0, 'w'},        {"seconds", 1, 0, 's'},
-        {"ladder", 1, 0, 'l'},  {"pid", 1, 0, 'p'},    {"ladder-seconds", 1, 0, 'L'}, {"ports", 1, 0, 'f'},
-        {"tolerable-lag", 1, 0, 't'}, {"server", 1, 0, 'a'},  {"ladder-limit", 1, 0, 'm'},  {"list-endpoints", 0, 0, 'e'}, {0}};
+        {"calls", 1, 0, 'c'},
+        {"rate", 1, 0, 'r'},
+        {"warm-up", 1, 0, 'w'},
+        {"seconds", 1, 0, 's'},
+        {"ladder", 1, 0, 'l'},
+        {"ladder-seconds", 1, 0, 'L'},
+        {"ladder-limit", 1, 0, 'm'},
+        {"tolerable-lag", 1, 0, 't'},
+        {"ports", 1, 0, 'f'},
+        {"server", 1, 0, 'a'},
+        {"pid", 1, 0, 'p'},
+        {"list-endpoints", 0, 0, 'e'},
+        {0}};
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
         case 'c': options.calls = strtoul(optarg, NULL, 10); break;
@@ -83,7 +99,8 @@ static void listEndpoints(unsigned calls) {
 
 static void printWindow(const struct window *window) {
     printf("{\"offeredPerSecond\": %.0f, \"sentPerSecond\": %.0f, \"seconds\": %.3f, \"sent\": %lu, \"received\": %lu, "
-           "\"loss\": %.6f, \"late\": %.6f, \"worstStreamLoss\": %.6f, \"cpuMicrosecondsPerPacket\": %.4f, \"serverCoreShare\": %.4f, "
+           "\"loss\": %.6f, \"late\": %.6f, \"worstStreamLoss\": %.6f, "
+           "\"cpuMicrosecondsPerPacket\": %.4f, \"serverCoreShare\": %.4f, "
            "\"latencyMicroseconds\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}, "
            "\"generatorLagMicroseconds\": %.0f, \"generatorLimited\": %s}",
            window->offeredRate, window->sent / window->seconds, window->seconds, window->sent, window->received,
