@@ -17,5 +17,7 @@ let package = Package(
     targets: [
         // The relay without its signalling: what `run` measures as relayd.
         .executableTarget(name: "relay-host", dependencies: [relay], path: "relay-host", swiftSettings: settings),
+        // The packet path over fabricated completions: what `callgrind` counts.
+        .executableTarget(name: "packet-path", dependencies: [relay], path: "packet-path", swiftSettings: settings),
     ]
 )

@@ -31,7 +31,7 @@ def summarize(rounds):
     ladders = [one["ladder"] for one in rounds if "ladder" in one]
     if ladders:
         summary["highestPerSecond"] = spread([one["highestPerSecond"] for one in ladders]) | {
-            "generatorLimited": any(one["generatorLimited"] for one in ladders)
+            "isLowerBound": any(one["isLowerBound"] for one in ladders)
         }
     for name in ("systemCallsPerPacket", "setup"):
         for one in rounds:
@@ -45,6 +45,10 @@ def is_overloaded(summary):
     return summary["loss"]["median"] + summary["late"]["median"] >= 0.001
 
 
+def is_comparable(summary):
+    return not is_overloaded(summary) and not summary["generatorLimited"]
+
+
 def compare(servers):
     """Ratios of relayd, in each of its variants, to each peer: `{"relayd": {"rtpengine": {…}}}`."""
     ours = {name: one for name, one in servers.items() if name.startswith("relayd")}
@@ -56,15 +60,15 @@ def compare(servers):
 
 def _ratios(ours, theirs):
     found = {}
-    if not is_overloaded(ours) and not is_overloaded(theirs):
+    if is_comparable(ours) and is_comparable(theirs):
         found["cpu"] = ratio(ours["cpuMicrosecondsPerPacket"]["rounds"], theirs["cpuMicrosecondsPerPacket"]["rounds"])
         for percentile in ("p50", "p99"):
             found["latency_" + percentile] = ratio(
                 ours["latencyMicroseconds"][percentile]["rounds"], theirs["latencyMicroseconds"][percentile]["rounds"])
-    if "highestPerSecond" in ours and "highestPerSecond" in theirs and theirs["highestPerSecond"]["min"] > 0:
+    if all("highestPerSecond" in one and one["highestPerSecond"]["min"] > 0 for one in (ours, theirs)):
         found["highest"] = ratio(ours["highestPerSecond"]["rounds"], theirs["highestPerSecond"]["rounds"])
-        found["highest"]["isLowerBound"] = ours["highestPerSecond"]["generatorLimited"]
-        found["highest"]["isUpperBound"] = theirs["highestPerSecond"]["generatorLimited"]
+        found["highest"]["isLowerBound"] = ours["highestPerSecond"]["isLowerBound"]
+        found["highest"]["isUpperBound"] = theirs["highestPerSecond"]["isLowerBound"]
     return found
 
 
@@ -93,7 +97,7 @@ def table(cell):
             _range(one["latencyMicroseconds"]["p50"], 0),
             _range(one["latencyMicroseconds"]["p99"], 0),
             f"{one['systemCallsPerPacket']:.3f}" if "systemCallsPerPacket" in one else "–",
-            ("≥ " if highest["generatorLimited"] else "") + _range(highest, 0) if highest else "–",
+            ("≥ " if highest["isLowerBound"] else "") + _range(highest, 0) if highest else "–",
         ])
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines += ["  " + "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
@@ -121,7 +125,7 @@ def _ratio_line(found):
         parts += ["CPU " + _range(found["cpu"], 2), "p50 " + _range(found["latency_p50"], 2)]
         parts += ["p99 " + _range(found["latency_p99"], 2)]
     else:
-        parts.append("CPU not compared, one of the two was overloaded")
+        parts.append("CPU not compared, one of the two or the generator was overloaded")
     if "highest" in found:
         highest = found["highest"]
         if highest["isLowerBound"] and highest["isUpperBound"]:
@@ -130,3 +134,10 @@ def _ratio_line(found):
             bound = "≥ " if highest["isLowerBound"] else "≤ " if highest["isUpperBound"] else ""
             parts.append(f"highest rate {bound}{_range(highest, 2)}")
     return ", ".join(parts)
+
+
+def smoke(cell):
+    """One phrase for each server: that it relayed, and no figure that somebody could take for a measurement."""
+    for name, one in cell["servers"].items():
+        steady = one["rounds"][0]["steady"]
+        yield f"{name} relayed {steady['received']} of {steady['sent']} packets"

@@ -48,6 +48,7 @@ class Server:
         self.core = core
         self.log_path = log_path
         self.process = None
+        self.input_path = os.devnull
         #: What set-up cost, for servers whose calls are set up by a protocol.
         self.setup = {}
 
@@ -62,11 +63,11 @@ class Server:
         return self.process.pid
 
     def launch(self, command, **options):
-        with open(self.log_path, "ab") as log:
+        with open(self.log_path, "ab") as log, open(self.input_path, "rb") as source:
             # `taskset` and `prlimit` replace themselves, so the process id is the server's.
             self.process = subprocess.Popen(
                 ["prlimit", "--nofile=" + descriptor_limit(), "taskset", "-c", str(self.core), *command],
-                stdin=subprocess.DEVNULL, stderr=log, **options)
+                stdin=source, stderr=log, **options)
 
     def stop(self):
         if self.process is None:
@@ -193,14 +194,14 @@ class RelayHost(PortPrinter):
 
     def __init__(self, core, log_path):
         super().__init__(core, log_path)
-        self.endpoints_path = log_path + ".endpoints"
+        self.input_path = log_path + ".endpoints"
 
     def command(self, endpoints):
-        with open(self.endpoints_path, "w") as file:
+        with open(self.input_path, "w") as file:
             for call, (caller, callee) in enumerate(endpoints):
                 file.write(f"{call} {caller[0]}:{caller[1]} {callee[0]}:{callee[1]}\n")
         return [
-            os.path.join(build_directory(), "release", "relay-host"), "--endpoints", self.endpoints_path, "--address", ADDRESS,
+            os.path.join(build_directory(), "release", "relay-host"), "--address", ADDRESS,
             "--first-port", str(FIRST_PORT), "--cpu", str(self.core), *self.more,
         ]
 

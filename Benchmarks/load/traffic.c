@@ -14,8 +14,6 @@ static const uint64_t millisecond = 1000000;
 /// Sockets are emptied this often. The kernel stamps arrivals, so reading late changes no latency; it saves system calls
 /// at high rates, and no server pays for waking a sleeping reader, as it would not on a real network.
 static const uint64_t drainInterval = 20 * millisecond;
-/// Further behind its schedule than this, the generator gives up on the window.
-static const uint64_t largestTolerableLag = 50 * millisecond;
 
 static void fail(const char *what) {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -164,15 +162,20 @@ static void drainAll(struct traffic *traffic) {
     for (uint32_t index = 0; index < 2 * traffic->calls; index++) drain(traffic, &traffic->endpoints[index]);
 }
 
-/// Waits until the server has delivered what it still holds: until nothing new came for a while, within a limit.
+/// Waits until everything has arrived, or nothing came for half a second, within a limit.
 static void settle(struct traffic *traffic) {
-    uint64_t limit = nanoseconds(CLOCK_MONOTONIC) + 3000 * millisecond;
-    uint64_t before;
-    do {
-        before = traffic->current->received;
-        usleep(50 * 1000);
+    uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+    uint64_t limit = now + 5000 * millisecond;
+    uint64_t lastArrival = now;
+    uint64_t received = 0;
+    while (now < limit && now - lastArrival < 500 * millisecond) {
         drainAll(traffic);
-    } while (traffic->current->received != before && nanoseconds(CLOCK_MONOTONIC) < limit);
+        if (traffic->current->received == traffic->current->sent) return;
+        if (traffic->current->received != received) lastArrival = now;
+        received = traffic->current->received;
+        usleep(2000);
+        now = nanoseconds(CLOCK_MONOTONIC);
+    }
 }
 
 static void sendOne(struct traffic *traffic, struct endpoint *endpoint) {
@@ -202,7 +205,7 @@ static uint64_t run(struct traffic *traffic, double rate, double seconds) {
         uint64_t now = nanoseconds(CLOCK_MONOTONIC);
         while (now < due) now = nanoseconds(CLOCK_MONOTONIC);
         if (now - due > largestLag) largestLag = now - due;
-        if (largestLag > largestTolerableLag) break;
+        if (largestLag > traffic->tolerableLag) break;
 
         struct endpoint *endpoint = &traffic->endpoints[traffic->order[traffic->tick++ % streams]];
         if (now - endpoint->drainedAt >= drainInterval) {
@@ -232,7 +235,7 @@ void measure(struct traffic *traffic, double rate, double seconds, struct window
     result->largestLag = run(traffic, rate, seconds);
     result->seconds = (nanoseconds(CLOCK_MONOTONIC) - start) * 1e-9;
     if (traffic->hasServer) result->serverNanoseconds = nanoseconds(traffic->serverClock) - cpuBefore;
-    result->generatorLimited = result->largestLag > largestTolerableLag;
+    result->generatorLimited = result->largestLag > traffic->tolerableLag;
     settle(traffic);
     traffic->current = NULL;
 

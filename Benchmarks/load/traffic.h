@@ -56,6 +56,7 @@ struct traffic {
     clockid_t serverClock;
     bool hasServer;
     bool connected;
+    uint64_t tolerableLag;        // further behind its schedule the generator gives a window up; nanoseconds
 };
 
 /// The address of an endpoint: each has its own, as phones have.

@@ -3,8 +3,8 @@
 //
 //   uring-relay CALLS [FIRST_PORT] [ADDRESS]
 //
-// Latches and prints like epoll-relay. One ring (SINGLE_ISSUER, DEFER_TASKRUN), fixed files, multishot receive into provided buffers, sends that complete
-// silently, sockets connected to the latched peer, one system call per wave.
+// Latches and prints like epoll-relay. One ring (SINGLE_ISSUER, DEFER_TASKRUN), fixed files, multishot receive into provided
+// buffers, sends that complete silently, sockets connected to the latched peer, one system call per wave.
 #define _GNU_SOURCE
 #include "../common/ports.h"
 

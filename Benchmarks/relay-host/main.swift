@@ -1,2 +1,0 @@
-import Core
-print(SocketAddress("127.0.0.1:1")!)
