@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CURing.h"
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -135,4 +136,12 @@ int curing_event_descriptor(void) {
 void *curing_map(size_t size) {
     void *memory = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? 0 : memory;
+}
+
+int curing_wait_readable(int fd, int milliseconds) {
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    int result;
+    do result = poll(&entry, 1, milliseconds);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : result;
 }

@@ -1,3 +1,4 @@
+internal import Core
 internal import CURing
 internal import Glibc
 
@@ -40,6 +41,14 @@ public final class EventDescriptor: Sendable {
         var one: UInt64 = 1
         // Fails only when 2^64 - 2 signals are pending, and then it is readable anyway.
         _ = unsafe write(descriptor, &one, 8)
+    }
+
+    /// Blocks the calling thread until it is signalled, or `timeout` has passed; nil waits for ever.
+    ///
+    /// - Returns: true when it is signalled.
+    @discardableResult
+    public func wait(timeout: Duration? = nil) -> Bool {
+        curing_wait_readable(descriptor, timeout.map { Int32(clamping: $0.milliseconds) } ?? -1) > 0
     }
 
     /// - Returns: true when it was signalled since the last call.

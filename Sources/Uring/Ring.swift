@@ -172,13 +172,16 @@ public struct Ring: ~Copyable {
     /// True when `takeCompletions` would find something.
     public var hasCompletions: Bool { unsafe curing_ready(ring) > 0 || curing_overflowed(ring) != 0 }
 
+    /// True when the kernel has consumed everything that was queued.
+    public var isSubmitted: Bool { unsafe curing_unsubmitted(ring) == 0 }
+
     private mutating func enter(wait: Int32, gatherMicroseconds: UInt32, timeoutNanoseconds: Int64) throws(Errno) {
         // SAFETY: the ring is alive; entries were filled by the operations below.
         let result = unsafe curing_enter(
             enterDescriptor, enterFlags, curing_flush(ring), wait, gatherMicroseconds, timeoutNanoseconds)
         systemCalls &+= 1
         // What a failing call did not consume keeps its octets.
-        if unsafe curing_flush(ring) == 0 { arenaUsed = 0 }
+        if isSubmitted { arenaUsed = 0 }
         try Errno.check(result)
     }
 

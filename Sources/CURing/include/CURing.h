@@ -29,6 +29,7 @@ int curing_unix_connect(const char *path);
 int curing_signal_descriptor(const int *signals, unsigned count);
 int curing_next_signal(int fd);
 int curing_event_descriptor(void);
+int curing_wait_readable(int fd, int milliseconds);
 void *curing_map(size_t size);
 
 /// The next free submission entry, cleared; null when the queue is full.
@@ -53,6 +54,10 @@ static inline unsigned curing_flush(struct io_uring *ring) {
     queue->sqe_head = queue->sqe_tail;
     __atomic_store_n(queue->ktail, queue->sqe_tail, __ATOMIC_RELEASE);
     return queue->sqe_tail - __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
+}
+
+static inline unsigned curing_unsubmitted(const struct io_uring *ring) {
+    return ring->sq.sqe_tail - __atomic_load_n(ring->sq.khead, __ATOMIC_ACQUIRE);
 }
 
 static inline unsigned curing_ready(const struct io_uring *ring) {
@@ -135,8 +140,5 @@ static inline void curing_poll(struct io_uring_sqe *entry, int file, uint64_t us
     entry->poll32_events = events;
     entry->len = multishot ? IORING_POLL_ADD_MULTI : 0;
 }
-
-/// Starts a read of a virtual address; the processor ignores it when the address is not mapped.
-static inline void curing_prefetch(const void *address) { __builtin_prefetch(address); }
 
 #endif

@@ -1,0 +1,33 @@
+internal import Core
+internal import RTP
+
+/// What a receive operation on a socket delivers.
+enum ReceiveMode: UInt8, BitwiseCopyable {
+    case none
+    /// Datagrams with their source.
+    case message
+    /// Datagrams of the connected peer.
+    case plain
+}
+
+/// Everything a worker knows about one leg: a plain fixed layout, no references.
+struct LegSlot: BitwiseCopyable {
+    /// Low 24 bits of the session's generation, as tokens carry it.
+    var generation: UInt32 = 0
+    /// True from `open` to `close`: packets are handled, receives are armed again.
+    var isOpen = false
+    /// The RTP socket hears, and sends to, `lock.source` alone.
+    var isConnected = false
+
+    var lock = SourceLock()
+    var sequence = SequenceTracker()
+    var control = ControlSourceLock()
+
+    // The sockets; changed by the worker only.
+    var rtpReceive = ReceiveMode.none
+    var rtcpReceive = ReceiveMode.none
+    /// The mode the RTP receive shall have; it is cancelled while it has another one.
+    var rtpWanted = ReceiveMode.message
+    /// When the RTP socket was connected, or its receive last starved of buffers.
+    var connectedSince: UInt64 = 0
+}

@@ -1,0 +1,315 @@
+public import Core
+internal import RTP
+internal import Synchronization
+public import Uring
+
+/// What is to happen with one received datagram.
+public struct Verdict: BitwiseCopyable {
+    /// True when `octets` go out of socket `stream`.
+    public internal(set) var isForwarded = false
+    /// True when the leg has locked to another source with this packet.
+    public internal(set) var isLocking = false
+    /// True when the leg's source is locked and its socket should be connected to it again.
+    public internal(set) var isReconnecting = false
+    /// The worker's number of the leg it came from.
+    public internal(set) var leg: UInt32 = 0
+    /// The socket to send on: its place among the fixed files.
+    public internal(set) var stream: UInt32 = 0
+    /// Nil on a connected socket.
+    public internal(set) var destination: SocketAddress?
+    public internal(set) var octets = BufferSlice(offset: 0, count: 0)
+    /// Carried by a failure of the send.
+    public internal(set) var sendToken = Token.ignored
+}
+
+/// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
+///
+/// It makes no system call and knows no ring, so it runs over fabricated completions as well as over real ones. The
+/// worker's streams are numbered session × 4 + leg × 2 + (1 for RTCP): that is the index of a stream's token and of its
+/// socket among the fixed files. The other leg's stream is `stream ^ 2`.
+@safe
+public struct PacketPath: ~Copyable {
+    /// Kinds of tokens.
+    public static let receiveMessage: UInt8 = 1
+    public static let receivePlain: UInt8 = 2
+    public static let send: UInt8 = 3
+
+    /// Longer datagrams are dropped: what fits a receive buffer in either mode.
+    static let maximumDatagram = 2048 - ReceivedDatagram.headerCount
+
+    let legs: UnsafeMutablePointer<LegSlot>
+    let sessionCapacity: Int
+    private let lockPolicy: LockPolicy
+    /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
+    private let tally: UnsafeMutablePointer<UInt64>
+    private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
+    private let statisticsSlots: UnsafeMutablePointer<LegCounts>
+    /// Where local session n lies in the shared tables: n × stride + offset.
+    private let tableStride: Int
+    private let tableOffset: Int
+    /// Keep alive what the pointers above point into.
+    let activity: ActivityTable
+    let statistics: StatisticsTable
+    let counters: CounterBlock
+
+    /// - Parameters:
+    ///   - sessionCapacity: sessions of this worker.
+    ///   - worker: its number among `workers`; the tables are shared by all.
+    public init(
+        sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable
+    ) {
+        precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
+        self.sessionCapacity = sessionCapacity
+        self.lockPolicy = lockPolicy
+        unsafe legs = .allocate(capacity: sessionCapacity * 2)
+        unsafe legs.initialize(repeating: LegSlot(), count: sessionCapacity * 2)
+        unsafe tally = .allocate(capacity: Counter.allCases.count)
+        unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
+        unsafe activitySlots = activity.slots
+        unsafe statisticsSlots = statistics.slots
+        tableStride = workers
+        tableOffset = worker
+        self.activity = activity
+        self.statistics = statistics
+        self.counters = counters
+    }
+
+    deinit {
+        unsafe legs.deallocate()
+        unsafe tally.deallocate()
+    }
+
+    // MARK: Sessions
+
+    /// Starts a session in a free slot.
+    public mutating func open(session: Int, generation: UInt32) {
+        precondition(session >= 0 && session < sessionCapacity)
+        let table = UInt32(session * tableStride + tableOffset)
+        activity.clear(table)
+        statistics.clear(table)
+        for leg in 0..<2 {
+            var slot = LegSlot()
+            slot.generation = generation & 0xff_ffff
+            slot.isOpen = true
+            unsafe legs[session * 2 + leg] = slot
+        }
+    }
+
+    /// - Returns: true when the leg's socket must not stay connected to its present source.
+    public mutating func expect(session: Int, leg: Leg, _ expected: ExpectedSource) -> Bool {
+        precondition(session >= 0 && session < sessionCapacity)
+        let slot = unsafe legs + (session * 2 + leg.offset)
+        unsafe slot.pointee.control.expect(expected.rtcp)
+        return unsafe slot.pointee.lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+    }
+
+    /// From now on its packets are dropped.
+    public mutating func close(session: Int) {
+        precondition(session >= 0 && session < sessionCapacity)
+        for leg in 0..<2 { unsafe legs[session * 2 + leg].isOpen = false }
+    }
+
+    /// True when `session` is the one opened with `generation` and not closed.
+    public func isOpen(session: Int, generation: UInt32) -> Bool {
+        precondition(session >= 0 && session < sessionCapacity)
+        let slot = unsafe legs + session * 2
+        return unsafe slot.pointee.isOpen && slot.pointee.generation == generation & 0xff_ffff
+    }
+
+    // MARK: Packets
+
+    /// Decides one completion of a receive. The buffer stays with the caller. For benchmarks: one call per packet.
+    @inline(never)
+    public mutating func receive(_ completion: Completion, in pool: borrowing BufferPool, now: Instant) -> Verdict {
+        decide(completion, in: pool, now: now.nanoseconds)
+    }
+
+    /// The same, compiled into the worker's loop.
+    @inline(always)
+    mutating func decide(_ completion: Completion, in pool: borrowing BufferPool, now: UInt64) -> Verdict {
+        var verdict = Verdict()
+        let stream = Int(completion.token.index)
+        precondition(stream &>> 2 < sessionCapacity)
+        let legNumber = stream &>> 1
+        verdict.leg = UInt32(truncatingIfNeeded: legNumber)
+        // SAFETY: there are two legs a session, and the session was checked.
+        let leg = unsafe legs + legNumber
+        guard unsafe leg.pointee.isOpen && leg.pointee.generation == completion.token.generation else {
+            if completion.result >= 0 { count(.droppedNoSession) }
+            return verdict
+        }
+        var source: SocketAddress?
+        if completion.token.kind == Self.receivePlain {
+            guard completion.result >= 0 else { return verdict }
+            verdict.octets = pool.slice(completion)
+            // The kernel does not say whether more was cut off, so a full buffer may not be all of it.
+            guard verdict.octets.count <= UInt32(Self.maximumDatagram) else {
+                count(.droppedOversized)
+                return verdict
+            }
+        } else {
+            guard completion.result >= 0, let datagram = pool.datagram(completion) else {
+                if completion.result >= 0 { count(.droppedMalformed) }
+                return verdict
+            }
+            guard !datagram.isTruncated else {
+                count(.droppedOversized)
+                return verdict
+            }
+            source = datagram.source
+            verdict.octets = datagram.payload
+        }
+        let octets = pool.octets(verdict.octets)
+        let kind = PacketKind(of: octets)
+        if stream & 1 == 0 {
+            if kind == .rtp, let header = RTPHeader(parsing: octets) {
+                unsafe relay(header, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
+            } else {
+                unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
+            }
+        } else {
+            unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
+        }
+        return verdict
+    }
+
+    /// A well-formed RTP packet on an RTP port. `source` is nil on a connected socket.
+    @inline(always)
+    private mutating func relay(
+        _ header: RTPHeader, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64,
+        verdict: inout Verdict
+    ) {
+        let table = tableIndex(stream)
+        // SAFETY (all below): the tables have two places for each session of each worker, checked by `init`.
+        let own = unsafe statisticsSlots + table
+        if let source {
+            let decision = unsafe leg.pointee.lock.receive(
+                from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy)
+            switch decision {
+            case .accept:
+                unsafe verdict.isReconnecting = !leg.pointee.isConnected && !leg.pointee.lock.isReplacing
+            case .lock: unsafe locked(leg, table: table, verdict: &verdict)
+            case .reject:
+                count(.droppedStranger)
+                unsafe own.pointee.strangersDropped.bump()
+                return
+            }
+        } else {
+            unsafe leg.pointee.lock.receiveConnected(now: now)
+        }
+        unsafe activitySlots[table].store(now, ordering: .relaxed)
+        unsafe leg.pointee.sequence.receive(sequenceNumber: header.sequenceNumber, ssrc: header.ssrc)
+        unsafe own.pointee.packets.bump()
+        unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
+        unsafe own.pointee.lost.store(leg.pointee.sequence.lost, ordering: .relaxed)
+
+        let peer = unsafe legs + ((stream &>> 1) ^ 1)
+        guard unsafe peer.pointee.lock.isLocked else {
+            count(.droppedPeerUnlocked)
+            return
+        }
+        count(.rtpPacketsReceived)
+        count(.rtpOctetsReceived, UInt64(verdict.octets.count))
+        count(.rtpPacketsSent)
+        unsafe statisticsSlots[table ^ 1].sentPackets.bump()
+        verdict.isForwarded = true
+        verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
+        if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
+        unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
+    }
+
+    /// RTCP on either port, and everything that is neither.
+    @inline(never)
+    private mutating func relayOther(
+        _ octets: Span<UInt8>, kind: PacketKind, from source: SocketAddress?, stream: Int,
+        leg: UnsafeMutablePointer<LegSlot>, verdict: inout Verdict
+    ) {
+        let isOnRTPPort = stream & 1 == 0
+        guard kind == .rtcp else {
+            let isMalformed = octets.count < 2 || (kind == .rtp && isOnRTPPort)
+            count(isMalformed ? .droppedMalformed : .droppedUnexpectedProtocol)
+            return
+        }
+        guard let header = RTCPHeader(parsing: octets) else {
+            count(.droppedMalformed)
+            return
+        }
+        let table = tableIndex(stream)
+        let isAccepted: Bool
+        if isOnRTPPort {
+            // RTP and RTCP on one port (RFC 5761): the RTP lock decides, and RTCP never moves it.
+            if let source {
+                isAccepted = unsafe leg.pointee.lock.isLocked && isSame(source, leg.pointee.lock.source)
+            } else {
+                isAccepted = true
+            }
+        } else {
+            isAccepted = unsafe leg.pointee.control.receive(
+                from: source ?? SourceLock.nowhere, senderSSRC: header.senderSSRC, media: leg.pointee.lock,
+                mediaSSRC: leg.pointee.sequence.ssrc)
+        }
+        guard isAccepted else {
+            count(.droppedStranger)
+            unsafe statisticsSlots[table].strangersDropped.bump()
+            return
+        }
+        unsafe statisticsSlots[table].rtcpPackets.bump()
+        let peer = unsafe legs + ((stream &>> 1) ^ 1)
+        if isOnRTPPort {
+            guard unsafe peer.pointee.lock.isLocked else {
+                count(.droppedPeerUnlocked)
+                return
+            }
+            if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
+        } else {
+            guard let destination = unsafe peer.pointee.control.destination(media: peer.pointee.lock) else {
+                count(.droppedPeerUnlocked)
+                return
+            }
+            verdict.destination = destination
+        }
+        count(.rtcpPacketsReceived)
+        count(.rtcpPacketsSent)
+        verdict.isForwarded = true
+        verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
+        unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
+    }
+
+    @inline(never)
+    private mutating func locked(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, verdict: inout Verdict) {
+        let source = unsafe leg.pointee.lock.source
+        let isFirst = unsafe statisticsSlots[table].snapshot.source == nil
+        count(isFirst ? .sourceLocks : .sourceRelocks)
+        unsafe statisticsSlots[table].setSource(source)
+        unsafe leg.pointee.control.mediaMoved()
+        verdict.isLocking = true
+    }
+
+    // MARK: Counting
+
+    /// Adds to a counter of this worker; seen by others after `publishCounters`.
+    @inline(always)
+    mutating func count(_ counter: Counter, _ amount: UInt64 = 1) {
+        // SAFETY: one place a counter.
+        unsafe tally[counter.index] &+= amount
+    }
+
+    /// Adds this turn's counts to the shared block.
+    public mutating func publishCounters() {
+        // The relay's counters are the first ones, up to `systemCalls`.
+        for index in 0...Counter.systemCalls.index {
+            let amount = unsafe tally[index]
+            if amount != 0 {
+                counters.add(amount, to: Counter.allCases[index])
+                unsafe tally[index] = 0
+            }
+        }
+    }
+
+    /// Where the leg of a stream lies in the shared tables.
+    @inline(always)
+    private func tableIndex(_ stream: Int) -> Int {
+        ((stream &>> 2) &* tableStride &+ tableOffset) &* 2 &+ (stream &>> 1 & 1)
+    }
+}

@@ -1,2 +1,0 @@
-import Core
-/// Placeholder until the relay engine.

@@ -1,0 +1,97 @@
+public import Core
+
+/// One of the two sides of a call.
+public enum Leg: UInt8, CaseIterable, Sendable, BitwiseCopyable {
+    case caller = 0
+    case callee = 1
+
+    public var other: Leg { self == .caller ? .callee : .caller }
+
+    @inline(always)
+    var offset: Int {
+        switch self {
+        case .caller: 0
+        case .callee: 1
+        }
+    }
+}
+
+/// The media of one call: a slot and which use of it.
+public struct SessionID: Hashable, Sendable, BitwiseCopyable {
+    /// Over all workers: slot `index / workers` of worker `index % workers`.
+    public let index: UInt32
+    /// Tells apart the sessions that use one slot after the other; tokens carry its low 24 bits.
+    public let generation: UInt32
+
+    public init(index: UInt32, generation: UInt32) {
+        self.index = index
+        self.generation = generation
+    }
+}
+
+/// What a leg's SDP and signalling say about where its media comes from.
+public struct ExpectedSource: Hashable, Sendable, BitwiseCopyable {
+    public var rtp: SocketAddress
+    public var rtcp: SocketAddress
+    /// Where the leg's SIP messages come from.
+    public var signalling: IPAddress
+
+    public init(rtp: SocketAddress, rtcp: SocketAddress, signalling: IPAddress) {
+        self.rtp = rtp
+        self.rtcp = rtcp
+        self.signalling = signalling
+    }
+}
+
+/// What control tells a worker.
+public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
+    /// Make the sockets. The addresses are each leg's local RTP address; RTCP is one port above. Answered by `opened` or `openFailed`.
+    case open(SessionID, caller: SocketAddress, callee: SocketAddress)
+    /// The leg's media may come from now on. Sent again with another value after a new offer: see `SourceLock`.
+    case expect(SessionID, Leg, ExpectedSource)
+    /// Answered by `closed`, after which the slot and its ports are free.
+    case close(SessionID)
+    /// Drop everything and end the thread; answered by `stopped`.
+    case stop
+}
+
+/// What a worker tells control.
+public enum RelayEvent: Sendable, BitwiseCopyable, Equatable {
+    case opened(SessionID)
+    /// No socket of the session is left open. `address` is the one that was refused.
+    case openFailed(SessionID, errno: Int32, address: SocketAddress)
+    /// The leg's media comes from, and goes to, this address now.
+    case locked(SessionID, Leg, SocketAddress)
+    case closed(SessionID)
+    /// The worker's last word; unasked for it means that its ring failed.
+    case stopped(worker: Int)
+}
+
+/// How the relay runs. Values hold for the life of a pool.
+public struct RelaySettings: Sendable {
+    /// Threads; each has its own ring and sessions.
+    public var workers: Int
+    /// Sessions of all workers together.
+    public var sessionCapacity: Int
+    /// The CPU of each worker, in order; workers past its end are not pinned.
+    public var cpus: [Int] = []
+    /// TOS or traffic class octet of everything sent; 0xb8 is expedited forwarding.
+    public var typeOfService: UInt8 = 0xb8
+    public var lock = LockPolicy()
+    /// How long a busy worker gathers packets before it handles them; zero never waits.
+    public var waitWindow: Duration = .milliseconds(1)
+    /// Packets a second from which on a worker counts as busy.
+    public var busyRate = 5_000
+    /// How often a worker looks after its sockets.
+    public var housekeepingInterval: Duration = .milliseconds(250)
+    /// Receive buffers of each worker, 2 KiB each; a power of two.
+    public var receiveBuffers = 4096
+
+    public init(workers: Int = 1, sessionCapacity: Int = 2000) {
+        self.workers = workers
+        self.sessionCapacity = sessionCapacity
+    }
+
+    /// Sessions of one worker.
+    var sessionsPerWorker: Int { (sessionCapacity + workers - 1) / workers }
+}

@@ -1,0 +1,224 @@
+internal import Core
+
+/// How fast a source is believed.
+public struct LockPolicy: Sendable, BitwiseCopyable {
+    /// Consecutive packets an unannounced source must send.
+    public var run: UInt32 = 6
+    /// Nanoseconds an unannounced source must send for when no NAT was seen, and for which two sources that contend exclude
+    /// each other.
+    var holdOff: UInt64 = 1_000_000_000
+    var silence: UInt64 = 2_000_000_000
+
+    public init() {}
+
+    public var learningHoldOff: Duration {
+        get { .nanoseconds(Int64(clamping: holdOff)) }
+        set { holdOff = UInt64(clamping: newValue.nanoseconds) }
+    }
+
+    /// A locked source this long silent may be followed to another port of its address.
+    public var relockSilence: Duration {
+        get { .nanoseconds(Int64(clamping: silence)) }
+        set { silence = UInt64(clamping: newValue.nanoseconds) }
+    }
+}
+
+/// Decides whose RTP a leg accepts, and so where the other side's media goes (latching, RFC 7362 §4, made strict).
+///
+/// 1. Before `expect` nothing is accepted: the endpoint has not been told our address, or we do not know its.
+/// 2. The address of the SDP locks with its first packet, also against a source that was merely learnt.
+/// 3. Another source is learnt only from the IP address of the SDP or of the signalling. It must send `run` consecutive
+///    packets of one SSRC; and where those two IP addresses are equal, so that no NAT was seen, it must have been heard for
+///    `learningHoldOff` while the SDP address was not.
+/// 4. While two sources that could be learnt send, neither is: each that appears starts the other over and holds both off
+///    for `learningHoldOff`. Whoever wants to take over the audio can thus delay it, but not have it.
+/// 5. A locked source stays. Silent for `relockSilence`, another port of the same IP address may be learnt, by a run; the
+///    old address is still accepted until then.
+/// 6. A new SDP address leaves the old source accepted until rules 2 to 4 give another one; then only that one.
+///
+/// Everything not accepted is a stranger. Time is monotonic nanoseconds; no call allocates.
+struct SourceLock: Sendable, BitwiseCopyable {
+    enum Decision: UInt8, Sendable, BitwiseCopyable {
+        case reject
+        case accept
+        /// Accepted, and `source` is another one than before.
+        case lock
+    }
+
+    var isExpecting = false
+    var isLocked = false
+    /// True while a new SDP address waits for its first packet and the old source is still accepted.
+    var isReplacing = false
+    /// Where media comes from and goes to; meaningful while `isLocked`.
+    var source = SourceLock.nowhere
+    /// The address of the SDP; meaningful while `isExpecting`.
+    var announced = SourceLock.nowhere
+    /// When the locked source was last heard.
+    var lastHeard: UInt64 = 0
+    var signalling = IPAddress(ipv4: 0)
+
+    var candidate = SourceLock.nowhere
+    /// Packets in a row of the candidate; zero when there is none.
+    var candidateRun: UInt32 = 0
+    var candidateSSRC: UInt32 = 0
+    var candidateNext: UInt16 = 0
+    var candidateSince: UInt64 = 0
+    var candidateLast: UInt64 = 0
+    /// No run counts before this time.
+    var contestedUntil: UInt64 = 0
+
+    static let nowhere = SocketAddress(ip: IPAddress(ipv4: 0), port: 0)
+
+    init() {}
+
+    /// True when media is sent to the address its SDP announced.
+    var isLockedToAnnounced: Bool { isLocked && isSame(source, announced) }
+
+    /// Learns what SDP and signalling say.
+    ///
+    /// - Returns: true when strangers to the present source must be heard again, so it must not stay connected.
+    mutating func expect(rtp: SocketAddress, signalling: IPAddress) -> Bool {
+        let isChanged = !isExpecting || !isSame(rtp, announced) || !isSame(signalling, self.signalling)
+        isExpecting = true
+        guard isChanged else { return false }
+        announced = rtp
+        self.signalling = signalling
+        forgetCandidate()
+        contestedUntil = 0
+        isReplacing = isLocked && !isSame(source, rtp)
+        return isReplacing
+    }
+
+    /// One well-formed RTP packet that came from `from`.
+    @inline(always)
+    mutating func receive(
+        from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy
+    ) -> Decision {
+        if isLocked && isSame(from, source) {
+            lastHeard = now
+            return .accept
+        }
+        return decide(from: from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now, policy: policy)
+    }
+
+    /// One well-formed RTP packet on a socket that hears the locked source alone.
+    @inline(always)
+    mutating func receiveConnected(now: UInt64) { lastHeard = now }
+
+    @inline(never)
+    mutating func decide(
+        from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy
+    ) -> Decision {
+        guard isExpecting else { return .reject }
+        if isSame(from, announced) { return lock(to: from, now: now) }
+
+        let isFollowing = isLocked && !isReplacing
+        if isFollowing {
+            guard isSilent(now: now, policy: policy), isSame(from.ip, source.ip) else { return .reject }
+        } else {
+            guard isSame(from.ip, announced.ip) || isSame(from.ip, signalling) else { return .reject }
+        }
+
+        if candidateRun > 0 && !isSame(from, candidate) {
+            // Two want the place. A candidate that fell silent long ago contests nothing.
+            if now &- candidateLast < policy.holdOff { contestedUntil = now &+ policy.holdOff }
+            begin(from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now)
+        } else if candidateRun > 0 && ssrc == candidateSSRC && sequenceNumber == candidateNext {
+            candidateRun &+= 1
+        } else if candidateRun > 0 && ssrc == candidateSSRC {
+            candidateRun = 1  // a gap: the run starts over, the time it has been heard goes on
+        } else {
+            begin(from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now)
+        }
+        candidateNext = sequenceNumber &+ 1
+        candidateLast = now
+        if now < contestedUntil {
+            // What is heard while contested counts for nobody.
+            candidateRun = 1
+            candidateSince = now
+            return .reject
+        }
+
+        let needsHoldOff = !isFollowing && isSame(announced.ip, signalling)
+        guard candidateRun >= policy.run, !needsHoldOff || now &- candidateSince >= policy.holdOff else { return .reject }
+        return lock(to: from, now: now)
+    }
+
+    /// True when the locked source has been silent so long that another port may follow it.
+    func isSilent(now: UInt64, policy: LockPolicy) -> Bool {
+        isLocked && now > lastHeard && now &- lastHeard >= policy.silence
+    }
+
+    private mutating func begin(_ from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64) {
+        candidate = from
+        candidateRun = 1
+        candidateSSRC = ssrc
+        candidateSince = now
+    }
+
+    private mutating func lock(to address: SocketAddress, now: UInt64) -> Decision {
+        source = address
+        isLocked = true
+        isReplacing = false
+        lastHeard = now
+        forgetCandidate()
+        return .lock
+    }
+
+    private mutating func forgetCandidate() { candidateRun = 0 }
+}
+
+/// Decides whose RTCP a leg accepts, and where the other side's RTCP goes.
+///
+/// 1. The RTCP address of the SDP is accepted once it is expected.
+/// 2. Once RTP is locked, so is its IP address when the sender's SSRC is the one RTP is heard with. Such a source stays
+///    until RTP moves or the SDP address is heard.
+/// 3. RTCP is sent to the source so locked; or, when RTP is locked to its SDP address, to the RTCP address of that SDP,
+///    because both are the same peer.
+struct ControlSourceLock: Sendable, BitwiseCopyable {
+    var isLocked = false
+    var source = SourceLock.nowhere
+    var announced = SourceLock.nowhere
+
+    init() {}
+
+    mutating func expect(_ rtcp: SocketAddress) { announced = rtcp }
+
+    /// RTP is locked to another source than before: a learnt RTCP source went with the old one.
+    mutating func mediaMoved() {
+        if isLocked && !isSame(source, announced) { isLocked = false }
+    }
+
+    /// One well-formed RTCP packet from `from`; `mediaSSRC` is what the leg's RTP was last heard with.
+    mutating func receive(
+        from: SocketAddress, senderSSRC: UInt32, media: SourceLock, mediaSSRC: UInt32
+    ) -> Bool {
+        guard media.isExpecting else { return false }
+        if isLocked && isSame(from, source) { return true }
+        let isAnnounced = isSame(from, announced)
+        let isMediaPeer = !isLocked && media.isLocked && isSame(from.ip, media.source.ip) && senderSSRC == mediaSSRC
+        guard isAnnounced || isMediaPeer else { return false }
+        source = from
+        isLocked = true
+        return true
+    }
+
+    /// Where to send; nil when nobody may be sent to.
+    func destination(media: SourceLock) -> SocketAddress? {
+        if isLocked { return source }
+        return media.isLockedToAnnounced ? announced : nil
+    }
+}
+
+/// Equality that is compiled in place: the synthesised one of another module is a call.
+@inline(always)
+func isSame(_ left: SocketAddress, _ right: SocketAddress) -> Bool { left.port == right.port && isSame(left.ip, right.ip) }
+
+@inline(always)
+func isSame(_ left: IPAddress, _ right: IPAddress) -> Bool {
+    guard left.low == right.low, left.high == right.high else { return false }
+    switch (left.family, right.family) {
+    case (.ipv4, .ipv4), (.ipv6, .ipv6): return true
+    default: return false
+    }
+}

@@ -1,0 +1,125 @@
+public import Core
+internal import Synchronization
+
+/// What one leg did in its session so far.
+public struct LegStatistics: Equatable, Sendable {
+    /// When the last valid RTP packet of the locked source came.
+    public var lastPacket: Instant?
+    /// Valid RTP packets of the locked source, whether or not the other side could be sent to.
+    public var packets: UInt64 = 0
+    /// Their UDP payload octets.
+    public var octets: UInt64 = 0
+    /// Packets missing from their sequence (RFC 3550 §A.3).
+    public var lost: UInt64 = 0
+    /// Datagrams of other sources.
+    public var strangersDropped: UInt64 = 0
+    /// RTCP packets accepted, on either port.
+    public var rtcpPackets: UInt64 = 0
+    /// RTP packets of the other leg sent to this one.
+    public var sentPackets: UInt64 = 0
+    /// The locked source; nil while there is none.
+    public var source: SocketAddress?
+
+    public init() {}
+}
+
+/// Counts of every leg: relaxed atomics whose only writer is the session's worker, read by control at any time until the
+/// slot is used again. After `closed` they are final.
+@safe
+public final class StatisticsTable: @unchecked Sendable {
+    // SAFETY of @unchecked: as `ActivityTable`.
+    let slots: UnsafeMutablePointer<LegCounts>
+    private let activity: ActivityTable
+
+    public init(activity: ActivityTable) {
+        self.activity = activity
+        let count = activity.sessionCapacity * 2
+        unsafe slots = .allocate(capacity: count)
+        for index in 0..<count { unsafe (slots + index).initialize(to: LegCounts()) }
+    }
+
+    deinit { unsafe slots.deallocate() }
+
+    public subscript(index: UInt32, leg: Leg) -> LegStatistics {
+        precondition(index < activity.sessionCapacity)
+        var statistics = unsafe slots[Int(index) * 2 + leg.offset].snapshot
+        statistics.lastPacket = activity.last(index, leg)
+        return statistics
+    }
+
+    /// Called by the session's worker when it opens.
+    func clear(_ index: UInt32) {
+        precondition(index < activity.sessionCapacity)
+        for leg in 0..<2 { unsafe slots[Int(index) * 2 + leg].clear() }
+    }
+}
+
+/// The atomics of one leg.
+struct LegCounts: ~Copyable {
+    let packets = Atomic<UInt64>(0)
+    let octets = Atomic<UInt64>(0)
+    let lost = Atomic<UInt64>(0)
+    let strangersDropped = Atomic<UInt64>(0)
+    let rtcpPackets = Atomic<UInt64>(0)
+    let sentPackets = Atomic<UInt64>(0)
+    // The source takes three words: readers go by a version that is odd while it is being written.
+    private let version = Atomic<UInt64>(0)
+    private let sourceHigh = Atomic<UInt64>(0)
+    private let sourceLow = Atomic<UInt64>(0)
+    /// Family in bits 16 and above, port below; zero means no source.
+    private let sourceTag = Atomic<UInt64>(0)
+
+    func clear() {
+        packets.store(0, ordering: .relaxed)
+        octets.store(0, ordering: .relaxed)
+        lost.store(0, ordering: .relaxed)
+        strangersDropped.store(0, ordering: .relaxed)
+        rtcpPackets.store(0, ordering: .relaxed)
+        sentPackets.store(0, ordering: .relaxed)
+        setSource(nil)
+    }
+
+    /// Writer only. Sequentially consistent, because it is rare: the words can be seen neither before the odd version nor
+    /// after the even one.
+    func setSource(_ source: SocketAddress?) {
+        let start = version.load(ordering: .relaxed)
+        version.store(start &+ 1, ordering: .sequentiallyConsistent)
+        sourceHigh.store(source?.ip.high ?? 0, ordering: .sequentiallyConsistent)
+        sourceLow.store(source?.ip.low ?? 0, ordering: .sequentiallyConsistent)
+        let tag = source.map { UInt64($0.ip.family.rawValue) << 16 | UInt64($0.port) } ?? 0
+        sourceTag.store(tag, ordering: .sequentiallyConsistent)
+        version.store(start &+ 2, ordering: .sequentiallyConsistent)
+    }
+
+    private var source: SocketAddress? {
+        while true {
+            let start = version.load(ordering: .sequentiallyConsistent)
+            let high = sourceHigh.load(ordering: .sequentiallyConsistent)
+            let low = sourceLow.load(ordering: .sequentiallyConsistent)
+            let tag = sourceTag.load(ordering: .sequentiallyConsistent)
+            guard start & 1 == 0, version.load(ordering: .sequentiallyConsistent) == start else { continue }
+            guard tag != 0 else { return nil }
+            let isIPv4 = tag >> 16 == 4
+            let ip = isIPv4 ? IPAddress(ipv4: UInt32(truncatingIfNeeded: low)) : IPAddress(ipv6High: high, low: low)
+            return SocketAddress(ip: ip, port: UInt16(truncatingIfNeeded: tag))
+        }
+    }
+
+    var snapshot: LegStatistics {
+        var statistics = LegStatistics()
+        statistics.packets = packets.load(ordering: .relaxed)
+        statistics.octets = octets.load(ordering: .relaxed)
+        statistics.lost = lost.load(ordering: .relaxed)
+        statistics.strangersDropped = strangersDropped.load(ordering: .relaxed)
+        statistics.rtcpPackets = rtcpPackets.load(ordering: .relaxed)
+        statistics.sentPackets = sentPackets.load(ordering: .relaxed)
+        statistics.source = source
+        return statistics
+    }
+}
+
+extension Atomic where Value == UInt64 {
+    /// For the one writer: no read-modify-write.
+    @inline(always)
+    func bump(_ amount: UInt64 = 1) { store(load(ordering: .relaxed) &+ amount, ordering: .relaxed) }
+}

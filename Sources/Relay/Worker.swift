@@ -1,0 +1,343 @@
+internal import Core
+internal import Uring
+
+/// One relay thread's state: a ring, its buffers, its sessions. Made and used by that thread alone.
+struct Worker: ~Copyable {
+    private static let doorbell: UInt8 = 4
+    private static let doorbellFailed: UInt8 = 5
+    /// Completions handled with one clock reading.
+    private static let waveSize = 256
+    /// How long a connected socket is still asked for sources: strangers' datagrams may be queued before the connect.
+    private static let plainReceiveDelay: UInt64 = 500_000_000
+
+    private var ring: Ring
+    private var pool: BufferPool
+    private var batch = CompletionBatch(capacity: Worker.waveSize)
+    private var path: PacketPath
+    private var sockets: SessionSockets
+    /// Buffers of queued sends: given back once the kernel has consumed those.
+    private var held: HeldBuffers
+    private let link: WorkerLink
+
+    private var openSessions = 0
+    /// One past the highest slot ever used: where housekeeping ends.
+    private var slotsUsed = 0
+    /// Sessions that wait for their receives to end.
+    private var closing: [SessionID?]
+    private var isStopping = false
+    /// Events that did not fit into the mailbox; sent before any other.
+    private var backlog: [RelayEvent] = []
+    private var mustRingControl = false
+
+    private var now: UInt64 = 0
+    private var nextHousekeeping: UInt64 = 0
+    private var packetsSinceHousekeeping: UInt64 = 0
+    private var isBusy = false
+    private var systemCallsCounted: UInt64 = 0
+
+    /// On the worker's thread.
+    init(link: WorkerLink) throws(RingError) {
+        let settings = link.settings
+        let sessions = settings.sessionsPerWorker
+        let ring = try Ring(
+            submissionEntries: 1024, completionEntries: 32768, fixedFiles: UInt32(sessions * 4))
+        pool = try BufferPool(ring: ring, group: 1, count: settings.receiveBuffers)
+        self.ring = ring
+        held = HeldBuffers(capacity: settings.receiveBuffers)
+        sockets = SessionSockets(sessions: sessions)
+        path = PacketPath(
+            sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
+            counters: link.counters, activity: link.activity, statistics: link.statistics)
+        closing = Array(repeating: nil, count: sessions)
+        self.link = link
+        now = MonotonicClock.now.nanoseconds
+    }
+
+    var descriptor: RingDescriptor { ring.descriptor }
+
+    /// Runs until told to stop.
+    ///
+    /// - Throws: what the kernel said when the ring failed; nothing can be relayed then.
+    mutating func run() throws(Errno) {
+        readMailbox()  // a pool that could not start all its workers stops the others without a doorbell
+        while !isStopping { try turn() }
+        post(.stopped(worker: link.number))
+        // Control takes everything out in time; were it gone, nobody would miss the rest.
+        flushEvents()
+        try ring.submit()
+    }
+
+    /// The ring failed: control learns it by an unasked `stopped` with its next look into the mailbox.
+    mutating func abandon() { _ = link.events.send(.stopped(worker: link.number)) }
+
+    /// Submits what is queued, waits, and handles what is ready.
+    private mutating func turn() throws(Errno) {
+        let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
+        try ring.submitAndWait(atLeast: UInt32(Self.waveSize), gather: window, timeout: waitLimit)
+        if ring.isSubmitted { held.giveBack(to: &pool) }
+        let count = ring.takeCompletions(into: &batch)
+        now = MonotonicClock.now.nanoseconds
+        relayWave(count)
+        if now >= nextHousekeeping { keepHouse() }
+        flushEvents()
+        path.count(.relayTurns)
+        path.count(.systemCalls, ring.systemCalls &- systemCallsCounted)
+        systemCallsCounted = ring.systemCalls
+        path.publishCounters()
+    }
+
+    /// To the next housekeeping while there is anything to look after.
+    private var waitLimit: Duration {
+        if !backlog.isEmpty { return .milliseconds(1) }
+        guard openSessions > 0 else { return .seconds(1) }
+        return .nanoseconds(nextHousekeeping > now ? Int64(nextHousekeeping - now) : 0)
+    }
+
+    /// The packet path: everything that runs per packet is compiled into this function.
+    @inline(never)
+    private mutating func relayWave(_ count: Int) {
+        for index in 0..<count {
+            let completion = batch[index]
+            let kind = completion.token.kind
+            guard kind == PacketPath.receiveMessage || kind == PacketPath.receivePlain else {
+                handleOther(completion)
+                continue
+            }
+            let verdict = path.decide(completion, in: pool, now: now)
+            var isHeld = false
+            if verdict.isForwarded {
+                isHeld = ring.send(
+                    verdict.octets, of: pool, on: File(fixed: verdict.stream), to: verdict.destination,
+                    token: verdict.sendToken)
+                if !isHeld { path.count(.sendFailures) }
+            }
+            if completion.hasBuffer {
+                if isHeld { held.append(completion.bufferID) } else { pool.recycle(completion.bufferID) }
+            }
+            if verdict.isLocking || verdict.isReconnecting { sourceSettled(verdict) }
+            if !completion.hasMore { receiveEnded(completion) }
+        }
+        packetsSinceHousekeeping &+= UInt64(truncatingIfNeeded: count)
+        pool.publish()
+    }
+
+    @inline(never)
+    private mutating func handleOther(_ completion: Completion) {
+        switch completion.token.kind {
+        case PacketPath.send: path.count(.sendFailures)
+        case Self.doorbell: readMailbox()
+        case Self.doorbellFailed: mustRingControl = true
+        default: break
+        }
+    }
+
+    // MARK: Receives
+
+    private static func receiveToken(_ mode: ReceiveMode, stream: Int, generation: UInt32) -> Token {
+        let kind = mode == .plain ? PacketPath.receivePlain : PacketPath.receiveMessage
+        return Token(kind: kind, generation: generation, index: UInt32(stream))
+    }
+
+    /// Arms a stream's receive; when the kernel takes nothing now, housekeeping tries again.
+    private mutating func arm(stream: Int) {
+        let leg = unsafe path.legs + stream / 2
+        let isRTP = stream & 1 == 0
+        if isRTP, unsafe leg.pointee.isConnected, unsafe leg.pointee.lock.isReplacing { disconnect(leg: stream / 2) }
+        let mode = isRTP ? unsafe leg.pointee.rtpWanted : .message
+        let token = unsafe Self.receiveToken(mode, stream: stream, generation: leg.pointee.generation)
+        let file = File(fixed: UInt32(stream))
+        let isQueued =
+            mode == .plain
+            ? ring.receive(on: file, into: pool, token: token)
+            : ring.receiveDatagrams(on: file, into: pool, token: token)
+        setMode(isQueued ? mode : .none, stream: stream)
+    }
+
+    private mutating func setMode(_ mode: ReceiveMode, stream: Int) {
+        let leg = unsafe path.legs + stream / 2
+        if stream & 1 == 0 { unsafe leg.pointee.rtpReceive = mode } else { unsafe leg.pointee.rtcpReceive = mode }
+    }
+
+    private func mode(stream: Int) -> ReceiveMode {
+        let leg = unsafe path.legs + stream / 2
+        return stream & 1 == 0 ? unsafe leg.pointee.rtpReceive : unsafe leg.pointee.rtcpReceive
+    }
+
+    /// A multishot receive is over: cancelled, out of buffers, an ICMP error, or just so.
+    @inline(never)
+    private mutating func receiveEnded(_ completion: Completion) {
+        let stream = Int(completion.token.index)
+        let leg = unsafe path.legs + stream / 2
+        guard unsafe leg.pointee.generation == completion.token.generation else { return }
+        setMode(.none, stream: stream)
+        guard unsafe leg.pointee.isOpen else {
+            finishClosing(session: stream / 4)
+            return
+        }
+        if completion.failure == .noBuffers {
+            path.count(.receiveBuffersExhausted)
+            unsafe leg.pointee.connectedSince = now
+        }
+        if completion.failure != .cancelled { path.count(.receiveRearms) }
+        if stream & 1 == 0, unsafe leg.pointee.rtpWanted == .message, unsafe leg.pointee.isConnected,
+            unsafe leg.pointee.lock.isReplacing || leg.pointee.lock.isSilent(now: now, policy: link.settings.lock)
+        {
+            disconnect(leg: stream / 2)
+        }
+        arm(stream: stream)
+    }
+
+    // MARK: Sources
+
+    /// A leg has locked, or its source is back: connect the socket, so that the kernel drops strangers.
+    @inline(never)
+    private mutating func sourceSettled(_ verdict: Verdict) {
+        let number = Int(verdict.leg)
+        let leg = unsafe path.legs + number
+        let source = unsafe leg.pointee.lock.source
+        if verdict.isLocking {
+            post(.locked(sessionID(number / 2), number & 1 == 0 ? .caller : .callee, source))
+        }
+        // A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
+        unsafe leg.pointee.isConnected = sockets.connect(stream: number * 2, to: source)
+        unsafe leg.pointee.connectedSince = now
+    }
+
+    private mutating func disconnect(leg number: Int) {
+        sockets.disconnect(stream: number * 2)
+        unsafe path.legs[number].isConnected = false
+    }
+
+    /// Changes the RTP receive to another mode: cancels it, and `receiveEnded` arms it anew.
+    private mutating func want(_ mode: ReceiveMode, leg number: Int) {
+        let leg = unsafe path.legs + number
+        guard unsafe leg.pointee.rtpWanted != mode else { return }
+        unsafe leg.pointee.rtpWanted = mode
+        let present = unsafe leg.pointee.rtpReceive
+        guard present != .none else { return }
+        ring.cancel(unsafe Self.receiveToken(present, stream: number * 2, generation: leg.pointee.generation))
+    }
+
+    // MARK: Housekeeping
+
+    private mutating func keepHouse() {
+        let interval = UInt64(clamping: link.settings.housekeepingInterval.nanoseconds)
+        let elapsed = max(1, now &- (nextHousekeeping &- interval))
+        isBusy = packetsSinceHousekeeping &* 1_000_000_000 / elapsed >= UInt64(link.settings.busyRate)
+        packetsSinceHousekeeping = 0
+        nextHousekeeping = now &+ interval
+        for number in 0..<(slotsUsed * 2) { keepHouse(leg: number) }
+    }
+
+    private mutating func keepHouse(leg number: Int) {
+        let leg = unsafe path.legs + number
+        guard unsafe leg.pointee.isOpen else { return }
+        for stream in (number * 2)...(number * 2 + 1) where mode(stream: stream) == .none { arm(stream: stream) }
+        guard unsafe leg.pointee.isConnected else { return }
+        if unsafe leg.pointee.lock.isSilent(now: now, policy: link.settings.lock) {
+            if unsafe leg.pointee.rtpReceive == .message { disconnect(leg: number) } else { want(.message, leg: number) }
+        } else if unsafe leg.pointee.rtpWanted == .message && !leg.pointee.lock.isReplacing
+            && now &- leg.pointee.connectedSince >= Self.plainReceiveDelay
+        {
+            want(.plain, leg: number)
+        }
+    }
+
+    // MARK: Commands
+
+    private mutating func readMailbox() {
+        while let command = link.commands.receive() {
+            switch command {
+            case .open(let id, let caller, let callee): open(id, caller: caller, callee: callee)
+            case .expect(let id, let leg, let source): expect(id, leg, source)
+            case .close(let id): close(id)
+            case .stop: isStopping = true
+            }
+        }
+    }
+
+    private func localSession(_ id: SessionID) -> Int { Int(id.index) / link.settings.workers }
+
+    private func sessionID(_ session: Int) -> SessionID {
+        SessionID(
+            index: UInt32(session * link.settings.workers + link.number), generation: sockets.generation(session: session))
+    }
+
+    private mutating func open(_ id: SessionID, caller: SocketAddress, callee: SocketAddress) {
+        let session = localSession(id)
+        do throws(SocketRefusal) {
+            try sockets.open(
+                session: session, generation: id.generation, caller: caller, callee: callee,
+                typeOfService: link.settings.typeOfService, ring: &ring)
+        } catch {
+            path.count(.socketsRefused)
+            post(.openFailed(id, errno: error.code.code, address: error.address))
+            return
+        }
+        path.open(session: session, generation: id.generation)
+        if openSessions == 0 {
+            now = MonotonicClock.now.nanoseconds
+            nextHousekeeping = now &+ UInt64(clamping: link.settings.housekeepingInterval.nanoseconds)
+        }
+        openSessions += 1
+        slotsUsed = max(slotsUsed, session + 1)
+        for stream in (session * 4)..<(session * 4 + 4) { arm(stream: stream) }
+        post(.opened(id))
+    }
+
+    private mutating func expect(_ id: SessionID, _ leg: Leg, _ source: ExpectedSource) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        let number = session * 2 + leg.offset
+        guard path.expect(session: session, leg: leg, source), unsafe path.legs[number].isConnected else { return }
+        // The new source must be heard: with its address known, so not before the receive says addresses again.
+        if unsafe path.legs[number].rtpReceive == .message && path.legs[number].rtpWanted == .message {
+            disconnect(leg: number)
+        } else {
+            want(.message, leg: number)
+        }
+    }
+
+    private mutating func close(_ id: SessionID) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.close(session: session)
+        closing[session] = id
+        for stream in (session * 4)..<(session * 4 + 4) {
+            let present = mode(stream: stream)
+            guard present != .none else { continue }
+            ring.cancel(Self.receiveToken(present, stream: stream, generation: id.generation))
+        }
+        finishClosing(session: session)
+    }
+
+    /// Once no receive is left, closes the sockets and gives the slot back.
+    private mutating func finishClosing(session: Int) {
+        guard let id = closing[session] else { return }
+        for stream in (session * 4)..<(session * 4 + 4) where mode(stream: stream) != .none { return }
+        closing[session] = nil
+        sockets.close(session: session, ring: &ring)
+        openSessions -= 1
+        post(.closed(id))
+    }
+
+    // MARK: Events
+
+    private mutating func post(_ event: RelayEvent) {
+        mustRingControl = true
+        if !backlog.isEmpty || !link.events.send(event) { backlog.append(event) }
+    }
+
+    private mutating func flushEvents() {
+        while let event = backlog.first, link.events.send(event) {
+            backlog.removeFirst()
+            mustRingControl = true
+        }
+        guard mustRingControl else { return }
+        mustRingControl = !ring.ringDoorbell(
+            of: link.control, delivering: link.controlDoorbell, token: Token(kind: Self.doorbellFailed))
+    }
+
+    /// What control rings this worker with.
+    static let doorbellToken = Token(kind: doorbell)
+}
