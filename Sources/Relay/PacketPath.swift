@@ -188,7 +188,7 @@ public struct PacketPath: ~Copyable {
                 from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy)
             switch decision {
             case .accept:
-                unsafe verdict.isReconnecting = !leg.pointee.isConnected && !leg.pointee.lock.isReplacing
+                unsafe verdict.isReconnecting = !leg.pointee.isConnected && leg.pointee.lock.mayConnect
             case .lock: unsafe locked(leg, table: table, verdict: &verdict)
             case .reject:
                 count(.droppedStranger)

@@ -78,6 +78,8 @@ struct Worker: ~Copyable {
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
         relayWave(count)
+        // Commands whose doorbell the kernel had no memory for are found here.
+        if count == 0 { readMailbox() }
         if now >= nextHousekeeping { keepHouse() }
         flushEvents()
         path.count(.relayTurns)
@@ -198,6 +200,10 @@ struct Worker: ~Copyable {
         if verdict.isLocking {
             post(.locked(sessionID(number / 2), number & 1 == 0 ? .caller : .callee, source))
         }
+        guard unsafe leg.pointee.lock.mayConnect else {
+            if unsafe leg.pointee.isConnected { disconnect(leg: number) }
+            return
+        }
         // A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
         unsafe leg.pointee.isConnected = sockets.connect(stream: number * 2, to: source)
         unsafe leg.pointee.connectedSince = now
@@ -226,6 +232,7 @@ struct Worker: ~Copyable {
         isBusy = packetsSinceHousekeeping &* 1_000_000_000 / elapsed >= UInt64(link.settings.busyRate)
         packetsSinceHousekeeping = 0
         nextHousekeeping = now &+ interval
+        readMailbox()
         for number in 0..<(slotsUsed * 2) { keepHouse(leg: number) }
     }
 

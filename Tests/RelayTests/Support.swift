@@ -1,0 +1,3 @@
+import Glibc
+
+func yieldProcessor() { sched_yield() }
