@@ -142,10 +142,11 @@ struct Worker: ~Copyable {
 
     /// Arms a stream's receive; when the kernel takes nothing now, housekeeping tries again.
     private mutating func arm(stream: Int) {
+        let number = stream / 2
         let isRTP = stream & 1 == 0
-        if isRTP, path[leg: stream / 2].isConnected, path[leg: stream / 2].lock.isReplacing { disconnect(leg: stream / 2) }
-        let mode = isRTP ? path[leg: stream / 2].rtpWanted : .message
-        let token = Self.receiveToken(mode, stream: stream, generation: path[leg: stream / 2].generation)
+        let mode = isRTP ? path[leg: number].rtpWanted : .message
+        if isRTP && mode == .message && mustHearOthers(leg: number) { disconnect(leg: number) }
+        let token = Self.receiveToken(mode, stream: stream, generation: path[leg: number].generation)
         let file = File(fixed: UInt32(stream))
         let isQueued =
             mode == .plain
@@ -177,11 +178,6 @@ struct Worker: ~Copyable {
             path[leg: stream / 2].connectedSince = now
         }
         if completion.failure != .cancelled { path.count(.receiveRearms) }
-        if stream & 1 == 0, path[leg: stream / 2].rtpWanted == .message, path[leg: stream / 2].isConnected,
-            path[leg: stream / 2].lock.isReplacing || path[leg: stream / 2].lock.isSilent(now: now, policy: link.settings.lock)
-        {
-            disconnect(leg: stream / 2)
-        }
         arm(stream: stream)
     }
 
@@ -202,6 +198,13 @@ struct Worker: ~Copyable {
         // A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
         path[leg: number].isConnected = sockets.connect(stream: number * 2, to: source)
         path[leg: number].connectedSince = now
+    }
+
+    /// True when a connected leg's source may have moved: after a new offer, or since it fell silent.
+    private func mustHearOthers(leg number: Int) -> Bool {
+        guard path[leg: number].isConnected else { return false }
+        return path[leg: number].lock.isReplacing
+            || path[leg: number].lock.isSilent(now: now, policy: link.settings.lock)
     }
 
     private mutating func disconnect(leg number: Int) {
@@ -234,12 +237,19 @@ struct Worker: ~Copyable {
         guard path[leg: number].isOpen else { return }
         for stream in (number * 2)...(number * 2 + 1) where mode(stream: stream) == .none { arm(stream: stream) }
         guard path[leg: number].isConnected else { return }
-        if path[leg: number].lock.isSilent(now: now, policy: link.settings.lock) {
-            if path[leg: number].rtpReceive == .message { disconnect(leg: number) } else { want(.message, leg: number) }
-        } else if path[leg: number].rtpWanted == .message && !path[leg: number].lock.isReplacing
-            && now &- path[leg: number].connectedSince >= plainReceiveDelay
-        {
+        if mustHearOthers(leg: number) {
+            hearOthers(leg: number)
+        } else if now &- path[leg: number].connectedSince >= plainReceiveDelay {
             want(.plain, leg: number)
+        }
+    }
+
+    /// Disconnects a leg's socket, but not before its receive says where datagrams come from.
+    private mutating func hearOthers(leg number: Int) {
+        if path[leg: number].rtpReceive == .message && path[leg: number].rtpWanted == .message {
+            disconnect(leg: number)
+        } else {
+            want(.message, leg: number)
         }
     }
 
@@ -290,12 +300,7 @@ struct Worker: ~Copyable {
         guard path.isOpen(session: session, generation: id.generation) else { return }
         let number = session * 2 + leg.offset
         guard path.expect(session: session, leg: leg, source), path[leg: number].isConnected else { return }
-        // The new source must be heard: with its address known, so not before the receive says addresses again.
-        if path[leg: number].rtpReceive == .message && path[leg: number].rtpWanted == .message {
-            disconnect(leg: number)
-        } else {
-            want(.message, leg: number)
-        }
+        hearOthers(leg: number)
     }
 
     private mutating func close(_ id: SessionID) {

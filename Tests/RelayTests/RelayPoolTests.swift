@@ -89,8 +89,10 @@ private struct Bench: ~Copyable {
 }
 
 extension RelaySettings {
-    /// Housekeeping every few milliseconds changes a connected socket to receiving without addresses at once.
+    /// Housekeeping every few milliseconds changes a connected socket to receiving without addresses at once, and takes any
+    /// load for a heavy one, so that packets are gathered.
     fileprivate mutating func receiveSoonPlain() {
+        busyRate = 0
         housekeepingInterval = .milliseconds(10)
         plainReceiveDelay = .zero
     }
@@ -410,6 +412,66 @@ struct RelayPoolTests {
                 return counters[.droppedUnexpectedProtocol] == 2 && counters[.droppedMalformed] == 2
                     && counters[.droppedOversized] == 1
             })
+        try bench.close(session)
+        try bench.stop()
+    }
+
+    @Test("out of receive buffers it counts, receives again, and relays the next packets")
+    func buffersExhausted() throws {
+        var bench = try Bench { $0.receiveBuffers = 4 }
+        let session = try bench.openSession()
+        let caller = try Endpoint()
+        let callee = try Endpoint()
+        try bench.expect(session, .caller, caller)
+        try bench.expect(session, .callee, callee)
+        try callee.rtp.send(rtp(0, ssrc: 2).span, to: session.rtp(.callee))
+        #expect(try bench.event() == .locked(session.id, .callee, callee.rtp.localAddress))
+        var sequence: UInt16 = 0
+        let deadline = MonotonicClock.now + .seconds(5)
+        while bench.pool.counters(worker: 0)[.receiveBuffersExhausted] == 0, MonotonicClock.now < deadline {
+            for _ in 0..<32 {
+                try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+                sequence &+= 1
+            }
+            // Kept in order by the sockets' own queues, whatever the buffers do.
+            for step in 0..<32 as Range<UInt16> {
+                #expect(try callee.rtp.receiveWaiting()?.octets == rtp(sequence &- 32 &+ step))
+            }
+        }
+        #expect(bench.pool.counters(worker: 0)[.receiveBuffersExhausted] > 0)
+        try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+        #expect(try callee.rtp.receiveWaiting()?.octets == rtp(sequence))
+        try bench.close(session)
+        try bench.stop()
+    }
+
+    @Test("a peer that refuses packets ends the receive; it is armed again and hears the peer when it is back")
+    func refused() throws {
+        var bench = try Bench()
+        let session = try bench.openSession()
+        let caller = try Endpoint()
+        var address = SocketAddress(ip: .ipv4Loopback, port: 0)
+        do {
+            let callee = try Endpoint()
+            address = try callee.rtp.localAddress
+            try bench.expect(session, .caller, caller)
+            try bench.expect(session, .callee, callee)
+            try callee.rtp.send(rtp(0, ssrc: 2).span, to: session.rtp(.callee))
+            #expect(try bench.event() == .locked(session.id, .callee, address))
+        }
+        var sequence: UInt16 = 0
+        let deadline = MonotonicClock.now + .seconds(5)
+        while bench.pool.counters(worker: 0)[.receiveRearms] == 0, MonotonicClock.now < deadline {
+            try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+            sequence &+= 1
+            yieldProcessor()
+        }
+        #expect(bench.pool.counters(worker: 0)[.receiveRearms] > 0)
+        let back = try DatagramSocket(bindingTo: address)
+        try caller.rtp.send(rtp(1).span, to: session.rtp(.caller))
+        #expect(try back.receiveWaiting() != nil)
+        try back.send(rtp(1, ssrc: 2).span, to: session.rtp(.callee))
+        #expect(try caller.rtp.receiveWaiting()?.octets == rtp(1, ssrc: 2))
         try bench.close(session)
         try bench.stop()
     }
