@@ -37,7 +37,7 @@ public struct PacketPath: ~Copyable {
     /// Longer datagrams are dropped: what fits a receive buffer in either mode.
     static let maximumDatagram = 2048 - ReceivedDatagram.headerCount
 
-    let legs: UnsafeMutablePointer<LegSlot>
+    private let legs: UnsafeMutablePointer<LegSlot>
     let sessionCapacity: Int
     private let lockPolicy: LockPolicy
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
@@ -80,6 +80,19 @@ public struct PacketPath: ~Copyable {
         unsafe tally.deallocate()
     }
 
+    /// The worker's view of a leg; off the packet path.
+    subscript(leg number: Int) -> LegSlot {
+        _read {
+            precondition(number >= 0 && number < sessionCapacity * 2)
+            // SAFETY (both): inside by the line above, and initialised by `init`.
+            yield unsafe legs[number]
+        }
+        _modify {
+            precondition(number >= 0 && number < sessionCapacity * 2)
+            yield unsafe &legs[number]
+        }
+    }
+
     // MARK: Sessions
 
     /// Starts a session in a free slot.
@@ -92,29 +105,26 @@ public struct PacketPath: ~Copyable {
             var slot = LegSlot()
             slot.generation = generation & 0xff_ffff
             slot.isOpen = true
-            unsafe legs[session * 2 + leg] = slot
+            self[leg: session * 2 + leg] = slot
         }
     }
 
     /// - Returns: true when the leg's socket must not stay connected to its present source.
     public mutating func expect(session: Int, leg: Leg, _ expected: ExpectedSource) -> Bool {
-        precondition(session >= 0 && session < sessionCapacity)
-        let slot = unsafe legs + (session * 2 + leg.offset)
-        unsafe slot.pointee.control.expect(expected.rtcp)
-        return unsafe slot.pointee.lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+        let number = session * 2 + leg.offset
+        self[leg: number].control.expect(expected.rtcp)
+        return self[leg: number].lock.expect(rtp: expected.rtp, signalling: expected.signalling)
     }
 
     /// From now on its packets are dropped.
     public mutating func close(session: Int) {
-        precondition(session >= 0 && session < sessionCapacity)
-        for leg in 0..<2 { unsafe legs[session * 2 + leg].isOpen = false }
+        for leg in 0..<2 { self[leg: session * 2 + leg].isOpen = false }
     }
 
     /// True when `session` is the one opened with `generation` and not closed.
     public func isOpen(session: Int, generation: UInt32) -> Bool {
-        precondition(session >= 0 && session < sessionCapacity)
-        let slot = unsafe legs + session * 2
-        return unsafe slot.pointee.isOpen && slot.pointee.generation == generation & 0xff_ffff
+        let leg = self[leg: session * 2]
+        return leg.isOpen && leg.generation == generation & 0xff_ffff
     }
 
     // MARK: Packets
@@ -188,7 +198,7 @@ public struct PacketPath: ~Copyable {
                 from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy)
             switch decision {
             case .accept:
-                unsafe verdict.isReconnecting = !leg.pointee.isConnected && !leg.pointee.lock.isReplacing
+                unsafe verdict.isReconnecting = !leg.pointee.isConnected && leg.pointee.lock.mayConnect
             case .lock: unsafe locked(leg, table: table, verdict: &verdict)
             case .reject:
                 count(.droppedStranger)

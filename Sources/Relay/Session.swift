@@ -78,6 +78,8 @@ public struct RelaySettings: Sendable {
     public var busyRate = 5_000
     /// How often a worker looks after its sockets.
     public var housekeepingInterval: Duration = .milliseconds(250)
+    /// How long a connected socket is still asked for sources: strangers' datagrams may have been queued before the connect.
+    var plainReceiveDelay: Duration = .milliseconds(500)
     /// Receive buffers of each worker, 2 KiB each; a power of two.
     public var receiveBuffers = 4096
 

@@ -51,6 +51,9 @@ struct SourceLock: Sendable, BitwiseCopyable {
     var isReplacing = false
     /// Where media comes from and goes to; meaningful while `isLocked`.
     var source = SourceLock.nowhere
+    /// True when the socket may hear `source` alone: nobody else could still win. A source that was merely learnt must stay
+    /// open to rule 2, unless the SDP address is a private one behind a public signalling address and can never reach us.
+    var mayConnect = false
     /// The address of the SDP; meaningful while `isExpecting`.
     var announced = SourceLock.nowhere
     /// When the locked source was last heard.
@@ -86,6 +89,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
         forgetCandidate()
         contestedUntil = 0
         isReplacing = isLocked && !isSame(source, rtp)
+        mayConnect = isLocked && !isReplacing
         return isReplacing
     }
 
@@ -160,6 +164,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
         source = address
         isLocked = true
         isReplacing = false
+        mayConnect = isSame(address, announced) || (announced.ip.isPrivate && !signalling.isPrivate)
         lastHeard = now
         forgetCandidate()
         return .lock
