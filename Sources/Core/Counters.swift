@@ -91,8 +91,11 @@ public final class CounterBlock: Sendable {
     /// Called by the owning thread only. Relaxed load and store, no read-modify-write: there is one writer, and readers
     /// want a recent value and order nothing by it.
     @inlinable @inline(always)
-    public func add(_ amount: UInt64 = 1, to counter: Counter) {
-        let index = counter.index
+    public func add(_ amount: UInt64 = 1, to counter: Counter) { add(amount, at: counter.index) }
+
+    /// The same for the counter at `index` of `Counter.allCases`.
+    @inlinable @inline(always)
+    public func add(_ amount: UInt64, at index: Int) {
         values[index].store(values[index].load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
