@@ -253,7 +253,7 @@ struct RelayPoolTests {
         let session = try bench.openSession()
         let caller = try Endpoint()
         let callee = try Endpoint()
-        // Signalling comes from elsewhere, so an address of its own is all a stranger on this host has: same IP, no hold-off.
+        // On this host, but of another IP address than any SDP or signalling names.
         let stranger = try Endpoint(on: IPAddress("127.0.0.66")!)
         for leg in Leg.allCases {
             for sequence in 0..<20 as Range<UInt16> { try stranger.rtp.send(rtp(sequence, ssrc: 66).span, to: session.rtp(leg)) }
