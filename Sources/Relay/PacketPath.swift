@@ -24,6 +24,10 @@ public struct Verdict: BitwiseCopyable {
 
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
 ///
+/// SAFETY of its pointers: `legs` has two places for each session, `tally` one for each counter, and the shared tables two
+/// for each session of each worker, which `init` checks. Every stream comes from a token whose session `decide` checks
+/// against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex` lie inside. Only this worker writes there.
+///
 /// It makes no system call and knows no ring, so it runs over fabricated completions as well as over real ones. The
 /// worker's streams are numbered session × 4 + leg × 2 + (1 for RTCP): that is the index of a stream's token and of its
 /// socket among the fixed files. The other leg's stream is `stream ^ 2`.
@@ -143,7 +147,6 @@ public struct PacketPath: ~Copyable {
         precondition(stream &>> 2 < sessionCapacity)
         let legNumber = stream &>> 1
         verdict.leg = UInt32(truncatingIfNeeded: legNumber)
-        // SAFETY: there are two legs a session, and the session was checked.
         let leg = unsafe legs + legNumber
         guard unsafe leg.pointee.isOpen && leg.pointee.generation == completion.token.generation else {
             if completion.result >= 0 { count(.droppedNoSession) }
@@ -191,7 +194,6 @@ public struct PacketPath: ~Copyable {
         verdict: inout Verdict
     ) {
         let table = tableIndex(stream)
-        // SAFETY (all below): the tables have two places for each session of each worker, checked by `init`.
         let own = unsafe statisticsSlots + table
         if let source {
             let decision = unsafe leg.pointee.lock.receive(
@@ -301,7 +303,6 @@ public struct PacketPath: ~Copyable {
     /// Adds to a counter of this worker; seen by others after `publishCounters`.
     @inline(always)
     mutating func count(_ counter: Counter, _ amount: UInt64 = 1) {
-        // SAFETY: one place a counter.
         unsafe tally[counter.index] &+= amount
     }
 

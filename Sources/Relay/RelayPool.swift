@@ -69,7 +69,7 @@ public struct RelayPool: ~Copyable {
     /// - Parameter doorbell: what appears on `controlRing` when there are events to take.
     public init(settings: RelaySettings, controlRing: borrowing Ring, doorbell: Token) throws(RelayStartError) {
         precondition(settings.workers > 0 && settings.sessionCapacity > 0)
-        // Two thirds of an operator's limit would do for the table alone; sockets of SIP, control and files need the slack.
+        // Four sockets a session; the rest is for SIP, the control socket, the store and the rings themselves.
         let needed = settings.sessionsPerWorker * settings.workers * 4 + 64
         let allowed = SystemLimits.raiseDescriptorLimit()
         guard needed <= allowed else { throw .descriptorLimit(needed: needed, allowed: allowed) }

@@ -43,7 +43,7 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case open(SessionID, caller: SocketAddress, callee: SocketAddress)
     /// The leg's media may come from now on. Sent again with another value after a new offer: see `SourceLock`.
     case expect(SessionID, Leg, ExpectedSource)
-    /// Answered by `closed`, after which the slot and its ports are free.
+    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect` is.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop

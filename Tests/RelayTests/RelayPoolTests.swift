@@ -140,6 +140,26 @@ private struct Endpoint: ~Copyable {
     }
 }
 
+/// The RTP sockets of many endpoints.
+private final class Endpoints {
+    private let sockets: [Holder]
+
+    private final class Holder {
+        let socket: DatagramSocket
+        init() throws { socket = try DatagramSocket(bindingTo: SocketAddress(ip: .ipv4Loopback, port: 0)) }
+    }
+
+    init(count: Int) throws { sockets = try (0..<count).map { _ in try Holder() } }
+
+    func address(_ index: Int) throws -> SocketAddress { try sockets[index].socket.localAddress }
+
+    func send(_ octets: [UInt8], from index: Int, to address: SocketAddress) throws {
+        try sockets[index].socket.send(octets.span, to: address)
+    }
+
+    func next(_ index: Int) throws -> [UInt8]? { try sockets[index].socket.receiveWaiting()?.octets }
+}
+
 extension DatagramSocket {
     /// The next datagram within `limit`.
     fileprivate borrowing func receiveWaiting(_ limit: Duration = .seconds(5)) throws -> (octets: [UInt8], source: SocketAddress)? {
@@ -233,7 +253,7 @@ struct RelayPoolTests {
         let session = try bench.openSession()
         let caller = try Endpoint()
         let callee = try Endpoint()
-        // Signalling comes from elsewhere, so an address of its own is all a stranger on this host has: same IP, no hold-off.
+        // On this host, but of another IP address than any SDP or signalling names.
         let stranger = try Endpoint(on: IPAddress("127.0.0.66")!)
         for leg in Leg.allCases {
             for sequence in 0..<20 as Range<UInt16> { try stranger.rtp.send(rtp(sequence, ssrc: 66).span, to: session.rtp(leg)) }
@@ -344,7 +364,7 @@ struct RelayPoolTests {
             yieldProcessor()
         }
         #expect(event == .locked(session.id, .caller, address))
-        #expect(bench.pool.counters(worker: 0)[.sourceRelocks] == 1)
+        #expect(try bench.eventually { $0.counters(worker: 0)[.sourceRelocks] == 1 })
         while try callee.rtp.receive() != nil {}
         try callee.rtp.send(rtp(9, ssrc: 2).span, to: session.rtp(.callee))
         #expect(try moved.rtp.receiveWaiting()?.octets == rtp(9, ssrc: 2))
@@ -413,6 +433,43 @@ struct RelayPoolTests {
                     && counters[.droppedOversized] == 1
             })
         try bench.close(session)
+        try bench.stop()
+    }
+
+    @Test("bursts on many sessions of two workers at once all arrive, in order, at their own peers")
+    func manySessions() throws {
+        var bench = try Bench(workers: 2, capacity: 64)
+        var sessions: [Session] = []
+        let callers = try Endpoints(count: 64)
+        let callees = try Endpoints(count: 64)
+        for index in 0..<64 {
+            let session = try bench.openSession()
+            sessions.append(session)
+            for (leg, endpoints) in [(Leg.caller, callers), (.callee, callees)] {
+                let address = try endpoints.address(index)
+                let source = ExpectedSource(rtp: address, rtcp: address, signalling: address.ip)
+                try bench.send(.expect(session.id, leg, source))
+                try endpoints.send(rtp(0, ssrc: UInt32(index)), from: index, to: session.rtp(leg))
+                #expect(try bench.event() == .locked(session.id, leg, address))
+            }
+        }
+        #expect(Set(sessions.map { $0.id.index % 2 }) == [0, 1])
+        for sequence in 1...20 as ClosedRange<UInt16> {
+            for (index, session) in sessions.enumerated() {
+                try callers.send(rtp(sequence, ssrc: UInt32(index)), from: index, to: session.rtp(.caller))
+                try callees.send(rtp(sequence, ssrc: UInt32(index)), from: index, to: session.rtp(.callee))
+            }
+        }
+        for index in 0..<64 {
+            // The callee's first packet found its caller locked; the caller's first found no callee yet.
+            #expect(try callers.next(index) == rtp(0, ssrc: UInt32(index)))
+            for sequence in 1...20 as ClosedRange<UInt16> {
+                #expect(try callers.next(index) == rtp(sequence, ssrc: UInt32(index)))
+                #expect(try callees.next(index) == rtp(sequence, ssrc: UInt32(index)))
+            }
+        }
+        for session in sessions { try bench.close(session) }
+        #expect(bench.allocator.count == 0)
         try bench.stop()
     }
 
