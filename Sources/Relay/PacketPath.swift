@@ -312,7 +312,7 @@ public struct PacketPath: ~Copyable {
         for index in 0...Counter.systemCalls.index {
             let amount = unsafe tally[index]
             if amount != 0 {
-                counters.add(amount, to: Counter.allCases[index])
+                counters.add(amount, at: index)
                 unsafe tally[index] = 0
             }
         }
