@@ -61,12 +61,12 @@ final class SimulatedWorld {
         configure(&configuration)
         self.configuration = configuration
         let capacity = configuration.limits.calls
-        let activity = ActivityTable(capacity: capacity)
+        let activity = ActivityTable(sessionCapacity: capacity)
         worker = WorkerStub(activity: activity)
         ledger = Ledger(configuration: configuration)
         control = CallControl(
             configuration: configuration, sessions: SessionAllocator(workers: 1, capacity: capacity), activity: activity,
-            statistics: StatisticsTable(capacity: capacity), counters: counters, random: SeededRandom(seed: ~seed),
+            statistics: StatisticsTable(activity: activity), counters: counters, random: SeededRandom(seed: ~seed),
             now: Self.start, wallTime: Self.wallStart)
     }
 
