@@ -13,7 +13,7 @@ demo:
 	@scripts/phase "build (release)" swift build -c release --product relayd
 	@scripts/phase "build the demo" swift build -c release --product relayd-demo
 	@scripts/phase "build relayctl" swift build -c release --product relayctl
-	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && TMPDIR=$$directory $(RELEASE)/relayd-demo
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && trap 'exit 130' INT TERM && TMPDIR=$$directory $(RELEASE)/relayd-demo
 
 test:
 	@scripts/setup test
