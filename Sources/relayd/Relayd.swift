@@ -22,6 +22,7 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let configuration = try config.map(loadOrExit) ?? Configuration()
+        umask(0o027)  // records hold numbers: not for everybody
         do {
             // Before any other thread starts, so that all of them leave these signals to the control thread.
             let signals: SignalDescriptor
