@@ -108,6 +108,9 @@ package struct CallControl {
         switch SIPMessage.parse(datagram) {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
+        case .message(let message) where isTooMuch(message):
+            counters.add(to: .sipRefusedOverload)
+            answerOutsideTransaction(message, status: 503, reason: "Service Unavailable", from: source)
         case .message(let message):
             var results: [TransactionLayer.Output] = []
             transactions.receive(message, from: source, now: now, outputs: &results)
@@ -210,6 +213,16 @@ package struct CallControl {
     }
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
+
+    /// Whether a request would open a transaction beyond what memory is set aside for. Each one stays for 32 s, so anyone who
+    /// can send datagrams could fill it otherwise. What belongs to present calls is always served.
+    private func isTooMuch(_ request: SIPMessage) -> Bool {
+        request.isRequest && request.method != .ack && transactions.count >= maximumTransactions
+            && !transactions.isKnown(request) && dialog(of: request) == nil
+    }
+
+    /// Enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
+    private var maximumTransactions: Int { 1_000 + 20 * configuration.limits.calls }
 
     mutating func enqueue(_ results: [TransactionLayer.Output]) {
         for result in results { work.append(.transaction(result)) }

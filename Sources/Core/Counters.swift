@@ -34,6 +34,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipStrayRequests
     case sipUnknownSource
     case sipSendFailures
+    case sipRefusedOverload
     case sipTransactionTimeouts
     // Calls.
     case callsAttempted

@@ -246,6 +246,45 @@ import Testing
         #expect(world.records.map(\.cause) == [.normal])
     }
 
+    @Test("the ladder of a call shows every message of both legs, and which ones came again")
+    func ladder() throws {
+        let world = SimulatedWorld(seed: 31)
+        var lost = 0
+        world.drops = { message, destination in
+            guard message.status == 200, message.method == .invite, destination == SimulatedWorld.callerAddress, lost < 1
+            else { return false }
+            lost += 1
+            return true
+        }
+        let (caller, _) = world.establishCall()
+        let id = try #require(world.presentCalls.first)
+        caller.hangUp()
+        world.run(for: .seconds(1))
+        #expect(
+            world.ladder(id) == [
+                "caller in INVITE", "caller out 100 Trying", "callee out INVITE", "callee in 100 Trying",
+                "callee in 180 Ringing", "caller out 180 Ringing", "callee in 200 OK", "callee out ACK", "caller out 200 OK",
+                "caller out 200 OK again", "caller in ACK", "caller in BYE", "caller out 200 OK", "callee out BYE",
+                "callee in 200 OK",
+            ])
+        #expect(world.ladder(caller.callID) == world.ladder(id))
+    }
+
+    @Test("a step of the wall clock changes no duration and no order")
+    func wallClockStep() throws {
+        let world = SimulatedWorld(seed: 32)
+        let (caller, _) = world.establishCall()
+        world.run(for: .seconds(10))
+        world.stepWallClock(to: SimulatedWorld.wallStart + .seconds(-86_400))
+        caller.hangUp()
+        world.run(for: .seconds(120))
+        world.checkEnd()
+        #expect(world.problems == [])
+        let record = try #require(world.records.first)
+        #expect((10_000...13_000).contains(record.durationMilliseconds))
+        #expect(record.releaseAt < SimulatedWorld.wallStart)
+    }
+
     // MARK: CANCEL
 
     @Test("CANCEL before and after 180: 487 to the caller, CANCEL to the callee with its Reason, one record", arguments: [

@@ -183,6 +183,25 @@ import Testing
         #expect(world.records.map(\.cause) == [.shutdown])
     }
 
+    @Test("a flood of requests cannot fill the memory: beyond a limit 503 without a transaction; present calls go on")
+    func flood() {
+        let world = SimulatedWorld(seed: 15) { $0.limits.calls = 1 }
+        let (caller, callee) = world.establishCall()
+        for index in 0..<1_100 {
+            let request = Self.request("OPTIONS", branch: "z9hG4bK\(index)", callID: "\(index)")
+            caller.send(Array(request.replacing("\n", with: "\r\n").utf8))
+        }
+        world.run(for: .milliseconds(100))
+        let refused = world.counters[.sipRefusedOverload]
+        #expect((80...100).contains(refused))
+        #expect(world.traffic.count { $0.message.status == 503 } == Int(refused))
+        caller.hangUp()
+        world.run(for: .seconds(1))
+        #expect(callee.byesReceived == 1 && caller.hangUpStatus == 200)
+        world.run(for: .seconds(32))
+        #expect(world.exchange(Self.request("OPTIONS", branch: "z9hG4bKlater")).map(\.status) == [200])
+    }
+
     // MARK: Requests that are no call
 
     @Test("other requests", arguments: [

@@ -27,6 +27,32 @@ import Testing
         #expect(seen == Set(ReleaseCause.allCases).subtracting(others))
     }
 
+    @Test("one seed gives one run, octet for octet")
+    func repeats() {
+        func octets() -> [[UInt8]] {
+            let world = Self.world(17)
+            for _ in 0..<5 { world.placeCall(.random(&world.random)) }
+            world.run(for: .seconds(60))
+            return world.traffic.map(\.message.octets)
+        }
+        let first = octets()
+        #expect(first.count > 50 && first == octets())
+    }
+
+    @Test("200 calls at once over a lossy network")
+    func manyCalls() {
+        let world = SimulatedWorld(
+            seed: 3, loss: 0.1, latency: .milliseconds(20), jitter: .milliseconds(100), noMediaTimeout: .seconds(10)
+        ) { $0.media.ports = 10_000...10_999 }
+        for _ in 0..<200 { world.placeCall(.random(&world.random)) }
+        world.run(for: .seconds(15))
+        for id in world.presentCalls { _ = world.hangUp(id) }
+        world.run(for: .seconds(120))
+        world.checkEnd()
+        #expect(world.problems == [])
+        #expect(world.records.count == 200 && world.counters[.callsReleased] == 200)
+    }
+
     @discardableResult
     private static func run(_ seed: UInt64) -> [ReleaseCause] {
         let world = world(seed)

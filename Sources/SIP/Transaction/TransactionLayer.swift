@@ -158,6 +158,11 @@ package struct TransactionLayer: Sendable {
         serverIDs[TransactionKey(request: cancel, as: .invite)]
     }
 
+    /// Whether a request belongs to a transaction that is there: a copy of its request, its ACK, or a CANCEL for it.
+    package func isKnown(_ request: SIPMessage) -> Bool {
+        serverIDs[TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
+    }
+
     /// The octets and the destination of a request that was sent; nil when its transaction is over.
     package func sentRequest(_ id: TransactionID) -> (octets: [UInt8], destination: SocketAddress)? {
         clients[id].map { ($0.request, $0.destination) }

@@ -103,6 +103,15 @@ final class SimulatedWorld {
     /// Calls that hold a resource, oldest first.
     var presentCalls: [String] { control.summaries(now: now).map(\.id) }
 
+    /// One line a message of a call: leg, direction, text, and `again` for a repetition.
+    func ladder(_ id: String) -> [String] {
+        control.detail(id, now: now)?.ladder.map {
+            "\($0.leg) \($0.direction) \($0.text)\($0.retransmission ? " again" : "")"
+        } ?? []
+    }
+
+    func stepWallClock(to time: WallTime) { control.setWallTime(time, at: now) }
+
     func hangUp(_ id: String) -> Bool {
         let isDone = control.hangUp(id, now: now)
         flush()
