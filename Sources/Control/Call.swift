@@ -52,10 +52,8 @@ struct Call: Sendable {
     var scheduled: Instant?
 
     // Media.
-    var session: SessionID?
+    var media: MediaSessions.Taken?
     var openAttempts = 0
-    var callerPort: UInt16?
-    var calleePort: UInt16?
     var offer: SessionDescription?
     /// The m= line that is relayed; the others are declined.
     var audioIndex = 0

@@ -23,7 +23,7 @@ extension CallControl {
 
     mutating func inviteCallee(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let trunk = call.calleeTrunk, let offer = call.offer,
-            let port = call.calleePort
+            let port = call.media?.calleePort
         else { preconditionFailure("an INVITE is placed once media is open") }
         let target = calleeURI(of: call, at: trunk.address)
         let localTag = random.token(count: 12)
@@ -217,7 +217,7 @@ extension CallControl {
 
     /// Reads the answer in a response, if there is one, and tells the relay where the callee's media comes from.
     private mutating func takeAnswer(_ response: SIPMessage, from source: SocketAddress, of number: CallNumber) {
-        guard let call = calls[number], let session = call.session, let offer = call.offer, let port = call.callerPort,
+        guard let call = calls[number], let taken = call.media, let offer = call.offer,
             !response.body.isEmpty, response.hasContentType("application/sdp"),
             let answer = try? SessionDescription(parsing: response.body),
             answer.media.count == offer.media.count
@@ -225,18 +225,18 @@ extension CallControl {
         let media = answer.media[call.audioIndex]
         guard media.isRTP, media.port != 0 else { return }
         let address = Self.mediaAddress(of: media, from: source)
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
         let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
         calls[number]?.answer = rewritten
         if call.calleeMedia != address {
             calls[number]?.calleeMedia = address
-            expect(media, at: address, .callee, session, signalling: source)
+            expect(media, at: address, .callee, taken.session, signalling: source)
         }
     }
 
     /// From here on the caller may send: it is about to learn our address.
     private mutating func expectCaller(_ call: Call) {
-        guard let session = call.session, let offer = call.offer, let address = call.callerMedia else { return }
+        guard let session = call.media?.session, let offer = call.offer, let address = call.callerMedia else { return }
         expect(offer.media[call.audioIndex], at: address, .caller, session, signalling: call.source)
     }
 

@@ -17,7 +17,7 @@ extension CallControl {
         case .sendBye(let leg): sendBye(leg, of: number, now: now)
         case .connected: callConnected(number, now: now)
         case .closeMedia:
-            if let session = calls[number]?.session { output(.relay(.close(session))) }
+            if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
         case .writeRecord: writeRecord(of: number, now: now)
         case .forget: forget(number)
         }
@@ -54,9 +54,7 @@ extension CallControl {
 
     mutating func mediaOpenFailed(_ session: SessionID, errno: Int32, address: SocketAddress, now: Instant) {
         guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
-        returnPorts(of: number, now: now)
-        sessions.giveBack(session)
-        calls[number]?.session = nil
+        returnMedia(of: number, now: now)
         if call.openAttempts < Self.maximumOpenAttempts, call.machine.release == nil {
             openMedia(of: number, now: now)
         } else if call.machine.release == nil {
@@ -68,20 +66,15 @@ extension CallControl {
 
     mutating func mediaClosed(_ session: SessionID, now: Instant) {
         guard let number = callsBySession.removeValue(forKey: session) else { return }
-        calls[number]?.fromCaller = statistics[session.index, .caller]
-        calls[number]?.fromCallee = statistics[session.index, .callee]
-        returnPorts(of: number, now: now)
-        sessions.giveBack(session)
-        calls[number]?.session = nil
+        calls[number]?.fromCaller = media.statistics[session.index, .caller]
+        calls[number]?.fromCallee = media.statistics[session.index, .callee]
+        returnMedia(of: number, now: now)
         enqueue(.mediaClosed, for: number)
     }
 
-    private mutating func returnPorts(of number: CallNumber, now: Instant) {
-        for port in [calls[number]?.callerPort, calls[number]?.calleePort].compactMap(\.self) {
-            ports.giveBack(port, now: now)
-        }
-        calls[number]?.callerPort = nil
-        calls[number]?.calleePort = nil
+    private mutating func returnMedia(of number: CallNumber, now: Instant) {
+        if let taken = calls[number]?.media { media.giveBack(taken, now: now) }
+        calls[number]?.media = nil
     }
 
     mutating func sourceLocked(_ session: SessionID, _ leg: Leg, _ source: SocketAddress, now: Instant) {
@@ -101,9 +94,9 @@ extension CallControl {
 
     /// Takes in when each leg was last heard.
     private mutating func observe(_ number: CallNumber, now: Instant) {
-        guard let session = calls[number]?.session else { return }
+        guard let session = calls[number]?.media?.session else { return }
         calls[number]?.activity?.observe(
-            caller: activity.last(session.index, .caller), callee: activity.last(session.index, .callee))
+            caller: media.activity.last(session.index, .caller), callee: media.activity.last(session.index, .callee))
     }
 
     /// Looks at every connected call: those that have been silent for their own timeout are released.

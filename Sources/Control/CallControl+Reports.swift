@@ -24,7 +24,7 @@ extension CallControl {
 
     package var connectedCount: Int { monitored.count }
     package var presentCount: Int { callsBySession.count }
-    package var usedPortPairs: Int { ports.usedCount }
+    package var usedPortPairs: Int { media.usedPairCount }
 
     private func call(named id: String) -> Call? {
         if let number = callsByID[id] { return calls[number] }
@@ -68,13 +68,13 @@ extension CallControl {
     }
 
     private func liveStatistics(_ leg: Leg, of call: Call) -> LegStatistics {
-        guard let session = call.session else { return leg == .caller ? call.fromCaller : call.fromCallee }
-        return statistics[session.index, leg]
+        guard let session = call.media?.session else { return leg == .caller ? call.fromCaller : call.fromCallee }
+        return media.statistics[session.index, leg]
     }
 
     private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
         let figures = liveStatistics(leg, of: call)
-        let port = leg == .caller ? call.callerPort : call.calleePort
+        let port = leg == .caller ? call.media?.callerPort : call.media?.calleePort
         return CallDetail.Leg(
             callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
             relayAddress: port.map { SocketAddress(ip: configuration.advertisedMediaAddress, port: $0) },
@@ -90,13 +90,4 @@ extension CallControl {
             leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,
             retransmission: item.isRetransmission)
     }
-}
-
-/// Figures of the pools, for `status`. Single ports are counted.
-extension CallControl {
-    package var portsInUse: Int { ports.usedCount * 2 }
-    package var portsInQuarantine: Int { ports.quarantinedCount * 2 }
-    package var portsFree: Int { ports.freeCount * 2 }
-
-    package func sessionCount(onWorker worker: Int) -> Int { sessions.count(onWorker: worker) }
 }

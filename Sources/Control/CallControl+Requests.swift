@@ -130,27 +130,20 @@ extension CallControl {
 
     /// Draws ports and asks a worker for the session. Answers 503 when there are none.
     mutating func openMedia(of number: CallNumber, now: Instant) {
-        guard let session = sessions.take() else { return refuseMedia(of: number, .capacity) }
-        guard let callerPort = ports.take(now: now, random: &random) else {
-            sessions.giveBack(session)
-            return refuseMedia(of: number, .portsExhausted)
+        switch media.take(now: now) {
+        case .failure(.sessions): refuseMedia(of: number, .capacity)
+        case .failure(.ports): refuseMedia(of: number, .portsExhausted)
+        case .success(let taken):
+            calls[number]?.media = taken
+            calls[number]?.openAttempts += 1
+            callsBySession[taken.session] = number
+            let ip = configuration.mediaAddress
+            output(
+                .relay(
+                    .open(
+                        taken.session, caller: SocketAddress(ip: ip, port: taken.callerPort),
+                        callee: SocketAddress(ip: ip, port: taken.calleePort))))
         }
-        guard let calleePort = ports.take(now: now, random: &random) else {
-            ports.giveBackUnused(callerPort)
-            sessions.giveBack(session)
-            return refuseMedia(of: number, .portsExhausted)
-        }
-        calls[number]?.session = session
-        calls[number]?.callerPort = callerPort
-        calls[number]?.calleePort = calleePort
-        calls[number]?.openAttempts += 1
-        callsBySession[session] = number
-        let ip = configuration.mediaAddress
-        output(
-            .relay(
-                .open(
-                    session, caller: SocketAddress(ip: ip, port: callerPort),
-                    callee: SocketAddress(ip: ip, port: calleePort))))
     }
 
     mutating func refuseMedia(of number: CallNumber, _ cause: ReleaseCause) {

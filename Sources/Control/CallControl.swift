@@ -51,15 +51,12 @@ package struct CallControl {
 
     let configuration: Configuration
     let routing: Routing
-    let activity: ActivityTable
-    let statistics: StatisticsTable
+    let media: MediaSessions
     let counters: CounterBlock
     /// One reading of both clocks, to turn instants into wall time.
     private var clocks: (instant: Instant, wall: WallTime)
 
     var random: SeededRandom
-    var ports: PortPool
-    var sessions: SessionAllocator
     var transactions = TransactionLayer()
     var calls: [CallNumber: Call] = [:]
     var transactionUses: [TransactionID: TransactionUse] = [:]
@@ -86,17 +83,13 @@ package struct CallControl {
     static let maximumOpenAttempts = 4
 
     package init(
-        configuration: Configuration, sessions: SessionAllocator, activity: ActivityTable, statistics: StatisticsTable,
-        counters: CounterBlock, random: SeededRandom, now: Instant, wallTime: WallTime
+        configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom, now: Instant, wallTime: WallTime
     ) {
         self.configuration = configuration
-        self.sessions = sessions
-        self.activity = activity
-        self.statistics = statistics
+        self.media = media
         self.counters = counters
         self.random = random
         routing = Routing(trunks: configuration.trunks)
-        ports = PortPool(ports: configuration.media.ports, quarantine: configuration.media.quarantine)
         clocks = (now, wallTime)
     }
 
@@ -193,7 +186,7 @@ package struct CallControl {
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
             && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0
-            && callsByTrunk.values.allSatisfy { $0 == 0 } && ports.usedCount == 0
+            && callsByTrunk.values.allSatisfy { $0 == 0 } && media.usedPairCount == 0
     }
 
     /// The wall clock may be stepped; call this now and then.

@@ -70,6 +70,7 @@ package struct ControlLoop: ~Copyable {
     private let inbox: ControlInbox
     private let keeper: RecordKeeper
     private var pool: RelayPool
+    private let media: MediaSessions
     private var control: CallControl
     private let counters = CounterBlock()
     /// The transaction of each recent send, by the low bits of its token.
@@ -141,10 +142,12 @@ package struct ControlLoop: ~Copyable {
         startedAt = (now, WallClock.now)
         nextClockReading = now + .seconds(1)
         var system = SystemRandomNumberGenerator()
+        media = MediaSessions(
+            configuration: configuration.media,
+            allocator: SessionAllocator(workers: configuration.media.workers, capacity: sessionCapacity),
+            activity: pool.activity, statistics: pool.statistics, random: SeededRandom(seed: system.next()))
         control = CallControl(
-            configuration: configuration,
-            sessions: SessionAllocator(workers: configuration.media.workers, capacity: sessionCapacity),
-            activity: pool.activity, statistics: pool.statistics, counters: counters,
+            configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
         self.configuration = configuration
         self.warnings = warnings
@@ -437,15 +440,15 @@ package struct ControlLoop: ~Copyable {
             sipAddress: configuration.sip.listen,
             media: StatusReport.Media(
                 address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
-                portsInUse: control.portsInUse, portsInQuarantine: control.portsInQuarantine,
-                portsFree: control.portsFree),
+                portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
+                portsFree: media.freePairCount * 2),
             calls: StatusReport.Calls(
                 current: control.presentCount, connected: control.connectedCount, limit: configuration.limits.calls,
                 attempted: counters[.callsAttempted], answered: counters[.callsAnswered],
                 released: counters[.callsReleased]),
             workers: workerBlocks.enumerated().map { index, block in
                 StatusReport.Worker(
-                    index: index, sessions: control.sessionCount(onWorker: index),
+                    index: index, sessions: media.sessionCount(onWorker: index),
                     packetsReceived: block[.rtpPacketsReceived] + block[.rtcpPacketsReceived],
                     packetsSent: block[.rtpPacketsSent] + block[.rtcpPacketsSent],
                     packetsDropped: drops.reduce(0) { $0 + block[$1] })

@@ -64,9 +64,11 @@ final class SimulatedWorld {
         let activity = ActivityTable(sessionCapacity: capacity)
         worker = WorkerStub(activity: activity)
         ledger = Ledger(configuration: configuration)
+        let media = MediaSessions(
+            configuration: configuration.media, allocator: SessionAllocator(workers: 1, capacity: capacity),
+            activity: activity, statistics: StatisticsTable(activity: activity), random: SeededRandom(seed: seed &* 3))
         control = CallControl(
-            configuration: configuration, sessions: SessionAllocator(workers: 1, capacity: capacity), activity: activity,
-            statistics: StatisticsTable(activity: activity), counters: counters, random: SeededRandom(seed: ~seed),
+            configuration: configuration, media: media, counters: counters, random: SeededRandom(seed: ~seed),
             now: Self.start, wallTime: Self.wallStart)
     }
 
