@@ -9,6 +9,7 @@ package struct Configuration: Sendable {
     package var limits = Limits()
     package var control: Control
     package var records: Records
+    package var ng = NG()
     package var log = Log()
     /// In the order of the file; names are unique.
     package var trunks: [Trunk] = []
@@ -34,6 +35,12 @@ package struct Configuration: Sendable {
         return mediaAddress.isUnspecified ? sip.advertised.ip : mediaAddress
     }
 
+    /// The interfaces proxies choose from, the default one first. Never empty.
+    package var mediaInterfaces: [MediaInterface] {
+        guard media.interfaces.isEmpty else { return media.interfaces }
+        return [MediaInterface(name: "default", address: mediaAddress, advertised: advertisedMediaAddress)]
+    }
+
     /// The no-media timeout of calls that touch `trunk`; zero is off.
     package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
 
@@ -57,6 +64,8 @@ extension Configuration {
         package var address: IPAddress?
         /// Nil: see `advertisedMediaAddress`.
         package var advertise: IPAddress?
+        /// What proxies choose from by name (`direction`, `interface`); empty: one named `default`, at `address`.
+        package var interfaces: [MediaInterface] = []
         /// The first is even, and there are at least four.
         package var ports: ClosedRange<UInt16> = 10_000...20_000
         /// How long a freed port pair rests.
@@ -79,6 +88,22 @@ extension Configuration {
     package struct Control: Sendable {
         /// The path of the unix socket.
         package var socket: String
+    }
+
+    /// The protocol by which Kamailio and OpenSIPS drive rtpengine, and so relayd.
+    package struct NG: Sendable {
+        /// The UDP address it is served on; nil: it is not.
+        package var listen: SocketAddress?
+        /// The path of a unix stream socket it is served on; nil: on none.
+        package var socket: String?
+        /// Without RTP for so long, an answered call is closed; zero is off.
+        package var timeout = Duration.seconds(60)
+        /// The same while both sides are on hold.
+        package var silentTimeout = Duration.seconds(3_600)
+        /// An offer without an answer for so long is closed.
+        package var offerTimeout = Duration.seconds(3_600)
+        /// A deleted call is kept for so long, unless `delete` says otherwise.
+        package var deleteDelay = Duration.seconds(30)
     }
 
     package struct Records: Sendable {

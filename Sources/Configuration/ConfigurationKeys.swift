@@ -24,6 +24,11 @@ extension Configuration {
             shown: { $0.advertisedMediaAddress.description },
             "The address SDP carries."),
         .init(
+            "media.interfaces", \.media.interfaces, .mediaInterfaces, .needsRestart,
+            example: ("[\"internal/10.0.0.1\", \"external/192.0.2.1!203.0.113.1\"]", "one named default at media.address"),
+            shown: { $0.mediaInterfaces.map(\.description).joined(separator: ", ") },
+            "Where relay ports of calls driven over NG are opened, by name; the first is the default one."),
+        .init(
             "media.ports", \.media.ports, .ports, .needsRestart,
             "The relay's UDP ports, first and last. A call uses four."),
         .init(
@@ -50,6 +55,28 @@ extension Configuration {
         .init(
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
+
+        .init(
+            "ng.listen", \.ng.listen, ValueFormat.listenAddress.optional, .needsRestart,
+            example: ("\"127.0.0.1:2223\"", "the NG protocol is not served over UDP"),
+            "The UDP address on which Kamailio and OpenSIPS drive relayd (NG protocol). It knows no password: loopback, "
+                + "or a network that only proxies reach."),
+        .init(
+            "ng.socket", \.ng.socket, ValueFormat.path(limit: 107).optional, .needsRestart,
+            example: ("\"/run/relayd/ng.sock\"", "the NG protocol is not served on a unix socket"),
+            "A unix stream socket for the NG protocol."),
+        .init(
+            "ng.timeout", \.ng.timeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
+            "Time without RTP after which a call driven over NG is closed; 0 switches this off."),
+        .init(
+            "ng.silent_timeout", \.ng.silentTimeout, .duration(.seconds(1) ... .seconds(604_800)), .newCallsOnly,
+            "The same while both sides are on hold."),
+        .init(
+            "ng.offer_timeout", \.ng.offerTimeout, .duration(.seconds(1) ... .seconds(604_800)), .newCallsOnly,
+            "How long an offer waits for its answer."),
+        .init(
+            "ng.delete_delay", \.ng.deleteDelay, .duration(.zero ... .seconds(3_600)), .appliedNow,
+            "How long a deleted call is kept, unless the proxy says otherwise; signalling in between takes it back."),
 
         .init(
             "control.socket", \.control.socket, .path(limit: 107), .needsRestart,

@@ -219,3 +219,9 @@ extension ValueFormat where Value: RawRepresentable & CaseIterable, Value.RawVal
             text: \.rawValue, parse: { Value(rawValue: $0) })
     }
 }
+
+extension ValueFormat where Value == [MediaInterface] {
+    static let mediaInterfaces = ValueFormat<MediaInterface>.string(
+        expected: "", text: \.description, parse: { MediaInterface($0) }
+    ).list("a list of text like \"internal/10.0.0.1\" or \"external/10.0.0.2!192.0.2.1\"")
+}

@@ -57,6 +57,13 @@ package final class MediaSessions {
         allocator.giveBack(taken.session)
     }
 
+    /// What no worker was told of; its ports need no rest.
+    package func giveBackUnused(_ taken: Taken) {
+        ports.giveBackUnused(taken.callerPort)
+        ports.giveBackUnused(taken.calleePort)
+        allocator.giveBack(taken.session)
+    }
+
     package var usedPairCount: Int { ports.usedCount }
     package var quarantinedPairCount: Int { ports.quarantinedCount }
     package var freePairCount: Int { ports.freeCount }

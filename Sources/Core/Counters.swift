@@ -45,6 +45,12 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsRefusedCapacity
     case callsRefusedNoRoute
     case mailboxFull
+    // The NG protocol.
+    case ngRequests
+    case ngRetransmissions
+    case ngErrors
+    case ngMalformed
+    case ngCallsTimedOut
     // Records and control.
     case recordsJournaled
     case recordsStored

@@ -1,6 +1,6 @@
 package import Configuration
 import ControlProtocol
-import Core
+package import Core
 import Glibc
 package import Records
 package import Relay
@@ -12,6 +12,7 @@ package enum StartError: Error, CustomStringConvertible {
     case ring(RingError)
     case relay(RelayStartError)
     case sipSocket(Configuration.SIP, Errno)
+    case ngSocket(SocketAddress, Errno)
     case controlSocket(path: String, Errno)
     case records(RecordError)
     case failed(step: String, Errno)
@@ -22,6 +23,8 @@ package enum StartError: Error, CustomStringConvertible {
         case .relay(let error): error.description
         case .sipSocket(let sip, let error):
             "The SIP address sip.listen = \(sip.listen) could not be bound: \(error)."
+        case .ngSocket(let address, let error):
+            "The NG address ng.listen = \(address) could not be bound: \(error)."
         case .controlSocket(let path, let error) where error.code == EADDRINUSE:
             "Another process listens on the control socket \(path): stop it, or set control.socket to another path."
         case .controlSocket(let path, let error): "The control socket \(path) could not be made: \(error)."
@@ -56,6 +59,8 @@ package struct ControlLoop: ~Copyable {
         static let clientWritable: UInt8 = 7
         /// A relay worker has events.
         static let doorbell: UInt8 = 8
+        static let ngReceive: UInt8 = 9
+        static let ngSend: UInt8 = 10
     }
 
     private let configuration: Configuration
@@ -65,6 +70,9 @@ package struct ControlLoop: ~Copyable {
     private var batch: CompletionBatch
     private let sipSocket: DatagramSocket
     private var sipBuffers: BufferPool
+    /// Where proxies drive relayd, if they do.
+    private let ngSocket: DatagramSocket?
+    private let ngFile: File?
     private let listener: UnixListener
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
@@ -72,6 +80,7 @@ package struct ControlLoop: ~Copyable {
     private var pool: RelayPool
     private let media: MediaSessions
     private var control: CallControl
+    private var ngControl: NGCallControl
     private let counters = CounterBlock()
     /// The transaction of each recent send, by the low bits of its token.
     private var sends: [TransactionID?]
@@ -126,6 +135,11 @@ package struct ControlLoop: ~Copyable {
         let sipSocket = try attempt({ StartError.sipSocket(configuration.sip, $0) }) { () throws(Errno) in
             try DatagramSocket.listener(on: configuration.sip.listen)
         }
+        let ngAddress = configuration.ng.listen
+        let ngSocket = try attempt({ StartError.ngSocket(ngAddress ?? configuration.sip.listen, $0) }) {
+            () throws(Errno) in try Self.ngSocket(on: ngAddress)
+        }
+        let ngFile = ngSocket.file
         let listener = try attempt({ StartError.controlSocket(path: configuration.control.socket, $0) }) { () throws(Errno) in
             try Self.listen(at: configuration.control.socket)
         }
@@ -149,6 +163,9 @@ package struct ControlLoop: ~Copyable {
         control = CallControl(
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
+        ngControl = NGCallControl(
+            configuration: configuration, media: media, counters: counters,
+            random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
         self.configuration = configuration
         self.warnings = warnings
         self.log = log
@@ -157,11 +174,25 @@ package struct ControlLoop: ~Copyable {
         self.pool = pool
         self.sipBuffers = sipBuffers
         self.sipSocket = sipSocket
+        self.ngFile = ngFile
+        self.ngSocket = ngSocket.socket
         self.listener = listener
         self.keeper = keeper
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
+    }
+
+    private static func ngSocket(on address: SocketAddress?) throws(Errno) -> NGSocket {
+        guard let address else { return NGSocket(socket: nil, file: nil) }
+        let socket = try DatagramSocket.listener(on: address)
+        let file = socket.file
+        return NGSocket(socket: consume socket, file: file)
+    }
+
+    private struct NGSocket: ~Copyable {
+        let socket: DatagramSocket?
+        let file: File?
     }
 
     private static func listen(at path: String) throws(Errno) -> UnixListener {
@@ -178,6 +209,7 @@ package struct ControlLoop: ~Copyable {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
+        receiveNG()
         ring.accept(on: listener, token: Token(kind: Kind.accept))
         ring.pollReadable(signals.file, repeating: true, token: Token(kind: Kind.signal))
         ring.pollReadable(inbox.event.file, repeating: true, token: Token(kind: Kind.inbox))
@@ -192,10 +224,17 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
-        while let event = pool.nextEvent() { control.handle(event, now: now) }
+        while let event = pool.nextEvent() {
+            // Each knows its own sessions.
+            control.handle(event, now: now)
+            ngControl.handle(event, now: now)
+        }
         control.advance(to: now)
+        ngControl.advance(to: now)
         if now >= nextClockReading {
-            control.setWallTime(WallClock.now, at: now)
+            let wallTime = WallClock.now
+            control.setWallTime(wallTime, at: now)
+            ngControl.setWallTime(wallTime, at: now)
             nextClockReading = now + .seconds(1)
         }
         carryOut(now: now)
@@ -206,10 +245,10 @@ package struct ControlLoop: ~Copyable {
     }
 
     private func waitTime(at now: Instant) -> Duration? {
-        var due = control.nextDeadline
+        var due = [control.nextDeadline, ngControl.nextDeadline].compactMap(\.self).min()
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
-        if control.presentCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.values.contains(where: { $0.connection.hasOutput }) { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -221,6 +260,8 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipSend:
             let transaction = sends[Int(completion.token.index) % sends.count]
             control.sendFailed(transaction, now: now)
+        case Kind.ngReceive: ngReceived(completion, now: now)
+        case Kind.ngSend: break  // the proxy asks again
         case Kind.accept:
             if completion.result >= 0 { accept(StreamSocket(accepted: completion.result)) }
             if !completion.hasMore { ring.accept(on: listener, token: Token(kind: Kind.accept)) }
@@ -256,7 +297,42 @@ package struct ControlLoop: ~Copyable {
         }
     }
 
+    // MARK: NG
+
+    private mutating func receiveNG() {
+        guard let file = ngFile else { return }
+        ring.receiveDatagrams(on: file, into: sipBuffers, token: Token(kind: Kind.ngReceive))
+    }
+
+    private mutating func ngReceived(_ completion: Completion, now: Instant) {
+        if let datagram = sipBuffers.datagram(completion), !datagram.isTruncated {
+            let octets = sipBuffers.copy(datagram.payload)
+            ngControl.receive(octets, from: .datagram(datagram.source), now: now)
+        }
+        if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
+        if !completion.hasMore {
+            sipBuffers.publish()
+            receiveNG()
+        }
+    }
+
+    private mutating func carryOutNG(now: Instant) {
+        for output in ngControl.takeOutputs() {
+            switch output {
+            case .reply(let octets, .datagram(let address)):
+                guard let file = ngFile else { continue }
+                ring.send(copying: octets.span, on: file, to: address, token: Token(kind: Kind.ngSend))
+            case .reply(_, .stream): break
+            case .relay(let command): waitingCommands.append(command)
+            case .event(let event): announce(event, now: now)
+            }
+        }
+    }
+
+    // MARK: Effects
+
     private mutating func carryOut(now: Instant) {
+        carryOutNG(now: now)
         var outputs = control.takeOutputs()
         while !outputs.isEmpty {
             for output in outputs {
@@ -378,11 +454,13 @@ package struct ControlLoop: ~Copyable {
         let result: Result<ControlReply, ControlError>
         switch request.command {
         case .status: result = .success(.status(status(now: now)))
-        case .calls: result = .success(.calls(control.summaries(now: now)))
+        case .calls: result = .success(.calls(control.summaries(now: now) + ngControl.summaries(now: now)))
         case .call(let name):
-            result = control.detail(name, now: now).map { .success(.call($0)) } ?? .failure(Self.unknownCall(name))
+            let detail = control.detail(name, now: now) ?? ngControl.detail(name, now: now)
+            result = detail.map { .success(.call($0)) } ?? .failure(Self.unknownCall(name))
         case .hangup(let name):
-            result = control.hangUp(name, now: now) ? .success(.done) : .failure(Self.unknownCall(name))
+            let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
+            result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .records(let query):
             let inbox = inbox
@@ -443,7 +521,8 @@ package struct ControlLoop: ~Copyable {
                 portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
                 portsFree: media.freePairCount * 2),
             calls: StatusReport.Calls(
-                current: control.presentCount, connected: control.connectedCount, limit: configuration.limits.calls,
+                current: control.presentCount + ngControl.callCount,
+                connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,
                 attempted: counters[.callsAttempted], answered: counters[.callsAnswered],
                 released: counters[.callsReleased]),
             workers: workerBlocks.enumerated().map { index, block in
@@ -474,11 +553,12 @@ package struct ControlLoop: ~Copyable {
         guard stopDeadline == nil else { return }
         stopDeadline = now + Self.stopTime
         control.beginShutdown(now: now)
+        ngControl.closeAll(now: now)
     }
 
     private mutating func isFinished(now: Instant) -> Bool {
         guard let stopDeadline else { return false }
-        return (control.isIdle && waitingCommands.isEmpty) || now >= stopDeadline
+        return (control.isIdle && ngControl.isEmpty && waitingCommands.isEmpty) || now >= stopDeadline
     }
 
     private mutating func finish() {

@@ -1,0 +1,119 @@
+import Configuration
+package import Core
+import NG
+import Relay
+import SIP
+
+/// One call that a SIP proxy drives: its sides by tag, and a relay session for each of its media.
+///
+/// The side whose offer made the call is the caller's leg of every session, whoever offers later.
+struct NGCall: Sendable {
+    /// One `m=` line and its session.
+    struct Medium: Sendable {
+        let kind: String
+        let transport: String
+        var taken: MediaSessions.Taken
+        /// Set once the worker has its sockets.
+        var isOpen = false
+        var openAttempts = 1
+        let callerInterface: MediaInterface
+        let calleeInterface: MediaInterface
+
+        func interface(of leg: Leg) -> MediaInterface { leg == .caller ? callerInterface : calleeInterface }
+
+        func port(of leg: Leg) -> UInt16 { leg == .caller ? taken.callerPort : taken.calleePort }
+
+        /// What a peer on `leg` is told.
+        func advertised(to leg: Leg) -> SocketAddress {
+            SocketAddress(ip: interface(of: leg).advertised, port: port(of: leg))
+        }
+    }
+
+    /// What one side said last of one medium.
+    struct Announced: Sendable {
+        let source: ExpectedSource
+        let hasRTCPMux: Bool
+        /// Its description lets it send.
+        let sends: Bool
+    }
+
+    struct Side: Sendable {
+        /// The latest tag; a fork's branches are all on one side.
+        var tag: String?
+        var label: String?
+        var since: Instant?
+        var history = NGOriginHistory()
+        /// By place of the `m=` line; nil for one that was declined.
+        var announced: [Announced?] = []
+    }
+
+    /// An offer or answer whose reply waits for sockets.
+    struct Pending: Sendable {
+        let exchange: NGExchange
+        let request: NGRequest
+        let description: SessionDescription
+        let leg: Leg
+    }
+
+    let id: String
+    /// For `relayctl`.
+    let shortID: String
+    let createdAt: Instant
+    var lastSignal: Instant
+    var answeredAt: Instant?
+    var caller = Side()
+    var callee = Side()
+    var legsByTag: [String: Leg] = [:]
+    var media: [Medium?] = []
+    var pending: [Pending] = []
+    /// `rtcp-mux` options of the last offer, for its answer.
+    var offeredMultiplexing: NGMultiplexing = []
+    /// The proxy's own address, for the callback.
+    var client: NGClient
+    var callback: String?
+    /// When a deleted call is closed; signalling in between takes it back.
+    var deleteAt: Instant?
+    var isClosing = false
+    var scheduled: Instant?
+
+    init(id: String, shortID: String, client: NGClient, now: Instant) {
+        self.id = id
+        self.shortID = shortID
+        self.client = client
+        createdAt = now
+        lastSignal = now
+    }
+
+    subscript(leg: Leg) -> Side {
+        get { leg == .caller ? caller : callee }
+        set { if leg == .caller { caller = newValue } else { callee = newValue } }
+    }
+
+    /// No session waits for its sockets.
+    var isOpen: Bool { media.allSatisfy { $0?.isOpen ?? true } }
+
+    /// Some description lets the party on `leg` send.
+    func sends(_ leg: Leg) -> Bool { self[leg].announced.contains { $0?.sends ?? false } }
+}
+
+/// Who asked: an address on the NG socket, or a connection.
+package enum NGClient: Hashable, Sendable {
+    case datagram(SocketAddress)
+    case stream(UInt32)
+
+    /// The proxy's address; nil for a unix stream.
+    var ip: IPAddress? {
+        switch self {
+        case .datagram(let address): address.ip
+        case .stream: nil
+        }
+    }
+}
+
+/// One request on its way to its answer.
+struct NGExchange: Sendable {
+    let client: NGClient
+    let key: NGReplyCache.Key
+    let cookie: [UInt8]
+    let format: NGFormat
+}

@@ -1,0 +1,204 @@
+import Configuration
+import ControlProtocol
+import Core
+import NG
+import Relay
+import SIP
+
+/// `offer` and `answer`: descriptions in, the relay's addresses out (NG.md §2-4 of rtpengine's protocol).
+extension NGCallControl {
+    // MARK: Offer
+
+    mutating func offer(_ request: NGRequest, _ exchange: NGExchange, now: Instant) throws(NGErrorReason) -> NGReply? {
+        guard let id = request.callID else { throw .noCallID }
+        guard let fromTag = request.fromTag else { throw .noFromTag }
+        let description = try Self.description(of: request)
+        if request.isLoopProtected, NGDescription.isMarked(description, by: loopName) {
+            return .ok(sdp: request.sdp ?? [], warnings: request.warnings)  // it has been here already
+        }
+        if calls[id] == nil {
+            guard !isDraining, calls.count < configuration.limits.calls else {
+                report.rejectedSessions += 1
+                return .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
+            }
+            report.managedSessions += 1
+            let call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, now: now)
+            calls[id] = call
+            emit(.callSetup, for: call, ["from": fromTag, "client": exchange.client.ip?.description ?? ""], now: now)
+        }
+        let leg = register(fromTag, request.toTag, isOffer: true, in: id, request, now: now)
+        calls[id]?.offeredMultiplexing = request.multiplexing
+        if let callback = request.xmlrpcCallback { calls[id]?.callback = callback }
+        if let shortage = takeSessions(for: description, request, leg, in: id, now: now) {
+            report.rejectedSessions += 1
+            if calls[id]?.answeredAt == nil, calls[id]?.pending.isEmpty ?? true { close(id, cause: "ports_exhausted", now: now) }
+            return shortage == .ports ? .outOfPorts : .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
+        }
+        return later(NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg), id, now: now)
+    }
+
+    // MARK: Answer
+
+    mutating func answer(_ request: NGRequest, _ exchange: NGExchange, now: Instant) throws(NGErrorReason) -> NGReply? {
+        guard let id = request.callID else { throw .noCallID }
+        guard let fromTag = request.fromTag else { throw .noFromTag }
+        guard let toTag = request.toTag else { throw .noToTag }
+        let description = try Self.description(of: request)
+        guard calls[id] != nil else { throw .unknownCall }
+        _ = fromTag
+        let leg = register(toTag, fromTag, isOffer: false, in: id, request, now: now)
+        return later(NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg), id, now: now)
+    }
+
+    private static func description(of request: NGRequest) throws(NGErrorReason) -> SessionDescription {
+        guard let sdp = request.sdp, !sdp.isEmpty else { throw .noSDP }
+        do throws(SDPError) {
+            return try SessionDescription(parsing: sdp)
+        } catch {
+            throw .badSDP
+        }
+    }
+
+    /// Finds the leg of the side that speaks, and remembers its tag. Signalling takes a deletion back.
+    private mutating func register(
+        _ tag: String, _ otherTag: String?, isOffer: Bool, in id: String, _ request: NGRequest, now: Instant
+    ) -> Leg {
+        let legs = calls[id]?.legsByTag ?? [:]
+        let leg = legs[tag] ?? otherTag.flatMap { legs[$0]?.other } ?? (isOffer ? .caller : .callee)
+        calls[id]?.legsByTag[tag] = leg
+        calls[id]?[leg].tag = tag
+        if calls[id]?[leg].since == nil { calls[id]?[leg].since = now }
+        if let label = request.label { calls[id]?[leg].label = label }
+        calls[id]?.lastSignal = now
+        calls[id]?.deleteAt = nil
+        return leg
+    }
+
+    // MARK: Sessions
+
+    /// A session for each medium that needs one and has none. Taken together: with one missing, all go back.
+    private mutating func takeSessions(
+        for description: SessionDescription, _ request: NGRequest, _ leg: Leg, in id: String, now: Instant
+    ) -> MediaSessions.Shortage? {
+        let own = interface(request.routing.fromInterface ?? request.routing.interface)
+        let other = interface(request.routing.toInterface ?? request.routing.interface)
+        var media = calls[id]?.media ?? []
+        var fresh: [Int] = []
+        for (index, described) in description.media.enumerated() {
+            if index >= media.count { media.append(nil) }
+            guard media[index] == nil, described.port != 0, described.isRelayable, index < Self.maximumMedia else { continue }
+            switch self.media.take(now: now) {
+            case .failure(let shortage):
+                for index in fresh { media[index].map { self.media.giveBackUnused($0.taken) } }
+                return shortage
+            case .success(let taken):
+                media[index] = NGCall.Medium(
+                    kind: described.kind, transport: described.transport, taken: taken,
+                    callerInterface: leg == .caller ? own : other, calleeInterface: leg == .caller ? other : own)
+                fresh.append(index)
+            }
+        }
+        calls[id]?.media = media
+        for index in fresh {
+            if let medium = media[index] { open(medium.taken, medium, for: id) }
+        }
+        return nil
+    }
+
+    /// The interface of that name; the default one for a name nobody knows, as a proxy's typo must not cost calls.
+    private func interface(_ name: String?) -> MediaInterface {
+        let interfaces = configuration.mediaInterfaces
+        return interfaces.first { $0.name == name } ?? interfaces[0]
+    }
+
+    // MARK: The reply, once there are sockets
+
+    private mutating func later(_ pending: NGCall.Pending, _ id: String, now: Instant) -> NGReply? {
+        calls[id]?.pending.append(pending)
+        finishPending(id, now: now)
+        return nil
+    }
+
+    mutating func finishPending(_ id: String, now: Instant) {
+        guard let call = calls[id], call.isOpen, !call.pending.isEmpty else { return }
+        calls[id]?.pending = []
+        for pending in call.pending {
+            let sdp = describe(pending, in: id, now: now)
+            finish(pending.exchange, .ok(sdp: sdp, warnings: pending.request.warnings))
+        }
+        schedule(id, now: now)
+    }
+
+    /// Takes in what one side announces, tells the relay, and writes what the other side is told.
+    private mutating func describe(_ pending: NGCall.Pending, in id: String, now: Instant) -> [UInt8] {
+        guard var call = calls[id] else { return [] }
+        let (request, description, leg) = (pending.request, pending.description, pending.leg)
+        let isAnswer = request.command == .answer
+        call[leg].announced = description.media.enumerated().map { index, medium in
+            guard index < call.media.count, call.media[index] != nil, medium.port != 0 else { return nil }
+            return Self.announced(medium, request)
+        }
+        let instructions: [NGDescription.MediaInstruction] = description.media.indices.map { index in
+            guard index < call.media.count, let medium = call.media[index] else { return .reject }
+            let hasMux = multiplexes(index, description.media[index], isAnswer: isAnswer, leg, call)
+            var address = medium.advertised(to: leg.other)
+            if let other = request.routing.mediaAddress { address.ip = other }
+            let isRequired = !isAnswer && request.multiplexing.contains(.require)
+            return .relay(
+                NGDescription.Addresses(
+                    rtp: address, rtcpPort: isRequired || (isAnswer && hasMux) ? address.port : address.port + 1,
+                    hasRTCPMux: hasMux))
+        }
+        var writer = NGDescription(description, media: instructions)
+        writer.codecs = request.codecs
+        writer.transport = request.routing.transport
+        writer.rtcpAttribute = request.rtcpAttribute
+        writer.replacesZeroAddress = request.replacements.contains(.zeroAddress)
+        writer.loopProtection = request.isLoopProtected ? loopName : nil
+        let sdp = call[leg].history.write(writer, replacements: request.replacements)
+        let isFirstAnswer = isAnswer && call.answeredAt == nil
+        if isFirstAnswer { call.answeredAt = now }
+        calls[id] = call
+        // The first offer alone leads nowhere: its side does not know our address yet. From then on each side's word
+        // counts at once.
+        if call.answeredAt != nil {
+            expect(leg, call)
+            if isFirstAnswer {
+                expect(leg.other, call)
+                emit(.callAnswered, for: call, now: now)
+            }
+        }
+        return sdp
+    }
+
+    /// Whether the description that goes out says `a=rtcp-mux`.
+    private func multiplexes(
+        _ index: Int, _ medium: SessionDescription.Media, isAnswer: Bool, _ leg: Leg, _ call: NGCall
+    ) -> Bool {
+        guard isAnswer else { return call.offeredMultiplexing.offered(toCalleeWhen: medium.hasRTCPMux) != .no }
+        let offered = call[leg.other].announced
+        let hasOffered = index < offered.count && offered[index]?.hasRTCPMux == true
+        return call.offeredMultiplexing.answers(callerWhen: hasOffered, calleeAnswered: medium.hasRTCPMux)
+    }
+
+    /// Tells the relay where the media of `leg` come from now.
+    private mutating func expect(_ leg: Leg, _ call: NGCall) {
+        for (medium, announced) in zip(call.media, call[leg].announced) {
+            guard let medium, let announced else { continue }
+            output(.expect(medium.taken.session, leg, announced.source))
+        }
+    }
+
+    private static func announced(_ medium: SessionDescription.Media, _ request: NGRequest) -> NGCall.Announced {
+        var address = medium.rtpAddress ?? SocketAddress(ip: request.receivedFrom ?? .ipv4Any, port: medium.port)
+        var rtcp = medium.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
+        if let source = request.receivedFrom, !request.source.trustsAddress || address.ip.isUnspecified {
+            address.ip = source
+            rtcp.ip = source
+        }
+        let sends = medium.direction == .sendrecv || medium.direction == .sendonly
+        return NGCall.Announced(
+            source: ExpectedSource(rtp: address, rtcp: rtcp, signalling: request.receivedFrom ?? address.ip),
+            hasRTCPMux: medium.hasRTCPMux, sends: sends && !(medium.connection?.isUnspecified ?? false))
+    }
+}

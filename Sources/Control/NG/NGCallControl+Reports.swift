@@ -1,0 +1,119 @@
+import Configuration
+package import ControlProtocol
+package import Core
+import NG
+import Relay
+import SIP
+
+/// What proxies and operators are told of calls.
+extension NGCallControl {
+    func reply(about call: NGCall, _ request: NGRequest, _ exchange: NGExchange) -> NGReply {
+        .call(
+            callReport(of: call), cookieLength: exchange.cookie.count, format: exchange.format,
+            detail: request.wantsFullStatistics ? .full : .usual, warnings: request.warnings)
+    }
+
+    private func callReport(of call: NGCall) -> NGCallReport {
+        var rtp = NGTraffic()
+        var rtcp = NGTraffic()
+        for figures in Leg.allCases.flatMap({ figures(of: call, $0) }) {
+            rtp.packets += figures.packets
+            rtp.octets += figures.octets
+            rtcp.packets += figures.rtcpPackets
+        }
+        let tags = call.legsByTag.sorted { $0.key < $1.key }.map { tag, leg in
+            NGCallReport.Tag(
+                tag: tag, label: call[leg].label, created: wallTime(call[leg].since ?? call.createdAt),
+                media: media(of: call, leg),
+                peers: call.legsByTag.filter { $0.value == leg.other }.map(\.key).sorted())
+        }
+        return NGCallReport(
+            created: wallTime(call.createdAt), lastSignal: wallTime(call.lastSignal), rtp: rtp, rtcp: rtcp, sources: [],
+            tags: tags)
+    }
+
+    private func figures(of call: NGCall, _ leg: Leg) -> [LegStatistics] {
+        call.media.compactMap { $0.map { media.statistics[$0.taken.session.index, leg] } }
+    }
+
+    private func media(of call: NGCall, _ leg: Leg) -> [NGCallReport.Medium] {
+        call.media.enumerated().compactMap { index, medium in
+            guard let medium else { return nil }
+            let figures = media.statistics[medium.taken.session.index, leg]
+            let announced = index < call[leg].announced.count ? call[leg].announced[index] : nil
+            let stream = NGCallReport.Stream(
+                local: medium.advertised(to: leg), advertised: announced?.source.rtp, endpoint: figures.source,
+                lastPacket: figures.lastPacket.map(wallTime),
+                traffic: NGTraffic(packets: figures.packets, octets: figures.octets))
+            return NGCallReport.Medium(kind: medium.kind, transport: medium.transport, rtp: stream)
+        }
+    }
+
+    func serverReport(now: Instant) -> NGServerReport {
+        var report = report
+        report.sessions = calls.count
+        report.uptime = now - startedAt
+        let ended = report.regularlyEndedSessions + report.timedOutSessions + report.forcedEndedSessions
+        if ended > 0 { report.averageCallDuration = report.totalCallDuration / Int(ended) }
+        return report
+    }
+
+    // MARK: relayctl
+
+    package var callCount: Int { calls.count }
+    package var connectedCount: Int { calls.values.count { $0.answeredAt != nil } }
+    package var sessionCount: Int { callsBySession.count }
+
+    /// Every call, oldest first.
+    package func summaries(now: Instant) -> [CallSummary] {
+        calls.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.map { summary(of: $0, now: now) }
+    }
+
+    /// One call by its short id or its Call-ID.
+    package func detail(_ id: String, now: Instant) -> CallDetail? {
+        guard let call = calls[id] ?? calls.values.first(where: { $0.shortID == id }) else { return nil }
+        return CallDetail(
+            summary: summary(of: call, now: now), caller: leg(.caller, of: call),
+            callee: call.callee.tag == nil ? nil : leg(.callee, of: call))
+    }
+
+    private func summary(of call: NGCall, now: Instant) -> CallSummary {
+        let timeout = Int(configuration.ng.timeout.components.seconds)
+        return CallSummary(
+            id: call.shortID, state: call.answeredAt == nil ? .setup : .connected, callerNumber: call.caller.tag ?? "",
+            calledNumber: call.callee.tag ?? "", callerTrunk: "ng", calleeTrunk: "ng", setupAt: wallTime(call.createdAt),
+            answerAt: call.answeredAt.map(wallTime),
+            durationSeconds: call.answeredAt.map { Int((now - $0).components.seconds) } ?? 0,
+            fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
+            monitored: timeout > 0 && call.answeredAt != nil,
+            monitoredReason: timeout == 0 ? "ng.timeout is 0" : call.answeredAt == nil ? "not answered yet" : "driven over NG",
+            noMediaTimeoutSeconds: timeout, noMediaMode: configuration.media.noMediaMode == .both ? .both : .any)
+    }
+
+    private func media(_ leg: Leg, of call: NGCall, now: Instant) -> CallSummary.Media {
+        let figures = figures(of: call, leg)
+        let silence = figures.compactMap(\.lastPacket).max().map { max(.zero, now - $0) }
+        let sinceAnswer = call.answeredAt.map { max(.zero, now - $0) }
+        let state: MediaState =
+            call.answeredAt != nil && !call.sends(leg)
+            ? .held : silence.map { $0 < .seconds(1) ? .flowing : .silent } ?? .waiting
+        return CallSummary.Media(
+            state: state, silenceSeconds: call.answeredAt == nil ? nil : (silence ?? sinceAnswer)?.inSeconds,
+            packets: figures.reduce(0) { $0 + $1.packets })
+    }
+
+    private func leg(_ leg: Leg, of call: NGCall) -> CallDetail.Leg {
+        let figures = figures(of: call, leg)
+        let side = call[leg]
+        let first = call.media.compactMap(\.self).first
+        let source = side.announced.compactMap(\.self).first?.source
+        let proxy = SocketAddress(ip: call.client.ip ?? .ipv4Loopback, port: 0)
+        return CallDetail.Leg(
+            callID: call.id, localTag: call[leg.other].tag ?? "", remoteTag: side.tag,
+            signallingAddress: source.map { SocketAddress(ip: $0.signalling, port: 0) } ?? proxy,
+            relayAddress: first?.advertised(to: leg), sdpAddress: source?.rtp,
+            lockedSource: figures.compactMap(\.source).first,
+            packets: figures.reduce(0) { $0 + $1.packets }, octets: figures.reduce(0) { $0 + $1.octets },
+            lost: figures.reduce(0) { $0 + $1.lost }, strangersDropped: figures.reduce(0) { $0 + $1.strangersDropped })
+    }
+}

@@ -1,0 +1,318 @@
+package import Configuration
+package import ControlProtocol
+package import Core
+import NG
+package import Relay
+import SIP
+
+/// The calls that SIP proxies drive over the NG protocol, in place of rtpengine.
+///
+/// Sans-IO, beside `CallControl` on the control thread: messages, relay events and the time go in; answers, relay
+/// commands and events come out through `takeOutputs`, to be carried out in order.
+package struct NGCallControl {
+    package enum Output: Sendable {
+        case reply([UInt8], to: NGClient)
+        case relay(RelayCommand)
+        case event(Event)
+    }
+
+    let configuration: Configuration
+    let media: MediaSessions
+    let counters: CounterBlock
+    private var clocks: (instant: Instant, wall: WallTime)
+    let startedAt: Instant
+
+    var calls: [String: NGCall] = [:]
+    /// Sessions of every call, also while they are being closed after it is gone.
+    var callsBySession: [SessionID: String] = [:]
+    /// Sessions on their way out, which only have to be given back.
+    var closing: [SessionID: MediaSessions.Taken] = [:]
+    /// Sessions whose call went before their sockets were there.
+    var abandoned: Set<SessionID> = []
+    var cache = NGReplyCache()
+    var timers = TimerQueue<String>()
+    var random: SeededRandom
+    var report = NGServerReport()
+    /// Takes no new calls; the next node is to have them.
+    package var isDraining = false
+    private var outputs: [Output] = []
+
+    /// One medium of a broken client is enough; more `m=` lines than this are declined.
+    static let maximumMedia = 16
+    static let maximumOpenAttempts = 4
+    /// rtpengine's name for a relay that has seen the description before.
+    let loopName: String
+
+    package init(
+        configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom, now: Instant,
+        wallTime: WallTime
+    ) {
+        self.configuration = configuration
+        self.media = media
+        self.counters = counters
+        var random = random
+        loopName = random.token(count: 8)
+        self.random = random
+        clocks = (now, wallTime)
+        startedAt = now
+    }
+
+    // MARK: Inputs
+
+    /// One message: a datagram, or what the framer cut out of a stream.
+    package mutating func receive(_ message: [UInt8], from client: NGClient, now: Instant) {
+        let envelope: NGEnvelope
+        do throws(NGEnvelope.Failure) {
+            envelope = try NGEnvelope(parsing: message)
+        } catch {
+            counters.add(to: .ngMalformed)
+            if case .unreadable(let cookie, let format, let reason) = error {
+                outputs.append(.reply(NGReply.error(reason).encoded(cookie: cookie, format: format), to: client))
+            }
+            return
+        }
+        counters.add(to: .ngRequests)
+        let exchange = NGExchange(
+            client: client, key: NGReplyCache.Key(envelope), cookie: Array(envelope.cookie), format: envelope.format)
+        switch cache.begin(exchange.key, now: now) {
+        case .answered(let reply):
+            counters.add(to: .ngRetransmissions)
+            outputs.append(.reply(reply, to: client))
+        case .inProgress: counters.add(to: .ngRetransmissions)
+        case .new:
+            do throws(NGErrorReason) {
+                let request = try NGRequest(envelope.dictionary)
+                if let refusal = request.command.refusal { throw refusal }
+                if let reply = try carryOut(request, exchange, now: now) { finish(exchange, reply) }
+            } catch {
+                finish(exchange, .error(error))
+            }
+        }
+    }
+
+    package mutating func handle(_ event: RelayEvent, now: Instant) {
+        switch event {
+        case .opened(let session): opened(session, now: now)
+        case .openFailed(let session, _, _): openFailed(session, now: now)
+        case .closed(let session):
+            if let taken = closing.removeValue(forKey: session) { media.giveBack(taken, now: now) }
+        case .locked(let session, let leg, let source):
+            guard let call = callsBySession[session].flatMap({ calls[$0] }) else { break }
+            emit(.mediaLocked, for: call, ["leg": "\(leg)", "source": source.description], now: now)
+        case .stopped: break
+        }
+    }
+
+    /// Runs what is due: delayed deletions and media time-outs.
+    package mutating func advance(to now: Instant) {
+        while let id = timers.takeDue(at: now) {
+            calls[id]?.scheduled = nil
+            check(id, now: now)
+        }
+    }
+
+    package var nextDeadline: Instant? { timers.nextDue }
+
+    package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
+
+    package mutating func takeOutputs() -> [Output] {
+        defer { outputs.removeAll(keepingCapacity: true) }
+        return outputs
+    }
+
+    /// Ends one call for an operator, by the id `summaries` gives it; false when there is none.
+    package mutating func hangUp(_ id: String, now: Instant) -> Bool {
+        guard let call = calls.values.first(where: { $0.shortID == id || $0.id == id }) else { return false }
+        report.forcedEndedSessions += 1
+        close(call.id, cause: "operator_hangup", now: now)
+        return true
+    }
+
+    /// Closes every session, at the end of the process.
+    package mutating func closeAll(now: Instant) {
+        isDraining = true
+        for id in Array(calls.keys) { close(id, cause: "shutdown", now: now) }
+    }
+
+    /// Every session is back in the pool.
+    package var isEmpty: Bool { calls.isEmpty && closing.isEmpty && abandoned.isEmpty && callsBySession.isEmpty }
+
+    // MARK: Commands
+
+    /// - Returns: nil when the answer comes later.
+    private mutating func carryOut(
+        _ request: NGRequest, _ exchange: NGExchange, now: Instant
+    ) throws(NGErrorReason) -> NGReply? {
+        switch request.command {
+        case .ping: return .pong
+        case .offer: return try offer(request, exchange, now: now)
+        case .answer: return try answer(request, exchange, now: now)
+        case .delete: return try delete(request, exchange, now: now)
+        case .query:
+            guard let id = request.callID else { throw .noCallID }
+            guard let call = calls[id] else { throw .unknownCall }
+            return reply(about: call, request, exchange)
+        case .list: return .list(calls.keys.sorted().prefix(request.limit))
+        case .statistics: return .statistics(serverReport(now: now))
+        default:
+            throw NGErrorReason("'\(request.command.rawValue)' is not supported yet")
+        }
+    }
+
+    private mutating func delete(
+        _ request: NGRequest, _ exchange: NGExchange, now: Instant
+    ) throws(NGErrorReason) -> NGReply {
+        guard let id = request.callID else { throw .noCallID }
+        guard let call = calls[id], matches(call, request) else { return .nothingToDelete(isFatal: request.isFatal) }
+        let reply = reply(about: call, request, exchange)
+        let delay = request.deleteDelay ?? configuration.ng.deleteDelay
+        if delay > .zero {
+            calls[id]?.deleteAt = now + delay
+            schedule(id, now: now)
+        } else {
+            report.regularlyEndedSessions += 1
+            close(id, cause: "normal", now: now)
+        }
+        return reply
+    }
+
+    /// The tags a `delete` names are the call's; without tags it is meant as a whole.
+    private func matches(_ call: NGCall, _ request: NGRequest) -> Bool {
+        let tags = [request.fromTag, request.toTag].compactMap(\.self)
+        return tags.isEmpty || tags.contains { call.legsByTag[$0] != nil }
+    }
+
+    mutating func finish(_ exchange: NGExchange, _ reply: NGReply) {
+        if reply.isError { counters.add(to: .ngErrors) }
+        let octets = reply.encoded(cookie: exchange.cookie, format: exchange.format)
+        cache.finish(exchange.key, reply: octets)
+        outputs.append(.reply(octets, to: exchange.client))
+    }
+
+    // MARK: Sessions
+
+    func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
+
+    mutating func output(_ command: RelayCommand) { outputs.append(.relay(command)) }
+
+    mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: [String: String] = [:], now: Instant) {
+        var fields = fields
+        fields["sip_call_id"] = call.id
+        fields["driver"] = "ng"
+        outputs.append(.event(Event(at: wallTime(now), name: name, callID: call.shortID, fields: fields)))
+    }
+
+    private mutating func opened(_ session: SessionID, now: Instant) {
+        if abandoned.remove(session) != nil { return output(.close(session)) }
+        guard let id = callsBySession[session] else { return }
+        for index in calls[id]?.media.indices ?? 0..<0 where calls[id]?.media[index]?.taken.session == session {
+            calls[id]?.media[index]?.isOpen = true
+        }
+        finishPending(id, now: now)
+    }
+
+    private mutating func openFailed(_ session: SessionID, now: Instant) {
+        if abandoned.remove(session) != nil {
+            if let taken = closing.removeValue(forKey: session) { media.giveBack(taken, now: now) }
+            return
+        }
+        guard let id = callsBySession.removeValue(forKey: session),
+            let index = calls[id]?.media.firstIndex(where: { $0?.taken.session == session }),
+            let medium = calls[id]?.media[index]
+        else { return }
+        media.giveBack(medium.taken, now: now)
+        // A port somebody else holds is no reason to refuse the call while others are free.
+        if medium.openAttempts < Self.maximumOpenAttempts, case .success(let taken) = media.take(now: now) {
+            calls[id]?.media[index]?.taken = taken
+            calls[id]?.media[index]?.openAttempts += 1
+            open(taken, medium, for: id)
+        } else {
+            calls[id]?.media[index] = nil
+            let pending = calls[id]?.pending ?? []
+            calls[id]?.pending = []
+            report.rejectedSessions += 1
+            for request in pending { finish(request.exchange, .outOfPorts) }
+            if calls[id]?.answeredAt == nil { close(id, cause: "ports_exhausted", now: now) }
+        }
+    }
+
+    mutating func open(_ taken: MediaSessions.Taken, _ medium: NGCall.Medium, for id: String) {
+        callsBySession[taken.session] = id
+        output(
+            .open(
+                taken.session,
+                caller: SocketAddress(ip: medium.callerInterface.address, port: taken.callerPort),
+                callee: SocketAddress(ip: medium.calleeInterface.address, port: taken.calleePort)))
+    }
+
+    /// Closes a call's sessions and forgets it.
+    mutating func close(_ id: String, cause: String, now: Instant) {
+        guard let call = calls.removeValue(forKey: id) else { return }
+        for request in call.pending { finish(request.exchange, .error(.unknownCall)) }
+        for medium in call.media.compactMap(\.self) {
+            let session = medium.taken.session
+            callsBySession[session] = nil
+            closing[session] = medium.taken
+            // One that is still being opened is closed once it is.
+            if medium.isOpen { output(.close(session)) } else { abandoned.insert(session) }
+        }
+        let duration = now - call.createdAt
+        report.totalCallDuration += duration
+        emit(.callReleased, for: call, ["cause": cause, "duration_seconds": "\(duration.components.seconds)"], now: now)
+    }
+
+    // MARK: Time
+
+    /// When the call has to be looked at again.
+    private func deadline(of call: NGCall, now: Instant) -> Instant? {
+        var due = mediaDeadline(of: call)
+        if let deleteAt = call.deleteAt { due = min(due ?? deleteAt, deleteAt) }
+        // An early look costs little; one in the past would never end.
+        return due.map { max($0, now + .milliseconds(10)) }
+    }
+
+    /// When it is over for want of media, or of an answer, if nothing changes.
+    private func mediaDeadline(of call: NGCall) -> Instant? {
+        guard let answeredAt = call.answeredAt else { return call.lastSignal + configuration.ng.offerTimeout }
+        guard configuration.ng.timeout > .zero else { return nil }
+        let sending = Leg.allCases.filter(call.sends)
+        guard !sending.isEmpty else {
+            return max(answeredAt, call.lastSignal, lastHeard(call, .caller), lastHeard(call, .callee))
+                + configuration.ng.silentTimeout
+        }
+        let start = max(answeredAt, call.lastSignal)
+        let heard = sending.map { max(start, lastHeard(call, $0)) }
+        let last = configuration.media.noMediaMode == .both ? heard.max() : heard.min()
+        return last.map { $0 + configuration.ng.timeout }
+    }
+
+    private func lastHeard(_ call: NGCall, _ leg: Leg) -> Instant {
+        call.media.compactMap { medium in medium.flatMap { media.activity.last($0.taken.session.index, leg) } }.max()
+            ?? Instant(nanoseconds: 0)
+    }
+
+    private mutating func check(_ id: String, now: Instant) {
+        guard let call = calls[id] else { return }
+        if let deleteAt = call.deleteAt, deleteAt <= now {
+            report.regularlyEndedSessions += 1
+            return close(id, cause: "normal", now: now)
+        }
+        guard let due = mediaDeadline(of: call), due <= now else { return schedule(id, now: now) }
+        counters.add(to: .ngCallsTimedOut)
+        if call.answeredAt == nil {
+            report.offerTimedOutSessions += 1
+            return close(id, cause: "ringing_timeout", now: now)
+        }
+        report.timedOutSessions += 1
+        emit(.mediaSilent, for: call, [:], now: now)
+        close(id, cause: "no_media", now: now)
+    }
+
+    mutating func schedule(_ id: String, now: Instant) {
+        guard let call = calls[id], let due = deadline(of: call, now: now),
+            due < call.scheduled ?? Instant(nanoseconds: .max)
+        else { return }
+        calls[id]?.scheduled = due
+        timers.schedule(id, at: due)
+    }
+}
