@@ -58,7 +58,7 @@ extension SessionDescription.Media {
     package var isHold: Bool { port != 0 && (direction != .sendrecv || isHeldByAddress) }
 
     /// An ICE agent without a candidate yet also writes 0.0.0.0, with port 9 (RFC 8840): that is no hold.
-    var isHeldByAddress: Bool { connection?.isUnspecified == true && !(usesICE && port == 9) }
+    package var isHeldByAddress: Bool { connection?.isUnspecified == true && !(usesICE && port == 9) }
 
     private static func isRTP(_ transport: String) -> Bool {
         switch transport.uppercased() {

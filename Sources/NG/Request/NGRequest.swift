@@ -1,0 +1,108 @@
+package import Core
+
+/// A request with its options, whichever way they were spelt.
+///
+/// Proxies send far more than any engine knows, and old engines must not refuse what a new proxy says: an unknown key
+/// or flag is ignored, a value that cannot be read leaves the default. Known words that relayd accepts without doing
+/// anything are named in `warnings`, for the answer.
+package struct NGRequest: Sendable {
+    package let command: NGCommand
+
+    package var callID: String?
+    /// The tag of the side that this message comes from; proxies exchange the tags for requests from the callee.
+    package var fromTag: String?
+    package var toTag: String?
+    /// Tells the branches of a forked call apart.
+    package var viaBranch: String?
+    package var sdp: ArraySlice<UInt8>?
+    /// The source of the SIP message.
+    package var receivedFrom: IPAddress?
+    package var isSIPReply: Bool?
+    /// The client understands `result: load limit`.
+    package var supportsLoadLimit = false
+
+    package var routing = NGRouting()
+    package var source = NGSourceOptions()
+    package var replacements: NGReplacements = []
+    package var multiplexing: NGMultiplexing = []
+    package var codecs = NGCodecs()
+    package var rtcpAttribute = NGRTCPAttribute.port
+    package var isLoopProtected = false
+    /// Write the directions as they came; relayd always does.
+    package var keepsDirection = false
+
+    /// How long a deleted call lingers; nil for the configured time.
+    package var deleteDelay: Duration?
+    /// `delete` of what does not exist is an error.
+    package var isFatal = false
+    /// `delete` only the branch that `toTag` names.
+    package var deletesToTagOnly = false
+    /// Media commands: apply to the side of `fromTag` only, or to everything (`all`).
+    package var isDirectional = false
+    package var appliesToAll = false
+    /// Media commands: apply to the side that has this media address or label.
+    package var address: IPAddress?
+    package var label: String?
+    package var setLabel: String?
+    package var toLabel: String?
+
+    /// `record call`: true to record from now on, false to stop.
+    package var recordsCall: Bool?
+    package var recordingFile: String?
+    package var recordingPath: String?
+    package var metadata: String?
+    /// Where to report a media time-out for this call.
+    package var xmlrpcCallback: String?
+    /// `list`: at most this many calls.
+    package var limit = 32
+    /// `query` and `delete`: everything there is to say, however long (flag `full-statistics`).
+    package var wantsFullStatistics = false
+
+    /// Words that were accepted and change nothing, as sentences.
+    package private(set) var warnings: [String] = []
+    /// More than these are not worth a place in the answer.
+    private static let maximumWarningCount = 8
+
+    /// - Throws: `NGErrorReason` when there is no command or an unknown one. Commands that relayd refuses pass: ask
+    ///   `command.refusal`.
+    package init(_ dictionary: NGDictionary) throws(NGErrorReason) {
+        guard let word = dictionary["command"]?.octets else { throw .noCommand }
+        guard let command = NGCommand(word: word) else { throw .unknownCommand }
+        self.command = command
+        var flagString: ArraySlice<UInt8>?
+        for entry in dictionary.entries {
+            let key = ASCII.word(entry.key)
+            if key == "rtpp-flags" {
+                flagString = entry.value.octets
+            } else {
+                apply(key: key, entry.value)
+            }
+        }
+        // Last, since its words are the script's own: `from-tag=…` there replaces the message's.
+        if let flagString { apply(NGFlagString(parsing: flagString)) }
+    }
+
+    mutating func warn(_ warning: String) {
+        guard warnings.count < Self.maximumWarningCount, !warnings.contains(warning) else { return }
+        warnings.append(warning)
+    }
+
+    private mutating func apply(_ flags: NGFlagString) {
+        var interfaces: [String] = []
+        for item in flags.items {
+            let word = ASCII.word(item.word)
+            switch (word, item.value) {
+            case ("internal", nil), ("external", nil): interfaces.append(word)
+            case ("direction", .string(let name)?): interfaces.append(String(decoding: name, as: UTF8.self))
+            case ("from-tag", .some(let value)):
+                isDirectional = true
+                apply(key: word, value)
+            case (_, .some(let value)): apply(key: word, value)
+            case (_, nil): applyFlag(item.word)
+            }
+        }
+        if let transport = flags.transport { routing.transport = transport }
+        if interfaces.count > 0 { routing.fromInterface = interfaces[0] }
+        if interfaces.count > 1 { routing.toInterface = interfaces[1] }
+    }
+}
