@@ -8,6 +8,8 @@ package struct NGReply: Equatable, Sendable {
         if !warnings.isEmpty { self.body["warning"] = .text(warnings.joined(separator: "; ")) }
     }
 
+    package var isError: Bool { body["result"] == .text("error") }
+
     /// The whole message: cookie, space, dictionary.
     package func encoded(cookie: some Collection<UInt8>, format: NGFormat) -> [UInt8] {
         var octets: [UInt8] = []
