@@ -28,8 +28,9 @@ extension Configuration {
         if media.noMediaTimeout == .zero {
             warnings.append("media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up")
         }
+        let isDriven = ng.listen != nil || ng.socket != nil
         if trunks.isEmpty {
-            warnings.append("trunk: there is none, so every call is refused")
+            if !isDriven { warnings.append("trunk: there is none, so every call is refused") }
         } else if trunks.allSatisfy(\.prefixes.isEmpty) {
             warnings.append("trunk.prefixes: no trunk has any, so no call can be routed")
         }

@@ -13,6 +13,7 @@ import Testing
                 sip.user_agent = relayd (default)
                 media.address = 127.0.0.1 (default)
                 media.advertise = 127.0.0.1 (default)
+                media.interfaces = default/127.0.0.1 (default)
                 media.ports = 10000-20000 (default)
                 media.quarantine = 30s (default)
                 media.workers = 3 (default)
@@ -21,6 +22,12 @@ import Testing
                 media.no_media_mode = both (default)
                 limits.calls = 2000 (default)
                 limits.retry_after = 5s (default)
+                ng.listen =  (default)
+                ng.socket =  (default)
+                ng.timeout = 60s (default)
+                ng.silent_timeout = 3600s (default)
+                ng.offer_timeout = 3600s (default)
+                ng.delete_delay = 30s (default)
                 control.socket = /tmp/relayd-1000/relayd.sock (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 log.level = notice (default)
@@ -43,6 +50,7 @@ import Testing
             address = "10.0.0.5"
             advertise = "203.0.113.6"
             ports = "30000-39999"
+            interfaces = ["in/10.0.0.5", "out/10.0.0.6!203.0.113.6", "2001:db8::1"]
             quarantine = "1m"
             workers = 2
             type_of_service = 0
@@ -51,6 +59,14 @@ import Testing
             [limits]
             calls = 500
             retry_after = "10s"
+
+            [ng]
+            listen = "127.0.0.1:2223"
+            socket = "/tmp/ng.sock"
+            timeout = 0
+            silent_timeout = "30m"
+            offer_timeout = "5m"
+            delete_delay = 0
 
             [control]
             socket = "/tmp/r.sock"
@@ -83,19 +99,26 @@ import Testing
                 sip.user_agent = edge 1 (r.toml:6)
                 media.address = 10.0.0.5 (r.toml:9)
                 media.advertise = 203.0.113.6 (r.toml:10)
+                media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml:12)
                 media.ports = 30000-39999 (r.toml:11)
-                media.quarantine = 60s (r.toml:12)
-                media.workers = 2 (r.toml:13)
-                media.type_of_service = 0 (r.toml:14)
+                media.quarantine = 60s (r.toml:13)
+                media.workers = 2 (r.toml:14)
+                media.type_of_service = 0 (r.toml:15)
                 media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml:1)
-                media.no_media_mode = any (r.toml:15)
-                limits.calls = 500 (r.toml:18)
-                limits.retry_after = 10s (r.toml:19)
-                control.socket = /tmp/r.sock (r.toml:22)
-                records.directory = /tmp/records (r.toml:25)
-                log.level = debug (r.toml:28)
-                trunk.alpha.name = alpha (r.toml:31)
-                trunk.alpha.address = 192.0.2.1:5060 (r.toml:32)
+                media.no_media_mode = any (r.toml:16)
+                limits.calls = 500 (r.toml:19)
+                limits.retry_after = 10s (r.toml:20)
+                ng.listen = 127.0.0.1:2223 (r.toml:23)
+                ng.socket = /tmp/ng.sock (r.toml:24)
+                ng.timeout = 0s (r.toml:25)
+                ng.silent_timeout = 1800s (r.toml:26)
+                ng.offer_timeout = 300s (r.toml:27)
+                ng.delete_delay = 0s (r.toml:28)
+                control.socket = /tmp/r.sock (r.toml:31)
+                records.directory = /tmp/records (r.toml:34)
+                log.level = debug (r.toml:37)
+                trunk.alpha.name = alpha (r.toml:40)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml:41)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
@@ -103,15 +126,15 @@ import Testing
                 trunk.alpha.ringing_timeout = 120s (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
-                trunk.beta.2.name = beta.2 (r.toml:35)
-                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:36)
-                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:37)
-                trunk.beta.2.prefixes = 49, +49,  (r.toml:38)
-                trunk.beta.2.capacity = 30 (r.toml:39)
-                trunk.beta.2.invite_timeout = 1500ms (r.toml:40)
-                trunk.beta.2.ringing_timeout = 60s (r.toml:41)
-                trunk.beta.2.no_media_timeout = 0s (r.toml:42)
-                trunk.beta.2.no_media_mode = both (r.toml:43)
+                trunk.beta.2.name = beta.2 (r.toml:44)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:45)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:46)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml:47)
+                trunk.beta.2.capacity = 30 (r.toml:48)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml:49)
+                trunk.beta.2.ringing_timeout = 60s (r.toml:50)
+                trunk.beta.2.no_media_timeout = 0s (r.toml:51)
+                trunk.beta.2.no_media_mode = both (r.toml:52)
                 """)
         #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
         #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))
