@@ -5,15 +5,21 @@ import Synchronization
 /// Writes log lines to standard error from a queue of its own: a reader that stalls (a terminal held with Ctrl-S, a pager)
 /// must not stall calls.
 ///
-/// Beyond `limit` waiting lines further ones are dropped, and their count is written once there is room again.
+/// Beyond `limit` waiting lines further ones are dropped, and their count is written after the ones that waited.
 final class LogWriter: Sendable {
+    private struct State {
+        var lines: [String] = []
+        var lost = 0
+        /// The queue has been told, and will look once more before it goes back to sleep.
+        var isAwake = false
+    }
+
     private let queue = DispatchQueue(label: "relayd-log")
-    private let waiting = Atomic<Int>(0)
-    private let lost = Atomic<Int>(0)
+    private let state = Mutex(State())
     private let limit: Int
     private let output: @Sendable (String) -> Void
 
-    /// - Parameter output: writes one line; errors are nobody's business but the reader's.
+    /// - Parameter output: writes whole lines; errors are nobody's business but the reader's.
     init(
         limit: Int = 10_000,
         output: @escaping @Sendable (String) -> Void = { try? FileHandle.standardError.write(contentsOf: Data($0.utf8)) }
@@ -24,16 +30,31 @@ final class LogWriter: Sendable {
 
     /// From any thread; never waits.
     func write(_ line: String) {
-        guard waiting.load(ordering: .relaxed) < limit else {
-            lost.add(1, ordering: .relaxed)
-            return
+        let mustWake = state.withLock { state in
+            guard state.lines.count < limit else {
+                state.lost += 1
+                return false
+            }
+            state.lines.append(line)
+            defer { state.isAwake = true }
+            return !state.isAwake
         }
-        waiting.add(1, ordering: .relaxed)
-        queue.async { [self] in
-            waiting.subtract(1, ordering: .relaxed)
-            let count = lost.exchange(0, ordering: .relaxed)
-            if count > 0 { output("warning log.lost lines=\(count)\n") }
-            output(line)
+        if mustWake { queue.async { [self] in writeAll() } }
+    }
+
+    private func writeAll() {
+        while true {
+            let (lines, lost) = state.withLock { state in
+                defer {
+                    state.lines.removeAll(keepingCapacity: true)
+                    state.lost = 0
+                }
+                if state.lines.isEmpty { state.isAwake = false }
+                return (state.lines, state.lost)
+            }
+            guard !lines.isEmpty else { return }
+            output(lines.joined())
+            if lost > 0 { output("warning log.lost lines=\(lost)\n") }
         }
     }
 

@@ -8,7 +8,9 @@ import Testing
 @Suite("the log") struct EventLogTests {
     private final class Lines: Sendable {
         private let lines = Mutex<[String]>([])
-        func add(_ line: String) { lines.withLock { $0.append(line) } }
+        func add(_ text: String) {
+            lines.withLock { $0 += text.split(separator: "\n").map { $0 + "\n" } }
+        }
         var all: [String] { lines.withLock { $0 } }
     }
 
