@@ -124,7 +124,7 @@ public struct RelayPool: ~Copyable {
     /// - Returns: false when a mailbox is full: the worker is behind, and the command was not taken.
     public mutating func send(_ command: RelayCommand) -> Bool {
         switch command {
-        case .open(let id, _, _), .expect(let id, _, _), .close(let id):
+        case .open(let id, _, _), .expect(let id, _, _), .treat(let id, _, _), .close(let id):
             let worker = Int(id.index) % links.count
             mustRing[worker] = true
             return links[worker].commands.send(command)

@@ -260,6 +260,7 @@ struct Worker: ~Copyable {
             switch command {
             case .open(let id, let caller, let callee): open(id, caller: caller, callee: callee)
             case .expect(let id, let leg, let source): expect(id, leg, source)
+            case .treat(let id, let leg, let treatment): treat(id, leg, treatment)
             case .close(let id): close(id)
             case .stop: isStopping = true
             }
@@ -301,6 +302,12 @@ struct Worker: ~Copyable {
         let number = session * 2 + leg.offset
         guard path.expect(session: session, leg: leg, source), path[leg: number].isConnected else { return }
         hearOthers(leg: number)
+    }
+
+    private mutating func treat(_ id: SessionID, _ leg: Leg, _ treatment: MediaTreatment) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.treat(session: session, leg: leg, treatment)
     }
 
     private mutating func close(_ id: SessionID) {
