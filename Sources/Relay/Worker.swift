@@ -5,6 +5,7 @@ internal import Uring
 struct Worker: ~Copyable {
     private static let doorbell: UInt8 = 4
     private static let doorbellFailed: UInt8 = 5
+    private static let connected: UInt8 = 6
     /// Completions handled with one clock reading.
     private static let waveSize = 256
     private let plainReceiveDelay: UInt64
@@ -129,6 +130,7 @@ struct Worker: ~Copyable {
         case PacketPath.send: path.count(.sendFailures)
         case Self.doorbell: readMailbox()
         case Self.doorbellFailed: mustRingControl = true
+        case Self.connected: connectEnded(completion)
         default: break
         }
     }
@@ -192,24 +194,37 @@ struct Worker: ~Copyable {
             post(.locked(sessionID(number / 2), number & 1 == 0 ? .caller : .callee, source))
         }
         guard path[leg: number].lock.mayConnect else {
-            if path[leg: number].isConnected { disconnect(leg: number) }
+            disconnect(leg: number)
             return
         }
-        // A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
-        path[leg: number].isConnected = sockets.connect(stream: number * 2, to: source)
+        let token = Token(kind: Self.connected, generation: path[leg: number].generation, index: UInt32(number))
+        path[leg: number].isConnected = false
+        path[leg: number].isConnecting = ring.connect(File(fixed: UInt32(number * 2)), to: source, token: token)
         path[leg: number].connectedSince = now
+    }
+
+    /// A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
+    private mutating func connectEnded(_ completion: Completion) {
+        let number = Int(completion.token.index)
+        // Disconnected meanwhile, or of an earlier session.
+        guard path[leg: number].isConnecting, path[leg: number].generation == completion.token.generation else { return }
+        path[leg: number].isConnecting = false
+        path[leg: number].isConnected = completion.result >= 0
     }
 
     /// True when a connected leg's source may have moved: after a new offer, or since it fell silent.
     private func mustHearOthers(leg number: Int) -> Bool {
-        guard path[leg: number].isConnected else { return false }
+        guard path[leg: number].isConnected || path[leg: number].isConnecting else { return false }
         return path[leg: number].lock.isReplacing
             || path[leg: number].lock.isSilent(now: now, policy: link.settings.lock)
     }
 
+    /// When the kernel takes nothing now, housekeeping comes by again.
     private mutating func disconnect(leg number: Int) {
-        sockets.disconnect(stream: number * 2)
+        guard path[leg: number].isConnected || path[leg: number].isConnecting else { return }
+        guard ring.disconnect(File(fixed: UInt32(number * 2))) else { return }
         path[leg: number].isConnected = false
+        path[leg: number].isConnecting = false
     }
 
     /// Changes the RTP receive to another mode: cancels it, and `receiveEnded` arms it anew.
@@ -300,8 +315,7 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         let number = session * 2 + leg.offset
-        guard path.expect(session: session, leg: leg, source), path[leg: number].isConnected else { return }
-        hearOthers(leg: number)
+        if path.expect(session: session, leg: leg, source) { hearOthers(leg: number) }
     }
 
     private mutating func treat(_ id: SessionID, _ leg: Leg, _ treatment: MediaTreatment) {

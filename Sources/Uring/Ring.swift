@@ -276,6 +276,29 @@ public struct Ring: ~Copyable {
 
     // MARK: Everything else
 
+    /// Lets only `peer` into a datagram socket; completes with `token`. Sends queued before go where they say, and what came
+    /// in before stays.
+    @discardableResult
+    public mutating func connect(_ file: File, to peer: SocketAddress, token: Token) -> Bool {
+        guard let entry = unsafe nextEntry() else { return false }
+        // SAFETY (both): as in `fillSend`; the kernel reads the address while it consumes the entry.
+        let place = unsafe addresses + Int(curing_entry_index(ring, entry))
+        let length = unsafe KernelAddress.write(peer, to: place)
+        unsafe curing_connect_file(entry, file.number, file.isFixed ? 1 : 0, token.rawValue, place, length, 1)
+        return true
+    }
+
+    /// Lets everyone in again. A failure, for want of kernel memory, is not reported.
+    @discardableResult
+    public mutating func disconnect(_ file: File) -> Bool {
+        guard let entry = unsafe nextEntry() else { return false }
+        let place = unsafe addresses + Int(curing_entry_index(ring, entry))
+        unsafe place.pointee = sockaddr_in6()
+        let length = UInt32(MemoryLayout<sockaddr>.size)
+        unsafe curing_connect_file(entry, file.number, file.isFixed ? 1 : 0, Token.ignored.rawValue, place, length, 0)
+        return true
+    }
+
     /// Accepts connections until cancelled; each completion's result is for `StreamSocket(accepted:)`.
     @discardableResult
     public mutating func accept(on listener: borrowing UnixListener, token: Token) -> Bool {
@@ -316,7 +339,8 @@ public struct Ring: ~Copyable {
         return true
     }
 
-    /// Puts descriptors into the fixed-file table from `index` on; -1 empties a place.
+    /// Puts descriptors into the fixed-file table from `index` on; -1 empties a place. The table keeps a file open by itself:
+    /// its descriptor may be closed, and it closes when its place is emptied and nothing is under way on it.
     public mutating func setFixedFiles(_ descriptors: InlineArray<4, Int32>, at index: UInt32) throws(Errno) {
         precondition(index + 4 <= fixedFileCount, "fixed file index past the table")
         let span = descriptors.span

@@ -541,7 +541,7 @@ struct RelayPoolTests {
             _ = try RelayPool(settings: settings, controlRing: ring, doorbell: .ignored)
             Issue.record("it started")
         } catch {
-            #expect("\(error)".contains("400000064 open files"))
+            #expect("\(error)".contains("400000000 open files"))
         }
     }
 }
