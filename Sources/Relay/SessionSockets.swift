@@ -13,6 +13,8 @@ struct SocketRefusal: Error {
 /// limit of open files with everything else. Connecting them goes through the ring.
 struct SessionSockets: ~Copyable {
     private var generations: [UInt32]
+    /// For tests: the so many-th socket from now on is refused, for this reason.
+    var refusal: (number: Int, code: Errno)?
 
     init(sessions: Int) { generations = Array(repeating: 0, count: sessions) }
 
@@ -26,13 +28,10 @@ struct SessionSockets: ~Copyable {
         generations[session] = generation
         let addresses: InlineArray<4, SocketAddress> = [caller, caller.above, callee, callee.above]
         let sockets = try InlineArray<4, DatagramSocket> { index throws(SocketRefusal) in
-            let address = addresses[index]
             do throws(Errno) {
-                // A port of 0 would be the kernel's choice, and the one above 65535 is.
-                guard address.port != 0 else { throw .invalidArgument }
-                return try DatagramSocket(bindingTo: address, typeOfService: typeOfService, isForMedia: true)
+                return try makeSocket(on: addresses[index], typeOfService: typeOfService)
             } catch {
-                throw SocketRefusal(code: error, address: address)
+                throw SocketRefusal(code: error, address: addresses[index])
             }
         }
         let descriptors = InlineArray<4, Int32> { sockets[$0].file.number }
@@ -41,6 +40,16 @@ struct SessionSockets: ~Copyable {
         } catch {
             throw SocketRefusal(code: error, address: caller)
         }
+    }
+
+    private mutating func makeSocket(on address: SocketAddress, typeOfService: UInt8) throws(Errno) -> DatagramSocket {
+        if let (number, code) = refusal {
+            refusal = number > 1 ? (number - 1, code) : nil
+            if number == 1 { throw code }
+        }
+        // A port of 0 would be the kernel's choice, and the one above 65535 is.
+        guard address.port != 0 else { throw .invalidArgument }
+        return try DatagramSocket(bindingTo: address, typeOfService: typeOfService, isForMedia: true)
     }
 
     /// Closes all four. No operation on them may be under way.

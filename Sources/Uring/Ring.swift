@@ -50,6 +50,8 @@ public struct Ring: ~Copyable {
     private let fixedFileCount: UInt32
     /// True when the kernel can wait for a batch up to a time and for the first completion after it (Linux 6.12).
     public let canGather: Bool
+    /// For tests: so many times a full queue stays full after a submission, as when the kernel takes nothing.
+    package var entriesToRefuse = 0
     /// System calls made by submitting and waiting so far.
     public private(set) var systemCalls: UInt64 = 0
 
@@ -194,6 +196,10 @@ public struct Ring: ~Copyable {
 
     @usableFromInline @inline(never)
     mutating func nextEntryAfterSubmission() -> UnsafeMutablePointer<io_uring_sqe>? {
+        guard entriesToRefuse == 0 else {
+            entriesToRefuse -= 1
+            return nil
+        }
         try? submit()
         return unsafe curing_next_entry(ring)
     }
