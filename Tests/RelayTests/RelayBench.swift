@@ -108,11 +108,13 @@ struct Session {
 
 /// Free port pairs below the ephemeral range, for IPv4 on an address of this process alone: nobody else takes them meanwhile.
 struct PortSource {
+    private var next = UInt16.random(in: 5_000...10_000) * 2
     private let own = IPAddress(ipv4: 0x7f00_0000 | UInt32.random(in: 0x01_0000...0xfe_ffff))
 
     mutating func pair(on ip: IPAddress) throws -> SocketAddress {
         for _ in 0..<1000 {
-            let port = UInt16.random(in: 5_000...15_000) * 2
+            let port = next
+            next = next < 30_000 ? next + 2 : 10_000
             let address = SocketAddress(ip: ip.family == .ipv4 ? own : ip, port: port)
             let above = SocketAddress(ip: address.ip, port: port + 1)
             guard let one = try? DatagramSocket(bindingTo: address), let other = try? DatagramSocket(bindingTo: above) else { continue }
