@@ -20,6 +20,8 @@ test:
 	@scripts/phase "build (tests)" swift build --build-tests
 	@scripts/phase "unit and simulation tests" swift test --skip-build --disable-xctest --skip IntegrationTests
 	@scripts/phase "integration tests" swift test --skip-build --disable-xctest --filter IntegrationTests
+	@scripts/phase "benchmarks (do they run)" Benchmarks/run --quick
+	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
 
 run: build
 	@exec $(RELEASE)/relayd
@@ -30,7 +32,7 @@ build:
 	@scripts/phase "build relayctl" swift build -c release --product relayctl
 
 bench:
-	@scripts/setup build
+	@scripts/setup bench
 	@Benchmarks/run
 
 clean:

@@ -63,11 +63,11 @@ let package = Package(
             swiftSettings: settings),
 
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
-        .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
+        .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
         .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
         .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
-        .testTarget(name: "UringTests", dependencies: ["Uring"], swiftSettings: settings + lifetimes),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring"], swiftSettings: settings),
+        .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
         .testTarget(name: "RecordsTests", dependencies: ["Records"], swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
         .testTarget(

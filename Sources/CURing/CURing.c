@@ -39,18 +39,17 @@ int curing_pin_thread(int cpu) {
 const char *curing_errno_name(int code) { return strerrorname_np(code); }
 const char *curing_errno_text(int code) { return strerrordesc_np(code); }
 
-int curing_datagram_socket(const void *address, unsigned length, int type_of_service) {
+int curing_datagram_socket(const void *address, unsigned length, int type_of_service, int probe_mtu) {
     int family = ((const struct sockaddr *)address)->sa_family;
     int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
-    // PROBE: the packet path never asks for a path MTU, and the kernel saves itself the IP identification.
     int probe = IP_PMTUDISC_PROBE, on = 1, failed;
     if (family == AF_INET6)
         failed = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on)
-                 || setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof probe)
+                 || (probe_mtu && setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof probe))
                  || setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &type_of_service, sizeof type_of_service);
     else
-        failed = setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe)
+        failed = (probe_mtu && setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe))
                  || setsockopt(fd, IPPROTO_IP, IP_TOS, &type_of_service, sizeof type_of_service);
     if (failed || bind(fd, address, length)) {
         int code = errno;

@@ -24,7 +24,7 @@ struct Call: Sendable {
     let source: SocketAddress
     let callerTrunk: Trunk?
     var caller: Dialog
-    /// Highest CSeq received in this dialog (RFC 3261 §12.2.2).
+    /// Highest CSeq received in this dialog.
     var callerSequence: UInt32
     /// The 2xx sent to the caller, until its ACK comes.
     var answerOctets: [UInt8] = []
@@ -35,15 +35,21 @@ struct Call: Sendable {
     // The callee's side.
     var calleeTrunk: Trunk?
     var callee: Dialog?
-    var calleeSequence: UInt32 = 0
+    var calleeSequence: UInt32?
     var calleeTransaction: TransactionID?
     var calleeBranch = ""
     /// The ACK for the callee's 2xx, sent again for each retransmission of it.
     var acknowledgement: [UInt8] = []
+    /// The ACK for each further branch of a fork that answered, by its To tag; one BYE goes with the first.
+    var forkAcknowledgements: [String: (octets: [UInt8], destination: SocketAddress)] = [:]
     /// The response at hand while its effects are carried out; the final one stays.
     var calleeResponse: SIPMessage?
+    /// A response beyond 100 has come from the callee.
+    var hasRung = false
     /// When the callee's side must have reacted or answered.
     var setupDeadline: Instant?
+    /// The earliest entry that the timer queue holds for this call.
+    var scheduled: Instant?
 
     // Media.
     var session: SessionID?
@@ -117,6 +123,17 @@ struct Call: Sendable {
         guard ladder.count < Self.ladderLimit else { return }
         ladder.append(
             LadderItem(at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission))
+    }
+
+    /// Whether a request of `leg`'s peer comes in order; remembers its CSeq when it does (RFC 3261 §12.2.2).
+    mutating func takeSequence(_ number: UInt32, from leg: Leg) -> Bool {
+        guard let last = leg == .caller ? callerSequence : calleeSequence else {
+            calleeSequence = number
+            return true
+        }
+        guard number > last else { return false }
+        if leg == .caller { callerSequence = number } else { calleeSequence = number }
+        return true
     }
 
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }

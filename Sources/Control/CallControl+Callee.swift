@@ -12,6 +12,9 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
+    /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
+    private static let maximumForks = 16
+
     var sentBy: SocketAddress { configuration.sip.advertised }
 
     mutating func newBranch() -> String { "z9hG4bK" + random.token(count: 16) }
@@ -116,8 +119,8 @@ extension CallControl {
         builder.add(.reason, reason(of: call))
         builder.add(.userAgent, configuration.sip.userAgent)
         if leg == .caller { calls[number]?.caller = dialog } else { calls[number]?.callee = dialog }
-        openByes += 1
-        _ = send(builder.finish(), .bye, branch: branch, to: dialog.destination, for: number, leg, now: now)
+        openByes.insert(
+            send(builder.finish(), .bye, branch: branch, to: dialog.destination, for: number, leg, now: now))
     }
 
     /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.
@@ -135,7 +138,7 @@ extension CallControl {
         var results: [TransactionLayer.Output] = []
         let id = transactions.send(
             request, method: method, branch: branch, to: destination, now: now, outputs: &results)
-        transactionUses[id] = TransactionUse(call: number, leg: leg, method: method)
+        transactionUses[id] = TransactionUse(call: number, leg: leg)
         enqueue(results)
         return id
     }
@@ -145,6 +148,7 @@ extension CallControl {
     mutating func receiveResponse(
         _ id: TransactionID, _ response: SIPMessage, from source: SocketAddress, now: Instant
     ) {
+        if response.status ?? 0 >= 200 { openByes.remove(id) }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
         let isAnswer = (200..<300).contains(status)
@@ -156,7 +160,10 @@ extension CallControl {
         switch status {
         case 100..<200:
             calls[number]?.calleeResponse = response
-            if call.setupDeadline != nil, let trunk = call.calleeTrunk, call.machine.callee == .inviting {
+            // The time to ring starts with the first 18x; until then it runs from the first sign of life.
+            let isNews = call.machine.callee == .inviting || (status > 100 && !call.hasRung)
+            if status > 100 { calls[number]?.hasRung = true }
+            if call.setupDeadline != nil, let trunk = call.calleeTrunk, isNews {
                 calls[number]?.setupDeadline = now + trunk.ringingTimeout
                 scheduleTimer(of: number)
             }
@@ -184,17 +191,28 @@ extension CallControl {
             enqueue(.calleeAnswered(hasAnswer: calls[number]?.answer != nil), for: number)
         } else if call.callee?.remoteTag == tag {
             sendAcknowledgement(number, isRetransmission: true, now: now)  // our ACK was lost
-        } else if var dialog = call.callee {
-            // Another branch of a fork answered too: it is acknowledged and hung up (RFC 3261 §13.2.2.4).
-            dialog.update(with: response, source: source)
-            let acknowledgement = dialog.request(
-                .ack, branch: newBranch(), sentBy: sentBy, sequence: response.cseq.number)
-            output(.send(acknowledgement.finish(), to: dialog.destination, transaction: nil))
-            let branch = newBranch()
-            let bye = dialog.request(.bye, branch: branch, sentBy: sentBy)
-            openByes += 1
-            _ = send(bye.finish(), .bye, branch: branch, to: dialog.destination, for: number, .callee, now: now)
+        } else {
+            forkAnswered(response, tag: tag ?? "", from: source, number, call, now: now)
         }
+    }
+
+    /// A further branch of a fork answered: it is acknowledged, each time it asks, and hung up once (RFC 3261 §13.2.2.4).
+    private mutating func forkAnswered(
+        _ response: SIPMessage, tag: String, from source: SocketAddress, _ number: CallNumber, _ call: Call, now: Instant
+    ) {
+        if let known = call.forkAcknowledgements[tag] {
+            return output(.send(known.octets, to: known.destination, transaction: nil))
+        }
+        guard var dialog = call.callee, call.forkAcknowledgements.count < Self.maximumForks else { return }
+        dialog.update(with: response, source: source)
+        let acknowledgement = dialog.request(
+            .ack, branch: newBranch(), sentBy: sentBy, sequence: response.cseq.number
+        ).finish()
+        calls[number]?.forkAcknowledgements[tag] = (acknowledgement, dialog.destination)
+        output(.send(acknowledgement, to: dialog.destination, transaction: nil))
+        let branch = newBranch()
+        let bye = dialog.request(.bye, branch: branch, sentBy: sentBy).finish()
+        openByes.insert(send(bye, .bye, branch: branch, to: dialog.destination, for: number, .callee, now: now))
     }
 
     /// Reads the answer in a response, if there is one, and tells the relay where the callee's media comes from.
@@ -236,11 +254,12 @@ extension CallControl {
     mutating func relayProvisional(_ status: Int, to number: CallNumber, now: Instant) {
         guard let call = calls[number], let response = call.calleeResponse else { return }
         let isFirst = call.ringAt == nil
-        if status == 180 || status == 183, isFirst { calls[number]?.ringAt = now }
+        let isRinging = status == 180 || status == 183
+        if isRinging, isFirst { calls[number]?.ringAt = now }
         let hasBody = !response.body.isEmpty && call.answer != nil
         if hasBody { expectCaller(call) }
         respond(number, status: status, reason: response.reasonPhrase, body: hasBody ? call.answer : nil, now: now)
-        if isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
+        if isRinging, isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
     }
 
     mutating func answerCaller(_ number: CallNumber, now: Instant) {

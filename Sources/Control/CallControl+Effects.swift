@@ -108,11 +108,16 @@ extension CallControl {
 
     /// Looks at every connected call: those that have been silent for their own timeout are released.
     mutating func sweep(now: Instant) {
+        var silent: [CallNumber] = []
         for number in monitored {
             observe(number, now: now)
             guard let call = calls[number], let activity = call.activity else { continue }
             if now - activity.accountedUntil >= MediaActivity.accountInterval { calls[number]?.activity?.account(until: now) }
-            guard activity.isSilent(at: now, timeout: call.noMediaTimeout, mode: call.noMediaMode) else { continue }
+            if activity.isSilent(at: now, timeout: call.noMediaTimeout, mode: call.noMediaMode) { silent.append(number) }
+        }
+        // In the order they came: a set has none, and one seed has to give one run.
+        for number in silent.sorted(by: { $0.rawValue < $1.rawValue }) {
+            guard let call = calls[number], let activity = call.activity else { continue }
             emit(
                 .mediaSilent, for: call,
                 [
@@ -135,6 +140,7 @@ extension CallControl {
 
     private mutating func writeRecord(of number: CallNumber, now: Instant) {
         guard let call = calls[number], let release = call.machine.release else { return }
+        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] -= 1 }
         let releaseAt = call.releaseAt ?? now
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
@@ -180,6 +186,5 @@ extension CallControl {
         for dialog in [call.caller, call.callee].compactMap(\.self) {
             callsByDialog[DialogKey(callID: dialog.callID, localTag: dialog.localTag)] = nil
         }
-        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] -= 1 }
     }
 }

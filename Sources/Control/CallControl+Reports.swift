@@ -24,6 +24,7 @@ extension CallControl {
 
     package var connectedCount: Int { monitored.count }
     package var presentCount: Int { callsBySession.count }
+    package var usedPortPairs: Int { ports.usedCount }
 
     private func call(named id: String) -> Call? {
         if let number = callsByID[id] { return calls[number] }

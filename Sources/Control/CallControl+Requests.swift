@@ -19,13 +19,9 @@ extension CallControl {
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
-        case .bye: receiveBye(id, request, from: source, now: now)
-        case .options: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
-        case .invite:
-            // A changed session is refused; the call goes on with the one it has (RFC 3261 §14.2).
-            let isKnown = callsByDialog[dialogKey(of: request)] != nil
-            if !isKnown { counters.add(to: .sipStrayRequests) }
-            answer(id, request, from: source, status: isKnown ? 488 : 481, now: now)
+        case .options where request.toTag == nil:
+            answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
+        case .invite, .bye, .options: receiveInDialog(id, request, from: source, now: now)
         case .unknown: answer(id, request, from: source, status: 501, now: now)
         default: answer(id, request, from: source, status: 405, now: now)
         }
@@ -36,6 +32,11 @@ extension CallControl {
     private mutating func receiveInvite(
         _ id: TransactionID, _ invite: SIPMessage, from source: SocketAddress, now: Instant
     ) {
+        let identity = InviteIdentity(invite)
+        guard presentInvites.insert(identity).inserted else {
+            // The same attempt by another way (RFC 3261 §8.2.2.2).
+            return answer(id, invite, from: source, status: 482, now: now)
+        }
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source)
         let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
@@ -52,7 +53,7 @@ extension CallControl {
         let refusal = refusal(of: &call, now: now)
         call.refusalHeaders = refusal?.headers ?? []
         callsByDialog[DialogKey(callID: call.caller.callID, localTag: call.caller.localTag)] = (number, .caller)
-        transactionUses[id] = TransactionUse(call: number, leg: .caller, method: .invite)
+        transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
         for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] += 1 }
         emit(
             .callSetup, for: call,
@@ -95,7 +96,7 @@ extension CallControl {
         }
         let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
             .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
-        if isFull || calls.count >= configuration.limits.calls {
+        if isFull || callsBySession.count >= configuration.limits.calls {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
@@ -173,42 +174,48 @@ extension CallControl {
     private mutating func receiveCancel(
         _ id: TransactionID, _ cancel: SIPMessage, from source: SocketAddress, now: Instant
     ) {
-        guard let invite = transactions.invite(cancelledBy: cancel), let use = transactionUses[invite],
-            let call = calls[use.call]
-        else {
+        guard let invite = transactions.invite(cancelledBy: cancel) else {
             counters.add(to: .sipStrayRequests)
             return answer(id, cancel, from: source, status: 481, now: now)
         }
-        transactionUses[id] = TransactionUse(call: use.call, leg: .caller, method: .cancel)
+        guard let use = transactionUses[invite], let call = calls[use.call], call.inviteTransaction == invite else {
+            return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
+        }
+        transactionUses[id] = TransactionUse(call: use.call, leg: .caller)
         note("CANCEL", id, isReceived: true, false, now: now)
-        calls[use.call]?.receivedReason = cancel.text(.reason)
+        if call.machine.release == nil, call.machine.caller == .proceeding {
+            calls[use.call]?.receivedReason = cancel.text(.reason)
+        }
         answer(id, cancel, from: source, status: 200, toTag: call.caller.localTag, now: now)
         enqueue(.callerCancelled, for: use.call)
     }
 
-    private mutating func receiveBye(_ id: TransactionID, _ bye: SIPMessage, from source: SocketAddress, now: Instant) {
-        guard let (number, leg) = callsByDialog[dialogKey(of: bye)], let call = calls[number] else {
+    private mutating func receiveInDialog(
+        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, now: Instant
+    ) {
+        guard let (number, leg) = dialog(of: request), let call = calls[number] else {
             counters.add(to: .sipStrayRequests)
-            return answer(id, bye, from: source, status: 481, now: now)
+            return answer(id, request, from: source, status: 481, now: now)
         }
-        transactionUses[id] = TransactionUse(call: number, leg: leg, method: .unknown)
-        note("BYE", id, isReceived: true, false, now: now)
-        let lastSequence = leg == .caller ? call.callerSequence : call.calleeSequence
-        guard bye.cseq.number > lastSequence || (leg == .callee && lastSequence == 0) else {
-            return answer(id, bye, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
+        transactionUses[id] = TransactionUse(call: number, leg: leg)
+        note(request.methodText, id, isReceived: true, false, now: now)
+        guard calls[number]?.takeSequence(request.cseq.number, from: leg) == true else {
+            return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
-        if leg == .caller {
-            calls[number]?.callerSequence = bye.cseq.number
-        } else {
-            calls[number]?.calleeSequence = bye.cseq.number
+        switch request.method {
+        case .bye:
+            if call.machine.release == nil { calls[number]?.receivedReason = request.text(.reason) }
+            answer(id, request, from: source, status: 200, now: now)
+            enqueue(.bye(from: leg), for: number)
+        case .invite:
+            // A changed session is refused; the call goes on with the one it has (RFC 3261 §14.2).
+            answer(id, request, from: source, status: 488, now: now)
+        default: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         }
-        if call.machine.release == nil { calls[number]?.receivedReason = bye.text(.reason) }
-        answer(id, bye, from: source, status: 200, now: now)
-        enqueue(.bye(from: leg), for: number)
     }
 
     mutating func receiveAcknowledgement(_ message: SIPMessage, now: Instant) {
-        guard let (number, leg) = callsByDialog[dialogKey(of: message)], leg == .caller, let call = calls[number],
+        guard let (number, leg) = dialog(of: message), leg == .caller, let call = calls[number],
             message.cseq.number == call.invite.cseq.number
         else {
             counters.add(to: .sipStrayRequests)
@@ -220,10 +227,15 @@ extension CallControl {
         enqueue(.callerAcknowledged, for: number)
     }
 
-    func dialogKey(of request: SIPMessage) -> DialogKey {
-        DialogKey(
+    /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
+    /// the one that was taken in the peer's tag only.
+    func dialog(of request: SIPMessage) -> (call: CallNumber, leg: Leg)? {
+        let key = DialogKey(
             callID: String(decoding: request.callID, as: UTF8.self),
             localTag: request.toTag.map { String(decoding: $0, as: UTF8.self) } ?? "")
+        guard let found = callsByDialog[key], let dialog = calls[found.call]?.dialog(of: found.leg) else { return nil }
+        let peerTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
+        return dialog.remoteTag == nil || dialog.remoteTag == peerTag ? found : nil
     }
 
     // MARK: Answers

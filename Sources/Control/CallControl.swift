@@ -27,7 +27,21 @@ package struct CallControl {
     struct TransactionUse {
         let call: CallNumber
         let leg: Leg
-        let method: Method
+        /// Set for the INVITE of a caller.
+        var identity: InviteIdentity?
+    }
+
+    /// What the copies of one INVITE share when it comes by several ways (RFC 3261 §8.2.2.2).
+    struct InviteIdentity: Hashable {
+        let callID: ArraySlice<UInt8>
+        let fromTag: ArraySlice<UInt8>?
+        let sequence: UInt32
+
+        init(_ invite: SIPMessage) {
+            callID = invite.callID
+            fromTag = invite.fromTag
+            sequence = invite.cseq.number
+        }
     }
 
     struct DialogKey: Hashable {
@@ -49,16 +63,18 @@ package struct CallControl {
     var transactions = TransactionLayer()
     var calls: [CallNumber: Call] = [:]
     var transactionUses: [TransactionID: TransactionUse] = [:]
+    var presentInvites: Set<InviteIdentity> = []
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
     var callsByID: [String: CallNumber] = [:]
     var callsBySession: [SessionID: CallNumber] = [:]
     /// Connected calls that are watched for silence.
     var monitored: Set<CallNumber> = []
     var callTimers = TimerQueue<CallNumber>()
-    /// Present calls of each trunk, by name.
+    /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
     var nextSweep: Instant?
-    var openByes = 0
+    /// BYEs that were not answered yet.
+    var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
 
     private var lastCallNumber: UInt64 = 0
@@ -90,6 +106,8 @@ package struct CallControl {
     package mutating func receive(_ datagram: [UInt8], from source: SocketAddress, now: Instant) {
         counters.add(to: .sipDatagramsReceived)
         switch SIPMessage.parse(datagram) {
+        case .message(let message) where !message.isRequest && !isAnswerToUs(message):
+            counters.add(to: .sipStrayResponses)
         case .message(let message):
             var results: [TransactionLayer.Output] = []
             transactions.receive(message, from: source, now: now, outputs: &results)
@@ -163,8 +181,17 @@ package struct CallControl {
         drain(now)
     }
 
-    /// No call holds media, and every BYE was answered.
-    package var isIdle: Bool { openByes == 0 && !calls.values.contains { $0.machine.media != .closed } }
+    /// No call holds media, every BYE was answered, and no callee is left ringing.
+    package var isIdle: Bool {
+        openByes.isEmpty && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
+    }
+
+    /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
+    package var isEmpty: Bool {
+        calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
+            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0
+            && callsByTrunk.values.allSatisfy { $0 == 0 } && ports.usedCount == 0
+    }
 
     /// The wall clock may be stepped; call this now and then.
     package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
@@ -175,6 +202,12 @@ package struct CallControl {
     }
 
     // MARK: Work
+
+    /// A response whose only Via is ours (RFC 3261 §8.1.3.3, §18.1.2).
+    private func isAnswerToUs(_ response: SIPMessage) -> Bool {
+        let via = response.topVia
+        return via.hostAddress == sentBy.ip && (via.port ?? 5060) == sentBy.port && response.listValues(.via).count == 1
+    }
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
 
@@ -236,6 +269,8 @@ package struct CallControl {
         var effects: [BackToBackCall.Effect] = []
         calls[number]?.machine.handle(event, effects: &effects)
         if !wasReleased, let release = calls[number]?.machine.release { callReleased(number, release, now: now) }
+        // A BYE from the caller says as well as an ACK that our 2xx has come.
+        if calls[number]?.machine.caller != .answered { calls[number]?.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
     }
 
@@ -246,11 +281,13 @@ package struct CallControl {
 
     private mutating func transactionEnded(_ id: TransactionID) {
         guard let use = transactionUses.removeValue(forKey: id) else { return }
-        if use.method == .bye { openByes -= 1 }
+        if let identity = use.identity { presentInvites.remove(identity) }
+        openByes.remove(id)
         if calls[use.call]?.calleeTransaction == id { enqueue(.calleeInviteEnded, for: use.call) }
     }
 
     private mutating func callTimerDue(_ number: CallNumber, now: Instant) {
+        calls[number]?.scheduled = nil
         guard let call = calls[number] else { return }
         if let due = call.setupDeadline, due <= now {
             calls[number]?.setupDeadline = nil
@@ -280,7 +317,11 @@ package struct CallControl {
 
     /// Puts the call's next deadline in the queue; call it after every change of one.
     mutating func scheduleTimer(of number: CallNumber) {
-        if let due = calls[number]?.deadline { callTimers.schedule(number, at: due) }
+        guard let call = calls[number], let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else {
+            return
+        }
+        calls[number]?.scheduled = due
+        callTimers.schedule(number, at: due)
     }
 
     // MARK: The ladder

@@ -15,6 +15,9 @@ package struct PortPool: Sendable {
     /// Pairs that rest, the earliest to be free first.
     private var quarantine: ArraySlice<Resting> = []
     private let quarantineTime: Duration
+    /// Which pairs are taken, by their place in the range: one handed to two calls would mix their audio.
+    private var isUsed: [Bool]
+    private let firstPort: UInt16
     /// How many pairs the pool has in all.
     package let capacity: Int
 
@@ -23,6 +26,8 @@ package struct PortPool: Sendable {
         precondition(ports.lowerBound % 2 == 0, "RTP ports are even")
         free = stride(from: Int(ports.lowerBound), to: Int(ports.upperBound), by: 2).map { UInt16($0) }
         capacity = free.count
+        isUsed = Array(repeating: false, count: free.count)
+        firstPort = ports.lowerBound
         quarantineTime = quarantine
     }
 
@@ -38,17 +43,29 @@ package struct PortPool: Sendable {
         endQuarantine(now: now)
         guard !free.isEmpty else { return nil }
         free.swapAt(Int.random(in: 0..<free.count, using: &random), free.count - 1)
-        return free.removeLast()
+        let pair = free.removeLast()
+        isUsed[place(of: pair)] = true
+        return pair
     }
 
     /// Gives a pair back after use; it is free again when its quarantine is over.
     package mutating func giveBack(_ pair: UInt16, now: Instant) {
+        markUnused(pair)
         quarantine.append(Resting(pair: pair, until: now + quarantineTime))
-        precondition(usedCount >= 0, "a port pair was given back twice")
     }
 
     /// Gives back a pair on which no socket was opened; it needs no rest.
-    package mutating func giveBackUnused(_ pair: UInt16) { free.append(pair) }
+    package mutating func giveBackUnused(_ pair: UInt16) {
+        markUnused(pair)
+        free.append(pair)
+    }
+
+    private func place(of pair: UInt16) -> Int { Int(pair - firstPort) / 2 }
+
+    private mutating func markUnused(_ pair: UInt16) {
+        precondition(isUsed[place(of: pair)], "a port pair is given back once, by the call that took it")
+        isUsed[place(of: pair)] = false
+    }
 
     private mutating func endQuarantine(now: Instant) {
         while let first = quarantine.first, first.until <= now {

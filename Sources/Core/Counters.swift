@@ -3,18 +3,25 @@ public import Synchronization
 /// Everything relayd counts. This one list gives the storage, the JSON keys and the metric names.
 @frozen
 public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
-    // Relay: each datagram that reaches a relay socket increments exactly one of received RTP or RTCP, or one of the drops.
+    // Relay: each datagram that reaches a relay socket increments exactly one of received RTP, RTCP or other media, or one
+    // of the drops.
     case rtpPacketsReceived
     case rtpPacketsSent
     case rtpOctetsReceived
     case rtcpPacketsReceived
     case rtcpPacketsSent
+    case mediaDatagramsReceived
+    case mediaDatagramsSent
+    case rtpPacketsSilenced
     case droppedStranger
     case droppedMalformed
     case droppedUnexpectedProtocol
     case droppedOversized
     case droppedPeerUnlocked
     case droppedNoSession
+    case droppedBlocked
+    case droppedSilenced
+    case droppedPayloadType
     case sendFailures
     case receiveRearms
     case receiveBuffersExhausted
@@ -91,8 +98,11 @@ public final class CounterBlock: Sendable {
     /// Called by the owning thread only. Relaxed load and store, no read-modify-write: there is one writer, and readers
     /// want a recent value and order nothing by it.
     @inlinable @inline(always)
-    public func add(_ amount: UInt64 = 1, to counter: Counter) {
-        let index = counter.index
+    public func add(_ amount: UInt64 = 1, to counter: Counter) { add(amount, at: counter.index) }
+
+    /// The same for the counter at `index` of `Counter.allCases`.
+    @inlinable @inline(always)
+    public func add(_ amount: UInt64, at index: Int) {
         values[index].store(values[index].load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 

@@ -96,7 +96,7 @@ public struct SequenceTracker: Sendable, BitwiseCopyable {
     @usableFromInline
     mutating func setSSRC(_ value: UInt32) { ssrc = value }
 
-    @inlinable
+    @inlinable @inline(always)
     var expectedInRun: UInt64 {
         hasStarted ? UInt64(cycles) &<< 16 &+ UInt64(highest) &- UInt64(base) &+ 1 : 0
     }
@@ -106,15 +106,15 @@ public struct SequenceTracker: Sendable, BitwiseCopyable {
     public var extendedHighest: UInt32 { cycles &<< 16 | UInt32(highest) }
 
     /// Packets that should have come, over all runs.
-    @inlinable
+    @inlinable @inline(always)
     public var expected: UInt64 { expectedBefore &+ expectedInRun }
 
     /// Packets that came and belong to a run, duplicates included.
-    @inlinable
+    @inlinable @inline(always)
     public var received: UInt64 { receivedBefore &+ receivedInRun }
 
     /// Expected minus received, not below zero: a duplicate hides a loss (RFC 3550 §A.3).
-    @inlinable
+    @inlinable @inline(always)
     public var lost: UInt64 { expected > received ? expected &- received : 0 }
 
     @inlinable

@@ -24,6 +24,10 @@ public struct Verdict: BitwiseCopyable {
 
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
 ///
+/// SAFETY of its pointers: `legs` has two places for each session, `tally` one for each counter, and the shared tables two
+/// for each session of each worker, which `init` checks. Every stream comes from a token whose session `decide` checks
+/// against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex` lie inside. Only this worker writes there.
+///
 /// It makes no system call and knows no ring, so it runs over fabricated completions as well as over real ones. The
 /// worker's streams are numbered session × 4 + leg × 2 + (1 for RTCP): that is the index of a stream's token and of its
 /// socket among the fixed files. The other leg's stream is `stream ^ 2`.
@@ -37,7 +41,7 @@ public struct PacketPath: ~Copyable {
     /// Longer datagrams are dropped: what fits a receive buffer in either mode.
     static let maximumDatagram = 2048 - ReceivedDatagram.headerCount
 
-    let legs: UnsafeMutablePointer<LegSlot>
+    private let legs: UnsafeMutablePointer<LegSlot>
     let sessionCapacity: Int
     private let lockPolicy: LockPolicy
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
@@ -80,6 +84,19 @@ public struct PacketPath: ~Copyable {
         unsafe tally.deallocate()
     }
 
+    /// The worker's view of a leg; off the packet path.
+    subscript(leg number: Int) -> LegSlot {
+        _read {
+            precondition(number >= 0 && number < sessionCapacity * 2)
+            // SAFETY (both): inside by the line above, and initialised by `init`.
+            yield unsafe legs[number]
+        }
+        _modify {
+            precondition(number >= 0 && number < sessionCapacity * 2)
+            yield unsafe &legs[number]
+        }
+    }
+
     // MARK: Sessions
 
     /// Starts a session in a free slot.
@@ -92,29 +109,40 @@ public struct PacketPath: ~Copyable {
             var slot = LegSlot()
             slot.generation = generation & 0xff_ffff
             slot.isOpen = true
-            unsafe legs[session * 2 + leg] = slot
+            self[leg: session * 2 + leg] = slot
         }
     }
 
     /// - Returns: true when the leg's socket must not stay connected to its present source.
     public mutating func expect(session: Int, leg: Leg, _ expected: ExpectedSource) -> Bool {
-        precondition(session >= 0 && session < sessionCapacity)
-        let slot = unsafe legs + (session * 2 + leg.offset)
-        unsafe slot.pointee.control.expect(expected.rtcp)
-        return unsafe slot.pointee.lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+        let number = session * 2 + leg.offset
+        self[leg: number].isRTCPMuxed = expected.isRTCPMuxed
+        if expected.transport == .datagram {
+            self[leg: number].handling.insert(.datagrams)
+        } else {
+            self[leg: number].handling.remove(.datagrams)
+        }
+        statistics.setExpectation(UInt32(session * tableStride + tableOffset), leg, expected)
+        self[leg: number].control.expect(expected.rtcp)
+        return self[leg: number].lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+    }
+
+    public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
+        let number = session * 2 + leg.offset
+        let transport = self[leg: number].handling.intersection(.datagrams)
+        self[leg: number].handling = LegHandling(treatment).union(transport)
+        self[leg: number].blockedPayloadTypes = treatment.blockedPayloadTypes
     }
 
     /// From now on its packets are dropped.
     public mutating func close(session: Int) {
-        precondition(session >= 0 && session < sessionCapacity)
-        for leg in 0..<2 { unsafe legs[session * 2 + leg].isOpen = false }
+        for leg in 0..<2 { self[leg: session * 2 + leg].isOpen = false }
     }
 
     /// True when `session` is the one opened with `generation` and not closed.
     public func isOpen(session: Int, generation: UInt32) -> Bool {
-        precondition(session >= 0 && session < sessionCapacity)
-        let slot = unsafe legs + session * 2
-        return unsafe slot.pointee.isOpen && slot.pointee.generation == generation & 0xff_ffff
+        let leg = self[leg: session * 2]
+        return leg.isOpen && leg.generation == generation & 0xff_ffff
     }
 
     // MARK: Packets
@@ -133,7 +161,6 @@ public struct PacketPath: ~Copyable {
         precondition(stream &>> 2 < sessionCapacity)
         let legNumber = stream &>> 1
         verdict.leg = UInt32(truncatingIfNeeded: legNumber)
-        // SAFETY: there are two legs a session, and the session was checked.
         let leg = unsafe legs + legNumber
         guard unsafe leg.pointee.isOpen && leg.pointee.generation == completion.token.generation else {
             if completion.result >= 0 { count(.droppedNoSession) }
@@ -162,12 +189,10 @@ public struct PacketPath: ~Copyable {
         }
         let octets = pool.octets(verdict.octets)
         let kind = PacketKind(of: octets)
-        if stream & 1 == 0 {
-            if kind == .rtp, let header = RTPHeader(parsing: octets) {
-                unsafe relay(header, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
-            } else {
-                unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
-            }
+        if unsafe stream & 1 == 0 && leg.pointee.handling.rawValue & LegHandling.datagrams.rawValue != 0 {
+            unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
+        } else if stream & 1 == 0, kind == .rtp, let header = RTPHeader(parsing: octets) {
+            unsafe relay(header, from: source, stream: stream, leg: leg, in: pool, now: now, verdict: &verdict)
         } else {
             unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
         }
@@ -177,24 +202,15 @@ public struct PacketPath: ~Copyable {
     /// A well-formed RTP packet on an RTP port. `source` is nil on a connected socket.
     @inline(always)
     private mutating func relay(
-        _ header: RTPHeader, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64,
-        verdict: inout Verdict
+        _ header: RTPHeader, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>,
+        in pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
     ) {
         let table = tableIndex(stream)
-        // SAFETY (all below): the tables have two places for each session of each worker, checked by `init`.
         let own = unsafe statisticsSlots + table
         if let source {
             let decision = unsafe leg.pointee.lock.receive(
                 from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy)
-            switch decision {
-            case .accept:
-                unsafe verdict.isReconnecting = !leg.pointee.isConnected && !leg.pointee.lock.isReplacing
-            case .lock: unsafe locked(leg, table: table, verdict: &verdict)
-            case .reject:
-                count(.droppedStranger)
-                unsafe own.pointee.strangersDropped.bump()
-                return
-            }
+            guard unsafe isAccepted(decision, leg: leg, table: table, verdict: &verdict) else { return }
         } else {
             unsafe leg.pointee.lock.receiveConnected(now: now)
         }
@@ -204,6 +220,10 @@ public struct PacketPath: ~Copyable {
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
         unsafe own.pointee.lost.store(leg.pointee.sequence.lost, ordering: .relaxed)
 
+        if unsafe leg.pointee.handling.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
+            unsafe own.pointee.withheldPackets.bump()
+            return
+        }
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
         guard unsafe peer.pointee.lock.isLocked else {
             count(.droppedPeerUnlocked)
@@ -213,13 +233,109 @@ public struct PacketPath: ~Copyable {
         count(.rtpOctetsReceived, UInt64(verdict.octets.count))
         count(.rtpPacketsSent)
         unsafe statisticsSlots[table ^ 1].sentPackets.bump()
+        unsafe forward(to: peer, from: leg, stream: stream, verdict: &verdict)
+    }
+
+    /// Carries out what the source lock decided about a packet of media; false for a stranger's.
+    @inline(always)
+    private mutating func isAccepted(
+        _ decision: SourceLock.Decision, leg: UnsafeMutablePointer<LegSlot>, table: Int, verdict: inout Verdict
+    ) -> Bool {
+        switch decision {
+        case .accept:
+            unsafe verdict.isReconnecting = !leg.pointee.isConnected && leg.pointee.lock.mayConnect
+            return true
+        case .lock:
+            unsafe locked(leg, table: table, verdict: &verdict)
+            return true
+        case .reject:
+            count(.droppedStranger)
+            unsafe statisticsSlots[table].strangersDropped.bump()
+            return false
+        }
+    }
+
+    /// Media of `leg`, received on `stream`, to the peer's locked source.
+    @inline(always)
+    private func forward(
+        to peer: UnsafeMutablePointer<LegSlot>, from leg: UnsafeMutablePointer<LegSlot>, stream: Int, verdict: inout Verdict
+    ) {
         verdict.isForwarded = true
         verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
         if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
         unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
-    /// RTCP on either port, and everything that is neither.
+    /// What `MediaTreatment` says about an RTP packet: false when it is dropped, which is counted.
+    ///
+    /// It parses once more: handing the header over would cost every packet.
+    @inline(never)
+    private mutating func isPassed(
+        _ octets: BufferSlice, of pool: borrowing BufferPool, leg: UnsafeMutablePointer<LegSlot>
+    ) -> Bool {
+        guard let header = RTPHeader(parsing: pool.octets(octets)) else { return false }
+        let handling = unsafe leg.pointee.handling
+        if handling.contains(.blocked) {
+            count(.droppedBlocked)
+            return false
+        }
+        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.blockedPayloadTypes.contains(header.payloadType) {
+            count(.droppedPayloadType)
+            return false
+        }
+        guard handling.contains(.silenced) else { return true }
+        let silence: UInt8
+        switch header.payloadType {
+        case 0: silence = 0xff  // µ-law
+        case 8: silence = 0xd5  // A-law
+        default:
+            count(.droppedSilenced)
+            return false
+        }
+        count(.rtpPacketsSilenced)
+        pool.fill(
+            BufferSlice(offset: octets.offset &+ header.payloadOffset, count: UInt32(truncatingIfNeeded: header.payloadCount)),
+            with: silence)
+        return true
+    }
+
+    /// A datagram of a leg whose media is no RTP.
+    @inline(never)
+    private mutating func relayDatagram(
+        from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64, verdict: inout Verdict
+    ) {
+        guard verdict.octets.count > 0 else {
+            count(.droppedMalformed)
+            return
+        }
+        let table = tableIndex(stream)
+        if let source {
+            let decision = unsafe leg.pointee.lock.receiveDatagram(from: source, now: now, policy: lockPolicy)
+            guard unsafe isAccepted(decision, leg: leg, table: table, verdict: &verdict) else { return }
+        } else {
+            unsafe leg.pointee.lock.receiveConnected(now: now)
+        }
+        unsafe activitySlots[table].store(now, ordering: .relaxed)
+        unsafe statisticsSlots[table].packets.bump()
+        unsafe statisticsSlots[table].octets.bump(UInt64(verdict.octets.count))
+        let handling = unsafe leg.pointee.handling
+        guard !handling.contains(.blocked), !handling.contains(.silenced) else {
+            count(handling.contains(.blocked) ? .droppedBlocked : .droppedSilenced)
+            unsafe statisticsSlots[table].withheldPackets.bump()
+            return
+        }
+        let peer = unsafe legs + ((stream &>> 1) ^ 1)
+        guard unsafe peer.pointee.lock.isLocked else {
+            count(.droppedPeerUnlocked)
+            return
+        }
+        count(.mediaDatagramsReceived)
+        count(.mediaDatagramsSent)
+        unsafe statisticsSlots[table ^ 1].sentPackets.bump()
+        unsafe forward(to: peer, from: leg, stream: stream, verdict: &verdict)
+    }
+
+    /// RTCP on either port, and everything that is neither. It feeds no activity and moves no lock of media.
     @inline(never)
     private mutating func relayOther(
         _ octets: Span<UInt8>, kind: PacketKind, from source: SocketAddress?, stream: Int,
@@ -256,24 +372,24 @@ public struct PacketPath: ~Copyable {
         }
         unsafe statisticsSlots[table].rtcpPackets.bump()
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
-        if isOnRTPPort {
+        // RTCP on an RTP port that signalling did not speak of leaves as it came.
+        let leavesByRTPPort = unsafe peer.pointee.isRTCPMuxed || (isOnRTPPort && !leg.pointee.isRTCPMuxed)
+        if leavesByRTPPort {
             guard unsafe peer.pointee.lock.isLocked else {
                 count(.droppedPeerUnlocked)
                 return
             }
-            if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
+            unsafe forward(to: peer, from: leg, stream: stream & ~1, verdict: &verdict)
         } else {
             guard let destination = unsafe peer.pointee.control.destination(media: peer.pointee.lock) else {
                 count(.droppedPeerUnlocked)
                 return
             }
+            unsafe forward(to: peer, from: leg, stream: stream | 1, verdict: &verdict)
             verdict.destination = destination
         }
         count(.rtcpPacketsReceived)
         count(.rtcpPacketsSent)
-        verdict.isForwarded = true
-        verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
-        unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
     @inline(never)
@@ -291,7 +407,6 @@ public struct PacketPath: ~Copyable {
     /// Adds to a counter of this worker; seen by others after `publishCounters`.
     @inline(always)
     mutating func count(_ counter: Counter, _ amount: UInt64 = 1) {
-        // SAFETY: one place a counter.
         unsafe tally[counter.index] &+= amount
     }
 
@@ -301,7 +416,7 @@ public struct PacketPath: ~Copyable {
         for index in 0...Counter.systemCalls.index {
             let amount = unsafe tally[index]
             if amount != 0 {
-                counters.add(amount, to: Counter.allCases[index])
+                counters.add(amount, at: index)
                 unsafe tally[index] = 0
             }
         }

@@ -41,7 +41,7 @@ struct SessionSockets: ~Copyable {
                 refused = addresses[index]
                 // A port of 0 would be the kernel's choice, and the one above 65535 is.
                 guard refused.port != 0 else { throw .invalidArgument }
-                let socket = try DatagramSocket(bindingTo: refused, typeOfService: typeOfService)
+                let socket = try DatagramSocket(bindingTo: refused, typeOfService: typeOfService, isForMedia: true)
                 descriptors[index] = socket.file.number
                 unsafe sockets[session * 4 + index] = consume socket
             }

@@ -8,6 +8,8 @@ public struct LockPolicy: Sendable, BitwiseCopyable {
     /// each other.
     var holdOff: UInt64 = 1_000_000_000
     var silence: UInt64 = 2_000_000_000
+    /// How long the old source must be silent before, after a new offer, one that is not the SDP address may replace it.
+    var replacementQuiet: UInt64 = 200_000_000
 
     public init() {}
 
@@ -34,7 +36,19 @@ public struct LockPolicy: Sendable, BitwiseCopyable {
 ///    for `learningHoldOff`. Whoever wants to take over the audio can thus delay it, but not have it.
 /// 5. A locked source stays. Silent for `relockSilence`, another port of the same IP address may be learnt, by a run; the
 ///    old address is still accepted until then.
-/// 6. A new SDP address leaves the old source accepted until rules 2 to 4 give another one; then only that one.
+/// 6. A new SDP address leaves the old source accepted until rules 2 to 4 give another one; then only that one. By rules 3
+///    and 4 it is replaced only once it has been silent for 200 ms: a peer that has moved sends from one place. The latest
+///    SDP address counts, so of several answers to a forked request the last one.
+/// 7. An SDP address of 0.0.0.0 (hold) names none: what was announced before stays.
+///
+/// Datagrams that are no RTP have neither sequence nor SSRC: for them a run is packets of one source with none of another
+/// contender between.
+///
+/// What no relay can tell apart is a peer and an attacker at the peer's own IP address (or behind its NAT) that sends what
+/// the peer would. If both send, a peer at its SDP address is heard and the attacker is not (2, 5); of two that would have
+/// to be learnt neither is heard while both send (4): no media is bled or injected, but the call has none from that side. If
+/// the attacker alone sends, before the peer has or after its silence, it passes for the peer until the peer is heard from
+/// its SDP address (2), or a new offer names another one.
 ///
 /// Everything not accepted is a stranger. Time is monotonic nanoseconds; no call allocates.
 struct SourceLock: Sendable, BitwiseCopyable {
@@ -51,6 +65,9 @@ struct SourceLock: Sendable, BitwiseCopyable {
     var isReplacing = false
     /// Where media comes from and goes to; meaningful while `isLocked`.
     var source = SourceLock.nowhere
+    /// True when the socket may hear `source` alone: nobody else could still win. A source that was merely learnt must stay
+    /// open to rule 2, unless the SDP address is a private one behind a public signalling address and can never reach us.
+    var mayConnect = false
     /// The address of the SDP; meaningful while `isExpecting`.
     var announced = SourceLock.nowhere
     /// When the locked source was last heard.
@@ -77,7 +94,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
     /// Learns what SDP and signalling say.
     ///
     /// - Returns: true when strangers to the present source must be heard again, so it must not stay connected.
-    mutating func expect(rtp: SocketAddress, signalling: IPAddress) -> Bool {
+    mutating func expect(rtp offered: SocketAddress, signalling: IPAddress) -> Bool {
+        let rtp = isExpecting && offered.ip.isUnspecified ? announced : offered
         let isChanged = !isExpecting || !isSame(rtp, announced) || !isSame(signalling, self.signalling)
         isExpecting = true
         guard isChanged else { return false }
@@ -86,6 +104,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
         forgetCandidate()
         contestedUntil = 0
         isReplacing = isLocked && !isSame(source, rtp)
+        mayConnect = isLocked && !isReplacing
         return isReplacing
     }
 
@@ -101,7 +120,12 @@ struct SourceLock: Sendable, BitwiseCopyable {
         return decide(from: from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now, policy: policy)
     }
 
-    /// One well-formed RTP packet on a socket that hears the locked source alone.
+    /// One datagram that is no RTP: it counts as the next of its source's run.
+    mutating func receiveDatagram(from: SocketAddress, now: UInt64, policy: LockPolicy) -> Decision {
+        receive(from: from, sequenceNumber: candidateNext, ssrc: candidateSSRC, now: now, policy: policy)
+    }
+
+    /// One packet of media on a socket that hears the locked source alone.
     @inline(always)
     mutating func receiveConnected(now: UInt64) { lastHeard = now }
 
@@ -141,6 +165,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
 
         let needsHoldOff = !isFollowing && isSame(announced.ip, signalling)
         guard candidateRun >= policy.run, !needsHoldOff || now &- candidateSince >= policy.holdOff else { return .reject }
+        // The old source still speaks: the peer has not moved.
+        if isReplacing && now &- lastHeard < policy.replacementQuiet { return .reject }
         return lock(to: from, now: now)
     }
 
@@ -160,6 +186,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
         source = address
         isLocked = true
         isReplacing = false
+        mayConnect = isSame(address, announced) || (announced.ip.isPrivate && !signalling.isPrivate)
         lastHeard = now
         forgetCandidate()
         return .lock
@@ -182,7 +209,9 @@ struct ControlSourceLock: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func expect(_ rtcp: SocketAddress) { announced = rtcp }
+    mutating func expect(_ rtcp: SocketAddress) {
+        if !rtcp.ip.isUnspecified { announced = rtcp }
+    }
 
     /// RTP is locked to another source than before: a learnt RTCP source went with the old one.
     mutating func mediaMoved() {

@@ -7,8 +7,7 @@ struct Worker: ~Copyable {
     private static let doorbellFailed: UInt8 = 5
     /// Completions handled with one clock reading.
     private static let waveSize = 256
-    /// How long a connected socket is still asked for sources: strangers' datagrams may be queued before the connect.
-    private static let plainReceiveDelay: UInt64 = 500_000_000
+    private let plainReceiveDelay: UInt64
 
     private var ring: Ring
     private var pool: BufferPool
@@ -50,6 +49,7 @@ struct Worker: ~Copyable {
             counters: link.counters, activity: link.activity, statistics: link.statistics)
         closing = Array(repeating: nil, count: sessions)
         self.link = link
+        plainReceiveDelay = UInt64(clamping: settings.plainReceiveDelay.nanoseconds)
         now = MonotonicClock.now.nanoseconds
     }
 
@@ -78,6 +78,8 @@ struct Worker: ~Copyable {
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
         relayWave(count)
+        // Commands whose doorbell the kernel had no memory for are found here.
+        if count == 0 { readMailbox() }
         if now >= nextHousekeeping { keepHouse() }
         flushEvents()
         path.count(.relayTurns)
@@ -140,11 +142,11 @@ struct Worker: ~Copyable {
 
     /// Arms a stream's receive; when the kernel takes nothing now, housekeeping tries again.
     private mutating func arm(stream: Int) {
-        let leg = unsafe path.legs + stream / 2
+        let number = stream / 2
         let isRTP = stream & 1 == 0
-        if isRTP, unsafe leg.pointee.isConnected, unsafe leg.pointee.lock.isReplacing { disconnect(leg: stream / 2) }
-        let mode = isRTP ? unsafe leg.pointee.rtpWanted : .message
-        let token = unsafe Self.receiveToken(mode, stream: stream, generation: leg.pointee.generation)
+        let mode = isRTP ? path[leg: number].rtpWanted : .message
+        if isRTP && mode == .message && mustHearOthers(leg: number) { disconnect(leg: number) }
+        let token = Self.receiveToken(mode, stream: stream, generation: path[leg: number].generation)
         let file = File(fixed: UInt32(stream))
         let isQueued =
             mode == .plain
@@ -154,36 +156,28 @@ struct Worker: ~Copyable {
     }
 
     private mutating func setMode(_ mode: ReceiveMode, stream: Int) {
-        let leg = unsafe path.legs + stream / 2
-        if stream & 1 == 0 { unsafe leg.pointee.rtpReceive = mode } else { unsafe leg.pointee.rtcpReceive = mode }
+        if stream & 1 == 0 { path[leg: stream / 2].rtpReceive = mode } else { path[leg: stream / 2].rtcpReceive = mode }
     }
 
     private func mode(stream: Int) -> ReceiveMode {
-        let leg = unsafe path.legs + stream / 2
-        return stream & 1 == 0 ? unsafe leg.pointee.rtpReceive : unsafe leg.pointee.rtcpReceive
+        return stream & 1 == 0 ? path[leg: stream / 2].rtpReceive : path[leg: stream / 2].rtcpReceive
     }
 
     /// A multishot receive is over: cancelled, out of buffers, an ICMP error, or just so.
     @inline(never)
     private mutating func receiveEnded(_ completion: Completion) {
         let stream = Int(completion.token.index)
-        let leg = unsafe path.legs + stream / 2
-        guard unsafe leg.pointee.generation == completion.token.generation else { return }
+        guard path[leg: stream / 2].generation == completion.token.generation else { return }
         setMode(.none, stream: stream)
-        guard unsafe leg.pointee.isOpen else {
+        guard path[leg: stream / 2].isOpen else {
             finishClosing(session: stream / 4)
             return
         }
         if completion.failure == .noBuffers {
             path.count(.receiveBuffersExhausted)
-            unsafe leg.pointee.connectedSince = now
+            path[leg: stream / 2].connectedSince = now
         }
         if completion.failure != .cancelled { path.count(.receiveRearms) }
-        if stream & 1 == 0, unsafe leg.pointee.rtpWanted == .message, unsafe leg.pointee.isConnected,
-            unsafe leg.pointee.lock.isReplacing || leg.pointee.lock.isSilent(now: now, policy: link.settings.lock)
-        {
-            disconnect(leg: stream / 2)
-        }
         arm(stream: stream)
     }
 
@@ -193,29 +187,38 @@ struct Worker: ~Copyable {
     @inline(never)
     private mutating func sourceSettled(_ verdict: Verdict) {
         let number = Int(verdict.leg)
-        let leg = unsafe path.legs + number
-        let source = unsafe leg.pointee.lock.source
+        let source = path[leg: number].lock.source
         if verdict.isLocking {
             post(.locked(sessionID(number / 2), number & 1 == 0 ? .caller : .callee, source))
         }
+        guard path[leg: number].lock.mayConnect else {
+            if path[leg: number].isConnected { disconnect(leg: number) }
+            return
+        }
         // A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
-        unsafe leg.pointee.isConnected = sockets.connect(stream: number * 2, to: source)
-        unsafe leg.pointee.connectedSince = now
+        path[leg: number].isConnected = sockets.connect(stream: number * 2, to: source)
+        path[leg: number].connectedSince = now
+    }
+
+    /// True when a connected leg's source may have moved: after a new offer, or since it fell silent.
+    private func mustHearOthers(leg number: Int) -> Bool {
+        guard path[leg: number].isConnected else { return false }
+        return path[leg: number].lock.isReplacing
+            || path[leg: number].lock.isSilent(now: now, policy: link.settings.lock)
     }
 
     private mutating func disconnect(leg number: Int) {
         sockets.disconnect(stream: number * 2)
-        unsafe path.legs[number].isConnected = false
+        path[leg: number].isConnected = false
     }
 
     /// Changes the RTP receive to another mode: cancels it, and `receiveEnded` arms it anew.
     private mutating func want(_ mode: ReceiveMode, leg number: Int) {
-        let leg = unsafe path.legs + number
-        guard unsafe leg.pointee.rtpWanted != mode else { return }
-        unsafe leg.pointee.rtpWanted = mode
-        let present = unsafe leg.pointee.rtpReceive
+        guard path[leg: number].rtpWanted != mode else { return }
+        path[leg: number].rtpWanted = mode
+        let present = path[leg: number].rtpReceive
         guard present != .none else { return }
-        ring.cancel(unsafe Self.receiveToken(present, stream: number * 2, generation: leg.pointee.generation))
+        ring.cancel(Self.receiveToken(present, stream: number * 2, generation: path[leg: number].generation))
     }
 
     // MARK: Housekeeping
@@ -226,20 +229,27 @@ struct Worker: ~Copyable {
         isBusy = packetsSinceHousekeeping &* 1_000_000_000 / elapsed >= UInt64(link.settings.busyRate)
         packetsSinceHousekeeping = 0
         nextHousekeeping = now &+ interval
+        readMailbox()
         for number in 0..<(slotsUsed * 2) { keepHouse(leg: number) }
     }
 
     private mutating func keepHouse(leg number: Int) {
-        let leg = unsafe path.legs + number
-        guard unsafe leg.pointee.isOpen else { return }
+        guard path[leg: number].isOpen else { return }
         for stream in (number * 2)...(number * 2 + 1) where mode(stream: stream) == .none { arm(stream: stream) }
-        guard unsafe leg.pointee.isConnected else { return }
-        if unsafe leg.pointee.lock.isSilent(now: now, policy: link.settings.lock) {
-            if unsafe leg.pointee.rtpReceive == .message { disconnect(leg: number) } else { want(.message, leg: number) }
-        } else if unsafe leg.pointee.rtpWanted == .message && !leg.pointee.lock.isReplacing
-            && now &- leg.pointee.connectedSince >= Self.plainReceiveDelay
-        {
+        guard path[leg: number].isConnected else { return }
+        if mustHearOthers(leg: number) {
+            hearOthers(leg: number)
+        } else if now &- path[leg: number].connectedSince >= plainReceiveDelay {
             want(.plain, leg: number)
+        }
+    }
+
+    /// Disconnects a leg's socket, but not before its receive says where datagrams come from.
+    private mutating func hearOthers(leg number: Int) {
+        if path[leg: number].rtpReceive == .message && path[leg: number].rtpWanted == .message {
+            disconnect(leg: number)
+        } else {
+            want(.message, leg: number)
         }
     }
 
@@ -250,6 +260,7 @@ struct Worker: ~Copyable {
             switch command {
             case .open(let id, let caller, let callee): open(id, caller: caller, callee: callee)
             case .expect(let id, let leg, let source): expect(id, leg, source)
+            case .treat(let id, let leg, let treatment): treat(id, leg, treatment)
             case .close(let id): close(id)
             case .stop: isStopping = true
             }
@@ -289,13 +300,14 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         let number = session * 2 + leg.offset
-        guard path.expect(session: session, leg: leg, source), unsafe path.legs[number].isConnected else { return }
-        // The new source must be heard: with its address known, so not before the receive says addresses again.
-        if unsafe path.legs[number].rtpReceive == .message && path.legs[number].rtpWanted == .message {
-            disconnect(leg: number)
-        } else {
-            want(.message, leg: number)
-        }
+        guard path.expect(session: session, leg: leg, source), path[leg: number].isConnected else { return }
+        hearOthers(leg: number)
+    }
+
+    private mutating func treat(_ id: SessionID, _ leg: Leg, _ treatment: MediaTreatment) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.treat(session: session, leg: leg, treatment)
     }
 
     private mutating func close(_ id: SessionID) {

@@ -2,16 +2,19 @@ public import Core
 internal import CURing
 internal import Glibc
 
-/// A UDP socket bound to one local address: non-blocking, no SO_REUSEADDR, path MTU discovery set to PROBE.
+/// A UDP socket bound to one local address: non-blocking, and without SO_REUSEADDR, so that a port has one owner.
 public struct DatagramSocket: ~Copyable {
     private let descriptor: Int32
 
+    /// - Parameter isForMedia: sets path MTU discovery to PROBE: the kernel asks for no path MTU and saves itself the IP
+    ///   identification, but refuses what exceeds the interface's MTU (`EMSGSIZE`). SIP must be able to be fragmented.
     /// - Throws: the kernel's errno; `EADDRINUSE` when the port is taken, `EADDRNOTAVAIL` when the address is not local.
-    public init(bindingTo address: SocketAddress, typeOfService: UInt8 = 0) throws(Errno) {
+    public init(bindingTo address: SocketAddress, typeOfService: UInt8 = 0, isForMedia: Bool = false) throws(Errno) {
         var place = sockaddr_in6()
         let length = unsafe KernelAddress.write(address, to: &place)
         // SAFETY: the kernel reads the address during the call.
-        descriptor = try Errno.check(unsafe curing_datagram_socket(&place, length, Int32(typeOfService)))
+        descriptor = try Errno.check(
+            unsafe curing_datagram_socket(&place, length, Int32(typeOfService), isForMedia ? 1 : 0))
     }
 
     /// Binds a listener at start: a port that the last process has not given back yet is tried again for two seconds.

@@ -186,7 +186,7 @@ public struct Ring: ~Copyable {
     }
 
     /// The next entry, after a submission when the queue is full; nil when the kernel takes nothing now.
-    @usableFromInline @inline(__always)
+    @inlinable @inline(__always)
     mutating func nextEntry() -> UnsafeMutablePointer<io_uring_sqe>? {
         if let entry = unsafe curing_next_entry(ring) { return unsafe entry }
         return unsafe nextEntryAfterSubmission()
@@ -259,7 +259,7 @@ public struct Ring: ~Copyable {
         return true
     }
 
-    @usableFromInline @inline(__always)
+    @inlinable @inline(__always)
     mutating func fillSend(
         _ entry: UnsafeMutablePointer<io_uring_sqe>, octets: UnsafeRawPointer, count: UInt32, file: File,
         address: SocketAddress?, token: Token

@@ -26,7 +26,8 @@ public struct Token: Hashable, Sendable, BitwiseCopyable {
     public var index: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 
     /// For operations nobody waits for.
-    public static let ignored = Token(kind: 255)
+    @inlinable @inline(always)
+    public static var ignored: Token { Token(kind: 255) }
 }
 
 /// One result of one submitted operation.

@@ -25,6 +25,8 @@ public struct UnixListener: ~Copyable {
 }
 
 /// One connection of a unix stream socket, non-blocking.
+///
+/// Cancel its receive before dropping it: an operation under way keeps the connection open.
 public struct StreamSocket: ~Copyable {
     private let descriptor: Int32
 

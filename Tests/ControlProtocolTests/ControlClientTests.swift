@@ -75,17 +75,19 @@ struct ControlClientTests {
         }
     }
 
-    @Test("the usual socket: systemd's directory, the system's, the user's own")
+    @Test("the usual socket: the user's own, else the system's where that exists")
     func defaultPath() {
-        func path(_ environment: [String: String], root: Bool, systemExists: Bool) -> String {
-            defaultControlSocketPath(environment: environment, isRoot: root, userID: 7, exists: { _ in systemExists })
+        func path(_ environment: [String: String], userID: UInt32 = 7, existing: [String] = []) -> String {
+            defaultControlSocketPath(environment: environment, userID: userID, exists: existing.contains)
         }
+        let system = "/run/relayd/relayd.sock"
         let user = ["XDG_RUNTIME_DIR": "/run/user/7"]
-        #expect(path(["RUNTIME_DIRECTORY": "/run/a:/run/b"], root: true, systemExists: true) == "/run/a/relayd.sock")
-        #expect(path(user, root: true, systemExists: false) == "/run/relayd/relayd.sock")
-        #expect(path(user, root: false, systemExists: true) == "/run/relayd/relayd.sock")
-        #expect(path(user, root: false, systemExists: false) == "/run/user/7/relayd.sock")
-        #expect(path([:], root: false, systemExists: false) == "/tmp/relayd-7/relayd.sock")
+        #expect(path(["RUNTIME_DIRECTORY": "/run/a:/run/b"], userID: 0) == "/run/a/relayd.sock")
+        #expect(path(user, userID: 0) == system)
+        #expect(path(user, existing: [system]) == system)
+        #expect(path(user, existing: [system, "/run/user/7/relayd.sock"]) == "/run/user/7/relayd.sock")
+        #expect(path(user) == "/run/user/7/relayd.sock")
+        #expect(path([:]) == "/tmp/relayd-7/relayd.sock")
     }
 
     @Test(

@@ -2,7 +2,7 @@ import Foundation
 package import Glibc
 import Synchronization
 
-/// A program in a process group of its own, so that nothing it starts outlives it. Output goes to one file.
+/// A program in a session of its own, so that nothing it starts outlives it. Output goes to one file.
 package final class ChildProcess: Sendable {
     package enum Exit: Equatable, Sendable {
         case exited(code: Int32)
@@ -87,15 +87,16 @@ package final class ChildProcess: Sendable {
             unsafe posix_spawnattr_destroy(&attributes)
             unsafe posix_spawn_file_actions_destroy(&actions)
         }
-        // Its own group; default handlers and an empty mask, whatever this process ignores or blocks.
+        // A session, and so a group, of its own: without a terminal nothing stops it for touching one. Default handlers and
+        // an empty mask, whatever this process ignores or blocks.
+        let setSession: Int32 = 0x80  // POSIX_SPAWN_SETSID, which is behind _GNU_SOURCE
         var signals = sigset_t()
         unsafe sigfillset(&signals)
         unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
         unsafe sigemptyset(&signals)
         unsafe posix_spawnattr_setsigmask(&attributes, &signals)
-        unsafe posix_spawnattr_setpgroup(&attributes, 0)
         unsafe posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+            &attributes, Int16(setSession | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         let create = O_WRONLY | O_CREAT | O_APPEND
         unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         unsafe posix_spawn_file_actions_addopen(&actions, 1, outputPath, create, 0o644)

@@ -21,10 +21,10 @@ package enum Loopback {
         try UDPSocket(SocketAddress(ip: host, port: 0)).address.port
     }
 
-    /// Where a run of `count` free UDP ports begins, even, below the ephemeral range.
+    /// A run of `count` free UDP ports, the first even: above the relay ports of a `Testbed`, below the ephemeral range.
     package static func freeRange(of count: UInt16, on host: IPAddress) throws -> ClosedRange<UInt16> {
         for _ in 0..<200 {
-            let start = UInt16.random(in: 5_000...(16_000 - count / 2)) * 2
+            let start = UInt16.random(in: 10_000...(16_000 - count / 2)) * 2
             let range = start...(start + count - 1)
             let isFree = range.allSatisfy { port in
                 (try? UDPSocket(SocketAddress(ip: host, port: port))) != nil

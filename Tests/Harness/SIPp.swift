@@ -36,11 +36,13 @@ package final class SIPp: Sendable {
     package static func start(_ plan: Plan) async throws -> SIPp {
         let sipp = try SIPp(plan)
         guard plan.remote == nil else { return sipp }
-        try await eventually("SIPp listens on \(plan.address)") {
-            if let exit = sipp.process.exit {
-                throw SocketError(description: "SIPp ended at its start (\(exit)): \(sipp.errors)\(sipp.process.output)")
+        do {
+            try await eventually("SIPp listens on \(plan.address)") {
+                if let exit = sipp.process.exit { throw SocketError(description: "SIPp ended at its start (\(exit))") }
+                return isBound(plan.address)
             }
-            return isBound(plan.address)
+        } catch {
+            throw SocketError(description: "\(error): \(sipp.errors)\(sipp.process.output.suffix(2_000))")
         }
         return sipp
     }

@@ -103,6 +103,7 @@ struct NoMediaTests {
     ) async throws {
         try await call.caller.succeeds()
         try await call.callee.succeeds()
+        call.stopMedia()
         for side in [call.caller, call.callee] {
             let byes = side.received("BYE")
             #expect(Set(byes.map(\.text)).count == 1, sourceLocation: location)
@@ -114,8 +115,12 @@ struct NoMediaTests {
             with: bed, callerCallID: call.caller.callID, calleeCallID: call.callee.callID, location: location)
         records[0].expectOutcome(.noMedia, sip: 200, q850: 102, by: .relayd, location: location)
         #expect(records[0].noMediaTimeoutSeconds == 2, sourceLocation: location)
-        #expect(records[0].fromCaller.packets == UInt64(call.callerMedia.sentCount), sourceLocation: location)
-        #expect(records[0].fromCallee.packets == UInt64(call.calleeMedia.sentCount), sourceLocation: location)
+        // Who went on talking until BYE came has sent some packets to ports that were closed already.
+        for (direction, media) in [(records[0].fromCaller, call.callerMedia), (records[0].fromCallee, call.calleeMedia)] {
+            let sent = UInt64(media.sentCount)
+            let wasTalking = records[0].releaseAt.milliseconds - (direction.lastMediaAt?.milliseconds ?? 0) < 500
+            #expect(direction.packets <= sent && direction.packets + (wasTalking ? 50 : 0) >= sent, sourceLocation: location)
+        }
         let status = try bed.daemon.control.status()
         #expect(status.counters[Counter.callsReleasedNoMedia.name] == 1, sourceLocation: location)
         #expect(status.media.portsInUse == 0, sourceLocation: location)

@@ -23,8 +23,14 @@ struct StrangerTests {
             #expect(media.heardByCaller == media.sentByCallee)
             try await call.caller.succeeds()
             try await call.callee.succeeds()
-            #expect(call.callerMedia.heard.foreign == 0 && call.calleeMedia.heard.foreign == 0)
-            #expect(call.callerMedia.heard.altered == 0 && call.calleeMedia.heard.altered == 0)
+            for (media, relay) in [
+                (call.callerMedia, call.relayTowardsCaller), (call.calleeMedia, call.relayTowardsCallee),
+            ] {
+                #expect(media.heard.sources == [relay])
+                #expect(media.heard.foreign == 0)
+                #expect(media.heard.senderReportSources.isEmpty, "nobody sent RTCP")
+                #expect(media.heard.altered == 0)
+            }
             #expect(stranger.received == 0)
             let record = try #require(try await bed.daemon.records(count: 1).first)
             #expect(record.fromCaller.packets == UInt64(call.callerMedia.sentCount))

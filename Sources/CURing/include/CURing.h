@@ -20,7 +20,7 @@ int curing_name_thread(const char *name);
 int curing_pin_thread(int cpu);
 const char *curing_errno_name(int code);
 const char *curing_errno_text(int code);
-int curing_datagram_socket(const void *address, unsigned length, int type_of_service);
+int curing_datagram_socket(const void *address, unsigned length, int type_of_service, int probe_mtu);
 int curing_connect(int fd, const void *address, unsigned length);
 int curing_disconnect(int fd);
 int curing_local_address(int fd, struct sockaddr_in6 *address);

@@ -87,6 +87,14 @@ package struct BackToBackCall: Sendable {
 
     package var isConnected: Bool { release == nil && callee == .confirmed && (caller == .answered || caller == .confirmed) }
 
+    /// The INVITE towards the callee is out and has no final response yet.
+    package var isCalleePending: Bool {
+        switch callee {
+        case .inviting, .ringing, .cancelPending, .cancelling: true
+        case .idle, .confirmed, .finished: false
+        }
+    }
+
     package mutating func handle(_ event: Event, effects: inout [Effect]) {
         switch event {
         case .mediaOpened: mediaOpened(&effects)
@@ -95,9 +103,11 @@ package struct BackToBackCall: Sendable {
         case .calleeProvisional(let status): provisional(status, &effects)
         case .calleeAnswered(let hasAnswer): answered(hasAnswer: hasAnswer, &effects)
         case .calleeRejected(let status):
+            guard isCalleePending else { break }
             callee = .finished
             end(Release(cause: .rejected, status: status, party: .callee), &effects)
         case .calleeUnreachable(let cause):
+            guard isCalleePending else { break }
             callee = .finished
             end(Release(cause: cause, status: cause == .transportFailed ? 503 : 408, party: .relayd), &effects)
         case .calleeInviteEnded:

@@ -2,16 +2,14 @@
 struct TransactionKey: Hashable, Sendable {
     private let octets: [UInt8]
 
-    /// A request that we sent. The branch is ours and unique; CANCEL alone shares it with the INVITE it cancels.
+    /// A request that we sent. The branch is ours, and CANCEL shares it with the INVITE it cancels.
     init(branch: String, method: Method) {
-        octets = Array(branch.utf8) + (method == .cancel ? [0, 1] : [])
+        octets = Array(branch.utf8) + [0] + method.text.utf8
     }
 
-    /// The request that a response answers.
+    /// The request that a response answers: by branch and method, as CSeq names it.
     init(response: SIPMessage) {
-        var octets = Array(response.topVia.branch ?? [])
-        if response.cseq.method == .cancel { octets += [0, 1] }
-        self.octets = octets
+        octets = Array(response.topVia.branch ?? []) + [0] + response.method.text.utf8
     }
 
     /// A request from the network: branch, sent-by and method, ACK counting as INVITE.
@@ -27,7 +25,7 @@ struct TransactionKey: Hashable, Sendable {
             octets.append(contentsOf: part)
         }
         func append(_ text: String) { append(ArraySlice(text.utf8)) }
-        if let branch = via.branch, branch.starts(with: Self.magicCookie) {
+        if let branch = via.branch, via.hasCookie {
             octets.append(contentsOf: branch)
             append(via.sentBy)
         } else {
@@ -41,6 +39,4 @@ struct TransactionKey: Hashable, Sendable {
         append(method == .unknown ? request.cseq.methodText : method.text)
         self.octets = octets
     }
-
-    private static let magicCookie = Array("z9hG4bK".utf8)
 }

@@ -1,0 +1,103 @@
+import Configuration
+import Core
+import SIP
+import Testing
+
+/// When a silent call is hung up.
+@Suite struct NoMediaSpecificationTests {
+    @Test("a call whose legs both fall silent is released with BYE and Reason on each leg and one record")
+    func bothSilent() throws {
+        let world = SimulatedWorld(seed: 7, loss: 0.05, latency: .milliseconds(20))
+        let (caller, callee) = world.establishCall()
+        world.run(for: .seconds(30))
+        caller.stopMedia()
+        callee.stopMedia()
+        let silentSince = world.now
+        world.run(for: .milliseconds(59_900))
+        #expect(world.presentCalls.count == 1)
+        world.run(for: .seconds(60))
+        world.checkEnd()
+        #expect(world.problems == [])
+        #expect(caller.byesReceived > 0 && callee.byesReceived > 0)
+        let byes = world.traffic.filter { !$0.isReceived && $0.message.isRequest && $0.message.method == .bye }
+        #expect(Set(byes.map(\.peer)) == [SimulatedWorld.callerAddress, SimulatedWorld.calleeAddress])
+        #expect(byes.allSatisfy { $0.message.text(.reason) == "Q.850;cause=102;text=\"No RTP received\"" })
+        #expect(byes[0].at - silentSince < .milliseconds(60_200))
+        let record = try #require(world.records.first)
+        #expect(world.records.count == 1)
+        #expect(record.cause == .noMedia && record.sipCode == 200 && record.endedBy == .relayd && record.q850 == 102)
+        #expect(abs(record.deadAirSeconds - 60) <= 1 && abs(record.talkSeconds - 30) <= 2)
+        #expect(world.counters[.callsReleasedNoMedia] == 1)
+    }
+
+    @Test("one silent direction ends the call in mode any, not in mode both", arguments: Leg.allCases, NoMediaMode.allCases)
+    func oneSilent(leg: Leg, mode: NoMediaMode) {
+        let world = SimulatedWorld(seed: 8, noMediaTimeout: .seconds(10), noMediaMode: mode)
+        let (caller, callee) = world.establishCall()
+        world.run(for: .seconds(5))
+        (leg == .caller ? caller : callee).stopMedia()
+        world.run(for: .seconds(11))
+        #expect(world.records.map(\.cause) == (mode == .any ? [.noMedia] : []))
+        world.run(for: .seconds(600))
+        #expect(world.presentCalls.count == (mode == .any ? 0 : 1))
+        #expect(world.problems == [])
+    }
+
+    @Test("media that never starts counts from the answer, not from ringing")
+    func neverStarts() throws {
+        let world = SimulatedWorld(seed: 9, noMediaTimeout: .seconds(10))
+        var script = CallScript()
+        script.callerSendsMedia = false
+        script.calleeSendsMedia = false
+        script.answerDelay = .seconds(30)
+        world.placeCall(script)
+        world.run(for: .seconds(150))
+        world.checkEnd()
+        #expect(world.problems == [])
+        let record = try #require(world.records.first)
+        #expect(record.cause == .noMedia)
+        #expect((10_000...10_200).contains(record.durationMilliseconds))
+        #expect(record.deadAirSeconds == 10 && record.talkSeconds == 0)
+    }
+
+    @Test("a timeout of zero is off: silence ends nothing")
+    func off() {
+        let world = SimulatedWorld(seed: 10, noMediaTimeout: .zero)
+        var script = CallScript()
+        script.callerSendsMedia = false
+        script.calleeSendsMedia = false
+        _ = world.establishCall(script)
+        world.run(for: .seconds(3_600))
+        #expect(world.presentCalls.count == 1)
+    }
+
+    @Test("the callee's trunk decides the timeout, and a call keeps the one it began with")
+    func trunkDecides() throws {
+        let world = SimulatedWorld(seed: 11) { configuration in
+            configuration.media.noMediaTimeout = .seconds(60)
+            configuration.trunks[0].noMediaTimeout = .seconds(3)
+            configuration.trunks[1].noMediaTimeout = .seconds(60)
+        }
+        let (caller, callee) = world.establishCall()
+        caller.stopMedia()
+        callee.stopMedia()
+        world.run(for: .seconds(70))
+        #expect(world.records.first?.noMediaTimeoutSeconds == 60)
+        #expect((60_000...63_000).contains(try #require(world.records.first).durationMilliseconds))
+    }
+
+    @Test("an hour of talk with pauses shorter than the timeout is not touched")
+    func pauses() {
+        let world = SimulatedWorld(seed: 12, noMediaTimeout: .seconds(10))
+        let (caller, callee) = world.establishCall()
+        for _ in 0..<300 {
+            caller.stopMedia()
+            callee.stopMedia()
+            world.run(for: .milliseconds(9_900))
+            caller.restartMedia()
+            callee.restartMedia()
+            world.run(for: .seconds(2))
+        }
+        #expect(world.presentCalls.count == 1 && world.problems == [])
+    }
+}

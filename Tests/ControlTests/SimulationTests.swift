@@ -1,0 +1,80 @@
+import Configuration
+import Core
+import Foundation
+import SIP
+import Testing
+
+/// Random calls over a bad network, a seed each. `RELAYD_SEEDS=10000` runs more of them, `RELAYD_SEED=7` one alone.
+@Suite struct SimulationTests {
+    private static let environment = ProcessInfo.processInfo.environment
+    private static let seedCount = environment["RELAYD_SEEDS"].flatMap(UInt64.init) ?? 300
+    private static let onlySeed = environment["RELAYD_SEED"].flatMap(UInt64.init)
+    private static let laneCount: UInt64 = 8
+
+    @Test("every attempt over a bad network ends as it should, and leaves nothing behind", arguments: 0..<laneCount)
+    func randomWorlds(lane: UInt64) {
+        if let seed = Self.onlySeed {
+            if lane == 0 { Self.run(seed) }
+            return
+        }
+        for seed in stride(from: 1 + lane, through: Self.seedCount, by: UInt64.Stride(Self.laneCount)) { Self.run(seed) }
+    }
+
+    @Test("the random worlds reach every way a call can end")
+    func reach() {
+        let seen = (1...150 as ClosedRange<UInt64>).reduce(into: Set<ReleaseCause>()) { $0.formUnion(Self.run($1)) }
+        let others: Set<ReleaseCause> = [.unknownSource, .badRequest, .tooManyHops, .unsupportedExtension]
+        #expect(seen == Set(ReleaseCause.allCases).subtracting(others))
+    }
+
+    @discardableResult
+    private static func run(_ seed: UInt64) -> [ReleaseCause] {
+        let world = world(seed)
+        let callCount = Int.random(in: 1...6, using: &world.random)
+        for _ in 0..<callCount {
+            let script = CallScript.random(&world.random)
+            // One in eight comes to no route.
+            let number = Int.random(in: 0..<8, using: &world.random) == 0 ? "1\(world.random.token(count: 4))" : nil
+            world.plan(after: .milliseconds(Int.random(in: 0...15_000, using: &world.random))) {
+                world.placeCall(script, number: number)
+            }
+        }
+        for _ in 0..<Int.random(in: 0...2, using: &world.random) {
+            world.plan(after: .milliseconds(Int.random(in: 0...25_000, using: &world.random))) {
+                if let id = world.presentCalls.randomElement(using: &world.random) { _ = world.hangUp(id) }
+            }
+        }
+        if Int.random(in: 0..<6, using: &world.random) == 0 {
+            world.plan(after: .milliseconds(Int.random(in: 0...25_000, using: &world.random))) { world.shutDown() }
+        }
+        world.run(for: .seconds(60))
+        for id in world.presentCalls { _ = world.hangUp(id) }
+        world.run(for: .seconds(150))
+        world.checkEnd()
+        #expect(world.problems.isEmpty, "RELAYD_SEED=\(seed): \(world.problems)")
+        return world.records.map(\.cause)
+    }
+
+    private static func world(_ seed: UInt64) -> SimulatedWorld {
+        var random = SeededRandom(seed: seed)
+        let isClean = Int.random(in: 0..<5, using: &random) == 0
+        let world = SimulatedWorld(
+            seed: seed, loss: isClean ? 0 : .random(in: 0...0.2, using: &random),
+            latency: .milliseconds(Int.random(in: 1...80, using: &random)),
+            jitter: isClean ? .zero : .milliseconds(Int.random(in: 0...300, using: &random)),
+            duplication: isClean ? 0 : .random(in: 0...0.1, using: &random),
+            noMediaTimeout: .seconds([0, 3, 5, 10].randomElement(using: &random)!),
+            noMediaMode: Bool.random(using: &random) ? .both : .any
+        ) { configuration in
+            configuration.media.quarantine = .seconds(Int.random(in: 0...5, using: &random))
+            if Int.random(in: 0..<3, using: &random) == 0 { configuration.media.ports = 10_000...10_011 }
+            if Int.random(in: 0..<5, using: &random) == 0 { configuration.limits.calls = 3 }
+            configuration.trunks[1].inviteTimeout = .seconds(Int.random(in: 2...10, using: &random))
+            configuration.trunks[1].ringingTimeout = .seconds(Int.random(in: 4...30, using: &random))
+            if Int.random(in: 0..<5, using: &random) == 0 { configuration.trunks[1].capacity = 2 }
+        }
+        if Int.random(in: 0..<4, using: &random) == 0 { world.worker.openFailure = 0.3 }
+        if Int.random(in: 0..<8, using: &random) == 0 { world.sendFailure = 0.02 }
+        return world
+    }
+}

@@ -1,0 +1,133 @@
+import Core
+import SIP
+
+/// The called user agent of one call.
+final class Callee: Peer {
+    let invite: SIPMessage
+    private(set) var acknowledgements = 0
+    private(set) var forkAcknowledgements = 0
+    private(set) var byesReceived = 0
+    private(set) var forkByesReceived = 0
+    private(set) var cancelsReceived = 0
+    private(set) var cancelReason: String?
+    private(set) var byeReason: String?
+    private(set) var hangUpStatus: Int?
+    private(set) var hasHungUp = false
+    private(set) var finalStatus: Int?
+    private var lastResponse: [UInt8] = []
+    private let tag: String
+    private let forkTag: String
+
+    init(world: SimulatedWorld, invite: SIPMessage, script: CallScript) {
+        self.invite = invite
+        tag = world.random.token(count: 8)
+        forkTag = "fork" + world.random.token(count: 8)
+        super.init(
+            world: world, address: SimulatedWorld.calleeAddress, media: SocketAddress("203.0.113.21:50000")!, script: script)
+    }
+
+    func start() {
+        if case .silence = script.answer { return }
+        if script.sendsTrying { reply(respond(100, to: invite, tag: nil)) }
+        for (index, status) in script.ringing.enumerated() {
+            world.plan(after: script.ringDelay * (index + 1)) { [self] in
+                guard finalStatus == nil else { return }
+                let hasBody = script.hasEarlyMedia && index == 0
+                reply(respond(status, to: invite, tag: tag, body: hasBody ? answer() : nil))
+                if hasBody, script.calleeSendsMedia { startMedia(to: invite.body, for: script.calleeMediaDuration) }
+            }
+        }
+        switch script.answer {
+        case .accept: world.plan(after: script.answerDelay) { [self] in accept() }
+        case .reject(let status): world.plan(after: script.answerDelay) { [self] in reject(status) }
+        case .never, .silence: break
+        }
+    }
+
+    private func answer() -> [UInt8] { description(lines: script.answerMedia, title: "You answer") }
+
+    private func reply(_ octets: [UInt8]) {
+        lastResponse = octets
+        send(octets)
+    }
+
+    private func accept() {
+        guard finalStatus == nil else { return }
+        finalStatus = 200
+        lastResponse = respond(200, to: invite, tag: tag, body: answer())
+        send(
+            lastResponse, until: { [self] in acknowledgements > 0 || byesReceived > 0 },
+            givenUp: { [self] in hangUp() })
+        if script.calleeSendsMedia { startMedia(to: invite.body, for: script.calleeMediaDuration) }
+        if let delay = script.forkDelay {
+            world.plan(after: delay) { [self] in
+                send(
+                    respond(200, to: invite, tag: forkTag, body: answer()),
+                    until: { [self] in forkAcknowledgements > 0 || forkByesReceived > 0 })
+            }
+        }
+    }
+
+    private func reject(_ status: Int) {
+        guard finalStatus == nil else { return }
+        finalStatus = status
+        lastResponse = respond(status, to: invite, tag: tag)
+        send(lastResponse, until: { [self] in acknowledgements > 0 })
+    }
+
+    func receive(_ message: SIPMessage) {
+        guard message.isRequest else {
+            if message.method == .bye { hangUpStatus = message.status }
+            return
+        }
+        let isFork = message.toTag.map { String(decoding: $0, as: UTF8.self) } == forkTag
+        switch message.method {
+        case .invite: if !lastResponse.isEmpty, acknowledgements == 0 { send(lastResponse) }
+        case .ack: received(message, isFork: isFork)
+        case .cancel:
+            cancelsReceived += 1
+            cancelReason = message.text(.reason)
+            send(respond(200, to: message, tag: tag))
+            if case .silence = script.answer { return }
+            reject(487)
+        case .bye:
+            if isFork { forkByesReceived += 1 } else { byesReceived += 1 }
+            if !isFork {
+                byeReason = message.text(.reason)
+                stopMedia()
+            }
+            send(respond(200, to: message, tag: nil))
+        default: break
+        }
+    }
+
+    private func received(_ acknowledgement: SIPMessage, isFork: Bool) {
+        if isFork {
+            forkAcknowledgements += 1
+            return
+        }
+        acknowledgements += 1
+        guard acknowledgements == 1, finalStatus == 200 else { return }
+        if let hangUp = script.hangUp, hangUp.leg == .callee {
+            world.plan(after: hangUp.delay) { [self] in self.hangUp() }
+        }
+    }
+
+    func request(_ method: Method, sequence: Int, tag: String? = nil) -> MessageBuilder {
+        var builder = MessageBuilder(request: method, uri: invite.contact!.uri.text)
+        builder.add(.via, "SIP/2.0/UDP \(address);branch=z9hG4bK\(world.random.token(count: 12));rport")
+        builder.add(.from, invite.text(.to)! + ";tag=\(tag ?? self.tag)")
+        builder.add(.to, invite.text(.from)!)
+        builder.add(.callID, octets: invite.callID)
+        builder.add(.cseq, "\(sequence) \(method.text)")
+        builder.add(.maxForwards, "70")
+        return builder
+    }
+
+    func hangUp() {
+        guard !hasHungUp, byesReceived == 0 else { return }
+        hasHungUp = true
+        stopMedia()
+        send(request(.bye, sequence: 1).finish(), until: { [self] in hangUpStatus != nil })
+    }
+}

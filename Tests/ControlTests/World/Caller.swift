@@ -1,0 +1,110 @@
+import Core
+import SIP
+
+/// The calling user agent of one call.
+final class Caller: Peer {
+    let callID: String
+    let number: String
+    private(set) var statuses: [Int] = []
+    private(set) var finalStatus: Int?
+    private(set) var answer: SIPMessage?
+    private(set) var byesReceived = 0
+    private(set) var hasHungUp = false
+    private(set) var hangUpStatus: Int?
+    private var hasVanished = false
+    private var cancelStatus: Int?
+    private let tag: String
+    private var branch: String
+    private var toTag: String?
+    private var target = "sip:relayd@\(SimulatedWorld.relayd)"
+
+    init(world: SimulatedWorld, number: String, script: CallScript) {
+        self.number = number
+        callID = world.random.token(count: 16) + "@a.example"
+        tag = world.random.token(count: 8)
+        branch = "z9hG4bK" + world.random.token(count: 12)
+        super.init(
+            world: world, address: SimulatedWorld.callerAddress, media: SocketAddress("198.51.100.11:40000")!, script: script)
+    }
+
+    func start() {
+        send(invite(), until: { [self] in hasVanished || !statuses.isEmpty })
+        if let delay = script.cancelDelay { world.plan(after: delay) { [self] in cancel() } }
+        if let delay = script.vanishDelay { world.plan(after: delay) { [self] in vanish() } }
+    }
+
+    func vanish() {
+        hasVanished = true
+        stopMedia()
+    }
+
+    private func invite() -> [UInt8] {
+        var builder = request(.invite, sequence: 1)
+        builder.add(.contact, "<sip:ada@\(address)>")
+        return builder.finish(body: description(title: "Ada calls"), contentType: "application/sdp")
+    }
+
+    func request(_ method: Method, sequence: Int, branch: String? = nil) -> MessageBuilder {
+        var builder = MessageBuilder(
+            request: method, uri: toTag == nil || method == .cancel ? "sip:\(number)@192.0.2.1" : target)
+        builder.add(.via, "SIP/2.0/UDP \(address);branch=\(branch ?? self.branch);rport")
+        builder.add(.from, "\"Ada\" <sip:4930@a.example>;tag=\(tag)")
+        builder.add(.to, "<sip:\(number)@b.example>\(toTag.map { method == .cancel ? "" : ";tag=\($0)" } ?? "")")
+        builder.add(.callID, callID)
+        builder.add(.cseq, "\(sequence) \(method.text)")
+        builder.add(.maxForwards, "70")
+        return builder
+    }
+
+    func newBranch() -> String { "z9hG4bK" + world.random.token(count: 12) }
+
+    func receive(_ message: SIPMessage) {
+        guard !hasVanished else { return }
+        if message.isRequest {
+            if message.method == .bye { byesReceived += 1 }
+            stopMedia()
+            return send(respond(message.method == .bye ? 200 : 501, to: message, tag: nil))
+        }
+        guard let status = message.status else { return }
+        switch message.method {
+        case .invite where message.cseq.number == 1: receiveResponse(status, message)
+        case .bye: hangUpStatus = status
+        case .cancel: cancelStatus = status
+        default: break
+        }
+    }
+
+    private func receiveResponse(_ status: Int, _ message: SIPMessage) {
+        statuses.append(status)
+        if let tag = message.toTag, status > 100 { toTag = String(decoding: tag, as: UTF8.self) }
+        if let contact = message.contact { target = contact.uri.text }
+        guard status >= 200 else { return }
+        let isFirst = finalStatus == nil
+        finalStatus = finalStatus ?? status
+        if status >= 300 {
+            return send(request(.ack, sequence: 1).finish())
+        }
+        if isFirst { answer = message }
+        guard script.acknowledges else { return }
+        send(request(.ack, sequence: 1, branch: newBranch()).finish())
+        guard isFirst else { return }
+        if script.callerSendsMedia { startMedia(to: message.body, for: script.callerMediaDuration) }
+        if let hangUp = script.hangUp, hangUp.leg == .caller { world.plan(after: hangUp.delay) { [self] in self.hangUp() } }
+    }
+
+    /// Not before a provisional response (RFC 3261 §9.1).
+    func cancel() {
+        guard finalStatus == nil, !hasVanished else { return }
+        guard !statuses.isEmpty else { return world.plan(after: .milliseconds(200)) { [self] in cancel() } }
+        send(request(.cancel, sequence: 1).finish(), until: { [self] in hasVanished || cancelStatus != nil })
+    }
+
+    func hangUp() {
+        guard !hasVanished, byesReceived == 0, !hasHungUp else { return }
+        hasHungUp = true
+        stopMedia()
+        send(
+            request(.bye, sequence: 2, branch: newBranch()).finish(),
+            until: { [self] in hasVanished || hangUpStatus != nil })
+    }
+}

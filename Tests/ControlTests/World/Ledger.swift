@@ -1,0 +1,209 @@
+import Configuration
+import Control
+import Core
+import Relay
+import SIP
+
+/// What call control took and did, and which of its promises it broke.
+struct Ledger {
+    private struct Dialog {
+        var hasProvisional = false
+        var successTags: Set<String> = []
+        var byeBranchesSent: Set<String> = []
+        var byeReasons: [String] = []
+        var byesReceived = 0
+        var finals: Set<Int> = []
+        var answeredAt: Instant?
+        var hasACK = false
+        var acknowledgedTags: Set<String> = []
+    }
+
+    private struct Session {
+        let ports: [UInt16]
+        var callID: String?
+        var connectedAt: Instant?
+        var isClosing = false
+    }
+
+    private(set) var problems: [String] = []
+    /// From a shutdown on, a caller that has not acknowledged gets its BYE all the same.
+    var isStopping = false
+    private let configuration: Configuration
+    private var sessions: [SessionID: Session] = [:]
+    private var portFreeAt: [UInt16: Instant] = [:]
+    private var attempts: Set<String> = []
+    private var placed: Set<String> = []
+    private var dialogs: [String: Dialog] = [:]
+    private var records: [String: CallRecord] = [:]
+    /// How long a call had been silent when its media was closed, by the caller's Call-ID.
+    private var silenceAtEnd: [String: Duration] = [:]
+
+    init(configuration: Configuration) { self.configuration = configuration }
+
+    mutating func fail(_ problem: String, at now: Instant) {
+        problems.append("\((now - SimulatedWorld.start).inSeconds) s: \(problem)")
+    }
+
+    // MARK: What happens
+
+    mutating func received(_ message: SIPMessage, from source: SocketAddress) {
+        let callID = text(message.callID)
+        if message.isRequest {
+            if message.method == .invite, message.toTag == nil { attempts.insert(callID) }
+            if message.method == .bye { dialogs[callID, default: Dialog()].byesReceived += 1 }
+            if message.method == .ack { dialogs[callID, default: Dialog()].hasACK = true }
+        } else if message.method == .invite, let status = message.status, source == SimulatedWorld.calleeAddress {
+            if status < 200 { dialogs[callID, default: Dialog()].hasProvisional = true }
+            if (200..<300).contains(status) {
+                dialogs[callID, default: Dialog()].successTags.insert(text(message.toTag ?? []))
+            }
+        }
+    }
+
+    mutating func sent(_ message: SIPMessage, to destination: SocketAddress, _ worker: WorkerStub, at now: Instant) {
+        let callID = text(message.callID)
+        switch (message.status, message.method) {
+        case (nil, .invite): placed.insert(callID)
+        case (nil, .cancel):
+            if dialogs[callID]?.hasProvisional != true { fail("CANCEL before a provisional response", at: now) }
+            if dialogs[callID]?.successTags.isEmpty == false, dialogs[callID]?.byeBranchesSent.isEmpty == true {
+                fail("CANCEL after the answer", at: now)
+            }
+        case (nil, .bye):
+            let branch = message.topVia.branchText ?? ""
+            if dialogs[callID, default: Dialog()].byeBranchesSent.insert(branch).inserted {
+                dialogs[callID]?.byeReasons.append(message.text(.reason) ?? "")
+            }
+            if let dialog = dialogs[callID], let answeredAt = dialog.answeredAt, !dialog.hasACK, !isStopping,
+                now - answeredAt < .seconds(32)
+            {
+                fail("BYE to the caller before its ACK", at: now)
+            }
+        case (nil, .ack):
+            if placed.contains(callID) {
+                dialogs[callID, default: Dialog()].acknowledgedTags.insert(text(message.toTag ?? []))
+            }
+        case (let status?, .invite) where message.cseq.number == 1 && status >= 200 && status != 482:
+            dialogs[callID, default: Dialog()].finals.insert(status)
+            guard status == 200 else { break }
+            if dialogs[callID]?.answeredAt == nil { dialogs[callID]?.answeredAt = now }
+            if dialogs[callID]?.byesReceived != 0 { fail("an answer after the caller hung up", at: now) }
+            connected(callID, message, worker, at: now)
+        default: break
+        }
+    }
+
+    private mutating func connected(_ callID: String, _ answer: SIPMessage, _ worker: WorkerStub, at now: Instant) {
+        guard let port = (try? SessionDescription(parsing: answer.body))?.media.first(where: { $0.port != 0 })?.port,
+            let session = worker.session(at: port), sessions[session]?.connectedAt == nil
+        else { return }
+        sessions[session]?.connectedAt = now
+        sessions[session]?.callID = callID
+    }
+
+    mutating func commanded(_ command: RelayCommand, _ worker: WorkerStub, at now: Instant) {
+        switch command {
+        case .open(let session, let caller, let callee):
+            for port in [caller.port, callee.port] {
+                if port % 2 != 0 || !configuration.media.ports.contains(port + 1) { fail("port \(port) is no pair", at: now) }
+                if sessions.values.contains(where: { $0.ports.contains(port) }) { fail("port \(port) used twice", at: now) }
+                if let free = portFreeAt[port], free > now { fail("port \(port) before its quarantine ended", at: now) }
+            }
+            if caller.port == callee.port { fail("one port for both legs", at: now) }
+            if sessions[session] != nil { fail("session \(session) used twice", at: now) }
+            sessions[session] = Session(ports: [caller.port, callee.port])
+        case .close(let session):
+            sessions[session]?.isClosing = true
+            if let entry = sessions[session], let callID = entry.callID {
+                silenceAtEnd[callID] = silence(session, entry, worker, at: now)
+            }
+        case .expect(let session, _, _):
+            if sessions[session] == nil { fail("a source is expected for no session", at: now) }
+        case .stop: break
+        }
+    }
+
+    mutating func reported(_ event: RelayEvent, at now: Instant) {
+        switch event {
+        case .openFailed(let session, _, _), .closed(let session):
+            for port in sessions[session]?.ports ?? [] { portFreeAt[port] = now + configuration.media.quarantine }
+            sessions[session] = nil
+        case .opened, .locked, .stopped: break
+        }
+    }
+
+    mutating func wrote(_ record: CallRecord, at now: Instant) {
+        if records.updateValue(record, forKey: record.callerCallID) != nil { fail("a second record", at: now) }
+        if !attempts.contains(record.callerCallID) { fail("a record of no attempt", at: now) }
+        let times = [record.setupAt, record.ringAt, record.answerAt, record.releaseAt].compactMap(\.self)
+        if times != times.sorted() { fail("times out of order: \(times)", at: now) }
+        let duration = record.answerAt.map { record.releaseAt.milliseconds - $0.milliseconds } ?? 0
+        if abs(record.durationMilliseconds - duration) > 1 { fail("duration \(record.durationMilliseconds)", at: now) }
+        if (record.talkSeconds + record.deadAirSeconds) * 1000 > duration + 1000 { fail("more talk than time", at: now) }
+        if (record.answerAt != nil) != (record.sipCode == 200) { fail("status \(record.sipCode)", at: now) }
+        if record.cause == .noMedia {
+            let timeout = configuration.media.noMediaTimeout
+            let silence = silenceAtEnd[record.callerCallID] ?? .zero
+            if silence < timeout { fail("released after \(silence) of silence", at: now) }
+        }
+    }
+
+    // MARK: What holds at all times
+
+    mutating func check(_ control: borrowing CallControl, _ worker: WorkerStub, at now: Instant) {
+        // The stub has taken in the commands by now, so it holds what call control asked for.
+        if control.usedPortPairs != 2 * control.presentCount { fail("\(control.usedPortPairs) pairs in use", at: now) }
+        if control.presentCount != sessions.count { fail("\(control.presentCount) sessions, really \(sessions.count)", at: now) }
+        let timeout = configuration.media.noMediaTimeout
+        guard timeout > .zero else { return }
+        for (id, session) in sessions where session.connectedAt != nil && !session.isClosing {
+            let silence = silence(id, session, worker, at: now)
+            if silence > timeout + .milliseconds(200) { fail("silent for \(silence) and still there", at: now) }
+        }
+    }
+
+    private func silence(_ id: SessionID, _ session: Session, _ worker: WorkerStub, at now: Instant) -> Duration {
+        guard let connectedAt = session.connectedAt else { return .zero }
+        let last = [Leg.caller, .callee].map { max(connectedAt, worker.lastPacket[id]?[$0] ?? connectedAt) }
+        return now - (configuration.media.noMediaMode == .both ? last.max()! : last.min()!)
+    }
+
+    // MARK: What holds once all is over
+
+    mutating func checkEnd(_ control: borrowing CallControl, _ worker: WorkerStub, at now: Instant) {
+        if !control.isEmpty { fail("something is left", at: now) }
+        if control.nextDeadline != nil { fail("a timer is left", at: now) }
+        if worker.sessionCount != 0 { fail("a session is left open", at: now) }
+        if Set(records.keys) != attempts { fail("attempts \(attempts.count), records \(records.count)", at: now) }
+        if Set(records.values.compactMap(\.calleeCallID)) != placed { fail("a call was placed that no record names", at: now) }
+        for record in records.values.sorted(by: { $0.id < $1.id }) { checkEnd(of: record, at: now) }
+    }
+
+    private mutating func checkEnd(of record: CallRecord, at now: Instant) {
+        let caller = dialogs[record.callerCallID] ?? Dialog()
+        let callee = record.calleeCallID.flatMap { dialogs[$0] } ?? Dialog()
+        if caller.finals.count != 1 { fail("\(record.cause): final responses \(caller.finals)", at: now) }
+        if caller.finals.contains(200) != (record.answerAt != nil) { fail("answered or not?", at: now) }
+        if caller.byeBranchesSent.count > 1 { fail("several BYEs to the caller", at: now) }
+        if record.answerAt != nil, caller.byeBranchesSent.isEmpty, caller.byesReceived == 0 {
+            fail("\(record.cause): no BYE on the caller's leg", at: now)
+        }
+        if record.answerAt == nil, !caller.byeBranchesSent.isEmpty { fail("BYE to a caller that got no answer", at: now) }
+        // A 2xx may come after the INVITE was given up; then there is no transaction any more, and nothing to say.
+        let isGivenUp = record.answerAt == nil && callee.byeBranchesSent.isEmpty
+        if !isGivenUp, callee.byeBranchesSent.count + min(1, callee.byesReceived) < callee.successTags.count {
+            fail("\(record.cause): BYEs on the callee's leg: \(callee.byeBranchesSent.count)", at: now)
+        }
+        if !isGivenUp, !callee.acknowledgedTags.isSuperset(of: callee.successTags) {
+            fail("an answer of the callee was not acknowledged", at: now)
+        }
+        if callee.byeBranchesSent.count > callee.successTags.count { fail("too many BYEs to the callee", at: now) }
+        if record.cause == .noMedia {
+            // The BYE to a further branch of a fork has no reason to give.
+            let reasons = (caller.byeReasons + callee.byeReasons).filter { $0.contains("cause=102") }
+            if reasons.count != 2 { fail("no_media, but BYEs say \(caller.byeReasons), \(callee.byeReasons)", at: now) }
+        }
+    }
+
+    private func text(_ octets: ArraySlice<UInt8>) -> String { String(decoding: octets, as: UTF8.self) }
+}

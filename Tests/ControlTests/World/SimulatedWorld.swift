@@ -1,0 +1,230 @@
+import Configuration
+import Control
+import ControlProtocol
+import Core
+import Relay
+import SIP
+
+/// Call control between scripted peers, over a lossy network and a relay worker that takes its time, on a clock of its own.
+///
+/// One seed gives one run. After every step the invariants of `Ledger` are checked; `problems` tells what broke.
+final class SimulatedWorld {
+    static let relayd = SocketAddress("192.0.2.1:5060")!
+    static let callerAddress = SocketAddress("198.51.100.10:5060")!
+    static let calleeAddress = SocketAddress("203.0.113.20:5060")!
+    static let start = Instant(nanoseconds: 1_000_000_000_000)
+    static let wallStart = WallTime(milliseconds: 1_800_000_000_000)
+
+    struct Traffic {
+        let at: Instant
+        let isReceived: Bool
+        let peer: SocketAddress
+        let message: SIPMessage
+    }
+
+    private(set) var now = SimulatedWorld.start
+    var random: SeededRandom
+    var network: LossyNetwork
+    /// True for a datagram that is to be lost, whatever the network's chances.
+    var drops: (SIPMessage, _ destination: SocketAddress) -> Bool = { _, _ in false }
+    /// The chance that the network refuses a datagram of relayd's.
+    var sendFailure = 0.0
+    let worker: WorkerStub
+    let configuration: Configuration
+    let counters = CounterBlock()
+    private(set) var control: CallControl
+    private(set) var callers: [Caller] = []
+    private(set) var callees: [Callee] = []
+    private(set) var traffic: [Traffic] = []
+    private(set) var records: [CallRecord] = []
+    private(set) var events: [Event] = []
+    private(set) var commands: [RelayCommand] = []
+    private(set) var ledger: Ledger
+    private var queue = EventQueue()
+    private var scripts: [String: CallScript] = [:]
+
+    init(
+        seed: UInt64, loss: Double = 0, latency: Duration = .milliseconds(5), jitter: Duration = .zero,
+        duplication: Double = 0, noMediaTimeout: Duration = .seconds(60), noMediaMode: NoMediaMode = .both,
+        configure: (inout Configuration) -> Void = { _ in }
+    ) {
+        random = SeededRandom(seed: seed)
+        network = LossyNetwork(loss: loss, duplication: duplication, latency: latency, jitter: jitter)
+        var configuration = Configuration(host: .current)
+        configuration.sip.listen = Self.relayd
+        configuration.media.ports = 10_000...10_399
+        configuration.media.noMediaTimeout = noMediaTimeout
+        configuration.media.noMediaMode = noMediaMode
+        configuration.trunks = [
+            Trunk(name: "a", address: Self.callerAddress), Trunk(name: "b", address: Self.calleeAddress, prefixes: ["49"]),
+        ]
+        configure(&configuration)
+        self.configuration = configuration
+        let capacity = configuration.limits.calls
+        let activity = ActivityTable(sessionCapacity: capacity)
+        worker = WorkerStub(activity: activity)
+        ledger = Ledger(configuration: configuration)
+        control = CallControl(
+            configuration: configuration, sessions: SessionAllocator(workers: 1, capacity: capacity), activity: activity,
+            statistics: StatisticsTable(activity: activity), counters: counters, random: SeededRandom(seed: ~seed),
+            now: Self.start, wallTime: Self.wallStart)
+    }
+
+    var problems: [String] { ledger.problems }
+
+    // MARK: What tests do
+
+    /// Places a call from trunk a to trunk b.
+    @discardableResult
+    func placeCall(_ script: CallScript = CallScript(), number: String? = nil) -> Caller {
+        let number = number ?? "49\(callers.count)"
+        let caller = Caller(world: self, number: number, script: script)
+        scripts[number] = script
+        callers.append(caller)
+        caller.start()
+        return caller
+    }
+
+    /// Places a call and waits for it to connect.
+    func establishCall(_ script: CallScript = CallScript()) -> (caller: Caller, callee: Callee) {
+        let caller = placeCall(script)
+        run(for: script.answerDelay + .seconds(2))
+        return (caller, callees.last!)
+    }
+
+    /// Delivers a request as from a socket of `source`'s, at once, and returns what relayd says to it within 1 s.
+    func exchange(_ text: String, from source: SocketAddress = SimulatedWorld.callerAddress) -> [SIPMessage] {
+        let first = traffic.count
+        deliver(Array(text.replacing("\n", with: "\r\n").utf8), from: source)
+        run(for: .milliseconds(400))
+        return traffic[first...].filter { !$0.isReceived && $0.peer == source }.map(\.message)
+    }
+
+    /// Calls that hold a resource, oldest first.
+    var presentCalls: [String] { control.summaries(now: now).map(\.id) }
+
+    func hangUp(_ id: String) -> Bool {
+        let isDone = control.hangUp(id, now: now)
+        flush()
+        return isDone
+    }
+
+    func shutDown() {
+        ledger.isStopping = true
+        control.beginShutdown(now: now)
+        flush()
+    }
+
+    func run(for duration: Duration) {
+        let end = now + duration
+        while let next = [queue.nextDue, control.nextDeadline].compactMap(\.self).min(), next <= end {
+            now = max(now, next)
+            if let deadline = control.nextDeadline, deadline <= now {
+                worker.deliverMedia(until: now)
+                control.advance(to: now)
+                flush()
+                if let deadline = control.nextDeadline, deadline <= now { ledger.fail("a deadline stays due", at: now) }
+            }
+            while let action = queue.takeDue(at: now) { action() }
+            ledger.check(control, worker, at: now)
+        }
+        now = end
+        worker.deliverMedia(until: now)
+    }
+
+    /// Call when everything is over.
+    func checkEnd() {
+        run(for: .seconds(150))  // until the last timer of something that is gone has passed
+        ledger.checkEnd(control, worker, at: now)
+    }
+
+    /// What relayd sent to that peer: methods, and statuses of responses to INVITE.
+    func sent(to peer: SocketAddress) -> [String] {
+        traffic.filter { !$0.isReceived && $0.peer == peer && ($0.message.isRequest || $0.message.method == .invite) }
+            .map { $0.message.status.map(String.init) ?? $0.message.methodText }
+    }
+
+    // MARK: What peers do
+
+    func plan(after delay: Duration, _ action: @escaping () -> Void) { queue.plan(at: now + delay, action) }
+
+    /// From a peer to relayd.
+    func transmit(_ octets: [UInt8], from source: SocketAddress, to destination: SocketAddress) {
+        guard destination == Self.relayd else { return }
+        if case .message(let message) = SIPMessage.parse(octets), drops(message, destination) { return }
+        for arrival in network.arrivals(sent: now, random: &random) {
+            queue.plan(at: arrival) { [unowned self] in deliver(octets, from: source) }
+        }
+    }
+
+    // MARK: Around call control
+
+    private func deliver(_ octets: [UInt8], from source: SocketAddress) {
+        if case .message(let message) = SIPMessage.parse(octets) {
+            traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
+            ledger.received(message, from: source)
+        }
+        control.receive(octets, from: source, now: now)
+        flush()
+    }
+
+    private func flush() {
+        for output in control.takeOutputs() {
+            switch output {
+            case .send(let octets, let destination, let transaction): send(octets, to: destination, transaction)
+            case .relay(let command): carryOut(command)
+            case .record(let record):
+                records.append(record)
+                ledger.wrote(record, at: now)
+            case .event(let event): events.append(event)
+            }
+        }
+        ledger.check(control, worker, at: now)
+    }
+
+    private func send(_ octets: [UInt8], to destination: SocketAddress, _ transaction: TransactionID?) {
+        guard case .message(let message) = SIPMessage.parse(octets) else {
+            return ledger.fail("sent what cannot be read: \(String(decoding: octets, as: UTF8.self))", at: now)
+        }
+        traffic.append(Traffic(at: now, isReceived: false, peer: destination, message: message))
+        ledger.sent(message, to: destination, worker, at: now)
+        if sendFailure > 0, Double.random(in: 0..<1, using: &random) < sendFailure {
+            return plan(after: .zero) { [unowned self] in
+                control.sendFailed(transaction, now: now)
+                flush()
+            }
+        }
+        if drops(message, destination) { return }
+        for arrival in network.arrivals(sent: now, random: &random) {
+            queue.plan(at: arrival) { [unowned self] in arrive(message, at: destination) }
+        }
+    }
+
+    private func carryOut(_ command: RelayCommand) {
+        commands.append(command)
+        ledger.commanded(command, worker, at: now)
+        guard let (event, delay) = worker.carryOut(command, random: &random) else { return }
+        plan(after: delay) { [unowned self] in
+            worker.deliverMedia(until: now)
+            worker.reported(event)
+            ledger.reported(event, at: now)
+            control.handle(event, now: now)
+            flush()
+        }
+    }
+
+    private func arrive(_ message: SIPMessage, at destination: SocketAddress) {
+        if destination == Self.callerAddress {
+            callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
+        } else if destination == Self.calleeAddress {
+            if let callee = callees.first(where: { $0.invite.callID == message.callID }) {
+                callee.receive(message)
+            } else if message.isRequest, message.method == .invite {
+                let script = scripts[message.uri.user ?? ""] ?? CallScript()
+                let callee = Callee(world: self, invite: message, script: script)
+                callees.append(callee)
+                callee.start()
+            }
+        }
+    }
+}

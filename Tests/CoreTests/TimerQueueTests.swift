@@ -1,0 +1,62 @@
+import Core
+import Testing
+
+@Suite struct TimerQueueTests {
+    @Test("entries come out by time, none before it is due")
+    func order() {
+        for seed in 1...50 as ClosedRange<UInt64> {
+            var random = SeededRandom(seed: seed)
+            var queue = TimerQueue<Int>()
+            var expected: [(due: UInt64, key: Int)] = []
+            for key in 0..<Int.random(in: 0...200, using: &random) {
+                let due = UInt64.random(in: 1...100, using: &random)
+                queue.schedule(key, at: Instant(nanoseconds: due))
+                expected.append((due, key))
+            }
+            #expect(queue.count == expected.count)
+            for now in 1...100 as ClosedRange<UInt64> {
+                #expect(queue.nextDue?.nanoseconds == expected.map(\.due).min(), "seed \(seed)")
+                var taken: Set<Int> = []
+                while let key = queue.takeDue(at: Instant(nanoseconds: now)) { taken.insert(key) }
+                #expect(taken == Set(expected.filter { $0.due == now }.map(\.key)), "seed \(seed)")
+                expected.removeAll { $0.due == now }
+            }
+            #expect(queue.nextDue == nil && queue.count == 0)
+        }
+    }
+
+    @Test("a key may wait several times, and comes out as often")
+    func repeatedKey() {
+        var queue = TimerQueue<String>()
+        queue.schedule("a", at: Instant(nanoseconds: 2))
+        queue.schedule("a", at: Instant(nanoseconds: 1))
+        #expect(queue.takeDue(at: Instant(nanoseconds: 1)) == "a")
+        #expect(queue.takeDue(at: Instant(nanoseconds: 1)) == nil)
+        #expect(queue.takeDue(at: Instant(nanoseconds: 5)) == "a")
+        #expect(queue.takeDue(at: Instant(nanoseconds: 5)) == nil)
+    }
+
+    @Test("taking between schedulings keeps the order")
+    func interleaved() {
+        var random = SeededRandom(seed: 3)
+        var queue = TimerQueue<UInt64>()
+        var now: UInt64 = 0
+        var waiting = 0
+        for _ in 0..<20_000 {
+            if Bool.random(using: &random) {
+                let due = now + UInt64.random(in: 1...50, using: &random)
+                queue.schedule(due, at: Instant(nanoseconds: due))
+                waiting += 1
+            } else {
+                now += UInt64.random(in: 0...20, using: &random)
+                var last: UInt64 = 0
+                while let due = queue.takeDue(at: Instant(nanoseconds: now)) {
+                    #expect(due <= now && due >= last)
+                    last = due
+                    waiting -= 1
+                }
+            }
+            #expect(queue.count == waiting)
+        }
+    }
+}
