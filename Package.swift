@@ -42,6 +42,7 @@ let package = Package(
             name: "Configuration",
             dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
             swiftSettings: settings),
+        .target(name: "NG", dependencies: ["Core", "SIP"], swiftSettings: settings),
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
         .target(
             name: "Control",
@@ -64,6 +65,7 @@ let package = Package(
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
         .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
+        .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
         .testTarget(name: "RecordsTests", dependencies: ["Records"], swiftSettings: settings),
