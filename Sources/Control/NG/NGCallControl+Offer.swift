@@ -59,13 +59,15 @@ extension NGCallControl {
         }
     }
 
-    /// Finds the leg of the side that speaks, and remembers its tag. Signalling takes a deletion back.
+    /// Finds the leg of the side that speaks, and remembers both tags. Signalling takes a deletion back.
     private mutating func register(
         _ tag: String, _ otherTag: String?, isOffer: Bool, in id: String, _ request: NGRequest, now: Instant
     ) -> Leg {
         let legs = calls[id]?.legsByTag ?? [:]
         let leg = legs[tag] ?? otherTag.flatMap { legs[$0]?.other } ?? (isOffer ? .caller : .callee)
         calls[id]?.legsByTag[tag] = leg
+        // Within a dialog it is known who the other one is before it has said a word.
+        if let otherTag, legs[otherTag] == nil { calls[id]?.legsByTag[otherTag] = leg.other }
         calls[id]?[leg].tag = tag
         if calls[id]?[leg].since == nil { calls[id]?[leg].since = now }
         if let label = request.label { calls[id]?[leg].label = label }
