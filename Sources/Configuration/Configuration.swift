@@ -94,6 +94,8 @@ extension Configuration {
     package struct NG: Sendable {
         /// The UDP address it is served on; nil: it is not.
         package var listen: SocketAddress?
+        /// The TCP address it is served on; nil: on none.
+        package var tcp: SocketAddress?
         /// The path of a unix stream socket it is served on; nil: on none.
         package var socket: String?
         /// Without RTP for so long, an answered call is closed; zero is off.
@@ -104,6 +106,9 @@ extension Configuration {
         package var offerTimeout = Duration.seconds(3_600)
         /// A deleted call is kept for so long, unless `delete` says otherwise.
         package var deleteDelay = Duration.seconds(30)
+        /// Where a proxy is asked to end the dialog of a call that was closed for want of media; nil: it is not asked.
+        package var timeoutCallback: CallbackURL?
+        package var timeoutCallbackFormat = CallbackFormat.xmlrpc
     }
 
     package struct Records: Sendable {

@@ -62,9 +62,13 @@ extension Configuration {
             "The UDP address on which Kamailio and OpenSIPS drive relayd (NG protocol). It knows no password: loopback, "
                 + "or a network that only proxies reach."),
         .init(
+            "ng.tcp", \.ng.tcp, ValueFormat.listenAddress.optional, .needsRestart,
+            example: ("\"127.0.0.1:2223\"", "the NG protocol is not served over TCP"),
+            "A TCP address for the NG protocol. What is said of ng.listen holds here."),
+        .init(
             "ng.socket", \.ng.socket, ValueFormat.path(limit: 107).optional, .needsRestart,
             example: ("\"/run/relayd/ng.sock\"", "the NG protocol is not served on a unix socket"),
-            "A unix stream socket for the NG protocol."),
+            "A unix stream socket for the NG protocol, open to relayd's user and group."),
         .init(
             "ng.timeout", \.ng.timeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
             "Time without RTP after which a call driven over NG is closed; 0 switches this off."),
@@ -77,6 +81,14 @@ extension Configuration {
         .init(
             "ng.delete_delay", \.ng.deleteDelay, .duration(.zero ... .seconds(3_600)), .appliedNow,
             "How long a deleted call is kept, unless the proxy says otherwise; signalling in between takes it back."),
+        .init(
+            "ng.timeout_callback", \.ng.timeoutCallback, ValueFormat.callbackURL.optional, .needsRestart,
+            example: ("\"http://%%:8080/RPC2\"", "the proxy is not told"),
+            "Where the proxy is asked to end the dialog (dlg.terminate_dlg) of a call closed for want of media; %% is the "
+                + "proxy's address."),
+        .init(
+            "ng.timeout_callback_format", \.ng.timeoutCallbackFormat, .oneOf, .needsRestart,
+            "How it is asked: \"xmlrpc\" for Kamailio's module xmlrpc, \"jsonrpc\" for its jsonrpcs."),
 
         .init(
             "control.socket", \.control.socket, .path(limit: 107), .needsRestart,

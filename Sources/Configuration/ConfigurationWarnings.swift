@@ -28,7 +28,7 @@ extension Configuration {
         if media.noMediaTimeout == .zero {
             warnings.append("media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up")
         }
-        let isDriven = ng.listen != nil || ng.socket != nil
+        let isDriven = ng.listen != nil || ng.tcp != nil || ng.socket != nil
         if trunks.isEmpty {
             if !isDriven { warnings.append("trunk: there is none, so every call is refused") }
         } else if trunks.allSatisfy(\.prefixes.isEmpty) {

@@ -179,6 +179,12 @@ extension ValueFormat where Value == TrunkSource {
         expected: "an address, an address with a port, or a network", text: \.description, parse: { TrunkSource($0) })
 }
 
+extension ValueFormat where Value == CallbackURL {
+    static let callbackURL = string(
+        expected: "text like \"http://%%:8080/RPC2\" or \"http://192.0.2.1:8080/RPC2\", without a host name",
+        text: \.description, parse: { CallbackURL($0) })
+}
+
 extension ValueFormat where Value == String {
     /// Up to `limit` octets of printable ASCII, at least one.
     static func line(limit: Int) -> ValueFormat {

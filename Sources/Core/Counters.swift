@@ -58,6 +58,9 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case ngErrors
     case ngMalformed
     case ngCallsTimedOut
+    case ngConnectionsRefused
+    case ngCallbacksSent
+    case ngCallbacksFailed
     // Records and control.
     case recordsJournaled
     case recordsStored

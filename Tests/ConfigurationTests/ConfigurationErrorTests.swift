@@ -32,6 +32,9 @@ import Testing
         ("[media]\nports = \"10000-10002\"",
             "r.toml:2: media.ports: \"10000-10002\" is not valid, expected text like \"10000-20000\": the first port even and "
                 + "at least 1024, four ports or more"),
+        ("[ng]\ntimeout_callback = \"http://proxy.example:8080/RPC2\"",
+            "r.toml:2: ng.timeout_callback: \"http://proxy.example:8080/RPC2\" is not valid, expected text like "
+                + "\"http://%%:8080/RPC2\" or \"http://192.0.2.1:8080/RPC2\", without a host name"),
         ("[media]\naddress = \"localhost\"",
             "r.toml:2: media.address: \"localhost\" is not valid, expected a literal IPv4 or IPv6 address"),
         ("[media]\nadvertise = \"0.0.0.0\"",

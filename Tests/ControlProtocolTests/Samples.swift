@@ -9,6 +9,7 @@ enum Samples {
 
     static let status = StatusReport(
         version: "0.1.0", pid: 4242, startedAt: setup, uptimeSeconds: 97_384, sipAddress: address("192.0.2.10:5060"),
+        ngAddresses: ["udp:127.0.0.1:2223", "unix:/run/relayd/ng.sock"],
         media: .init(
             address: IPAddress("192.0.2.10")!, firstPort: 20_000, lastPort: 29_999, portsInUse: 1_640,
             portsInQuarantine: 212, portsFree: 8_148),

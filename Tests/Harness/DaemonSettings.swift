@@ -26,6 +26,8 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
+    /// Lines of the table `[ng]`, as in the file.
+    package var ng: [String] = []
 
     package init(listen: SocketAddress, mediaPorts: ClosedRange<UInt16>) {
         self.listen = listen
@@ -42,6 +44,7 @@ package struct DaemonSettings: Sendable {
             "[records]", "directory = \"\(records)\"",
             "[log]", "level = \"\(logLevel)\"",
         ]
+        if !ng.isEmpty { lines += ["[ng]"] + ng }
         for trunk in trunks {
             lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {

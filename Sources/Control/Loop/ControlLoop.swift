@@ -1,48 +1,11 @@
 package import Configuration
 import ControlProtocol
-package import Core
+import Core
 import Glibc
-package import Records
-package import Relay
+import Records
+import Relay
 import SIP
 package import Uring
-
-/// Why the daemon could not start. Each description is one sentence for an operator.
-package enum StartError: Error, CustomStringConvertible {
-    case ring(RingError)
-    case relay(RelayStartError)
-    case sipSocket(Configuration.SIP, Errno)
-    case ngSocket(SocketAddress, Errno)
-    case controlSocket(path: String, Errno)
-    case records(RecordError)
-    case failed(step: String, Errno)
-
-    package var description: String {
-        switch self {
-        case .ring(let error): error.description
-        case .relay(let error): error.description
-        case .sipSocket(let sip, let error):
-            "The SIP address sip.listen = \(sip.listen) could not be bound: \(error)."
-        case .ngSocket(let address, let error):
-            "The NG address ng.listen = \(address) could not be bound: \(error)."
-        case .controlSocket(let path, let error) where error.code == EADDRINUSE:
-            "Another process listens on the control socket \(path): stop it, or set control.socket to another path."
-        case .controlSocket(let path, let error): "The control socket \(path) could not be made: \(error)."
-        case .records(let error): "\(error)"
-        case .failed(let step, let error): "\(step) failed: \(error)."
-        }
-    }
-}
-
-private func attempt<Value: ~Copyable, Failure: Error>(
-    _ wrap: (Failure) -> StartError, _ make: () throws(Failure) -> Value
-) throws(StartError) -> Value {
-    do throws(Failure) {
-        return try make()
-    } catch {
-        throw wrap(error)
-    }
-}
 
 /// The control thread: its ring with the SIP socket, the control socket and the signals, and everything it owns.
 ///
@@ -61,35 +24,36 @@ package struct ControlLoop: ~Copyable {
         static let doorbell: UInt8 = 8
         static let ngReceive: UInt8 = 9
         static let ngSend: UInt8 = 10
+        static let ngAcceptTCP: UInt8 = 11
+        static let ngAcceptUnix: UInt8 = 12
+        static let ngReadable: UInt8 = 13
+        static let ngWritable: UInt8 = 14
     }
 
-    private let configuration: Configuration
-    private let warnings: [String]
+    let configuration: Configuration
+    let warnings: [String]
     private let log: EventLog
-    private var ring: Ring
+    var ring: Ring
     private var batch: CompletionBatch
     private let sipSocket: DatagramSocket
     private var sipBuffers: BufferPool
     /// Where proxies drive relayd, if they do.
-    private let ngSocket: DatagramSocket?
-    private let ngFile: File?
-    private let listener: UnixListener
+    var ng: NGTransports
+    private var clients: ControlClients
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
-    private let keeper: RecordKeeper
-    private var pool: RelayPool
-    private let media: MediaSessions
-    private var control: CallControl
-    private var ngControl: NGCallControl
-    private let counters = CounterBlock()
+    let keeper: RecordKeeper
+    var pool: RelayPool
+    let media: MediaSessions
+    var control: CallControl
+    var ngControl: NGCallControl
+    let counters: CounterBlock
     /// The transaction of each recent send, by the low bits of its token.
     private var sends: [TransactionID?]
     private var nextSend: UInt32 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
-    private var clients: [UInt32: ControlClient] = [:]
-    private var nextClient: UInt32 = 1
-    private let startedAt: (instant: Instant, wall: WallTime)
+    let startedAt: (instant: Instant, wall: WallTime)
     /// Set by SIGTERM or SIGINT: by then the calls must be gone.
     private var stopDeadline: Instant?
     private var nextClockReading: Instant
@@ -97,7 +61,6 @@ package struct ControlLoop: ~Copyable {
     /// A datagram has to fit: 64 KiB and the header the kernel writes before it.
     private static let sipBufferSize = 65_536 + 64
     private static let sipBufferCount = 256
-    private static let clientLimit = 64
     /// What is left for the control socket's clients, rings, records and the rest.
     private static let ownDescriptors = 256
     /// From the signal until calls are given up.
@@ -134,13 +97,20 @@ package struct ControlLoop: ~Copyable {
         let sipSocket = try attempt({ StartError.sipSocket(configuration.sip, $0) }) { () throws(Errno) in
             try DatagramSocket.listener(on: configuration.sip.listen)
         }
-        let ngAddress = configuration.ng.listen
-        let ngSocket = try attempt({ StartError.ngSocket(ngAddress ?? configuration.sip.listen, $0) }) {
-            () throws(Errno) in try Self.ngSocket(on: ngAddress)
-        }
-        let ngFile = ngSocket.file
-        let listener = try attempt({ StartError.controlSocket(path: configuration.control.socket, $0) }) { () throws(Errno) in
-            try Self.listen(at: configuration.control.socket)
+        let counters = CounterBlock()
+        let ng = try NGTransports(
+            configuration.ng,
+            kinds: NGTransports.Kinds(
+                receive: Kind.ngReceive, send: Kind.ngSend, acceptTCP: Kind.ngAcceptTCP, acceptUnix: Kind.ngAcceptUnix,
+                readable: Kind.ngReadable, writable: Kind.ngWritable),
+            counters: counters)
+        let controlPath = configuration.control.socket
+        let clients = try attempt({ StartError.controlSocket(path: controlPath, $0) }) { () throws(Errno) in
+            try ControlClients(
+                path: controlPath,
+                kinds: ControlClients.Kinds(
+                    accept: Kind.accept, readable: Kind.clientReadable, writable: Kind.clientWritable),
+                counters: counters)
         }
         let inbox = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in try ControlInbox() }
         var options = RecordKeeper.Options()
@@ -173,32 +143,13 @@ package struct ControlLoop: ~Copyable {
         self.pool = pool
         self.sipBuffers = sipBuffers
         self.sipSocket = sipSocket
-        self.ngFile = ngFile
-        self.ngSocket = ngSocket.socket
-        self.listener = listener
+        self.ng = ng
+        self.clients = clients
+        self.counters = counters
         self.keeper = keeper
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
-    }
-
-    private static func ngSocket(on address: SocketAddress?) throws(Errno) -> NGSocket {
-        guard let address else { return NGSocket(socket: nil, file: nil) }
-        let socket = try DatagramSocket.listener(on: address)
-        let file = socket.file
-        return NGSocket(socket: consume socket, file: file)
-    }
-
-    private struct NGSocket: ~Copyable {
-        let socket: DatagramSocket?
-        let file: File?
-    }
-
-    private static func listen(at path: String) throws(Errno) -> UnixListener {
-        if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            try PrivateDirectory.make(String(path[..<slash]))
-        }
-        return try UnixListener(path: path)
     }
 
     // MARK: Turns
@@ -208,8 +159,8 @@ package struct ControlLoop: ~Copyable {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
-        receiveNG()
-        ring.accept(on: listener, token: Token(kind: Kind.accept))
+        ng.start(on: &ring, buffers: sipBuffers)
+        clients.start(on: &ring)
         ring.pollReadable(signals.file, repeating: true, token: Token(kind: Kind.signal))
         ring.pollReadable(inbox.event.file, repeating: true, token: Token(kind: Kind.inbox))
         while try turn() {}
@@ -239,7 +190,8 @@ package struct ControlLoop: ~Copyable {
         carryOut(now: now)
         sendWaitingCommands()
         pool.flushDoorbells(on: &ring)
-        serveClients(now: now)
+        clients.serve(now: now, on: &ring)
+        ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
     }
 
@@ -249,7 +201,7 @@ package struct ControlLoop: ~Copyable {
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
-        if clients.values.contains(where: { $0.connection.hasOutput }) { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
+        if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
     }
 
@@ -259,11 +211,22 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipSend:
             let transaction = sends[Int(completion.token.index) % sends.count]
             control.sendFailed(transaction, now: now)
-        case Kind.ngReceive: ngReceived(completion, now: now)
+        case Kind.ngReceive:
+            if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
+                ngControl.receive(octets, from: client, now: now)
+            }
         case Kind.ngSend: break  // the proxy asks again
-        case Kind.accept:
-            if completion.result >= 0 { accept(StreamSocket(accepted: completion.result)) }
-            if !completion.hasMore { ring.accept(on: listener, token: Token(kind: Kind.accept)) }
+        case Kind.ngAcceptTCP: ng.acceptedTCP(completion, on: &ring)
+        case Kind.ngAcceptUnix: ng.acceptedUnix(completion, on: &ring)
+        case Kind.ngReadable:
+            guard let (messages, client) = ng.read(completion, now: now, on: &ring) else { break }
+            for message in messages { ngControl.receive(message, from: client, now: now) }
+        case Kind.ngWritable: ng.hasRoom(completion)
+        case Kind.accept: clients.accepted(completion, on: &ring)
+        case Kind.clientReadable:
+            guard let (client, requests) = clients.read(completion, now: now, on: &ring) else { break }
+            for request in requests { execute(request, of: client, now: now) }
+        case Kind.clientWritable: clients.hasRoom(completion)
         case Kind.signal:
             while signals.next() != nil { stop(now: now) }
             if !completion.hasMore { ring.pollReadable(signals.file, repeating: true, token: Token(kind: Kind.signal)) }
@@ -272,8 +235,6 @@ package struct ControlLoop: ~Copyable {
                 ring.pollReadable(inbox.event.file, repeating: true, token: Token(kind: Kind.inbox))
             }
             readInbox(now: now)
-        case Kind.clientReadable: clientReadable(completion, now: now)
-        case Kind.clientWritable: clients[completion.token.index]?.awaitsRoom = false
         default: break  // a doorbell: the mailboxes are read in every turn
         }
     }
@@ -296,42 +257,16 @@ package struct ControlLoop: ~Copyable {
         }
     }
 
-    // MARK: NG
+    // MARK: Effects
 
-    private mutating func receiveNG() {
-        guard let file = ngFile else { return }
-        ring.receiveDatagrams(on: file, into: sipBuffers, token: Token(kind: Kind.ngReceive))
-    }
-
-    private mutating func ngReceived(_ completion: Completion, now: Instant) {
-        if let datagram = sipBuffers.datagram(completion), !datagram.isTruncated {
-            let octets = sipBuffers.copy(datagram.payload)
-            ngControl.receive(octets, from: .datagram(datagram.source), now: now)
-        }
-        if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
-        if !completion.hasMore {
-            sipBuffers.publish()
-            receiveNG()
-        }
-    }
-
-    private mutating func carryOutNG(now: Instant) {
+    private mutating func carryOut(now: Instant) {
         for output in ngControl.takeOutputs() {
             switch output {
-            case .reply(let octets, .datagram(let address)):
-                guard let file = ngFile else { continue }
-                ring.send(copying: octets.span, on: file, to: address, token: Token(kind: Kind.ngSend))
-            case .reply(_, .stream): break
+            case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
             case .event(let event): announce(event, now: now)
             }
         }
-    }
-
-    // MARK: Effects
-
-    private mutating func carryOut(now: Instant) {
-        carryOutNG(now: now)
         var outputs = control.takeOutputs()
         while !outputs.isEmpty {
             for output in outputs {
@@ -382,9 +317,7 @@ package struct ControlLoop: ~Copyable {
 
     private mutating func announce(_ event: Event, now: Instant) {
         log.log(event)
-        guard clients.values.contains(where: \.connection.isSubscribed) else { return }
-        let encoded = EncodedEvent(event)
-        for client in clients.values { client.connection.send(encoded, now: now, counters: counters) }
+        clients.announce(event, now: now)
     }
 
     private mutating func readInbox(now: Instant) {
@@ -403,53 +336,14 @@ package struct ControlLoop: ~Copyable {
             case .records(let id, let request, let result):
                 let reply: Result<ControlReply, ControlError> = result.map { .records($0) }
                     .mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
-                clients[id]?.connection.reply(to: request, reply, now: now, counters: counters)
+                clients.reply(to: request, of: id, reply, now: now)
             }
         }
     }
 
     // MARK: The control socket
 
-    private mutating func accept(_ socket: consuming StreamSocket) {
-        guard clients.count < Self.clientLimit else { return }  // dropping the socket closes it
-        let id = nextClient
-        nextClient &+= 1
-        let client = ControlClient(socket)
-        clients[id] = client
-        poll(id, client)
-    }
-
-    private mutating func clientReadable(_ completion: Completion, now: Instant) {
-        let id = completion.token.index
-        guard let client = clients[id] else { return }
-        if !completion.hasMore { client.isPolled = false }
-        if client.isClosing {
-            if !client.isPolled { clients[id] = nil }
-            return
-        }
-        guard !client.connection.hasInputEnded else { return }
-        do throws(Errno) {
-            while let octets = try client.socket.read() {
-                guard !octets.isEmpty else {
-                    client.connection.endInput()
-                    // The poll would report the end for ever.
-                    if client.isPolled { ring.cancel(completion.token) }
-                    return
-                }
-                for request in client.connection.receive(octets, now: now, counters: counters) {
-                    execute(request, of: id, client, now: now)
-                }
-            }
-        } catch { return close(id, client) }
-        if !client.isPolled { poll(id, client) }
-    }
-
-    private mutating func poll(_ id: UInt32, _ client: ControlClient) {
-        client.isPolled = ring.pollReadable(
-            client.socket.file, repeating: true, token: Token(kind: Kind.clientReadable, index: id))
-    }
-
-    private mutating func execute(_ request: ControlRequest, of id: UInt32, _ client: ControlClient, now: Instant) {
+    private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
         let result: Result<ControlReply, ControlError>
         switch request.command {
         case .status: result = .success(.status(status(now: now)))
@@ -463,87 +357,14 @@ package struct ControlLoop: ~Copyable {
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .records(let query):
             let inbox = inbox
-            keeper.query(query) { inbox.add(.records(client: id, request, $0)) }
+            keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
             return
         }
-        client.connection.reply(to: request, result, now: now, counters: counters)
+        clients.reply(to: request, of: client, result, now: now)
     }
 
     private static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
-    }
-
-    private mutating func serveClients(now: Instant) {
-        for (id, client) in clients where !client.isClosing {
-            do throws(Errno) {
-                try client.flush(now: now)
-            } catch {
-                close(id, client)
-                continue
-            }
-            if client.connection.disposition(at: now) == .close {
-                close(id, client)
-            } else if client.connection.hasOutput, !client.awaitsRoom {
-                client.awaitsRoom = ring.pollWritable(client.socket.file, token: Token(kind: Kind.clientWritable, index: id))
-            }
-        }
-    }
-
-    /// The kernel holds the socket while a poll is armed, so that ends first.
-    private mutating func close(_ id: UInt32, _ client: ControlClient) {
-        if client.awaitsRoom { ring.cancel(Token(kind: Kind.clientWritable, index: id)) }
-        if client.isPolled {
-            client.isClosing = true
-            ring.cancel(Token(kind: Kind.clientReadable, index: id))
-        } else {
-            clients[id] = nil
-        }
-    }
-
-    // MARK: Status
-
-    private func status(now: Instant) -> StatusReport {
-        let workerBlocks = (0..<configuration.media.workers).map { pool.counters(worker: $0) }
-        let blocks = [counters, keeper.counters] + workerBlocks
-        func sum(_ counter: Counter) -> UInt64 { blocks.reduce(0) { $0 + $1[counter] } }
-        let drops: [Counter] = [
-            .droppedStranger, .droppedMalformed, .droppedUnexpectedProtocol, .droppedOversized, .droppedPeerUnlocked,
-            .droppedNoSession,
-        ]
-        let ports = configuration.media.ports
-        return StatusReport(
-            version: relaydVersion, pid: getpid(), startedAt: startedAt.wall,
-            uptimeSeconds: Int((now - startedAt.instant).components.seconds), draining: control.isDraining,
-            sipAddress: configuration.sip.listen,
-            media: StatusReport.Media(
-                address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
-                portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
-                portsFree: media.freePairCount * 2),
-            calls: StatusReport.Calls(
-                current: control.presentCount + ngControl.callCount,
-                connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,
-                attempted: counters[.callsAttempted], answered: counters[.callsAnswered],
-                released: counters[.callsReleased]),
-            workers: workerBlocks.enumerated().map { index, block in
-                StatusReport.Worker(
-                    index: index, sessions: media.sessionCount(onWorker: index),
-                    packetsReceived: block[.rtpPacketsReceived] + block[.rtcpPacketsReceived],
-                    packetsSent: block[.rtpPacketsSent] + block[.rtcpPacketsSent],
-                    packetsDropped: drops.reduce(0) { $0 + block[$1] })
-            },
-            records: StatusReport.Records(
-                journaled: keeper.counters[.recordsJournaled], stored: keeper.counters[.recordsStored],
-                pending: UInt64(keeper.pending), failures: keeper.counters[.recordFailures]),
-            ioUring: Self.features(ring),
-            counters: Dictionary(uniqueKeysWithValues: Counter.allCases.map { ($0.name, sum($0)) }), warnings: warnings)
-    }
-
-    private static func features(_ ring: borrowing Ring) -> [StatusReport.Feature] {
-        [
-            StatusReport.Feature(
-                name: "minimum-batch wait", available: ring.canGather,
-                note: "Linux 6.12; without it each packet can wake a busy worker, which costs CPU")
-        ]
     }
 
     // MARK: The end
@@ -572,23 +393,9 @@ package struct ControlLoop: ~Copyable {
     }
 }
 
-extension ConfigurationRow {
-    fileprivate init(_ setting: Setting) {
-        let reload =
-            switch setting.reload {
-            case .appliedNow: "now"
-            case .newCallsOnly: "new calls"
-            case .needsRestart: "restart"
-            }
-        self.init(
-            key: setting.key, value: setting.value, origin: setting.origin.description, vosName: setting.vosName,
-            reload: reload)
-    }
-}
-
 extension BufferPool {
     /// Octets that outlive their buffer.
-    fileprivate func copy(_ slice: BufferSlice) -> [UInt8] {
+    func copy(_ slice: BufferSlice) -> [UInt8] {
         let span = octets(slice)
         var copy: [UInt8] = []
         copy.reserveCapacity(span.count)

@@ -1,7 +1,7 @@
 import Glibc
 import Uring
 
-/// The directory of the control socket.
+/// The directory of a unix socket.
 enum PrivateDirectory {
     /// Makes `path` for this user and its group, unless it exists.
     ///

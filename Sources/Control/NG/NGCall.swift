@@ -141,13 +141,13 @@ extension NGCall {
 /// Who asked: an address on the NG socket, or a connection.
 package enum NGClient: Hashable, Sendable {
     case datagram(SocketAddress)
-    case stream(UInt32)
+    case stream(UInt32, from: IPAddress? = nil)
 
-    /// The proxy's address; nil for a unix stream.
+    /// The proxy's address; nil when it is not known.
     var ip: IPAddress? {
         switch self {
         case .datagram(let address): address.ip
-        case .stream: nil
+        case .stream(_, let ip): ip
         }
     }
 }

@@ -10,6 +10,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var draining: Bool
     /// Where SIP is received.
     package var sipAddress: SocketAddress
+    /// Where the NG protocol is served, like `udp:127.0.0.1:2223`; nil when it comes from a daemon that does not say.
+    package var ngAddresses: [String]?
     package var media: Media
     package var calls: Calls
     package var workers: [Worker]
@@ -22,7 +24,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
 
     package init(
         version: String, pid: Int32, startedAt: WallTime, uptimeSeconds: Int, draining: Bool = false,
-        sipAddress: SocketAddress, media: Media, calls: Calls, workers: [Worker] = [], records: Records,
+        sipAddress: SocketAddress, ngAddresses: [String]? = nil, media: Media, calls: Calls, workers: [Worker] = [], records: Records,
         ioUring: [Feature] = [], counters: [String: UInt64] = [:], warnings: [String] = []
     ) {
         self.version = version
@@ -31,6 +33,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
         self.uptimeSeconds = uptimeSeconds
         self.draining = draining
         self.sipAddress = sipAddress
+        self.ngAddresses = ngAddresses
         self.media = media
         self.calls = calls
         self.workers = workers

@@ -3,7 +3,7 @@ import Core
 extension StatusReport {
     /// For people, several groups of lines.
     package func text(_ style: TextStyle) -> String {
-        var groups = [headline(style), facts.rendered(style)]
+        var groups = [headline(style), facts(style).rendered(style)]
         if !workers.isEmpty { groups.append(workerTable.rendered(style).text) }
         if !ioUring.isEmpty { groups.append(featureFacts.rendered(style)) }
         let counted = counterLines(style)
@@ -23,9 +23,10 @@ extension StatusReport {
         return lines
     }
 
-    private var facts: FactList {
+    private func facts(_ style: TextStyle) -> FactList {
         var list = FactList()
         list.add("SIP", "\(sipAddress) (UDP)")
+        for (index, address) in (ngAddresses ?? []).enumerated() { list.add(index == 0 ? "NG" : "", style.safe(address)) }
         list.add(
             "Media",
             "\(media.address), ports \(media.firstPort)-\(media.lastPort): \(media.portsInUse) in use, "

@@ -1,0 +1,68 @@
+import Configuration
+import ControlProtocol
+import Core
+import Glibc
+import Records
+import Relay
+import Uring
+
+extension ControlLoop {
+    /// What `relayctl status` shows.
+    func status(now: Instant) -> StatusReport {
+        let workerBlocks = (0..<configuration.media.workers).map { pool.counters(worker: $0) }
+        let blocks = [counters, keeper.counters] + workerBlocks
+        func sum(_ counter: Counter) -> UInt64 { blocks.reduce(0) { $0 + $1[counter] } }
+        let drops: [Counter] = [
+            .droppedStranger, .droppedMalformed, .droppedUnexpectedProtocol, .droppedOversized, .droppedPeerUnlocked,
+            .droppedNoSession,
+        ]
+        let ports = configuration.media.ports
+        return StatusReport(
+            version: relaydVersion, pid: getpid(), startedAt: startedAt.wall,
+            uptimeSeconds: Int((now - startedAt.instant).components.seconds), draining: control.isDraining,
+            sipAddress: configuration.sip.listen, ngAddresses: ng.addresses,
+            media: StatusReport.Media(
+                address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
+                portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
+                portsFree: media.freePairCount * 2),
+            calls: StatusReport.Calls(
+                current: control.presentCount + ngControl.callCount,
+                connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,
+                attempted: counters[.callsAttempted], answered: counters[.callsAnswered],
+                released: counters[.callsReleased]),
+            workers: workerBlocks.enumerated().map { index, block in
+                StatusReport.Worker(
+                    index: index, sessions: media.sessionCount(onWorker: index),
+                    packetsReceived: block[.rtpPacketsReceived] + block[.rtcpPacketsReceived],
+                    packetsSent: block[.rtpPacketsSent] + block[.rtcpPacketsSent],
+                    packetsDropped: drops.reduce(0) { $0 + block[$1] })
+            },
+            records: StatusReport.Records(
+                journaled: keeper.counters[.recordsJournaled], stored: keeper.counters[.recordsStored],
+                pending: UInt64(keeper.pending), failures: keeper.counters[.recordFailures]),
+            ioUring: Self.features(ring),
+            counters: Dictionary(uniqueKeysWithValues: Counter.allCases.map { ($0.name, sum($0)) }), warnings: warnings)
+    }
+
+    private static func features(_ ring: borrowing Ring) -> [StatusReport.Feature] {
+        [
+            StatusReport.Feature(
+                name: "minimum-batch wait", available: ring.canGather,
+                note: "Linux 6.12; without it each packet can wake a busy worker, which costs CPU")
+        ]
+    }
+}
+
+extension ConfigurationRow {
+    init(_ setting: Setting) {
+        let reload =
+            switch setting.reload {
+            case .appliedNow: "now"
+            case .newCallsOnly: "new calls"
+            case .needsRestart: "restart"
+            }
+        self.init(
+            key: setting.key, value: setting.value, origin: setting.origin.description, vosName: setting.vosName,
+            reload: reload)
+    }
+}
