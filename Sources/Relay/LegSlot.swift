@@ -38,6 +38,8 @@ struct LegSlot: BitwiseCopyable {
     var isOpen = false
     /// The RTP socket hears, and sends to, `lock.source` alone.
     var isConnected = false
+    /// It is about to; whoever sends by it still says where.
+    var isConnecting = false
     /// Empty for the common leg: the one look that spares its packets all others.
     var handling: LegHandling = []
     /// RTCP to the leg leaves from its RTP socket.

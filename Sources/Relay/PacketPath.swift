@@ -243,7 +243,7 @@ public struct PacketPath: ~Copyable {
     ) -> Bool {
         switch decision {
         case .accept:
-            unsafe verdict.isReconnecting = !leg.pointee.isConnected && leg.pointee.lock.mayConnect
+            unsafe verdict.isReconnecting = !leg.pointee.isConnected && !leg.pointee.isConnecting && leg.pointee.lock.mayConnect
             return true
         case .lock:
             unsafe locked(leg, table: table, verdict: &verdict)

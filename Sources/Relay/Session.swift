@@ -159,6 +159,10 @@ public struct RelaySettings: Sendable {
     var plainReceiveDelay: Duration = .milliseconds(500)
     /// Receive buffers of each worker, 2 KiB each; a power of two.
     public var receiveBuffers = 4096
+    /// Sizes of each worker's ring: a burst on all sockets must fit among the completions. Powers of two.
+    var submissionEntries: UInt32 = 1024
+    var completionEntries: UInt32 = 32768
+    var faults: KernelFaults?
 
     public init(workers: Int = 1, sessionCapacity: Int = 2000) {
         self.workers = workers

@@ -198,10 +198,12 @@ struct SourceLock: Sendable, BitwiseCopyable {
 /// Decides whose RTCP a leg accepts, and where the other side's RTCP goes.
 ///
 /// 1. The RTCP address of the SDP is accepted once it is expected.
-/// 2. Once RTP is locked, so is its IP address when the sender's SSRC is the one RTP is heard with. Such a source stays
-///    until RTP moves or the SDP address is heard.
+/// 2. Once RTP is locked to another source than its SDP's, that is behind NAT, its IP address is accepted from any port when
+///    the sender's SSRC is the one RTP is heard with. Such a source stays until RTP moves or the SDP address is heard.
 /// 3. RTCP is sent to the source so locked; or, when RTP is locked to its SDP address, to the RTCP address of that SDP,
 ///    because both are the same peer.
+///
+/// Who shares the NAT of a peer and knows its SSRC can so take the place of its reports, never of its media.
 struct ControlSourceLock: Sendable, BitwiseCopyable {
     var isLocked = false
     var source = SourceLock.nowhere
@@ -225,7 +227,9 @@ struct ControlSourceLock: Sendable, BitwiseCopyable {
         guard media.isExpecting else { return false }
         if isLocked && isSame(from, source) { return true }
         let isAnnounced = isSame(from, announced)
-        let isMediaPeer = !isLocked && media.isLocked && isSame(from.ip, media.source.ip) && senderSSRC == mediaSSRC
+        let isMediaPeer =
+            !isLocked && media.isLocked && !media.isLockedToAnnounced && isSame(from.ip, media.source.ip)
+            && senderSSRC == mediaSSRC
         guard isAnnounced || isMediaPeer else { return false }
         source = from
         isLocked = true

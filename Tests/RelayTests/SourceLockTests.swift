@@ -243,5 +243,7 @@ struct ControlSourceLockTests {
         #expect(control.destination(media: scene.lock) == nil)
         _ = scene.packet(Scene.sdp, 1)
         #expect(control.destination(media: scene.lock) == Self.rtcp)
+        // It is where its SDP says: so are its reports, whoever else shares its address and knows its SSRC.
+        #expect(control.receive(from: Scene.sdpOtherPort, senderSSRC: 1, media: scene.lock, mediaSSRC: 1) == false)
     }
 }
