@@ -122,8 +122,8 @@ struct StreamSequenceTests {
         stream.send(5)
         #expect(stream.statistics.restarts == 1 && stream.statistics.lost == 0 && stream.statistics.expected == 10)
         let early = Packet(sequenceNumber: 65_535, timestamp: 0, arrival: stream.next.arrival)
-        stream.take(early)  // the one that jumped belongs to the run
-        #expect(stream.statistics.lost == 0)
+        stream.take(early)  // the one that jumped belongs to the run: it came before
+        #expect(stream.statistics.lost == 0 && stream.statistics.duplicates == 1 && stream.statistics.reordered == 0)
     }
 
     @Test("a stray packet moves nothing")
@@ -137,6 +137,22 @@ struct StreamSequenceTests {
         stream.send(10)
         #expect(stream.statistics.strays == 1 && stream.statistics.restarts == 0 && stream.statistics.lost == 0)
         #expect(stream.statistics.packets == 21 && stream.statistics.expected == 20 && stream.statistics.jitterTicks == 0)
+    }
+
+    @Test("a stray is forgotten once the run shows a gap: the number after it proves nothing any more")
+    func strayForgotten() {
+        var stream = TestStream()
+        stream.send(10)
+        var stray = stream.next
+        stray.sequenceNumber &+= 20_000
+        stream.take(stray)
+        stream.send(1)
+        stream.lose(1)
+        stream.send(1)
+        stray.sequenceNumber &+= 1
+        stray.arrival = stream.next.arrival
+        stream.take(stray)
+        #expect(stream.statistics.strays == 2 && stream.statistics.restarts == 0 && stream.statistics.lost == 1)
     }
 
     @Test("the largest step that is loss, and the smallest that is none")
@@ -200,6 +216,24 @@ struct StreamPayloadTests {
         #expect(stream.statistics.jitterTicks == 4)
         #expect(stream.statistics.highestJitter == .microseconds(625))
         #expect(stream.statistics.longestGap == .milliseconds(30))
+    }
+
+    @Test("jitter over many packets, to the tick", arguments: [1, 2, 3] as [UInt64])
+    func jitterExactly(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        var stream = TestStream()
+        stream.send()
+        let start = stream.next.arrival
+        var delayBefore: UInt64 = 0
+        var scaled = 0
+        for index in UInt64(0)..<500 {
+            let delay = UInt64.random(in: 0..<15, using: &random)  // milliseconds, of 8 ticks each
+            stream.next.arrival = start + (20 * index + delay) * TestStream.millisecond
+            stream.send()
+            scaled += abs(Int(delay) - Int(delayBefore)) * 8 - ((scaled + 8) >> 4)
+            delayBefore = delay
+            #expect(stream.statistics.jitterTicks == UInt32(scaled >> 4), "seed \(seed), packet \(index)")
+        }
     }
 
     @Test("a pause of the sender is a gap and no jitter; after comfort noise it is not even a gap")
