@@ -191,7 +191,7 @@ public struct BufferPool: ~Copyable {
         if let source {
             unsafe start.initializeMemory(as: UInt8.self, repeating: 0, count: header)
             unsafe start.storeBytes(of: UInt32(octets.count), toByteOffset: 8, as: UInt32.self)
-            _ = unsafe KernelAddress.write(source, to: (start + 16).assumingMemoryBound(to: sockaddr_in6.self))
+            _ = unsafe KernelAddress.write(source, to: start + 16)
         }
         unsafe octets.withUnsafeBytes { octets in
             if let base = octets.baseAddress { unsafe (start + header).copyMemory(from: base, byteCount: octets.count) }

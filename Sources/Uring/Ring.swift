@@ -38,7 +38,7 @@ public struct File: Hashable, Sendable, BitwiseCopyable {
 public struct Ring: ~Copyable {
     @usableFromInline let ring: UnsafeMutablePointer<io_uring>
     /// One address per submission entry, so that it lives until the kernel has consumed that entry.
-    @usableFromInline let addresses: UnsafeMutablePointer<sockaddr_in6>
+    @usableFromInline let addresses: UnsafeMutablePointer<curing_address>
     /// The layout multishot recvmsg writes: a name of up to 28 octets and no control data.
     @usableFromInline let messageLayout: UnsafeMutablePointer<msghdr>
     /// Octets of queued sends; free again after each submission.
@@ -101,7 +101,7 @@ public struct Ring: ~Copyable {
         }
         let entries = Int(unsafe ring.pointee.sq.kring_entries.pointee)
         unsafe addresses = .allocate(capacity: entries)
-        unsafe addresses.initialize(repeating: sockaddr_in6(), count: entries)
+        unsafe addresses.initialize(repeating: curing_address(), count: entries)
         unsafe messageLayout = .allocate(capacity: 1)
         unsafe messageLayout.initialize(to: msghdr())
         unsafe messageLayout.pointee.msg_namelen = UInt32(ReceivedDatagram.nameRoom)
@@ -299,7 +299,7 @@ public struct Ring: ~Copyable {
     public mutating func disconnect(_ file: File) -> Bool {
         guard let entry = unsafe nextEntry() else { return false }
         let place = unsafe addresses + Int(curing_entry_index(ring, entry))
-        unsafe place.pointee = sockaddr_in6()
+        unsafe place.pointee = curing_address()
         let length = UInt32(MemoryLayout<sockaddr>.size)
         unsafe curing_connect_file(entry, file.number, file.isFixed ? 1 : 0, Token.ignored.rawValue, place, length, 0)
         return true

@@ -23,6 +23,12 @@ const char *curing_errno_text(int code);
 int curing_datagram_socket(const void *address, unsigned length, int type_of_service, int probe_mtu);
 int curing_connect(int fd, const void *address, unsigned length);
 int curing_disconnect(int fd);
+// Room for any address. A type of this module: several C modules claim sockaddr_in6, and which one Swift finds first
+// depends on what else is compiled.
+typedef struct curing_address {
+    uint64_t words[4];
+} curing_address;
+
 int curing_local_address(int fd, struct sockaddr_in6 *address);
 int curing_unix_listen(const char *path, unsigned mode);
 int curing_unix_connect(const char *path);

@@ -120,7 +120,7 @@ struct Ledger {
             }
         case .expect(let session, _, _):
             if sessions[session] == nil { fail("a source is expected for no session", at: now) }
-        case .stop: break
+        case .treat, .stop: break
         }
     }
 
