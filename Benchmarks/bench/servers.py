@@ -213,8 +213,31 @@ class RelayHostWithoutWindow(RelayHost):
     more = ["--window-microseconds", "0"]
 
 
+class RelaydOverNG(NGServer):
+    """The whole daemon with one worker, driven as Kamailio drives it; all its threads share the core."""
+
+    name = "relayd-over-ng"
+
+    def command(self):
+        directory = self.log_path + ".d"
+        os.makedirs(directory, exist_ok=True)
+        configuration = os.path.join(directory, "relayd.toml")
+        with open(configuration, "w") as file:
+            file.write(
+                f'[sip]\nlisten = "{ADDRESS}:{free_udp_port()}"\n'
+                f'[ng]\nlisten = "{ADDRESS}:{self.ng_port}"\ntimeout = 3600\ndelete_delay = 0\n'
+                f'[media]\nworkers = 1\nports = "{FIRST_PORT}-{LAST_PORT}"\nquarantine = 0\n'
+                f'[limits]\ncalls = 4900\n'
+                f'[control]\nsocket = "{directory}/relayd.sock"\n[records]\ndirectory = "{directory}"\n')
+        return [relayd_binary(), "--config", configuration]
+
+
+def relayd_binary():
+    return os.path.join(os.path.dirname(os.path.dirname(build_directory())), ".build", "release", "relayd")
+
+
 DEFAULT = [RelayHost, EpollRelay, RTPEngine]
-ALL = [RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RTPEngine]
+ALL = [RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RelaydOverNG, RTPEngine]
 
 
 def find_missing():
@@ -222,6 +245,8 @@ def find_missing():
         RTPEngine.missing = "rtpengine is not installed (Debian package rtpengine-daemon)"
     if not os.access(os.path.join(build_directory(), "release", "relay-host"), os.X_OK):
         RelayHost.missing = "relay-host was not built"  # and with it the class below it
+    if not os.access(relayd_binary(), os.X_OK):
+        RelaydOverNG.missing = "relayd has no release build (`make build` makes one)"
 
 
 def build_directory():

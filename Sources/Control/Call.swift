@@ -10,8 +10,9 @@ struct CallNumber: Hashable, Sendable {
 
 /// One call attempt: its two dialogs, its media session, and what its record will say.
 ///
-/// Plain state. `machine` decides what happens; `CallControl` carries it out.
-struct Call: Sendable {
+/// Plain state. `machine` decides what happens; `CallControl` carries it out. A reference, because it is large: what reads a
+/// call must not copy it. Only `CallControl` holds one.
+final class Call {
     /// Short, for people: `relayctl call ID`.
     let id: String
     /// Unique over restarts, for the record.
@@ -117,14 +118,14 @@ struct Call: Sendable {
         }
     }
 
-    mutating func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
+    func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
         guard ladder.count < Self.ladderLimit else { return }
         ladder.append(
             LadderItem(at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission))
     }
 
     /// Whether a request of `leg`'s peer comes in order; remembers its CSeq when it does (RFC 3261 §12.2.2).
-    mutating func takeSequence(_ number: UInt32, from leg: Leg) -> Bool {
+    func takeSequence(_ number: UInt32, from leg: Leg) -> Bool {
         guard let last = leg == .caller ? callerSequence : calleeSequence else {
             calleeSequence = number
             return true

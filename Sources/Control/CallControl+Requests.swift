@@ -44,13 +44,13 @@ extension CallControl {
         let noMediaTimeout = calleeTrunk.map { configuration.noMediaTimeout(for: $0) } ?? configuration.media.noMediaTimeout
         let noMediaMode = calleeTrunk.map { configuration.noMediaMode(for: $0) } ?? configuration.media.noMediaMode
         let number = nextCallNumber()
-        var call = Call(
+        let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
             noMediaTimeout: noMediaTimeout, noMediaMode: noMediaMode, now: now)
         call.calleeTrunk = calleeTrunk
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
-        let refusal = refusal(of: &call, now: now)
+        let refusal = refusal(of: call, now: now)
         call.refusalHeaders = refusal?.headers ?? []
         callsByDialog[DialogKey(callID: call.caller.callID, localTag: call.caller.localTag)] = (number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
@@ -72,7 +72,7 @@ extension CallControl {
     }
 
     /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
-    private mutating func refusal(of call: inout Call, now: Instant) -> Refusal? {
+    private mutating func refusal(of call: Call, now: Instant) -> Refusal? {
         guard call.callerTrunk != nil else {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
@@ -89,7 +89,7 @@ extension CallControl {
         guard let uri = SIPURI(call.invite.requestURI), uri.scheme != .other else {
             return Refusal(cause: .badRequest, status: 416)
         }
-        if let refusal = readOffer(of: &call) { return refusal }
+        if let refusal = readOffer(of: call) { return refusal }
         guard let calleeTrunk = call.calleeTrunk else {
             counters.add(to: .callsRefusedNoRoute)
             return Refusal(cause: .noRoute, status: 404)
@@ -103,7 +103,7 @@ extension CallControl {
         return nil
     }
 
-    private func readOffer(of call: inout Call) -> Refusal? {
+    private func readOffer(of call: Call) -> Refusal? {
         guard !call.invite.body.isEmpty else { return Refusal(cause: .mediaNotAcceptable, status: 488) }
         guard call.invite.hasContentType("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 415, headers: [(.accept, "application/sdp")])

@@ -1,16 +1,20 @@
 package import Configuration
 package import ControlProtocol
-import Foundation
 
 /// The daemon's log: one line an event on standard error, `LEVEL NAME key=value …`, for the journal of systemd.
 package struct EventLog: Sendable {
     private let level: LogLevel
-    private let write: @Sendable (String) -> Void
+    private let writer: LogWriter
 
-    package init(level: LogLevel, write: @escaping @Sendable (String) -> Void = EventLog.writeToStandardError) {
+    package init(level: LogLevel) { self.init(level: level, writer: LogWriter()) }
+
+    init(level: LogLevel, writer: LogWriter) {
         self.level = level
-        self.write = write
+        self.writer = writer
     }
+
+    /// Waits until what was logged is written, a second at the most. For the end of the process.
+    package func flush() { writer.flush() }
 
     package func log(_ event: Event) {
         var fields = event.fields
@@ -22,11 +26,7 @@ package struct EventLog: Sendable {
     package func log(_ level: LogLevel, _ name: String, _ fields: [String: String] = [:]) {
         guard Self.rank(level) <= Self.rank(self.level) else { return }
         let text = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
-        write("\(level.rawValue) \(name)\(text)\n")
-    }
-
-    @Sendable package static func writeToStandardError(_ line: String) {
-        FileHandle.standardError.write(Data(line.utf8))
+        writer.write("\(level.rawValue) \(name)\(text)\n")
     }
 
     private static func rank(_ level: LogLevel) -> Int { LogLevel.allCases.firstIndex(of: level) ?? 0 }

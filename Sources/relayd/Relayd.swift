@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Control
 import Core
+import Foundation
 import Glibc
 import Uring
 
@@ -23,6 +24,9 @@ struct Run: ParsableCommand {
     func run() throws {
         let configuration = try config.map(loadOrExit) ?? Configuration()
         umask(0o027)  // records hold numbers: not for everybody
+        signal(SIGPIPE, SIG_IGN)  // whoever reads our output may go
+        let log = EventLog(level: configuration.log.level)
+        defer { log.flush() }
         do {
             // Before any other thread starts, so that all of them leave these signals to the control thread.
             let signals: SignalDescriptor
@@ -31,7 +35,7 @@ struct Run: ParsableCommand {
             } catch { throw StartError.failed(step: "signalfd", error) }
             var loop = try ControlLoop(
                 configuration: configuration, warnings: configuration.warnings(), signals: signals,
-                log: EventLog(level: configuration.log.level))
+                log: log)
             print(banner(configuration))
             fflush(nil)
             try loop.run()
@@ -91,4 +95,4 @@ private func loadOrExit(_ path: String) throws -> Configuration {
     }
 }
 
-private func printError(_ text: String) { EventLog.writeToStandardError(text + "\n") }
+private func printError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }

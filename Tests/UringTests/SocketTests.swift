@@ -90,3 +90,13 @@ struct SocketTests {
         #expect(Errno(code: 98).description == "EADDRINUSE (Address already in use)")
     }
 }
+
+@Suite struct AllowedProcessorTests {
+    @Test("the kernel's list of CPUs is read", arguments: [
+        ("\t0-3,8,10-11", [0, 1, 2, 3, 8, 10, 11]), ("5", [5]), ("", []), ("3-1", []), ("x", []),
+    ])
+    func list(text: String, processors: [Int]) { #expect(SystemLimits.processors(in: text) == processors) }
+
+    @Test("this process may run somewhere")
+    func own() { #expect(!SystemLimits.allowedProcessors.isEmpty) }
+}

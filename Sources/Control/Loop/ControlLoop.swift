@@ -95,9 +95,8 @@ package struct ControlLoop: ~Copyable {
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
         // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
-        if settings.workers < Thread.cpuCount {
-            settings.cpus = (1...settings.workers).map { Thread.cpuCount - $0 }
-        }
+        let processors = SystemLimits.allowedProcessors
+        if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
             try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: Kind.doorbell))
         }
