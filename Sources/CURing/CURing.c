@@ -47,10 +47,11 @@ int curing_datagram_socket(const void *address, unsigned length, int type_of_ser
     if (family == AF_INET6)
         failed = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on)
                  || (probe_mtu && setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof probe))
-                 || setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &type_of_service, sizeof type_of_service);
+                 || (type_of_service
+                     && setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &type_of_service, sizeof type_of_service));
     else
         failed = (probe_mtu && setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe))
-                 || setsockopt(fd, IPPROTO_IP, IP_TOS, &type_of_service, sizeof type_of_service);
+                 || (type_of_service && setsockopt(fd, IPPROTO_IP, IP_TOS, &type_of_service, sizeof type_of_service));
     if (failed || bind(fd, address, length)) {
         int code = errno;
         close(fd);

@@ -3,18 +3,25 @@ public import Synchronization
 /// Everything relayd counts. This one list gives the storage, the JSON keys and the metric names.
 @frozen
 public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
-    // Relay: each datagram that reaches a relay socket increments exactly one of received RTP or RTCP, or one of the drops.
+    // Relay: each datagram that reaches a relay socket increments exactly one of received RTP, RTCP or other media, or one
+    // of the drops.
     case rtpPacketsReceived
     case rtpPacketsSent
     case rtpOctetsReceived
     case rtcpPacketsReceived
     case rtcpPacketsSent
+    case mediaDatagramsReceived
+    case mediaDatagramsSent
+    case rtpPacketsSilenced
     case droppedStranger
     case droppedMalformed
     case droppedUnexpectedProtocol
     case droppedOversized
     case droppedPeerUnlocked
     case droppedNoSession
+    case droppedBlocked
+    case droppedSilenced
+    case droppedPayloadType
     case sendFailures
     case receiveRearms
     case receiveBuffersExhausted

@@ -10,6 +10,26 @@ enum ReceiveMode: UInt8, BitwiseCopyable {
     case plain
 }
 
+/// What sets a leg apart from the common one, whose RTP passes as it is.
+struct LegHandling: OptionSet, BitwiseCopyable {
+    let rawValue: UInt8
+
+    /// Its media is no RTP.
+    static let datagrams = LegHandling(rawValue: 1)
+    static let blocked = LegHandling(rawValue: 2)
+    static let silenced = LegHandling(rawValue: 4)
+    static let blockedPayloadTypes = LegHandling(rawValue: 8)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(_ treatment: MediaTreatment) {
+        self = []
+        if treatment.isBlocked { insert(.blocked) }
+        if treatment.isSilenced { insert(.silenced) }
+        if !treatment.blockedPayloadTypes.isEmpty { insert(.blockedPayloadTypes) }
+    }
+}
+
 /// Everything a worker knows about one leg: a plain fixed layout, no references.
 struct LegSlot: BitwiseCopyable {
     /// Low 24 bits of the session's generation, as tokens carry it.
@@ -18,10 +38,17 @@ struct LegSlot: BitwiseCopyable {
     var isOpen = false
     /// The RTP socket hears, and sends to, `lock.source` alone.
     var isConnected = false
+    /// It is about to; whoever sends by it still says where.
+    var isConnecting = false
+    /// Empty for the common leg: the one look that spares its packets all others.
+    var handling: LegHandling = []
+    /// RTCP to the leg leaves from its RTP socket.
+    var isRTCPMuxed = false
 
     var lock = SourceLock()
     var sequence = SequenceTracker()
     var control = ControlSourceLock()
+    var blockedPayloadTypes: PayloadTypes = []
 
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none

@@ -116,8 +116,22 @@ public struct PacketPath: ~Copyable {
     /// - Returns: true when the leg's socket must not stay connected to its present source.
     public mutating func expect(session: Int, leg: Leg, _ expected: ExpectedSource) -> Bool {
         let number = session * 2 + leg.offset
+        self[leg: number].isRTCPMuxed = expected.isRTCPMuxed
+        if expected.transport == .datagram {
+            self[leg: number].handling.insert(.datagrams)
+        } else {
+            self[leg: number].handling.remove(.datagrams)
+        }
+        statistics.setExpectation(UInt32(session * tableStride + tableOffset), leg, expected)
         self[leg: number].control.expect(expected.rtcp)
         return self[leg: number].lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+    }
+
+    public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
+        let number = session * 2 + leg.offset
+        let transport = self[leg: number].handling.intersection(.datagrams)
+        self[leg: number].handling = LegHandling(treatment).union(transport)
+        self[leg: number].blockedPayloadTypes = treatment.blockedPayloadTypes
     }
 
     /// From now on its packets are dropped.
@@ -175,12 +189,10 @@ public struct PacketPath: ~Copyable {
         }
         let octets = pool.octets(verdict.octets)
         let kind = PacketKind(of: octets)
-        if stream & 1 == 0 {
-            if kind == .rtp, let header = RTPHeader(parsing: octets) {
-                unsafe relay(header, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
-            } else {
-                unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
-            }
+        if unsafe stream & 1 == 0 && leg.pointee.handling.rawValue & LegHandling.datagrams.rawValue != 0 {
+            unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
+        } else if stream & 1 == 0, kind == .rtp, let header = RTPHeader(parsing: octets) {
+            unsafe relay(header, from: source, stream: stream, leg: leg, in: pool, now: now, verdict: &verdict)
         } else {
             unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
         }
@@ -190,23 +202,15 @@ public struct PacketPath: ~Copyable {
     /// A well-formed RTP packet on an RTP port. `source` is nil on a connected socket.
     @inline(always)
     private mutating func relay(
-        _ header: RTPHeader, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64,
-        verdict: inout Verdict
+        _ header: RTPHeader, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>,
+        in pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
     ) {
         let table = tableIndex(stream)
         let own = unsafe statisticsSlots + table
         if let source {
             let decision = unsafe leg.pointee.lock.receive(
                 from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy)
-            switch decision {
-            case .accept:
-                unsafe verdict.isReconnecting = !leg.pointee.isConnected && leg.pointee.lock.mayConnect
-            case .lock: unsafe locked(leg, table: table, verdict: &verdict)
-            case .reject:
-                count(.droppedStranger)
-                unsafe own.pointee.strangersDropped.bump()
-                return
-            }
+            guard unsafe isAccepted(decision, leg: leg, table: table, verdict: &verdict) else { return }
         } else {
             unsafe leg.pointee.lock.receiveConnected(now: now)
         }
@@ -216,6 +220,10 @@ public struct PacketPath: ~Copyable {
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
         unsafe own.pointee.lost.store(leg.pointee.sequence.lost, ordering: .relaxed)
 
+        if unsafe leg.pointee.handling.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
+            unsafe own.pointee.withheldPackets.bump()
+            return
+        }
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
         guard unsafe peer.pointee.lock.isLocked else {
             count(.droppedPeerUnlocked)
@@ -225,13 +233,109 @@ public struct PacketPath: ~Copyable {
         count(.rtpOctetsReceived, UInt64(verdict.octets.count))
         count(.rtpPacketsSent)
         unsafe statisticsSlots[table ^ 1].sentPackets.bump()
+        unsafe forward(to: peer, from: leg, stream: stream, verdict: &verdict)
+    }
+
+    /// Carries out what the source lock decided about a packet of media; false for a stranger's.
+    @inline(always)
+    private mutating func isAccepted(
+        _ decision: SourceLock.Decision, leg: UnsafeMutablePointer<LegSlot>, table: Int, verdict: inout Verdict
+    ) -> Bool {
+        switch decision {
+        case .accept:
+            unsafe verdict.isReconnecting = !leg.pointee.isConnected && !leg.pointee.isConnecting && leg.pointee.lock.mayConnect
+            return true
+        case .lock:
+            unsafe locked(leg, table: table, verdict: &verdict)
+            return true
+        case .reject:
+            count(.droppedStranger)
+            unsafe statisticsSlots[table].strangersDropped.bump()
+            return false
+        }
+    }
+
+    /// Media of `leg`, received on `stream`, to the peer's locked source.
+    @inline(always)
+    private func forward(
+        to peer: UnsafeMutablePointer<LegSlot>, from leg: UnsafeMutablePointer<LegSlot>, stream: Int, verdict: inout Verdict
+    ) {
         verdict.isForwarded = true
         verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
         if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
         unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
-    /// RTCP on either port, and everything that is neither.
+    /// What `MediaTreatment` says about an RTP packet: false when it is dropped, which is counted.
+    ///
+    /// It parses once more: handing the header over would cost every packet.
+    @inline(never)
+    private mutating func isPassed(
+        _ octets: BufferSlice, of pool: borrowing BufferPool, leg: UnsafeMutablePointer<LegSlot>
+    ) -> Bool {
+        guard let header = RTPHeader(parsing: pool.octets(octets)) else { return false }
+        let handling = unsafe leg.pointee.handling
+        if handling.contains(.blocked) {
+            count(.droppedBlocked)
+            return false
+        }
+        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.blockedPayloadTypes.contains(header.payloadType) {
+            count(.droppedPayloadType)
+            return false
+        }
+        guard handling.contains(.silenced) else { return true }
+        let silence: UInt8
+        switch header.payloadType {
+        case 0: silence = 0xff  // µ-law
+        case 8: silence = 0xd5  // A-law
+        default:
+            count(.droppedSilenced)
+            return false
+        }
+        count(.rtpPacketsSilenced)
+        pool.fill(
+            BufferSlice(offset: octets.offset &+ header.payloadOffset, count: UInt32(truncatingIfNeeded: header.payloadCount)),
+            with: silence)
+        return true
+    }
+
+    /// A datagram of a leg whose media is no RTP.
+    @inline(never)
+    private mutating func relayDatagram(
+        from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64, verdict: inout Verdict
+    ) {
+        guard verdict.octets.count > 0 else {
+            count(.droppedMalformed)
+            return
+        }
+        let table = tableIndex(stream)
+        if let source {
+            let decision = unsafe leg.pointee.lock.receiveDatagram(from: source, now: now, policy: lockPolicy)
+            guard unsafe isAccepted(decision, leg: leg, table: table, verdict: &verdict) else { return }
+        } else {
+            unsafe leg.pointee.lock.receiveConnected(now: now)
+        }
+        unsafe activitySlots[table].store(now, ordering: .relaxed)
+        unsafe statisticsSlots[table].packets.bump()
+        unsafe statisticsSlots[table].octets.bump(UInt64(verdict.octets.count))
+        let handling = unsafe leg.pointee.handling
+        guard !handling.contains(.blocked), !handling.contains(.silenced) else {
+            count(handling.contains(.blocked) ? .droppedBlocked : .droppedSilenced)
+            unsafe statisticsSlots[table].withheldPackets.bump()
+            return
+        }
+        let peer = unsafe legs + ((stream &>> 1) ^ 1)
+        guard unsafe peer.pointee.lock.isLocked else {
+            count(.droppedPeerUnlocked)
+            return
+        }
+        count(.mediaDatagramsReceived)
+        count(.mediaDatagramsSent)
+        unsafe statisticsSlots[table ^ 1].sentPackets.bump()
+        unsafe forward(to: peer, from: leg, stream: stream, verdict: &verdict)
+    }
+
+    /// RTCP on either port, and everything that is neither. It feeds no activity and moves no lock of media.
     @inline(never)
     private mutating func relayOther(
         _ octets: Span<UInt8>, kind: PacketKind, from source: SocketAddress?, stream: Int,
@@ -268,24 +372,24 @@ public struct PacketPath: ~Copyable {
         }
         unsafe statisticsSlots[table].rtcpPackets.bump()
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
-        if isOnRTPPort {
+        // RTCP on an RTP port that signalling did not speak of leaves as it came.
+        let leavesByRTPPort = unsafe peer.pointee.isRTCPMuxed || (isOnRTPPort && !leg.pointee.isRTCPMuxed)
+        if leavesByRTPPort {
             guard unsafe peer.pointee.lock.isLocked else {
                 count(.droppedPeerUnlocked)
                 return
             }
-            if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
+            unsafe forward(to: peer, from: leg, stream: stream & ~1, verdict: &verdict)
         } else {
             guard let destination = unsafe peer.pointee.control.destination(media: peer.pointee.lock) else {
                 count(.droppedPeerUnlocked)
                 return
             }
+            unsafe forward(to: peer, from: leg, stream: stream | 1, verdict: &verdict)
             verdict.destination = destination
         }
         count(.rtcpPacketsReceived)
         count(.rtcpPacketsSent)
-        verdict.isForwarded = true
-        verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
-        unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
     @inline(never)

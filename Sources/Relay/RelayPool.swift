@@ -69,8 +69,9 @@ public struct RelayPool: ~Copyable {
     /// - Parameter doorbell: what appears on `controlRing` when there are events to take.
     public init(settings: RelaySettings, controlRing: borrowing Ring, doorbell: Token) throws(RelayStartError) {
         precondition(settings.workers > 0 && settings.sessionCapacity > 0)
-        // Four sockets a session; the rest is for SIP, the control socket, the store and the rings themselves.
-        let needed = settings.sessionsPerWorker * settings.workers * 4 + 64
+        // Each worker's table of fixed files holds four sockets a session and may be no larger than the limit, though it
+        // takes no descriptors. SIP, the control socket, the store, the rings and sockets in the making do.
+        let needed = max(settings.sessionsPerWorker * 4, 128)
         let allowed = SystemLimits.raiseDescriptorLimit()
         guard needed <= allowed else { throw .descriptorLimit(needed: needed, allowed: allowed) }
 
@@ -124,7 +125,7 @@ public struct RelayPool: ~Copyable {
     /// - Returns: false when a mailbox is full: the worker is behind, and the command was not taken.
     public mutating func send(_ command: RelayCommand) -> Bool {
         switch command {
-        case .open(let id, _, _), .expect(let id, _, _), .close(let id):
+        case .open(let id, _, _), .expect(let id, _, _), .treat(let id, _, _), .close(let id):
             let worker = Int(id.index) % links.count
             mustRing[worker] = true
             return links[worker].commands.send(command)

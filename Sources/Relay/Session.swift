@@ -23,17 +23,91 @@ public struct SessionID: Hashable, Sendable, BitwiseCopyable {
     }
 }
 
-/// What a leg's SDP and signalling say about where its media comes from.
+/// What a leg's SDP and signalling say about its media.
 public struct ExpectedSource: Hashable, Sendable, BitwiseCopyable {
+    /// The unspecified address (`c=0.0.0.0`, hold as of RFC 2543) says nothing about where media comes from: what was
+    /// announced before stays.
     public var rtp: SocketAddress
     public var rtcp: SocketAddress
     /// Where the leg's SIP messages come from.
     public var signalling: IPAddress
+    /// RTP and RTCP share the leg's RTP port (RFC 5761): RTCP to it leaves from the RTP socket. Say so only once both sides
+    /// of the leg agreed on it.
+    public var isRTCPMuxed = false
+    public var transport = MediaTransport.rtp
+    public var direction = MediaDirection.sendReceive
 
-    public init(rtp: SocketAddress, rtcp: SocketAddress, signalling: IPAddress) {
+    public init(
+        rtp: SocketAddress, rtcp: SocketAddress, signalling: IPAddress, isRTCPMuxed: Bool = false,
+        transport: MediaTransport = .rtp, direction: MediaDirection = .sendReceive
+    ) {
         self.rtp = rtp
         self.rtcp = rtcp
         self.signalling = signalling
+        self.isRTCPMuxed = isRTCPMuxed
+        self.transport = transport
+        self.direction = direction
+    }
+}
+
+/// What a leg's datagrams are.
+@frozen
+public enum MediaTransport: UInt8, Sendable, BitwiseCopyable {
+    case rtp
+    /// Anything, such as T.38 over udptl: every datagram of the leg's source passes and counts as media. While an offer to
+    /// change from one to the other is not answered, this one lets both pass.
+    case datagram
+}
+
+/// What a leg's own SDP says it does (RFC 3264 §5.1).
+@frozen
+public enum MediaDirection: UInt8, Sendable, BitwiseCopyable {
+    case sendReceive
+    case sendOnly
+    case receiveOnly
+    case inactive
+
+    public var sends: Bool { self == .sendReceive || self == .sendOnly }
+    public var receives: Bool { self == .sendReceive || self == .receiveOnly }
+}
+
+/// What is done to the media a leg sends. All of it keeps the call alive and is counted as the leg's; RTCP passes.
+public struct MediaTreatment: Hashable, Sendable, BitwiseCopyable {
+    /// Nothing is relayed.
+    public var isBlocked: Bool
+    /// G.711 (payload types 0 and 8) is relayed as silence of its law, with its sequence numbers and times. All else is
+    /// dropped: the silence of another codec would have to be encoded, and telephone-events would be heard.
+    public var isSilenced: Bool
+    /// RTP of these payload types is dropped: those of telephone-event (RFC 4733) in the leg's SDP, to keep digits from the
+    /// other side. Its sequence has gaps then.
+    public var blockedPayloadTypes: PayloadTypes
+
+    public init(isBlocked: Bool = false, isSilenced: Bool = false, blockedPayloadTypes: PayloadTypes = []) {
+        self.isBlocked = isBlocked
+        self.isSilenced = isSilenced
+        self.blockedPayloadTypes = blockedPayloadTypes
+    }
+}
+
+/// A set of RTP payload types, 0 to 127.
+public struct PayloadTypes: Hashable, Sendable, BitwiseCopyable, ExpressibleByArrayLiteral {
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
+
+    public init(arrayLiteral elements: UInt8...) {
+        for element in elements { insert(element) }
+    }
+
+    public var isEmpty: Bool { low | high == 0 }
+
+    /// - Parameter payloadType: at most 127.
+    public mutating func insert(_ payloadType: UInt8) {
+        precondition(payloadType < 128)
+        if payloadType < 64 { low |= 1 << UInt64(payloadType) } else { high |= 1 << UInt64(payloadType - 64) }
+    }
+
+    public func contains(_ payloadType: UInt8) -> Bool {
+        (payloadType < 64 ? low : high) &>> UInt64(payloadType & 63) & 1 != 0
     }
 }
 
@@ -43,7 +117,10 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case open(SessionID, caller: SocketAddress, callee: SocketAddress)
     /// The leg's media may come from now on. Sent again with another value after a new offer: see `SourceLock`.
     case expect(SessionID, Leg, ExpectedSource)
-    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect` is.
+    /// What is done from now on to the media the leg sends.
+    case treat(SessionID, Leg, MediaTreatment)
+    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`
+    /// and `treat` are.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop
@@ -82,6 +159,10 @@ public struct RelaySettings: Sendable {
     var plainReceiveDelay: Duration = .milliseconds(500)
     /// Receive buffers of each worker, 2 KiB each; a power of two.
     public var receiveBuffers = 4096
+    /// Sizes of each worker's ring: a burst on all sockets must fit among the completions. Powers of two.
+    var submissionEntries: UInt32 = 1024
+    var completionEntries: UInt32 = 32768
+    var faults: KernelFaults?
 
     public init(workers: Int = 1, sessionCapacity: Int = 2000) {
         self.workers = workers

@@ -7,22 +7,16 @@ struct SocketRefusal: Error {
     let address: SocketAddress
 }
 
-/// The sockets of a worker's sessions, four each, at the places of their streams.
-@safe
+/// Makes the sockets of a worker's sessions, four each, at the places of their streams among the ring's fixed files.
+///
+/// The table of fixed files alone keeps them open: their descriptors are closed at once, so that the calls do not share the
+/// limit of open files with everything else. Connecting them goes through the ring.
 struct SessionSockets: ~Copyable {
-    private let sockets: UnsafeMutablePointer<DatagramSocket?>
     private var generations: [UInt32]
+    /// For tests: the so many-th socket from now on is refused, for this reason.
+    var refusal: (number: Int, code: Errno)?
 
-    init(sessions: Int) {
-        unsafe sockets = .allocate(capacity: sessions * 4)
-        for index in 0..<(sessions * 4) { unsafe (sockets + index).initialize(to: nil) }
-        generations = Array(repeating: 0, count: sessions)
-    }
-
-    deinit {
-        unsafe sockets.deinitialize(count: generations.count * 4)
-        unsafe sockets.deallocate()
-    }
+    init(sessions: Int) { generations = Array(repeating: 0, count: sessions) }
 
     func generation(session: Int) -> UInt32 { generations[session] }
 
@@ -31,55 +25,37 @@ struct SessionSockets: ~Copyable {
         session: Int, generation: UInt32, caller: SocketAddress, callee: SocketAddress, typeOfService: UInt8,
         ring: inout Ring
     ) throws(SocketRefusal) {
-        precondition(session >= 0 && session < generations.count)
         generations[session] = generation
         let addresses: InlineArray<4, SocketAddress> = [caller, caller.above, callee, callee.above]
-        var descriptors = InlineArray<4, Int32>(repeating: -1)
-        var refused = caller
-        do throws(Errno) {
-            for index in 0..<4 {
-                refused = addresses[index]
-                // A port of 0 would be the kernel's choice, and the one above 65535 is.
-                guard refused.port != 0 else { throw .invalidArgument }
-                let socket = try DatagramSocket(bindingTo: refused, typeOfService: typeOfService, isForMedia: true)
-                descriptors[index] = socket.file.number
-                unsafe sockets[session * 4 + index] = consume socket
+        let sockets = try InlineArray<4, DatagramSocket> { index throws(SocketRefusal) in
+            do throws(Errno) {
+                return try makeSocket(on: addresses[index], typeOfService: typeOfService)
+            } catch {
+                throw SocketRefusal(code: error, address: addresses[index])
             }
+        }
+        let descriptors = InlineArray<4, Int32> { sockets[$0].file.number }
+        do throws(Errno) {
             try ring.setFixedFiles(descriptors, at: UInt32(session * 4))
         } catch {
-            drop(session: session)
-            throw SocketRefusal(code: error, address: refused)
+            throw SocketRefusal(code: error, address: caller)
         }
+    }
+
+    private mutating func makeSocket(on address: SocketAddress, typeOfService: UInt8) throws(Errno) -> DatagramSocket {
+        if let (number, code) = refusal {
+            refusal = number > 1 ? (number - 1, code) : nil
+            if number == 1 { throw code }
+        }
+        // A port of 0 would be the kernel's choice, and the one above 65535 is.
+        guard address.port != 0 else { throw .invalidArgument }
+        return try DatagramSocket(bindingTo: address, typeOfService: typeOfService, isForMedia: true)
     }
 
     /// Closes all four. No operation on them may be under way.
-    mutating func close(session: Int, ring: inout Ring) {
+    func close(session: Int, ring: inout Ring) {
         // Cannot fail: nothing is put in, and the places exist.
         try? ring.setFixedFiles(InlineArray(repeating: -1), at: UInt32(session * 4))
-        drop(session: session)
-    }
-
-    /// - Returns: true when the socket hears `peer` alone now.
-    func connect(stream: Int, to peer: SocketAddress) -> Bool {
-        precondition(stream >= 0 && stream < generations.count * 4)
-        guard unsafe sockets[stream] != nil else { return false }
-        do throws(Errno) {
-            try unsafe sockets[stream]!.connect(to: peer)
-            return true
-        } catch {
-            return false
-        }
-    }
-
-    func disconnect(stream: Int) {
-        precondition(stream >= 0 && stream < generations.count * 4)
-        guard unsafe sockets[stream] != nil else { return }
-        // Fails for want of kernel memory only; housekeeping of a silent stream then comes by again.
-        try? unsafe sockets[stream]!.disconnect()
-    }
-
-    private mutating func drop(session: Int) {
-        for index in (session * 4)..<(session * 4 + 4) { unsafe sockets[index] = nil }
     }
 }
 

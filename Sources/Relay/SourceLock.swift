@@ -8,6 +8,8 @@ public struct LockPolicy: Sendable, BitwiseCopyable {
     /// each other.
     var holdOff: UInt64 = 1_000_000_000
     var silence: UInt64 = 2_000_000_000
+    /// How long the old source must be silent before, after a new offer, one that is not the SDP address may replace it.
+    var replacementQuiet: UInt64 = 200_000_000
 
     public init() {}
 
@@ -34,7 +36,19 @@ public struct LockPolicy: Sendable, BitwiseCopyable {
 ///    for `learningHoldOff`. Whoever wants to take over the audio can thus delay it, but not have it.
 /// 5. A locked source stays. Silent for `relockSilence`, another port of the same IP address may be learnt, by a run; the
 ///    old address is still accepted until then.
-/// 6. A new SDP address leaves the old source accepted until rules 2 to 4 give another one; then only that one.
+/// 6. A new SDP address leaves the old source accepted until rules 2 to 4 give another one; then only that one. By rules 3
+///    and 4 it is replaced only once it has been silent for 200 ms: a peer that has moved sends from one place. The latest
+///    SDP address counts, so of several answers to a forked request the last one.
+/// 7. An SDP address of 0.0.0.0 (hold) names none: what was announced before stays.
+///
+/// Datagrams that are no RTP have neither sequence nor SSRC: for them a run is packets of one source with none of another
+/// contender between.
+///
+/// What no relay can tell apart is a peer and an attacker at the peer's own IP address (or behind its NAT) that sends what
+/// the peer would. If both send, a peer at its SDP address is heard and the attacker is not (2, 5); of two that would have
+/// to be learnt neither is heard while both send (4): no media is bled or injected, but the call has none from that side. If
+/// the attacker alone sends, before the peer has or after its silence, it passes for the peer until the peer is heard from
+/// its SDP address (2), or a new offer names another one.
 ///
 /// Everything not accepted is a stranger. Time is monotonic nanoseconds; no call allocates.
 struct SourceLock: Sendable, BitwiseCopyable {
@@ -80,7 +94,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
     /// Learns what SDP and signalling say.
     ///
     /// - Returns: true when strangers to the present source must be heard again, so it must not stay connected.
-    mutating func expect(rtp: SocketAddress, signalling: IPAddress) -> Bool {
+    mutating func expect(rtp offered: SocketAddress, signalling: IPAddress) -> Bool {
+        let rtp = isExpecting && offered.ip.isUnspecified ? announced : offered
         let isChanged = !isExpecting || !isSame(rtp, announced) || !isSame(signalling, self.signalling)
         isExpecting = true
         guard isChanged else { return false }
@@ -105,7 +120,12 @@ struct SourceLock: Sendable, BitwiseCopyable {
         return decide(from: from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now, policy: policy)
     }
 
-    /// One well-formed RTP packet on a socket that hears the locked source alone.
+    /// One datagram that is no RTP: it counts as the next of its source's run.
+    mutating func receiveDatagram(from: SocketAddress, now: UInt64, policy: LockPolicy) -> Decision {
+        receive(from: from, sequenceNumber: candidateNext, ssrc: candidateSSRC, now: now, policy: policy)
+    }
+
+    /// One packet of media on a socket that hears the locked source alone.
     @inline(always)
     mutating func receiveConnected(now: UInt64) { lastHeard = now }
 
@@ -145,6 +165,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
 
         let needsHoldOff = !isFollowing && isSame(announced.ip, signalling)
         guard candidateRun >= policy.run, !needsHoldOff || now &- candidateSince >= policy.holdOff else { return .reject }
+        // The old source still speaks: the peer has not moved.
+        if isReplacing && now &- lastHeard < policy.replacementQuiet { return .reject }
         return lock(to: from, now: now)
     }
 
@@ -176,10 +198,12 @@ struct SourceLock: Sendable, BitwiseCopyable {
 /// Decides whose RTCP a leg accepts, and where the other side's RTCP goes.
 ///
 /// 1. The RTCP address of the SDP is accepted once it is expected.
-/// 2. Once RTP is locked, so is its IP address when the sender's SSRC is the one RTP is heard with. Such a source stays
-///    until RTP moves or the SDP address is heard.
+/// 2. Once RTP is locked to another source than its SDP's, that is behind NAT, its IP address is accepted from any port when
+///    the sender's SSRC is the one RTP is heard with. Such a source stays until RTP moves or the SDP address is heard.
 /// 3. RTCP is sent to the source so locked; or, when RTP is locked to its SDP address, to the RTCP address of that SDP,
 ///    because both are the same peer.
+///
+/// Who shares the NAT of a peer and knows its SSRC can so take the place of its reports, never of its media.
 struct ControlSourceLock: Sendable, BitwiseCopyable {
     var isLocked = false
     var source = SourceLock.nowhere
@@ -187,7 +211,9 @@ struct ControlSourceLock: Sendable, BitwiseCopyable {
 
     init() {}
 
-    mutating func expect(_ rtcp: SocketAddress) { announced = rtcp }
+    mutating func expect(_ rtcp: SocketAddress) {
+        if !rtcp.ip.isUnspecified { announced = rtcp }
+    }
 
     /// RTP is locked to another source than before: a learnt RTCP source went with the old one.
     mutating func mediaMoved() {
@@ -201,7 +227,9 @@ struct ControlSourceLock: Sendable, BitwiseCopyable {
         guard media.isExpecting else { return false }
         if isLocked && isSame(from, source) { return true }
         let isAnnounced = isSame(from, announced)
-        let isMediaPeer = !isLocked && media.isLocked && isSame(from.ip, media.source.ip) && senderSSRC == mediaSSRC
+        let isMediaPeer =
+            !isLocked && media.isLocked && !media.isLockedToAnnounced && isSame(from.ip, media.source.ip)
+            && senderSSRC == mediaSSRC
         guard isAnnounced || isMediaPeer else { return false }
         source = from
         isLocked = true

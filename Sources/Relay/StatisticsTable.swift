@@ -17,6 +17,8 @@ public struct LegStatistics: Equatable, Sendable {
     public var rtcpPackets: UInt64 = 0
     /// RTP packets of the other leg sent to this one.
     public var sentPackets: UInt64 = 0
+    /// Packets of `packets` that were not relayed because of the leg's `MediaTreatment`.
+    public var withheldPackets: UInt64 = 0
     /// The locked source; nil while there is none.
     public var source: SocketAddress?
 
@@ -47,6 +49,29 @@ public final class StatisticsTable: @unchecked Sendable {
         return statistics
     }
 
+    /// What the leg's SDP says it does; nil before its first `expect`.
+    public func direction(_ index: UInt32, _ leg: Leg) -> MediaDirection? {
+        precondition(index < activity.sessionCapacity)
+        return unsafe slots[Int(index) * 2 + leg.offset].expectation?.direction
+    }
+
+    /// True when both SDPs let the leg send: it does, and the other leg receives. One that is not known yet stands in no way.
+    /// A call none of whose legs is expected to send is on hold on both sides.
+    public func isExpectedToSend(_ index: UInt32, _ leg: Leg) -> Bool {
+        precondition(index < activity.sessionCapacity)
+        guard let own = unsafe slots[Int(index) * 2 + leg.offset].expectation, own.direction.sends else { return false }
+        guard let other = unsafe slots[Int(index) * 2 + leg.other.offset].expectation else { return true }
+        return other.direction.receives && other.hasAddress
+    }
+
+    /// Called by the session's worker.
+    func setExpectation(_ index: UInt32, _ leg: Leg, _ expected: ExpectedSource) {
+        precondition(index < activity.sessionCapacity)
+        let expectation = LegCounts.Expectation(
+            direction: expected.direction, hasAddress: !expected.rtp.ip.isUnspecified)
+        unsafe slots[Int(index) * 2 + leg.offset].setExpectation(expectation)
+    }
+
     /// Called by the session's worker when it opens.
     func clear(_ index: UInt32) {
         precondition(index < activity.sessionCapacity)
@@ -62,6 +87,9 @@ struct LegCounts: ~Copyable {
     let strangersDropped = Atomic<UInt64>(0)
     let rtcpPackets = Atomic<UInt64>(0)
     let sentPackets = Atomic<UInt64>(0)
+    let withheldPackets = Atomic<UInt64>(0)
+    /// Zero before the first `expect`; then 1, the direction in bits 8 and above, no address in bit 1.
+    private let expectationWord = Atomic<UInt64>(0)
     // The source takes three words: readers go by a version that is odd while it is being written.
     private let version = Atomic<UInt64>(0)
     private let sourceHigh = Atomic<UInt64>(0)
@@ -76,7 +104,27 @@ struct LegCounts: ~Copyable {
         strangersDropped.store(0, ordering: .relaxed)
         rtcpPackets.store(0, ordering: .relaxed)
         sentPackets.store(0, ordering: .relaxed)
+        withheldPackets.store(0, ordering: .relaxed)
+        expectationWord.store(0, ordering: .relaxed)
         setSource(nil)
+    }
+
+    struct Expectation {
+        let direction: MediaDirection
+        /// False when the leg can be sent nothing: `c=0.0.0.0`.
+        let hasAddress: Bool
+    }
+
+    var expectation: Expectation? {
+        let word = expectationWord.load(ordering: .relaxed)
+        guard word & 1 != 0, let direction = MediaDirection(rawValue: UInt8(truncatingIfNeeded: word >> 8)) else { return nil }
+        return Expectation(direction: direction, hasAddress: word & 2 == 0)
+    }
+
+    /// Writer only.
+    func setExpectation(_ expectation: Expectation) {
+        let word = 1 | UInt64(expectation.direction.rawValue) << 8 | (expectation.hasAddress ? 0 : 2)
+        expectationWord.store(word, ordering: .relaxed)
     }
 
     /// Writer only. Sequentially consistent, because it is rare: the words can be seen neither before the odd version nor
@@ -113,6 +161,7 @@ struct LegCounts: ~Copyable {
         statistics.strangersDropped = strangersDropped.load(ordering: .relaxed)
         statistics.rtcpPackets = rtcpPackets.load(ordering: .relaxed)
         statistics.sentPackets = sentPackets.load(ordering: .relaxed)
+        statistics.withheldPackets = withheldPackets.load(ordering: .relaxed)
         statistics.source = source
         return statistics
     }

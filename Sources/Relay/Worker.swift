@@ -5,6 +5,7 @@ internal import Uring
 struct Worker: ~Copyable {
     private static let doorbell: UInt8 = 4
     private static let doorbellFailed: UInt8 = 5
+    private static let connected: UInt8 = 6
     /// Completions handled with one clock reading.
     private static let waveSize = 256
     private let plainReceiveDelay: UInt64
@@ -33,13 +34,16 @@ struct Worker: ~Copyable {
     private var packetsSinceHousekeeping: UInt64 = 0
     private var isBusy = false
     private var systemCallsCounted: UInt64 = 0
+    /// For tests: what the receives that were ended in a test's name say they ended of.
+    private var faultOfReceives: (code: Errno, left: Int)?
 
     /// On the worker's thread.
     init(link: WorkerLink) throws(RingError) {
         let settings = link.settings
         let sessions = settings.sessionsPerWorker
         let ring = try Ring(
-            submissionEntries: 1024, completionEntries: 32768, fixedFiles: UInt32(sessions * 4))
+            submissionEntries: settings.submissionEntries, completionEntries: settings.completionEntries,
+            fixedFiles: UInt32(sessions * 4))
         pool = try BufferPool(ring: ring, group: 1, count: settings.receiveBuffers)
         self.ring = ring
         held = HeldBuffers(capacity: settings.receiveBuffers)
@@ -77,6 +81,7 @@ struct Worker: ~Copyable {
         if ring.isSubmitted { held.giveBack(to: &pool) }
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
+        if let faults = link.settings.faults { fail(faults) }
         relayWave(count)
         // Commands whose doorbell the kernel had no memory for are found here.
         if count == 0 { readMailbox() }
@@ -129,6 +134,7 @@ struct Worker: ~Copyable {
         case PacketPath.send: path.count(.sendFailures)
         case Self.doorbell: readMailbox()
         case Self.doorbellFailed: mustRingControl = true
+        case Self.connected: connectEnded(completion)
         default: break
         }
     }
@@ -143,9 +149,8 @@ struct Worker: ~Copyable {
     /// Arms a stream's receive; when the kernel takes nothing now, housekeeping tries again.
     private mutating func arm(stream: Int) {
         let number = stream / 2
-        let isRTP = stream & 1 == 0
-        let mode = isRTP ? path[leg: number].rtpWanted : .message
-        if isRTP && mode == .message && mustHearOthers(leg: number) { disconnect(leg: number) }
+        let mode = wantedMode(stream: stream)
+        if stream & 1 == 0 && mode == .message && mustHearOthers(leg: number) { disconnect(leg: number) }
         let token = Self.receiveToken(mode, stream: stream, generation: path[leg: number].generation)
         let file = File(fixed: UInt32(stream))
         let isQueued =
@@ -163,11 +168,21 @@ struct Worker: ~Copyable {
         return stream & 1 == 0 ? path[leg: stream / 2].rtpReceive : path[leg: stream / 2].rtcpReceive
     }
 
+    private func wantedMode(stream: Int) -> ReceiveMode { stream & 1 == 0 ? path[leg: stream / 2].rtpWanted : .message }
+
+    /// Ends a stream's receive. When the kernel takes nothing now, housekeeping tries again.
+    private mutating func cancelReceive(stream: Int) {
+        let present = mode(stream: stream)
+        guard present != .none else { return }
+        ring.cancel(Self.receiveToken(present, stream: stream, generation: path[leg: stream / 2].generation))
+    }
+
     /// A multishot receive is over: cancelled, out of buffers, an ICMP error, or just so.
     @inline(never)
     private mutating func receiveEnded(_ completion: Completion) {
         let stream = Int(completion.token.index)
         guard path[leg: stream / 2].generation == completion.token.generation else { return }
+        let isOurs = completion.failure == .cancelled && mode(stream: stream) != wantedMode(stream: stream)
         setMode(.none, stream: stream)
         guard path[leg: stream / 2].isOpen else {
             finishClosing(session: stream / 4)
@@ -177,7 +192,7 @@ struct Worker: ~Copyable {
             path.count(.receiveBuffersExhausted)
             path[leg: stream / 2].connectedSince = now
         }
-        if completion.failure != .cancelled { path.count(.receiveRearms) }
+        if !isOurs { path.count(.receiveRearms) }
         arm(stream: stream)
     }
 
@@ -192,33 +207,44 @@ struct Worker: ~Copyable {
             post(.locked(sessionID(number / 2), number & 1 == 0 ? .caller : .callee, source))
         }
         guard path[leg: number].lock.mayConnect else {
-            if path[leg: number].isConnected { disconnect(leg: number) }
+            disconnect(leg: number)
             return
         }
-        // A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
-        path[leg: number].isConnected = sockets.connect(stream: number * 2, to: source)
+        let token = Token(kind: Self.connected, generation: path[leg: number].generation, index: UInt32(number))
+        path[leg: number].isConnected = false
+        path[leg: number].isConnecting = ring.connect(File(fixed: UInt32(number * 2)), to: source, token: token)
         path[leg: number].connectedSince = now
+    }
+
+    /// A refusal, for want of a route for example, leaves an unconnected socket: correct, only slower.
+    private mutating func connectEnded(_ completion: Completion) {
+        let number = Int(completion.token.index)
+        // Disconnected meanwhile, or of an earlier session.
+        guard path[leg: number].isConnecting, path[leg: number].generation == completion.token.generation else { return }
+        path[leg: number].isConnecting = false
+        path[leg: number].isConnected = completion.result >= 0
     }
 
     /// True when a connected leg's source may have moved: after a new offer, or since it fell silent.
     private func mustHearOthers(leg number: Int) -> Bool {
-        guard path[leg: number].isConnected else { return false }
+        guard path[leg: number].isConnected || path[leg: number].isConnecting else { return false }
         return path[leg: number].lock.isReplacing
             || path[leg: number].lock.isSilent(now: now, policy: link.settings.lock)
     }
 
+    /// When the kernel takes nothing now, housekeeping comes by again.
     private mutating func disconnect(leg number: Int) {
-        sockets.disconnect(stream: number * 2)
+        guard path[leg: number].isConnected || path[leg: number].isConnecting else { return }
+        guard ring.disconnect(File(fixed: UInt32(number * 2))) else { return }
         path[leg: number].isConnected = false
+        path[leg: number].isConnecting = false
     }
 
     /// Changes the RTP receive to another mode: cancels it, and `receiveEnded` arms it anew.
     private mutating func want(_ mode: ReceiveMode, leg number: Int) {
         guard path[leg: number].rtpWanted != mode else { return }
         path[leg: number].rtpWanted = mode
-        let present = path[leg: number].rtpReceive
-        guard present != .none else { return }
-        ring.cancel(Self.receiveToken(present, stream: number * 2, generation: path[leg: number].generation))
+        cancelReceive(stream: number * 2)
     }
 
     // MARK: Housekeeping
@@ -234,8 +260,17 @@ struct Worker: ~Copyable {
     }
 
     private mutating func keepHouse(leg number: Int) {
-        guard path[leg: number].isOpen else { return }
-        for stream in (number * 2)...(number * 2 + 1) where mode(stream: stream) == .none { arm(stream: stream) }
+        let isOpen = path[leg: number].isOpen
+        for stream in (number * 2)...(number * 2 + 1) {
+            // Usually there is nothing to do. Otherwise the kernel took no operation when it should have been done.
+            let present = mode(stream: stream)
+            if isOpen && present == .none {
+                arm(stream: stream)
+            } else if present != (isOpen ? wantedMode(stream: stream) : .none) {
+                cancelReceive(stream: stream)
+            }
+        }
+        guard isOpen else { return }
         guard path[leg: number].isConnected else { return }
         if mustHearOthers(leg: number) {
             hearOthers(leg: number)
@@ -260,6 +295,7 @@ struct Worker: ~Copyable {
             switch command {
             case .open(let id, let caller, let callee): open(id, caller: caller, callee: callee)
             case .expect(let id, let leg, let source): expect(id, leg, source)
+            case .treat(let id, let leg, let treatment): treat(id, leg, treatment)
             case .close(let id): close(id)
             case .stop: isStopping = true
             }
@@ -299,8 +335,13 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         let number = session * 2 + leg.offset
-        guard path.expect(session: session, leg: leg, source), path[leg: number].isConnected else { return }
-        hearOthers(leg: number)
+        if path.expect(session: session, leg: leg, source) { hearOthers(leg: number) }
+    }
+
+    private mutating func treat(_ id: SessionID, _ leg: Leg, _ treatment: MediaTreatment) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.treat(session: session, leg: leg, treatment)
     }
 
     private mutating func close(_ id: SessionID) {
@@ -308,11 +349,7 @@ struct Worker: ~Copyable {
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.close(session: session)
         closing[session] = id
-        for stream in (session * 4)..<(session * 4 + 4) {
-            let present = mode(stream: stream)
-            guard present != .none else { continue }
-            ring.cancel(Self.receiveToken(present, stream: stream, generation: id.generation))
-        }
+        for stream in (session * 4)..<(session * 4 + 4) { cancelReceive(stream: stream) }
         finishClosing(session: session)
     }
 
@@ -324,6 +361,28 @@ struct Worker: ~Copyable {
         sockets.close(session: session, ring: &ring)
         openSessions -= 1
         post(.closed(id))
+    }
+
+    // MARK: Failures in tests
+
+    private mutating func fail(_ faults: KernelFaults) {
+        for fault in faults.take() {
+            switch fault {
+            case .refuseSocket(let number, let code): sockets.refusal = (number, code)
+            case .refuseEntries(let count): ring.entriesToRefuse = count
+            case .endReceives(let code):
+                let armed = (0..<(slotsUsed * 4)).filter { mode(stream: $0) != .none }
+                for stream in armed { cancelReceive(stream: stream) }
+                faultOfReceives = (code, armed.count)
+            }
+        }
+        guard let (code, left) = faultOfReceives else { return }
+        var rest = left
+        for index in 0..<batch.count where batch[index].failure == .cancelled && !batch[index].hasMore {
+            batch.replace(index, with: Completion(token: batch[index].token, result: -code.code, buffer: nil, hasMore: false))
+            rest -= 1
+        }
+        faultOfReceives = rest > 0 ? (code, rest) : nil
     }
 
     // MARK: Events

@@ -175,6 +175,13 @@ public struct BufferPool: ~Copyable {
         return unsafe _overrideLifetime(octets.span, borrowing: self)
     }
 
+    /// Overwrites octets of a buffer that was received into and is not recycled. Nothing may read them meanwhile.
+    public func fill(_ slice: BufferSlice, with octet: UInt8) {
+        precondition(contains(slice))
+        // SAFETY: inside the pool by the line above, and the kernel leaves a buffer alone until it is recycled.
+        unsafe (data + slice.offset).initializeMemory(as: UInt8.self, repeating: octet, count: Int(slice.count))
+    }
+
     /// Writes a datagram as the kernel would. For benchmarks and tests over a pool without a ring.
     public mutating func fabricate(_ octets: Span<UInt8>, from source: SocketAddress?, in id: UInt16, token: Token) -> Completion {
         let header = source == nil ? 0 : ReceivedDatagram.headerCount

@@ -50,6 +50,8 @@ public struct Ring: ~Copyable {
     private let fixedFileCount: UInt32
     /// True when the kernel can wait for a batch up to a time and for the first completion after it (Linux 6.12).
     public let canGather: Bool
+    /// For tests: so many times a full queue stays full after a submission, as when the kernel takes nothing.
+    package var entriesToRefuse = 0
     /// System calls made by submitting and waiting so far.
     public private(set) var systemCalls: UInt64 = 0
 
@@ -194,6 +196,10 @@ public struct Ring: ~Copyable {
 
     @usableFromInline @inline(never)
     mutating func nextEntryAfterSubmission() -> UnsafeMutablePointer<io_uring_sqe>? {
+        guard entriesToRefuse == 0 else {
+            entriesToRefuse -= 1
+            return nil
+        }
         try? submit()
         return unsafe curing_next_entry(ring)
     }
@@ -276,6 +282,29 @@ public struct Ring: ~Copyable {
 
     // MARK: Everything else
 
+    /// Lets only `peer` into a datagram socket; completes with `token`. Sends queued before go where they say, and what came
+    /// in before stays.
+    @discardableResult
+    public mutating func connect(_ file: File, to peer: SocketAddress, token: Token) -> Bool {
+        guard let entry = unsafe nextEntry() else { return false }
+        // SAFETY (both): as in `fillSend`; the kernel reads the address while it consumes the entry.
+        let place = unsafe addresses + Int(curing_entry_index(ring, entry))
+        let length = unsafe KernelAddress.write(peer, to: place)
+        unsafe curing_connect_file(entry, file.number, file.isFixed ? 1 : 0, token.rawValue, place, length, 1)
+        return true
+    }
+
+    /// Lets everyone in again. A failure, for want of kernel memory, is not reported.
+    @discardableResult
+    public mutating func disconnect(_ file: File) -> Bool {
+        guard let entry = unsafe nextEntry() else { return false }
+        let place = unsafe addresses + Int(curing_entry_index(ring, entry))
+        unsafe place.pointee = sockaddr_in6()
+        let length = UInt32(MemoryLayout<sockaddr>.size)
+        unsafe curing_connect_file(entry, file.number, file.isFixed ? 1 : 0, Token.ignored.rawValue, place, length, 0)
+        return true
+    }
+
     /// Accepts connections until cancelled; each completion's result is for `StreamSocket(accepted:)`.
     @discardableResult
     public mutating func accept(on listener: borrowing UnixListener, token: Token) -> Bool {
@@ -316,7 +345,8 @@ public struct Ring: ~Copyable {
         return true
     }
 
-    /// Puts descriptors into the fixed-file table from `index` on; -1 empties a place.
+    /// Puts descriptors into the fixed-file table from `index` on; -1 empties a place. The table keeps a file open by itself:
+    /// its descriptor may be closed, and it closes when its place is emptied and nothing is under way on it.
     public mutating func setFixedFiles(_ descriptors: InlineArray<4, Int32>, at index: UInt32) throws(Errno) {
         precondition(index + 4 <= fixedFileCount, "fixed file index past the table")
         let span = descriptors.span

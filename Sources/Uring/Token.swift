@@ -87,5 +87,12 @@ public struct CompletionBatch: ~Copyable {
         return unsafe storage[index]
     }
 
+    /// For tests of failures: puts another completion in a place.
+    package mutating func replace(_ index: Int, with completion: Completion) {
+        precondition(index >= 0 && index < count)
+        // SAFETY: as in the subscript.
+        unsafe storage[index] = completion
+    }
+
     deinit { unsafe storage.deallocate() }
 }

@@ -127,9 +127,223 @@ struct PacketPathTests {
     }
 }
 
+@Suite("Packet path: RTCP on one port with RTP")
+struct MultiplexedTests {
+    /// The caller's leg is multiplexed or not, the callee's too; both are locked.
+    private func bench(caller: Bool, callee: Bool) throws -> PacketPathTests.Bench {
+        var bench = try PacketPathTests.Bench()
+        for (leg, address, isMuxed) in [
+            (Leg.caller, PacketPathTests.caller, caller), (.callee, PacketPathTests.callee, callee),
+        ] {
+            let rtcp = isMuxed ? address : SocketAddress(ip: address.ip, port: address.port + 1)
+            let source = ExpectedSource(rtp: address, rtcp: rtcp, signalling: address.ip, isRTCPMuxed: isMuxed)
+            _ = bench.path.expect(session: 1, leg: leg, source)
+        }
+        _ = bench.receive(rtp(1), from: PacketPathTests.caller, stream: 4, at: 500)
+        _ = bench.receive(rtp(1, ssrc: 2), from: PacketPathTests.callee, stream: 6, at: 500)
+        return bench
+    }
+
+    @Test("RTCP of a multiplexed leg leaves from the RTCP socket of one that is not, to the RTCP address of its SDP")
+    func demultiplexes() throws {
+        var bench = try bench(caller: true, callee: false)
+        let verdict = bench.receive(rtcp(ssrc: 1), from: PacketPathTests.caller, stream: 4)
+        #expect(verdict.isForwarded && verdict.stream == 7 && verdict.destination == SocketAddress("198.51.100.9:6001"))
+        #expect(bench.counters[.rtcpPacketsSent] == 1)
+        #expect(bench.activity.last(3, .caller) == Instant(nanoseconds: 500))
+        // From a connected socket, too.
+        #expect(bench.receive(rtcp(ssrc: 1), from: nil, stream: 4).stream == 7)
+    }
+
+    @Test("RTCP of a leg with two ports leaves from the RTP socket of a multiplexed one, to its locked source")
+    func multiplexes() throws {
+        var bench = try bench(caller: true, callee: false)
+        let verdict = bench.receive(rtcp(ssrc: 2), from: SocketAddress("198.51.100.9:6001"), stream: 7)
+        #expect(verdict.isForwarded && verdict.stream == 4 && verdict.destination == PacketPathTests.caller)
+        #expect(bench.activity.last(3, .callee) == Instant(nanoseconds: 500))
+    }
+
+    @Test("between two multiplexed legs RTCP goes from RTP port to RTP port, a stranger's nowhere")
+    func both() throws {
+        var bench = try bench(caller: true, callee: true)
+        let verdict = bench.receive(rtcp(ssrc: 1), from: PacketPathTests.caller, stream: 4)
+        #expect(verdict.isForwarded && verdict.stream == 6 && verdict.destination == PacketPathTests.callee)
+        #expect(!bench.receive(rtcp(ssrc: 1), from: SocketAddress("203.0.113.5:4002"), stream: 4).isForwarded)
+        #expect(!bench.receive(rtcp(ssrc: 1), from: SocketAddress("192.0.2.1:4000"), stream: 5).isForwarded)
+        #expect(bench.counters[.droppedStranger] == 2)
+    }
+
+    @Test("nothing is sent to a multiplexed leg before its RTP is locked")
+    func unlocked() throws {
+        var bench = try PacketPathTests.Bench()
+        let source = ExpectedSource(
+            rtp: PacketPathTests.caller, rtcp: PacketPathTests.caller, signalling: PacketPathTests.caller.ip, isRTCPMuxed: true)
+        _ = bench.path.expect(session: 1, leg: .caller, source)
+        _ = bench.receive(rtp(1, ssrc: 2), from: PacketPathTests.callee, stream: 6)
+        #expect(!bench.receive(rtcp(ssrc: 2), from: SocketAddress("198.51.100.9:6001"), stream: 7).isForwarded)
+        #expect(bench.counters[.droppedPeerUnlocked] == 2)
+    }
+}
+
+@Suite("Packet path: what is done to a leg's media")
+struct MediaTreatmentTests {
+    private func lockedBench() throws -> PacketPathTests.Bench {
+        var bench = try PacketPathTests.Bench()
+        _ = bench.receive(rtp(1, ssrc: 2), from: PacketPathTests.callee, stream: 6)
+        _ = bench.receive(rtp(1), from: PacketPathTests.caller, stream: 4, at: 500)
+        return bench
+    }
+
+    @Test("a blocked leg is heard but not relayed; the other one and RTCP still are; unblocked it is relayed again")
+    func blocked() throws {
+        var bench = try lockedBench()
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment(isBlocked: true))
+        #expect(!bench.receive(rtp(2), from: PacketPathTests.caller, stream: 4, at: 900).isForwarded)
+        #expect(bench.counters[.droppedBlocked] == 1)
+        #expect(bench.statistics[3, .caller].packets == 2 && bench.statistics[3, .caller].withheldPackets == 1)
+        #expect(bench.activity.last(3, .caller) == Instant(nanoseconds: 900))
+        #expect(bench.receive(rtp(2, ssrc: 2), from: PacketPathTests.callee, stream: 6).isForwarded)
+        #expect(bench.receive(rtcp(ssrc: 1), from: SocketAddress("203.0.113.5:4001"), stream: 5).isForwarded)
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment())
+        #expect(bench.receive(rtp(3), from: PacketPathTests.caller, stream: 4).isForwarded)
+    }
+
+    @Test("a silenced leg's G.711 carries the silence of its law, and its header; other payload types are dropped")
+    func silenced() throws {
+        var bench = try lockedBench()
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment(isSilenced: true))
+        for (payloadType, silence) in [(UInt8(0), UInt8(0xff)), (8, 0xd5)] {
+            // A contributing source before the payload, and two octets of padding behind it.
+            let header: [UInt8] = [0xa1, payloadType, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 9, 9, 9, 9]
+            let verdict = bench.receive(header + [1, 2, 3, 0, 2], from: PacketPathTests.caller, stream: 4)
+            #expect(verdict.isForwarded)
+            let octets = bench.pool.octets(verdict.octets)
+            let sent = octets.indices.map { octets[$0] }
+            #expect(sent == header + [silence, silence, silence, 0, 2])
+        }
+        #expect(!bench.receive(rtp(3, payloadType: 101), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.counters[.rtpPacketsSilenced] == 2 && bench.counters[.droppedSilenced] == 1)
+        #expect(bench.statistics[3, .caller].withheldPackets == 1)
+        let other = bench.receive(rtp(3, ssrc: 2), from: PacketPathTests.callee, stream: 6)
+        #expect(other.isForwarded && bench.pool.octets(other.octets)[12] == 0xd5)
+    }
+
+    @Test("blocked payload types, and only they, are dropped", arguments: [UInt8(63), 64, 101, 127])
+    func digits(payloadType: UInt8) throws {
+        var bench = try lockedBench()
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment(blockedPayloadTypes: [payloadType]))
+        #expect(!bench.receive(rtp(2, payloadType: payloadType), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.receive(rtp(3, payloadType: payloadType - 1), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.counters[.droppedPayloadType] == 1 && bench.statistics[3, .caller].withheldPackets == 1)
+    }
+}
+
+@Suite("Packet path: media that is no RTP")
+struct DatagramTests {
+    /// udptl starts with its sequence number: what it looks like to RFC 7983 changes from packet to packet.
+    private static func udptl(_ sequence: UInt16) -> [UInt8] { [UInt8(sequence >> 8), UInt8(sequence & 0xff), 1, 2, 3] }
+
+    private func bench(signalling: IPAddress = PacketPathTests.caller.ip) throws -> PacketPathTests.Bench {
+        var bench = try PacketPathTests.Bench()
+        let source = ExpectedSource(
+            rtp: PacketPathTests.caller, rtcp: PacketPathTests.caller, signalling: signalling, transport: .datagram)
+        _ = bench.path.expect(session: 1, leg: .caller, source)
+        _ = bench.receive(rtp(1, ssrc: 2), from: PacketPathTests.callee, stream: 6)
+        return bench
+    }
+
+    @Test("each datagram of the SDP address passes whatever it looks like, and is activity; an empty one is not")
+    func passes() throws {
+        var bench = try bench()
+        #expect(bench.receive(Self.udptl(0), from: PacketPathTests.caller, stream: 4).isLocking)
+        for (index, sequence) in [UInt16(1), 0x1000, 0x1600, 0x4000, 0x8000, 0x80c8, 0xffff].enumerated() {
+            let verdict = bench.receive(Self.udptl(sequence), from: PacketPathTests.caller, stream: 4, at: UInt64(2000 + index))
+            #expect(verdict.isForwarded && verdict.stream == 6 && verdict.destination == PacketPathTests.callee)
+        }
+        #expect(!bench.receive([], from: PacketPathTests.caller, stream: 4, at: 9000).isForwarded)
+        #expect(bench.activity.last(3, .caller) == Instant(nanoseconds: 2006))
+        #expect(bench.counters[.mediaDatagramsSent] == 8 && bench.counters[.droppedMalformed] == 1)
+        #expect(bench.statistics[3, .caller].packets == 8 && bench.statistics[3, .caller].lost == 0)
+        #expect(!bench.receive(Self.udptl(7), from: SocketAddress("192.0.2.66:4000"), stream: 4).isForwarded)
+        #expect(bench.counters[.droppedStranger] == 1)
+    }
+
+    @Test("behind NAT the signalling address is learnt with six datagrams in a row, and another source starts them over")
+    func learnt() throws {
+        let natted = SocketAddress("198.51.100.77:9000")!
+        var bench = try bench(signalling: natted.ip)
+        for sequence in 0..<5 as Range<UInt16> {
+            #expect(!bench.receive(Self.udptl(sequence), from: natted, stream: 4).isLocking)
+        }
+        #expect(bench.receive(Self.udptl(5), from: natted, stream: 4).isLocking)
+
+        bench = try self.bench(signalling: natted.ip)
+        let other = SocketAddress(ip: natted.ip, port: 9002)
+        for sequence in 0..<20 as Range<UInt16> {
+            #expect(!bench.receive(Self.udptl(sequence), from: sequence % 4 == 3 ? other : natted, stream: 4).isLocking)
+        }
+        #expect(bench.statistics[3, .caller].source == nil)
+    }
+
+    @Test("while audio becomes T.38, RTP and udptl of the leg both pass; afterwards udptl is stray again")
+    func change() throws {
+        var bench = try bench()
+        _ = bench.receive(Self.udptl(0), from: PacketPathTests.caller, stream: 4)
+        #expect(bench.receive(rtp(5), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.receive(rtp(2, ssrc: 2), from: PacketPathTests.callee, stream: 6).isForwarded)
+        let audio = ExpectedSource(rtp: PacketPathTests.caller, rtcp: PacketPathTests.caller, signalling: PacketPathTests.caller.ip)
+        _ = bench.path.expect(session: 1, leg: .caller, audio)
+        #expect(!bench.receive(Self.udptl(1), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.receive(rtp(6), from: PacketPathTests.caller, stream: 4).isForwarded)
+    }
+
+    @Test("blocked, it is counted and not relayed, also after a change of transport")
+    func blocked() throws {
+        var bench = try bench()
+        _ = bench.receive(Self.udptl(0), from: PacketPathTests.caller, stream: 4)
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment(isBlocked: true))
+        #expect(!bench.receive(Self.udptl(1), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.counters[.droppedBlocked] == 1 && bench.statistics[3, .caller].withheldPackets == 1)
+        let audio = ExpectedSource(rtp: PacketPathTests.caller, rtcp: PacketPathTests.caller, signalling: PacketPathTests.caller.ip)
+        _ = bench.path.expect(session: 1, leg: .caller, audio)
+        #expect(!bench.receive(rtp(1), from: PacketPathTests.caller, stream: 4).isForwarded)
+        #expect(bench.counters[.droppedBlocked] == 2)
+    }
+}
+
+@Suite("What a leg is expected to send")
+struct DirectionTests {
+    @Test("hold in each form: sendonly, inactive, recvonly, 0.0.0.0, and resumed")
+    func hold() throws {
+        var bench = try PacketPathTests.Bench()
+        func expected(_ address: SocketAddress, _ direction: MediaDirection) -> ExpectedSource {
+            ExpectedSource(rtp: address, rtcp: address, signalling: address.ip, direction: direction)
+        }
+        let unspecified = SocketAddress("0.0.0.0:4000")!
+        let rows: [(caller: ExpectedSource, callee: MediaDirection, callerSends: Bool, calleeSends: Bool)] = [
+            (expected(PacketPathTests.caller, .sendReceive), .sendReceive, true, true),
+            (expected(PacketPathTests.caller, .sendOnly), .receiveOnly, true, false),
+            (expected(PacketPathTests.caller, .sendOnly), .sendReceive, true, false),
+            (expected(PacketPathTests.caller, .inactive), .inactive, false, false),
+            (expected(PacketPathTests.caller, .receiveOnly), .sendOnly, false, true),
+            (expected(unspecified, .sendReceive), .sendReceive, true, false),
+            (expected(PacketPathTests.caller, .sendReceive), .sendReceive, true, true),
+        ]
+        for row in rows {
+            _ = bench.path.expect(session: 1, leg: .caller, row.caller)
+            _ = bench.path.expect(session: 1, leg: .callee, expected(PacketPathTests.callee, row.callee))
+            #expect(bench.statistics.isExpectedToSend(3, .caller) == row.callerSends)
+            #expect(bench.statistics.isExpectedToSend(3, .callee) == row.calleeSends)
+            #expect(bench.statistics.direction(3, .callee) == row.callee)
+        }
+        bench.path.open(session: 1, generation: 6)
+        #expect(bench.statistics.direction(3, .caller) == nil && !bench.statistics.isExpectedToSend(3, .caller))
+    }
+}
+
 /// An RTP packet with ten octets of payload.
-func rtp(_ sequence: UInt16, ssrc: UInt32 = 1) -> [UInt8] {
-    [0x80, 0, UInt8(sequence >> 8), UInt8(sequence & 0xff), 0, 0, 0, 0]
+func rtp(_ sequence: UInt16, ssrc: UInt32 = 1, payloadType: UInt8 = 0) -> [UInt8] {
+    [0x80, payloadType, UInt8(sequence >> 8), UInt8(sequence & 0xff), 0, 0, 0, 0]
         + (0..<4).map { UInt8(truncatingIfNeeded: ssrc >> (24 - 8 * $0)) } + [UInt8](repeating: 0xd5, count: 10)
 }
 

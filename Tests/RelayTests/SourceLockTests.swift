@@ -142,6 +142,49 @@ struct SourceLockTests {
         #expect(scene.lock.source == moved && scene.lock.mayConnect)
     }
 
+    @Test("of several answers the latest counts: the earlier fork is heard until the later one locks, then no more")
+    func forks() {
+        let fork = SocketAddress("203.0.113.80:5000")!
+        var scene = Scene.expecting()
+        _ = scene.packet(Scene.sdp, 1)
+        _ = scene.lock.expect(rtp: fork, signalling: fork.ip)
+        #expect(scene.packet(Scene.sdp, 2) == .accept)
+        #expect(scene.packet(fork, 1, ssrc: 2) == .lock)
+        #expect(scene.packet(Scene.sdp, 3) == .reject)
+        // The first one answers the call after all.
+        _ = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.sdp.ip)
+        #expect(scene.packet(fork, 2, ssrc: 2) == .accept)
+        #expect(scene.packet(Scene.sdp, 4) == .lock)
+        #expect(scene.packet(fork, 3, ssrc: 2) == .reject)
+    }
+
+    @Test("hold by 0.0.0.0 keeps the source and opens the lock to nobody; resuming at the same address changes nothing")
+    func unspecified() {
+        var scene = Scene.expecting()
+        _ = scene.packet(Scene.sdp, 1)
+        let mustHear = scene.lock.expect(rtp: SocketAddress("0.0.0.0:4000")!, signalling: Scene.sdp.ip)
+        #expect(!mustHear && scene.lock.mayConnect && !scene.lock.isReplacing)
+        #expect(scene.packet(Scene.sdp, 2) == .accept)
+        #expect(scene.run(Scene.sdpOtherPort, count: 60).allSatisfy { $0 == .reject })
+        let again = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.sdp.ip)
+        #expect(!again && scene.lock.isLockedToAnnounced)
+    }
+
+    @Test("after a new offer a learnt source is not replaced by another one of its NAT while it still speaks")
+    func speaksOn() {
+        var scene = Scene.expecting(signalling: Scene.natted)
+        _ = scene.run(Scene.natted, count: 6)
+        _ = scene.lock.expect(rtp: Scene.sdpOtherPort, signalling: Scene.natted.ip)
+        for sequence in 0..<100 {
+            #expect(scene.packet(Scene.nattedOther, sequence, ssrc: 7, after: 10) == .reject)
+            #expect(scene.packet(Scene.natted, 6 + sequence, after: 10) == .accept)
+        }
+        // It moved: the other is learnt once the old place is silent.
+        let decisions = scene.run(Scene.nattedOther, from: 100, count: 11, ssrc: 7)
+        #expect(decisions.firstIndex(of: .lock) == 9)
+        #expect(scene.packet(Scene.natted, 106) == .reject)
+    }
+
     @Test("the same SDP again changes nothing; one that names the learnt source ends the learning")
     func sameAgain() {
         var scene = Scene.expecting(signalling: Scene.natted)
@@ -200,5 +243,7 @@ struct ControlSourceLockTests {
         #expect(control.destination(media: scene.lock) == nil)
         _ = scene.packet(Scene.sdp, 1)
         #expect(control.destination(media: scene.lock) == Self.rtcp)
+        // It is where its SDP says: so are its reports, whoever else shares its address and knows its SSRC.
+        #expect(control.receive(from: Scene.sdpOtherPort, senderSSRC: 1, media: scene.lock, mediaSSRC: 1) == false)
     }
 }

@@ -119,6 +119,14 @@ static inline void curing_send(struct io_uring_sqe *entry, int file, int fixed, 
     entry->addr_len = address_length;
 }
 
+/// Connects a datagram socket; completes at once. An address of AF_UNSPEC disconnects it.
+static inline void curing_connect_file(struct io_uring_sqe *entry, int file, int fixed, uint64_t user_data,
+                                       const void *address, unsigned length, int completes) {
+    curing_fill(entry, IORING_OP_CONNECT, file, fixed, user_data, completes ? 0 : IOSQE_CQE_SKIP_SUCCESS);
+    entry->addr = (uint64_t)(uintptr_t)address;
+    entry->off = length;
+}
+
 static inline void curing_cancel(struct io_uring_sqe *entry, uint64_t target, uint64_t user_data) {
     curing_fill(entry, IORING_OP_ASYNC_CANCEL, -1, 0, user_data, IOSQE_CQE_SKIP_SUCCESS);
     entry->addr = target;
