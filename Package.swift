@@ -57,7 +57,8 @@ let package = Package(
 
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(
-            name: "Harness", dependencies: ["Core", "ControlProtocol"], path: "Tests/Harness", swiftSettings: settings),
+            name: "Harness", dependencies: ["Core", "ControlProtocol", "NG"], path: "Tests/Harness",
+            swiftSettings: settings),
         .executableTarget(
             name: "relayd-demo", dependencies: ["Harness", "ControlProtocol", "Core"], path: "Tests/Demo",
             swiftSettings: settings),
@@ -72,13 +73,15 @@ let package = Package(
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
         .testTarget(
             name: "ControlTests",
-            dependencies: ["Control", "ControlProtocol", "SIP", "Relay", "Records", "Configuration", "Core"],
+            dependencies: [
+                "Control", "ControlProtocol", "SIP", "NG", "Relay", "Records", "Configuration", "Core",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "ControlProtocolTests", dependencies: ["ControlProtocol", "Core"], exclude: ["Golden"],
             swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Harness", "ControlProtocol", "Core"], exclude: ["Scenarios"],
+            name: "IntegrationTests", dependencies: ["Harness", "ControlProtocol", "NG", "Core"], exclude: ["Scenarios"],
             swiftSettings: settings),
     ]
 )

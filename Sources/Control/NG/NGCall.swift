@@ -33,8 +33,9 @@ struct NGCall: Sendable {
     struct Announced: Sendable {
         let source: ExpectedSource
         let hasRTCPMux: Bool
-        /// Its description lets it send.
+        /// Its description lets it send, and receive.
         let sends: Bool
+        let receives: Bool
     }
 
     struct Side: Sendable {
@@ -64,6 +65,8 @@ struct NGCall: Sendable {
     var caller = Side()
     var callee = Side()
     var legsByTag: [String: Leg] = [:]
+    /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted.
+    var viaBranches: Set<String> = []
     var media: [Medium?] = []
     var pending: [Pending] = []
     /// `rtcp-mux` options of the last offer, for its answer.
@@ -92,8 +95,47 @@ struct NGCall: Sendable {
     /// No session waits for its sockets.
     var isOpen: Bool { media.allSatisfy { $0?.isOpen ?? true } }
 
-    /// Some description lets the party on `leg` send.
-    func sends(_ leg: Leg) -> Bool { self[leg].announced.contains { $0?.sends ?? false } }
+    /// Some medium lets the party on `leg` send: by its own description and, as phones that hold by 0.0.0.0 get answers
+    /// that say nothing of hold, by that of the other side.
+    func sends(_ leg: Leg) -> Bool {
+        let others = self[leg.other].announced
+        return self[leg].announced.enumerated().contains { index, announced in
+            guard let announced, announced.sends else { return false }
+            return index < others.count ? others[index]?.receives ?? false : true
+        }
+    }
+}
+
+extension NGCall {
+    /// What a `delete` ends.
+    enum Deletion { case call, branch }
+
+    /// Refused and cancelled branches of a fork are deleted one by one, and must not take the call of the one that
+    /// answered with them. Nil when the tags are not this call's.
+    func deletion(by request: NGRequest) -> Deletion? {
+        guard let fromTag = request.fromTag else { return .call }
+        if let toTag = request.toTag, let leg = legsByTag[toTag] {
+            // BYE ends the call, whatever became of the other branches.
+            let isBYE = request.isSIPReply == false
+            return !isBYE && legsByTag.contains { $0.key != toTag && $0.value == leg } ? .branch : .call
+        }
+        if let branch = request.viaBranch, viaBranches.contains(branch) { return viaBranches.count > 1 ? .branch : .call }
+        guard let leg = legsByTag[fromTag] else { return nil }
+        // A tag that never answered means a call that nobody answered, or a branch that another one outran.
+        return request.toTag == nil || self[leg.other].tag == nil ? .call : nil
+    }
+
+    /// Forgets one branch of a fork.
+    ///
+    /// - Returns: true when it was the one that answered last, so that nothing is left for the media to go to.
+    mutating func removeBranch(_ request: NGRequest) -> Bool {
+        if let branch = request.viaBranch { viaBranches.remove(branch) }
+        guard let toTag = request.toTag, let leg = legsByTag.removeValue(forKey: toTag), self[leg].tag == toTag else {
+            return false
+        }
+        self[leg].tag = legsByTag.filter { $0.value == leg }.map(\.key).min()
+        return true
+    }
 }
 
 /// Who asked: an address on the NG socket, or a connection.

@@ -28,6 +28,7 @@ extension NGCallControl {
         }
         let leg = register(fromTag, request.toTag, isOffer: true, in: id, request, now: now)
         calls[id]?.offeredMultiplexing = request.multiplexing
+        if request.toTag == nil, let branch = request.viaBranch { calls[id]?.viaBranches.insert(branch) }
         if let callback = request.xmlrpcCallback { calls[id]?.callback = callback }
         if let shortage = takeSessions(for: description, request, leg, in: id, now: now) {
             report.rejectedSessions += 1
@@ -45,7 +46,6 @@ extension NGCallControl {
         guard let toTag = request.toTag else { throw .noToTag }
         let description = try Self.description(of: request)
         guard calls[id] != nil else { throw .unknownCall }
-        _ = fromTag
         let leg = register(toTag, fromTag, isOffer: false, in: id, request, now: now)
         return later(NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg), id, now: now)
     }
@@ -59,17 +59,21 @@ extension NGCallControl {
         }
     }
 
-    /// Finds the leg of the side that speaks, and remembers its tag. Signalling takes a deletion back.
+    /// Finds the leg of the side that speaks, and remembers both tags. Signalling takes a deletion back.
     private mutating func register(
         _ tag: String, _ otherTag: String?, isOffer: Bool, in id: String, _ request: NGRequest, now: Instant
     ) -> Leg {
         let legs = calls[id]?.legsByTag ?? [:]
         let leg = legs[tag] ?? otherTag.flatMap { legs[$0]?.other } ?? (isOffer ? .caller : .callee)
         calls[id]?.legsByTag[tag] = leg
+        // Within a dialog it is known who the other one is before it has said a word.
+        if let otherTag, legs[otherTag] == nil { calls[id]?.legsByTag[otherTag] = leg.other }
         calls[id]?[leg].tag = tag
         if calls[id]?[leg].since == nil { calls[id]?[leg].since = now }
         if let label = request.label { calls[id]?[leg].label = label }
         calls[id]?.lastSignal = now
+        // Whatever branches a deleted offer had are gone.
+        if calls[id]?.deleteAt != nil, isOffer { calls[id]?.viaBranches = [] }
         calls[id]?.deleteAt = nil
         return leg
     }
@@ -80,8 +84,11 @@ extension NGCallControl {
     private mutating func takeSessions(
         for description: SessionDescription, _ request: NGRequest, _ leg: Leg, in id: String, now: Instant
     ) -> MediaSessions.Shortage? {
-        let own = interface(request.routing.fromInterface ?? request.routing.interface)
-        let other = interface(request.routing.toInterface ?? request.routing.interface)
+        let ownFamily = description.media.first { $0.port != 0 }?.connection?.family ?? .ipv4
+        let known = calls[id]?[leg.other].announced.lazy.compactMap(\.self).first?.source.rtp.ip.family
+        let own = interface(request.routing.fromInterface ?? request.routing.interface, ownFamily)
+        let other = interface(
+            request.routing.toInterface ?? request.routing.interface, request.routing.addressFamily ?? known ?? ownFamily)
         var media = calls[id]?.media ?? []
         var fresh: [Int] = []
         for (index, described) in description.media.enumerated() {
@@ -105,10 +112,13 @@ extension NGCallControl {
         return nil
     }
 
-    /// The interface of that name; the default one for a name nobody knows, as a proxy's typo must not cost calls.
-    private func interface(_ name: String?) -> MediaInterface {
-        let interfaces = configuration.mediaInterfaces
-        return interfaces.first { $0.name == name } ?? interfaces[0]
+    /// The interface of that name, and of that family if it has one; the default one for a name nobody knows, as a
+    /// proxy's typo must not cost calls.
+    private func interface(_ name: String?, _ family: IPAddress.Family) -> MediaInterface {
+        let all = configuration.mediaInterfaces
+        let name = all.contains { $0.name == name } ? name : all[0].name
+        let named = all.filter { $0.name == name }
+        return named.first { $0.address.family == family } ?? named[0]
     }
 
     // MARK: The reply, once there are sockets
@@ -196,9 +206,11 @@ extension NGCallControl {
             address.ip = source
             rtcp.ip = source
         }
+        let isHeldByAddress = medium.connection?.isUnspecified ?? false
         let sends = medium.direction == .sendrecv || medium.direction == .sendonly
+        let receives = medium.direction == .sendrecv || medium.direction == .recvonly
         return NGCall.Announced(
             source: ExpectedSource(rtp: address, rtcp: rtcp, signalling: request.receivedFrom ?? address.ip),
-            hasRTCPMux: medium.hasRTCPMux, sends: sends && !(medium.connection?.isUnspecified ?? false))
+            hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress)
     }
 }

@@ -108,6 +108,8 @@ package struct NGCallControl {
     /// Runs what is due: delayed deletions and media time-outs.
     package mutating func advance(to now: Instant) {
         while let id = timers.takeDue(at: now) {
+            // The call may have been given an earlier look since, or have ended and begun again.
+            guard let scheduled = calls[id]?.scheduled, scheduled <= now else { continue }
             calls[id]?.scheduled = nil
             check(id, now: now)
         }
@@ -165,9 +167,17 @@ package struct NGCallControl {
         _ request: NGRequest, _ exchange: NGExchange, now: Instant
     ) throws(NGErrorReason) -> NGReply {
         guard let id = request.callID else { throw .noCallID }
-        guard let call = calls[id], matches(call, request) else { return .nothingToDelete(isFatal: request.isFatal) }
+        guard let call = calls[id], let deletion = call.deletion(by: request) else {
+            return .nothingToDelete(isFatal: request.isFatal)
+        }
         let reply = reply(about: call, request, exchange)
-        let delay = request.deleteDelay ?? configuration.ng.deleteDelay
+        var delay = request.deleteDelay ?? configuration.ng.deleteDelay
+        if deletion == .branch {
+            guard calls[id]?.removeBranch(request) ?? false else { return reply }
+            // Refused after early media, while others ring, or BYE from a proxy that does not say which: in doubt the
+            // others have as long as a silent call.
+            delay = max(delay, configuration.ng.timeout)
+        }
         if delay > .zero {
             calls[id]?.deleteAt = now + delay
             schedule(id, now: now)
@@ -176,12 +186,6 @@ package struct NGCallControl {
             close(id, cause: "normal", now: now)
         }
         return reply
-    }
-
-    /// The tags a `delete` names are the call's; without tags it is meant as a whole.
-    private func matches(_ call: NGCall, _ request: NGRequest) -> Bool {
-        let tags = [request.fromTag, request.toTag].compactMap(\.self)
-        return tags.isEmpty || tags.contains { call.legsByTag[$0] != nil }
     }
 
     mutating func finish(_ exchange: NGExchange, _ reply: NGReply) {
@@ -267,10 +271,8 @@ package struct NGCallControl {
 
     /// When the call has to be looked at again.
     private func deadline(of call: NGCall, now: Instant) -> Instant? {
-        var due = mediaDeadline(of: call)
-        if let deleteAt = call.deleteAt { due = min(due ?? deleteAt, deleteAt) }
-        // An early look costs little; one in the past would never end.
-        return due.map { max($0, now + .milliseconds(10)) }
+        // A look too many costs little; one in the past would never end, and one far ahead outlives its call.
+        (call.deleteAt ?? mediaDeadline(of: call)).map { min(max($0, now + .milliseconds(10)), now + .seconds(60)) }
     }
 
     /// When it is over for want of media, or of an answer, if nothing changes.
@@ -295,7 +297,8 @@ package struct NGCallControl {
 
     private mutating func check(_ id: String, now: Instant) {
         guard let call = calls[id] else { return }
-        if let deleteAt = call.deleteAt, deleteAt <= now {
+        if let deleteAt = call.deleteAt {
+            guard deleteAt <= now else { return schedule(id, now: now) }
             report.regularlyEndedSessions += 1
             return close(id, cause: "normal", now: now)
         }

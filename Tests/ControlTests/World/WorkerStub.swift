@@ -67,7 +67,7 @@ final class WorkerStub {
 
     /// Lets every packet arrive that was sent until `now`. Only the last one of each leg matters.
     func deliverMedia(until now: Instant) {
-        flows.removeAll { flow in flow.end.map { $0 + .seconds(1) < now } ?? false }
+        defer { flows.removeAll { flow in flow.end.map { $0 + .seconds(1) < now } ?? false } }
         for (id, session) in sessions where session.isOpen && !session.isClosing {
             for (leg, port) in session.ports {
                 for flow in flows where flow.port == port {
