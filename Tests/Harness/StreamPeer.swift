@@ -71,6 +71,17 @@ package final class StreamPeer: Sendable {
         return String(decoding: all, as: UTF8.self)
     }
 
+    /// Everything up to `end`, or until the peer closes.
+    package func receive(until end: String) throws -> String {
+        var all = ""
+        while !all.hasSuffix(end) {
+            let next = try receive(1)
+            if next.isEmpty { break }
+            all += next
+        }
+        return all
+    }
+
     private static func socket(_ family: Int32) throws -> Int32 {
         let descriptor = Glibc.socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SocketError("socket") }

@@ -9,6 +9,7 @@ final class ControlInbox: Sendable {
     enum Message: Sendable {
         case journaled(CallRecord)
         case recordTrouble(String)
+        case callback(CallbackSender.Outcome)
         /// The answer to a `records` request of a client that may be gone by now.
         case records(client: UInt32, ControlRequest, Result<[CallRecord], RecordError>)
     }

@@ -43,6 +43,10 @@ package struct ControlLoop: ~Copyable {
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
     let keeper: RecordKeeper
+    /// Nil when proxies are not told of calls whose media died.
+    private let callbacks: CallbackSender?
+    /// Why callbacks failed, as far as the log has it.
+    private var callbackFailures: Set<String> = []
     var pool: RelayPool
     let media: MediaSessions
     var control: CallControl
@@ -63,6 +67,8 @@ package struct ControlLoop: ~Copyable {
     private static let sipBufferCount = 256
     /// What is left for the control socket's clients, rings, records and the rest.
     private static let ownDescriptors = 256
+    /// Of different ways in which callbacks fail: a proxy's own words are among them.
+    private static let callbackFailureLimit = 32
     /// From the signal until calls are given up.
     private static let stopTime = Duration.seconds(3)
 
@@ -120,6 +126,10 @@ package struct ControlLoop: ~Copyable {
         let keeper = try attempt(StartError.records) { () throws(RecordError) in
             try RecordKeeper(directory: directory, options: options)
         }
+        let ngSettings = configuration.ng
+        let callbacks = try attempt({ StartError.failed(step: "a thread for callbacks", $0) }) { () throws(Errno) in
+            try Self.callbackSender(ngSettings, inbox)
+        }
 
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
@@ -147,9 +157,17 @@ package struct ControlLoop: ~Copyable {
         self.clients = clients
         self.counters = counters
         self.keeper = keeper
+        self.callbacks = callbacks
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
+    }
+
+    private static func callbackSender(
+        _ settings: Configuration.NG, _ inbox: ControlInbox
+    ) throws(Errno) -> CallbackSender? {
+        guard let url = settings.timeoutCallback else { return nil }
+        return try CallbackSender(url: url, format: settings.timeoutCallbackFormat) { inbox.add(.callback($0)) }
     }
 
     // MARK: Turns
@@ -265,6 +283,7 @@ package struct ControlLoop: ~Copyable {
             case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
             case .event(let event): announce(event, now: now)
+            case .terminate(let termination): callbacks?.send(termination, now: now)
             }
         }
         var outputs = control.takeOutputs()
@@ -332,6 +351,7 @@ package struct ControlLoop: ~Copyable {
                             "sip_code": "\(record.sipCode)", "duration_seconds": "\(record.durationMilliseconds / 1000)",
                             "ended_by": record.endedBy.rawValue,
                         ]), now: now)
+            case .callback(let outcome): note(outcome)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
             case .records(let id, let request, let result):
                 let reply: Result<ControlReply, ControlError> = result.map { .records($0) }
@@ -339,6 +359,23 @@ package struct ControlLoop: ~Copyable {
                 clients.reply(to: request, of: id, reply, now: now)
             }
         }
+    }
+
+    /// Counts a callback, and warns once of each way in which it fails.
+    private mutating func note(_ outcome: CallbackSender.Outcome) {
+        let termination = outcome.termination
+        guard let failure = outcome.failure else {
+            counters.add(to: .ngCallbacksSent)
+            return log.log(.debug, "ng.callback", ["call_id": termination.shortID, "sip_call_id": termination.callID])
+        }
+        counters.add(to: .ngCallbacksFailed)
+        guard callbackFailures.count < Self.callbackFailureLimit, callbackFailures.insert(failure).inserted else { return }
+        log.log(
+            .warning, "ng.callback_failed",
+            [
+                "call_id": termination.shortID, "sip_call_id": termination.callID, "url": outcome.url.description,
+                "proxy": termination.proxy?.description ?? "", "reason": failure,
+            ])
     }
 
     // MARK: The control socket
@@ -382,6 +419,7 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func finish() {
+        callbacks?.stop()
         try? ring.submit()
         if pool.send(.stop) {
             pool.flushDoorbells(on: &ring)

@@ -14,6 +14,8 @@ package struct NGCallControl {
         case reply([UInt8], to: NGClient)
         case relay(RelayCommand)
         case event(Event)
+        /// The proxy is to be asked to end the dialog, once.
+        case terminate(DialogTermination)
     }
 
     let configuration: Configuration
@@ -308,7 +310,17 @@ package struct NGCallControl {
         }
         report.timedOutSessions += 1
         emit(.mediaSilent, for: call, [:], now: now)
+        if let termination = termination(of: call) { outputs.append(.terminate(termination)) }
         close(id, cause: "no_media", now: now)
+    }
+
+    /// Nil without both tags: there is no dialog then.
+    private func termination(of call: NGCall) -> DialogTermination? {
+        guard let callerTag = call.caller.tag, let calleeTag = call.callee.tag else { return nil }
+        // `xmlrpc-callback` of a request is an address that stands in for the proxy's own.
+        return DialogTermination(
+            shortID: call.shortID, callID: call.id, callerTag: callerTag, calleeTag: calleeTag,
+            proxy: call.callback.flatMap { IPAddress($0) } ?? call.client.ip)
     }
 
     mutating func schedule(_ id: String, now: Instant) {

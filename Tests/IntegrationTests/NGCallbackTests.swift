@@ -1,0 +1,86 @@
+import ControlProtocol
+import Core
+import Foundation
+import Harness
+import Testing
+
+@Suite("the proxy is told of calls whose media died", .serialized)
+struct NGCallbackTests {
+    @Test("once a call, at the proxy's address, with Call-ID and tags", arguments: ["xmlrpc", "jsonrpc"])
+    func callback(format: String) async throws {
+        try await Testbed.with { settings in
+            settings.ng = [
+                "tcp = \"\(settings.listen.ip):2224\"", "timeout = 1", "timeout_callback = \"http://%%:8080/RPC2\"",
+                "timeout_callback_format = \"\(format)\"",
+            ]
+        } body: { bed in
+            let listener = try StreamListener(SocketAddress(ip: bed.host, port: 8080))
+            try answerCall(on: bed, keys: ["xmlrpc-callback": "\(bed.host)"])
+            let peer = try #require(listener.accept(within: 10_000))
+            let end = format == "xmlrpc" ? "</methodCall>" : "\"id\":1}"
+            let request = try peer.receive(until: end)
+            #expect(request.hasPrefix("POST /RPC2 HTTP/1.1\r\n"))
+            #expect(request.contains("dlg.terminate_dlg"))
+            let parameters = format == "xmlrpc" ? ["<string>call</string>", "<string>a</string>", "<string>b</string>"]
+                : ["[\"call\",\"a\",\"b\"]"]
+            for parameter in parameters { #expect(request.contains(parameter)) }
+            try peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            try await eventually("it is counted") { try bed.daemon.control.counter(.ngCallbacksSent) == 1 }
+            #expect(listener.accept(within: 300) == nil, "no second time")
+            #expect(try bed.daemon.control.calls().isEmpty)
+        }
+    }
+
+    @Test("a proxy that does not answer holds up nobody, is counted each time, and warned of once")
+    func unreachable() async throws {
+        try await Testbed.with { settings in
+            settings.ng = [
+                "tcp = \"\(settings.listen.ip):2224\"", "timeout = 1",
+                "timeout_callback = \"http://\(settings.listen.ip):8081/RPC2\"",
+            ]
+        } body: { bed in
+            try answerCall(on: bed, id: "first")
+            try answerCall(on: bed, id: "second")
+            try await eventually("both failed") { try bed.daemon.control.counter(.ngCallbacksFailed) == 2 }
+            let warnings = bed.daemon.log.split(separator: "\n").filter { $0.contains("ng.callback_failed") }
+            #expect(warnings.count == 1, "\(warnings)")
+            #expect(warnings.allSatisfy { $0.contains("ECONNREFUSED") && $0.contains("http://\(bed.host):8081/RPC2") })
+
+            // This one accepts and says nothing.
+            let listener = try StreamListener(SocketAddress(ip: bed.host, port: 8081))
+            try answerCall(on: bed, id: "third")
+            let peer = try #require(listener.accept(within: 10_000))
+            #expect(try bed.daemon.control.calls().isEmpty, "control goes on meanwhile")
+            try await eventually("it is given up") { try bed.daemon.control.counter(.ngCallbacksFailed) == 3 }
+            #expect(bed.daemon.log.contains("ETIMEDOUT"))
+            _ = peer
+        }
+    }
+
+    @Test("a call that was ended by its proxy is not reported")
+    func deleted() async throws {
+        try await Testbed.with { settings in
+            settings.ng = [
+                "tcp = \"\(settings.listen.ip):2224\"", "timeout = 1",
+                "timeout_callback = \"http://\(settings.listen.ip):8080/RPC2\"",
+            ]
+        } body: { bed in
+            let listener = try StreamListener(SocketAddress(ip: bed.host, port: 8080))
+            let proxy = try answerCall(on: bed)
+            try proxy.send("3 d7:call-id4:call7:command6:delete12:delete-delayi0ee")
+            try await eventually("it is gone") { try bed.daemon.control.calls().isEmpty }
+            #expect(listener.accept(within: 1_500) == nil)
+        }
+    }
+
+    /// Makes a call without media, over TCP.
+    @discardableResult
+    private func answerCall(on bed: Testbed, id: String = "call", keys: [String: String] = [:]) throws -> StreamPeer {
+        let proxy = try StreamPeer(connectingTo: SocketAddress(ip: bed.host, port: 2224))
+        let offer = ["call-id": id, "from-tag": "a", "sdp": sdp(bed.host, port: 30_000)].merging(keys) { $1 }
+        _ = try ask(proxy, "1 ", request("offer", offer))
+        let answer = ["call-id": id, "from-tag": "a", "to-tag": "b", "sdp": sdp(bed.host, port: 30_002)]
+        #expect(try ask(proxy, "2 ", request("answer", answer))["result"] == "ok")
+        return proxy
+    }
+}
