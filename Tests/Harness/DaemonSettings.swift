@@ -26,6 +26,11 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
+    /// Where the NG protocol is served; nil: nowhere.
+    package var ngListen: SocketAddress?
+    /// Seconds.
+    package var ngTimeout = 60
+    package var ngDeleteDelay = 30
 
     package init(listen: SocketAddress, mediaPorts: ClosedRange<UInt16>) {
         self.listen = listen
@@ -42,6 +47,11 @@ package struct DaemonSettings: Sendable {
             "[records]", "directory = \"\(records)\"",
             "[log]", "level = \"\(logLevel)\"",
         ]
+        if let ngListen {
+            lines += [
+                "[ng]", "listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)",
+            ]
+        }
         for trunk in trunks {
             lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {
