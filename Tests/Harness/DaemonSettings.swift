@@ -26,8 +26,13 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
-    /// Lines of the table `[ng]`, as in the file.
+    /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
+    /// Where the NG protocol is served; nil: nowhere.
+    package var ngListen: SocketAddress?
+    /// Seconds.
+    package var ngTimeout = 60
+    package var ngDeleteDelay = 30
 
     package init(listen: SocketAddress, mediaPorts: ClosedRange<UInt16>) {
         self.listen = listen
@@ -44,7 +49,11 @@ package struct DaemonSettings: Sendable {
             "[records]", "directory = \"\(records)\"",
             "[log]", "level = \"\(logLevel)\"",
         ]
-        if !ng.isEmpty { lines += ["[ng]"] + ng }
+        var ngLines = ng
+        if let ngListen {
+            ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]
+        }
+        if !ngLines.isEmpty { lines += ["[ng]"] + ngLines }
         for trunk in trunks {
             lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {

@@ -3,13 +3,15 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root
+    case sipp, tshark, root, kamailio, rtpengine
 
     package var isMet: Bool {
         switch self {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
         case .root: geteuid() == 0
+        case .kamailio: Self.findsProgram("kamailio")
+        case .rtpengine: Self.findsProgram("rtpengine")
         }
     }
 
@@ -19,6 +21,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .sipp: "sipp is not installed: apt-get install sip-tester"
         case .tshark: "tshark is not installed: apt-get install tshark"
         case .root: "capturing packets needs root"
+        case .kamailio: "kamailio is not installed: apt-get install kamailio"
+        case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
         }
     }
 
@@ -30,7 +34,8 @@ package enum Prerequisite: CaseIterable, Sendable {
     package static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
 
     private static func findsProgram(_ name: String) -> Bool {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains { directory in
+        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"
+        return path.split(separator: ":").contains { directory in
             FileManager.default.isExecutableFile(atPath: "\(directory)/\(name)")
         }
     }

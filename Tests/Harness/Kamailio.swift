@@ -1,0 +1,138 @@
+package import Core
+import Foundation
+
+/// The real Kamailio as a record-routing proxy whose media pass one or several relayd, by its rtpengine module.
+package final class Kamailio: Sendable {
+    /// A relayd by its NG address.
+    package struct Node: Sendable {
+        package var address: SocketAddress
+        package var weight: Int
+
+        package init(_ address: SocketAddress, weight: Int = 1) {
+            self.address = address
+            self.weight = weight
+        }
+    }
+
+    package struct Plan: Sendable {
+        package var address: SocketAddress
+        package var nodes: [Node]
+        /// Every call goes to all of them at once.
+        package var callees: [SocketAddress]
+        /// What the script gives to `rtpengine_manage`.
+        package var flags = "replace-origin replace-session-connection"
+
+        package init(at address: SocketAddress, nodes: [Node], callees: [SocketAddress]) {
+            self.address = address
+            self.nodes = nodes
+            self.callees = callees
+        }
+    }
+
+    package let plan: Plan
+    package let process: ChildProcess
+    private let directory: TemporaryDirectory
+
+    /// It listens when this returns, and has asked every node whether it is there.
+    package static func start(_ plan: Plan) async throws -> Kamailio {
+        let kamailio = try Kamailio(plan)
+        try await eventually("Kamailio listens on \(plan.address)\n\(kamailio.log)", within: .seconds(20)) {
+            if let exit = kamailio.process.exit {
+                throw SocketError(description: "Kamailio ended at its start (\(exit)):\n\(kamailio.log)")
+            }
+            return SIPp.isBound(plan.address)
+        }
+        return kamailio
+    }
+
+    private init(_ plan: Plan) throws {
+        self.plan = plan
+        directory = try TemporaryDirectory("kamailio")
+        let configuration = directory.file("kamailio.cfg")
+        try Data(Self.script(plan).utf8).write(to: URL(fileURLWithPath: configuration))
+        // In the foreground, logging to standard error, with everything it writes in a directory of its own.
+        process = try ChildProcess(
+            "kamailio",
+            ["-f", configuration, "-DD", "-E", "-m", "32", "-M", "4", "-Y", directory.path, "-w", directory.path],
+            environment: ["PATH": (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"],
+            outputPath: directory.file("kamailio.log"))
+    }
+
+    package var log: String { process.output }
+
+    /// What `$rtpstat` said when a BYE came, one text a call.
+    package var statistics: [String] {
+        log.split(separator: "\n").compactMap { line in
+            line.range(of: "rtpstat=").map { String(line[$0.upperBound...]) }
+        }
+    }
+
+    /// Asks it to stop and waits for it.
+    package func stop() async throws {
+        process.signal(SIGTERM)
+        if (try? await process.exit(within: .seconds(5))) == nil { process.kill() }
+    }
+
+    private static func script(_ plan: Plan) -> String {
+        let modules = ["tm", "sl", "rr", "pv", "corex", "textops", "siputils", "xlog", "rtpengine"]
+        let nodes = plan.nodes.map { "udp:\($0.address)=\($0.weight)" }.joined(separator: " ")
+        let branches = plan.callees.dropFirst().map { #"    append_branch("sip:callee@\#($0)");"# }
+        return """
+            #!KAMAILIO
+            debug=2
+            log_stderror=yes
+            children=4
+            disable_tcp=yes
+            auto_aliases=no
+            listen=udp:\(plan.address)
+            \(modules.map { "loadmodule \"\($0).so\"" }.joined(separator: "\n"))
+            modparam("rtpengine", "rtpengine_sock", "\(nodes)")
+            modparam("rtpengine", "rtpengine_tout_ms", 200)
+            modparam("rtpengine", "rtpengine_retr", 1)
+            modparam("rtpengine", "rtpengine_disable_tout", 1)
+            modparam("rtpengine", "rtpengine_allow_op", 1)
+
+            request_route {
+                if (is_method("CANCEL")) {
+                    if (t_check_trans()) t_relay();
+                    exit;
+                }
+                t_check_trans();
+                if (has_totag()) {
+                    if (!loose_route()) exit;
+                    if (is_method("BYE")) xlog("L_NOTICE", "rtpstat=$rtpstat\\n");
+                    if (!is_method("ACK") || has_body("application/sdp")) rtpengine_manage("\(plan.flags)");
+                    t_on_reply("MEDIA");
+                    t_relay();
+                    exit;
+                }
+                if (!is_method("INVITE")) {
+                    sl_send_reply("405", "Method Not Allowed");
+                    exit;
+                }
+                record_route();
+                $ru = "sip:callee@\(plan.callees[0])";
+                if (!rtpengine_manage("\(plan.flags)")) {
+                    sl_send_reply("503", "No Media Relay");
+                    exit;
+                }
+            \(branches.joined(separator: "\n"))
+                t_on_reply("MEDIA");
+                t_on_failure("REFUSED");
+                t_relay();
+            }
+
+            # A branch that is refused is deleted by its tag.
+            onreply_route[MEDIA] {
+                if (!is_method("INVITE")) exit;
+                if (status =~ "[3-6][0-9][0-9]") rtpengine_delete("to-tag");
+                else if (has_body("application/sdp")) rtpengine_manage("\(plan.flags)");
+            }
+
+            failure_route[REFUSED] {
+                rtpengine_manage();
+            }
+
+            """
+    }
+}
