@@ -68,7 +68,7 @@ package struct RoundTripTracker: Sendable, BitwiseCopyable {
                 now >= report.sent
             else { continue }
             let elapsed = now - report.sent
-            let kept = UInt64(block.delaySinceLastSenderReport) * 1_000_000_000 >> 16
+            let kept = (UInt64(block.delaySinceLastSenderReport) * 1_000_000_000) >> 16
             // DLSR is rounded, and clocks run apart a little: less than nothing by a millisecond is nothing.
             guard kept <= elapsed || kept - elapsed < 1_000_000 else { return }
             let roundTrip = Duration.nanoseconds(Int64(clamping: elapsed > kept ? elapsed - kept : 0))
