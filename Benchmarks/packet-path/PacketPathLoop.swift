@@ -7,7 +7,8 @@ import Uring
 ///     packet-path PACKETS
 ///
 /// What is counted per packet: the decision from the completion to the verdict (token, header, source lock, sequence,
-/// counters, activity), and giving the buffer back. What is not: filling the send's submission entry.
+/// counters, activity), writing its sequence number, and giving the buffer back. What is not: filling the send's submission
+/// entry.
 @main
 enum PacketPathLoop {
     static let calls = 256
@@ -31,6 +32,8 @@ struct PacketRun: ~Copyable {
     private var pool: BufferPool
     /// Two turns of completions: RTP of caller and callee of each call, each in a buffer of its own.
     private var completions: [Completion] = []
+    /// Of the packets that come next: each stream sends one in two turns.
+    private var sequence: UInt16 = 1
     private var now = Instant(nanoseconds: 1_000_000_000)
 
     init() throws {
@@ -77,8 +80,10 @@ struct PacketRun: ~Copyable {
         while left > 0 {
             let first = left / PacketPathLoop.turnLength % 2 * PacketPathLoop.turnLength
             let count = min(left, PacketPathLoop.turnLength)
+            if first == 0 { sequence &+= 1 }
             for index in first..<(first + count) {
                 let completion = completions[index]
+                number(completion)
                 if path.receive(completion, in: pool, now: now).isForwarded { forwarded += 1 }
                 pool.recycle(completion.bufferID)
             }
@@ -88,6 +93,13 @@ struct PacketRun: ~Copyable {
             now += .milliseconds(1)
         }
         return forwarded
+    }
+
+    /// Writes the next sequence number into a packet.
+    private mutating func number(_ completion: Completion) {
+        let offset = pool.slice(completion).offset
+        pool.fill(BufferSlice(offset: offset + 3, count: 1), with: UInt8(truncatingIfNeeded: sequence))
+        if sequence & 0xff == 0 { pool.fill(BufferSlice(offset: offset + 2, count: 1), with: UInt8(sequence >> 8)) }
     }
 
     private static func token(_ kind: UInt8, call: Int, leg: Leg) -> Token {

@@ -104,7 +104,17 @@ struct Control: ~Copyable {
         let callee = SocketAddress(ip: options.address, port: nextPort + 2)
         nextPort += 4
         calls[session.index] = (call, caller.port, callee.port)
-        guard pool.send(.open(session, caller: caller, callee: callee)) else { throw Failure.mailboxFull }
+        try send(.open(session, caller: caller, callee: callee))
+    }
+
+    /// Waits while the worker's mailbox is full.
+    private mutating func send(_ command: RelayCommand) throws {
+        for _ in 0..<1000 {
+            if pool.send(command) { return }
+            pool.flushDoorbells(on: &ring)
+            try ring.submitAndWait(timeout: .milliseconds(1))
+        }
+        throw Failure.mailboxFull
     }
 
     private mutating func announce(_ session: SessionID) throws {
@@ -113,7 +123,7 @@ struct Control: ~Copyable {
         for (leg, address) in [(Leg.caller, endpoints.caller), (.callee, endpoints.callee)] {
             let control = SocketAddress(ip: address.ip, port: address.port + 1)
             let expected = ExpectedSource(rtp: address, rtcp: control, signalling: address.ip)
-            guard pool.send(.expect(session, leg, expected)) else { throw Failure.mailboxFull }
+            try send(.expect(session, leg, expected))
         }
         print(call, callerPort, calleePort)
     }

@@ -10,6 +10,13 @@ public enum PacketKind: UInt8, Sendable, BitwiseCopyable {
     /// Anything else, and a datagram of fewer than two octets.
     case other
 
+    /// RTCP packet types 192 to 223 lie where RTP would have the marker and payload types 64 to 95, which RTP on one port with
+    /// RTCP must not use.
+    ///
+    /// - Parameter second: the second octet of a datagram of version 2.
+    @inlinable @inline(always)
+    public static func isControl(_ second: UInt8) -> Bool { second & 0xe0 == 0xc0 }
+
     @inlinable @inline(always)
     public init(of datagram: Span<UInt8>) {
         guard datagram.count >= 2 else {
@@ -18,9 +25,7 @@ public enum PacketKind: UInt8, Sendable, BitwiseCopyable {
         }
         let first = datagram[0]
         if first >= 128 && first <= 191 {
-            // RTCP packet types 192 to 223 lie where RTP would have the marker and payload types 64 to 95, which RTP on
-            // one port with RTCP must not use.
-            self = datagram[1] >= 192 && datagram[1] <= 223 ? .rtcp : .rtp
+            self = Self.isControl(datagram[1]) ? .rtcp : .rtp
         } else if first <= 3 {
             self = .stun
         } else if first >= 16 && first <= 19 {

@@ -66,3 +66,13 @@ public struct PayloadFormats: Sendable, BitwiseCopyable {
         }
     }
 }
+
+extension PayloadFormats: Hashable {
+    public static func == (left: PayloadFormats, right: PayloadFormats) -> Bool {
+        left.entries.indices.allSatisfy { left.entries[$0] == right.entries[$0] }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        for index in entries.indices { hasher.combine(entries[index]) }
+    }
+}

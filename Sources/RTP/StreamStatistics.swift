@@ -104,7 +104,8 @@ public struct StreamStatistics: Sendable, BitwiseCopyable {
         let interval = now &- lastArrival
         if interval > longestInterval { noteInterval(interval) }
         lastArrival = now
-        takeTransit(of: header.timestamp, now: now)
+        // Read again, here: kept since the header was parsed, it would be kept as four octets in four places.
+        takeTransit(of: datagram.uint32(at: 4), now: now)
     }
 
     /// Says which second it is; call it before `receive`, and now and then for a stream that may have fallen silent, so that

@@ -46,9 +46,12 @@ struct LegSlot: BitwiseCopyable {
     var isRTCPMuxed = false
 
     var lock = SourceLock()
-    var sequence = SequenceTracker()
+    /// When the second that is being gathered is over: the next packet, or housekeeping, publishes it.
+    var secondEnds: UInt64 = 0
+    var media = StreamStatistics()
     var control = ControlSourceLock()
     var blockedPayloadTypes: PayloadTypes = []
+    var roundTrip = RoundTripTracker()
 
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none

@@ -122,7 +122,13 @@ public struct PacketPath: ~Copyable {
         } else {
             self[leg: number].handling.remove(.datagrams)
         }
-        statistics.setExpectation(UInt32(session * tableStride + tableOffset), leg, expected)
+        let table = UInt32(session * tableStride + tableOffset)
+        // What a new description or hold makes of the stream is neither loss nor a gap.
+        if expected.formats != self[leg: number].media.formats || expected.direction != statistics.direction(table, leg) {
+            self[leg: number].media.formats = expected.formats
+            self[leg: number].media.breakRun()
+        }
+        statistics.setExpectation(table, leg, expected)
         self[leg: number].control.expect(expected.rtcp)
         return self[leg: number].lock.expect(rtp: expected.rtp, signalling: expected.signalling)
     }
@@ -134,9 +140,15 @@ public struct PacketPath: ~Copyable {
         self[leg: number].blockedPayloadTypes = treatment.blockedPayloadTypes
     }
 
-    /// From now on its packets are dropped.
-    public mutating func close(session: Int) {
-        for leg in 0..<2 { self[leg: session * 2 + leg].isOpen = false }
+    /// From now on its packets are dropped, and its statistics are final.
+    public mutating func close(session: Int, now: Instant) {
+        for leg in 0..<2 {
+            let number = session * 2 + leg
+            self[leg: number].isOpen = false
+            // The time line takes whole seconds; the last one is over with the call.
+            // SAFETY: inside by the line above.
+            unsafe endSecond(legs + number, table: tableIndex(number * 2), now: now.nanoseconds &+ 1_000_000_000)
+        }
     }
 
     /// True when `session` is the one opened with `generation` and not closed.
@@ -188,13 +200,12 @@ public struct PacketPath: ~Copyable {
             verdict.octets = datagram.payload
         }
         let octets = pool.octets(verdict.octets)
-        let kind = PacketKind(of: octets)
         if unsafe stream & 1 == 0 && leg.pointee.handling.rawValue & LegHandling.datagrams.rawValue != 0 {
             unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
-        } else if stream & 1 == 0, kind == .rtp, let header = RTPHeader(parsing: octets) {
-            unsafe relay(header, from: source, stream: stream, leg: leg, in: pool, now: now, verdict: &verdict)
+        } else if stream & 1 == 0, octets.count >= 2, !PacketKind.isControl(octets[1]), let header = RTPHeader(parsing: octets) {
+            unsafe relay(header, in: octets, from: source, stream: stream, leg: leg, of: pool, now: now, verdict: &verdict)
         } else {
-            unsafe relayOther(octets, kind: kind, from: source, stream: stream, leg: leg, verdict: &verdict)
+            unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
         return verdict
     }
@@ -202,8 +213,8 @@ public struct PacketPath: ~Copyable {
     /// A well-formed RTP packet on an RTP port. `source` is nil on a connected socket.
     @inline(always)
     private mutating func relay(
-        _ header: RTPHeader, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>,
-        in pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
+        _ header: RTPHeader, in octets: Span<UInt8>, from source: SocketAddress?, stream: Int,
+        leg: UnsafeMutablePointer<LegSlot>, of pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
     ) {
         let table = tableIndex(stream)
         let own = unsafe statisticsSlots + table
@@ -215,10 +226,10 @@ public struct PacketPath: ~Copyable {
             unsafe leg.pointee.lock.receiveConnected(now: now)
         }
         unsafe activitySlots[table].store(now, ordering: .relaxed)
-        unsafe leg.pointee.sequence.receive(sequenceNumber: header.sequenceNumber, ssrc: header.ssrc)
+        if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: table, now: now) }
+        unsafe leg.pointee.media.receive(header, in: octets, now: now)
         unsafe own.pointee.packets.bump()
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
-        unsafe own.pointee.lost.store(leg.pointee.sequence.lost, ordering: .relaxed)
 
         if unsafe leg.pointee.handling.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
             unsafe own.pointee.withheldPackets.bump()
@@ -338,10 +349,11 @@ public struct PacketPath: ~Copyable {
     /// RTCP on either port, and everything that is neither. It feeds no activity and moves no lock of media.
     @inline(never)
     private mutating func relayOther(
-        _ octets: Span<UInt8>, kind: PacketKind, from source: SocketAddress?, stream: Int,
-        leg: UnsafeMutablePointer<LegSlot>, verdict: inout Verdict
+        _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int,
+        leg: UnsafeMutablePointer<LegSlot>, now: UInt64, verdict: inout Verdict
     ) {
         let isOnRTPPort = stream & 1 == 0
+        let kind = PacketKind(of: octets)
         guard kind == .rtcp else {
             let isMalformed = octets.count < 2 || (kind == .rtp && isOnRTPPort)
             count(isMalformed ? .droppedMalformed : .droppedUnexpectedProtocol)
@@ -363,7 +375,7 @@ public struct PacketPath: ~Copyable {
         } else {
             isAccepted = unsafe leg.pointee.control.receive(
                 from: source ?? SourceLock.nowhere, senderSSRC: header.senderSSRC, media: leg.pointee.lock,
-                mediaSSRC: leg.pointee.sequence.ssrc)
+                mediaSSRC: leg.pointee.media.ssrc)
         }
         guard isAccepted else {
             count(.droppedStranger)
@@ -371,6 +383,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         unsafe statisticsSlots[table].rtcpPackets.bump()
+        unsafe leg.pointee.roundTrip.received(octets, now: now)
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
         // RTCP on an RTP port that signalling did not speak of leaves as it came.
         let leavesByRTPPort = unsafe peer.pointee.isRTCPMuxed || (isOnRTPPort && !leg.pointee.isRTCPMuxed)
@@ -388,6 +401,7 @@ public struct PacketPath: ~Copyable {
             unsafe forward(to: peer, from: leg, stream: stream | 1, verdict: &verdict)
             verdict.destination = destination
         }
+        unsafe peer.pointee.roundTrip.sent(octets, now: now)
         count(.rtcpPacketsReceived)
         count(.rtcpPacketsSent)
     }
@@ -399,7 +413,29 @@ public struct PacketPath: ~Copyable {
         count(isFirst ? .sourceLocks : .sourceRelocks)
         unsafe statisticsSlots[table].setSource(source)
         unsafe leg.pointee.control.mediaMoved()
+        unsafe leg.pointee.media.breakRun()
         verdict.isLocking = true
+    }
+
+    // MARK: Statistics
+
+    /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
+    @inline(never)
+    private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64) {
+        let second = now / 1_000_000_000
+        unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
+        unsafe leg.pointee.media.advance(
+            to: UInt32(truncatingIfNeeded: second), timeline: statisticsSlots[table].timeline)
+        unsafe statisticsSlots[table].publish(leg.pointee.media, roundTrip: leg.pointee.roundTrip)
+    }
+
+    /// The same for a leg that may have fallen silent. Off the packet path.
+    mutating func keepStatistics(leg number: Int, now: UInt64) {
+        precondition(number >= 0 && number < sessionCapacity * 2)
+        // SAFETY: inside by the line above.
+        let leg = unsafe legs + number
+        guard unsafe leg.pointee.isOpen, unsafe now >= leg.pointee.secondEnds else { return }
+        unsafe endSecond(leg, table: tableIndex(number * 2), now: now)
     }
 
     // MARK: Counting

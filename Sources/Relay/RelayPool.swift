@@ -40,9 +40,10 @@ final class WorkerLink: Sendable {
     ) {
         self.number = number
         self.settings = settings
-        // A session has one command or answer of each kind under way, plus offers and locks that change its sources.
-        commands = Mailbox(capacity: settings.sessionsPerWorker * 4 + 64)
-        events = Mailbox(capacity: settings.sessionsPerWorker * 4 + 64)
+        // A session has one command or answer of each kind under way, plus offers and locks that change its sources. Not all
+        // sessions do at once: whoever finds a mailbox full keeps the rest for the next turn.
+        commands = Mailbox(capacity: min(settings.sessionsPerWorker * 4 + 64, 4096))
+        events = Mailbox(capacity: min(settings.sessionsPerWorker * 4 + 64, 8192))
         self.activity = activity
         self.statistics = statistics
         self.control = control

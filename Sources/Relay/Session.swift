@@ -1,4 +1,5 @@
 public import Core
+public import RTP
 
 extension Leg {
     @inlinable @inline(always)
@@ -36,10 +37,12 @@ public struct ExpectedSource: Hashable, Sendable, BitwiseCopyable {
     public var isRTCPMuxed = false
     public var transport = MediaTransport.rtp
     public var direction = MediaDirection.sendReceive
+    /// Payload types that RFC 3551 does not say all about, for the leg's statistics.
+    public var formats = PayloadFormats()
 
     public init(
         rtp: SocketAddress, rtcp: SocketAddress, signalling: IPAddress, isRTCPMuxed: Bool = false,
-        transport: MediaTransport = .rtp, direction: MediaDirection = .sendReceive
+        transport: MediaTransport = .rtp, direction: MediaDirection = .sendReceive, formats: PayloadFormats = PayloadFormats()
     ) {
         self.rtp = rtp
         self.rtcp = rtcp
@@ -47,6 +50,7 @@ public struct ExpectedSource: Hashable, Sendable, BitwiseCopyable {
         self.isRTCPMuxed = isRTCPMuxed
         self.transport = transport
         self.direction = direction
+        self.formats = formats
     }
 }
 

@@ -222,7 +222,7 @@ struct ControlSourceLock: Sendable, BitwiseCopyable {
 
     /// One well-formed RTCP packet from `from`; `mediaSSRC` is what the leg's RTP was last heard with.
     mutating func receive(
-        from: SocketAddress, senderSSRC: UInt32, media: SourceLock, mediaSSRC: UInt32
+        from: SocketAddress, senderSSRC: UInt32, media: SourceLock, mediaSSRC: UInt32?
     ) -> Bool {
         guard media.isExpecting else { return false }
         if isLocked && isSame(from, source) { return true }

@@ -1,4 +1,5 @@
 public import Core
+package import RTP
 internal import Synchronization
 
 /// What one leg did in its session so far.
@@ -9,7 +10,8 @@ public struct LegStatistics: Equatable, Sendable {
     public var packets: UInt64 = 0
     /// Their UDP payload octets.
     public var octets: UInt64 = 0
-    /// Packets missing from their sequence (RFC 3550 §A.3).
+    /// Packets that never came, over all runs of the sequence. This and what follows `source` is as of the last whole second,
+    /// and final with `closed`.
     public var lost: UInt64 = 0
     /// Datagrams of other sources.
     public var strangersDropped: UInt64 = 0
@@ -21,6 +23,37 @@ public struct LegStatistics: Equatable, Sendable {
     public var withheldPackets: UInt64 = 0
     /// The locked source; nil while there is none.
     public var source: SocketAddress?
+
+    public var duplicates: UInt32 = 0
+    public var reordered: UInt32 = 0
+    /// Stretches of packets missing one after the other.
+    public var lossBursts: UInt32 = 0
+    /// The most packets missing one after the other.
+    public var largestSequenceGap: UInt32 = 0
+    /// The longest time between two packets; silence after comfort noise and what a hold interrupts are none.
+    public var longestGap = Duration.zero
+    /// The estimate of RFC 3550 §A.8, and the highest it has been.
+    public var jitter = Duration.zero
+    public var highestJitter = Duration.zero
+    /// Nil before the first packet.
+    public var ssrc: UInt32?
+    /// The medium's; nil before its first packet.
+    public var payloadType: UInt8?
+    public var ssrcChanges: UInt32 = 0
+    public var payloadTypeChanges: UInt32 = 0
+    /// Times that a sequence went on out of reach.
+    public var restarts: UInt32 = 0
+    public var timestampJumps: UInt32 = 0
+    public var comfortNoisePackets: UInt32 = 0
+    /// The last packet was comfort noise: the silence after it is meant.
+    public var isInComfortNoise = false
+    /// Distinct ones (RFC 4733).
+    public var telephoneEvents: UInt32 = 0
+    /// From here to the leg and back, by RTCP; nil before the first measurement.
+    public var roundTrip: Duration?
+    public var shortestRoundTrip: Duration?
+    public var longestRoundTrip: Duration?
+    public var roundTripMeasurements: UInt32 = 0
 
     public init() {}
 }
@@ -47,6 +80,14 @@ public final class StatisticsTable: @unchecked Sendable {
         var statistics = unsafe slots[Int(index) * 2 + leg.offset].snapshot
         statistics.lastPacket = activity.last(index, leg)
         return statistics
+    }
+
+    /// The last two minutes, second by second; nil while there is no whole one. Any thread, at any time.
+    ///
+    /// - Returns: the buckets, oldest first, and which second of the monotonic clock the first one is.
+    package func timeline(_ index: UInt32, _ leg: Leg) -> (firstSecond: UInt32, buckets: [TimelineBucket])? {
+        precondition(index < activity.sessionCapacity)
+        return unsafe slots[Int(index) * 2 + leg.offset].timeline.snapshot()
     }
 
     /// What the leg's SDP says it does; nil before its first `expect`.
@@ -81,9 +122,20 @@ public final class StatisticsTable: @unchecked Sendable {
 
 /// The atomics of one leg.
 struct LegCounts: ~Copyable {
+    /// What is published once a second, each in one word: counts, and durations in microseconds.
+    enum Detail: Int, CaseIterable {
+        case duplicates, reordered, lossBursts, largestSequenceGap, longestGap, jitter, highestJitter
+        case ssrc, payloadTypePlusOne, ssrcChanges, payloadTypeChanges, restarts, timestampJumps
+        case comfortNoisePackets, isInComfortNoise, telephoneEvents
+        case roundTrip, shortestRoundTrip, longestRoundTrip, roundTripMeasurements
+    }
+
     let packets = Atomic<UInt64>(0)
     let octets = Atomic<UInt64>(0)
-    let lost = Atomic<UInt64>(0)
+    private let lost = Atomic<UInt64>(0)
+    private let mediaPackets = Atomic<UInt64>(0)
+    private let details: InlineArray<20, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
+    let timeline = MediaTimeline()
     let strangersDropped = Atomic<UInt64>(0)
     let rtcpPackets = Atomic<UInt64>(0)
     let sentPackets = Atomic<UInt64>(0)
@@ -101,6 +153,9 @@ struct LegCounts: ~Copyable {
         packets.store(0, ordering: .relaxed)
         octets.store(0, ordering: .relaxed)
         lost.store(0, ordering: .relaxed)
+        mediaPackets.store(0, ordering: .relaxed)
+        for detail in Detail.allCases { self[detail] = 0 }
+        timeline.clear()
         strangersDropped.store(0, ordering: .relaxed)
         rtcpPackets.store(0, ordering: .relaxed)
         sentPackets.store(0, ordering: .relaxed)
@@ -126,6 +181,44 @@ struct LegCounts: ~Copyable {
         let word = 1 | UInt64(expectation.direction.rawValue) << 8 | (expectation.hasAddress ? 0 : 2)
         expectationWord.store(word, ordering: .relaxed)
     }
+
+    private subscript(detail: Detail) -> UInt32 {
+        get { details[detail.rawValue].load(ordering: .relaxed) }
+        nonmutating set { details[detail.rawValue].store(newValue, ordering: .relaxed) }
+    }
+
+    /// Writer only; once a second. The words are each right, and may be of two seconds for a moment.
+    @inline(never)
+    func publish(_ media: StreamStatistics, roundTrip trip: RoundTripTracker) {
+        guard media.packets > 0 || trip.measurements > 0 else { return }
+        lost.store(media.lost, ordering: .relaxed)
+        mediaPackets.store(media.packets, ordering: .relaxed)
+        self[.duplicates] = media.duplicates
+        self[.reordered] = media.reordered
+        self[.lossBursts] = media.lossBursts
+        self[.largestSequenceGap] = UInt32(media.largestSequenceGap)
+        self[.longestGap] = Self.microseconds(media.longestGap)
+        self[.jitter] = Self.microseconds(media.jitter)
+        self[.highestJitter] = Self.microseconds(media.highestJitter)
+        self[.ssrc] = media.ssrc ?? 0
+        self[.payloadTypePlusOne] = media.payloadType.map { UInt32($0) + 1 } ?? 0
+        self[.ssrcChanges] = media.ssrcChanges
+        self[.payloadTypeChanges] = media.payloadTypeChanges
+        self[.restarts] = media.restarts
+        self[.timestampJumps] = media.timestampJumps
+        self[.comfortNoisePackets] = media.comfortNoisePackets
+        self[.isInComfortNoise] = media.isInComfortNoise ? 1 : 0
+        self[.telephoneEvents] = media.telephoneEvents.events
+        guard let latest = trip.latest else { return }
+        self[.roundTrip] = Self.microseconds(latest)
+        if let shortest = trip.shortest { self[.shortestRoundTrip] = Self.microseconds(shortest) }
+        if let longest = trip.longest { self[.longestRoundTrip] = Self.microseconds(longest) }
+        self[.roundTripMeasurements] = trip.measurements
+    }
+
+    private static func microseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.nanoseconds / 1000) }
+
+    private func duration(_ detail: Detail) -> Duration { .microseconds(Int64(self[detail])) }
 
     /// Writer only. Sequentially consistent, because it is rare: the words can be seen neither before the odd version nor
     /// after the even one.
@@ -163,6 +256,29 @@ struct LegCounts: ~Copyable {
         statistics.sentPackets = sentPackets.load(ordering: .relaxed)
         statistics.withheldPackets = withheldPackets.load(ordering: .relaxed)
         statistics.source = source
+        statistics.duplicates = self[.duplicates]
+        statistics.reordered = self[.reordered]
+        statistics.lossBursts = self[.lossBursts]
+        statistics.largestSequenceGap = self[.largestSequenceGap]
+        statistics.longestGap = duration(.longestGap)
+        statistics.jitter = duration(.jitter)
+        statistics.highestJitter = duration(.highestJitter)
+        if mediaPackets.load(ordering: .relaxed) > 0 { statistics.ssrc = self[.ssrc] }
+        let payloadType = self[.payloadTypePlusOne]
+        if payloadType > 0 { statistics.payloadType = UInt8(truncatingIfNeeded: payloadType - 1) }
+        statistics.ssrcChanges = self[.ssrcChanges]
+        statistics.payloadTypeChanges = self[.payloadTypeChanges]
+        statistics.restarts = self[.restarts]
+        statistics.timestampJumps = self[.timestampJumps]
+        statistics.comfortNoisePackets = self[.comfortNoisePackets]
+        statistics.isInComfortNoise = self[.isInComfortNoise] != 0
+        statistics.telephoneEvents = self[.telephoneEvents]
+        statistics.roundTripMeasurements = self[.roundTripMeasurements]
+        if statistics.roundTripMeasurements > 0 {
+            statistics.roundTrip = duration(.roundTrip)
+            statistics.shortestRoundTrip = duration(.shortestRoundTrip)
+            statistics.longestRoundTrip = duration(.longestRoundTrip)
+        }
         return statistics
     }
 }

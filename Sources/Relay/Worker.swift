@@ -271,6 +271,7 @@ struct Worker: ~Copyable {
             }
         }
         guard isOpen else { return }
+        path.keepStatistics(leg: number, now: now)
         guard path[leg: number].isConnected else { return }
         if mustHearOthers(leg: number) {
             hearOthers(leg: number)
@@ -347,7 +348,7 @@ struct Worker: ~Copyable {
     private mutating func close(_ id: SessionID) {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
-        path.close(session: session)
+        path.close(session: session, now: Instant(nanoseconds: now))
         closing[session] = id
         for stream in (session * 4)..<(session * 4 + 4) { cancelReceive(stream: stream) }
         finishClosing(session: session)

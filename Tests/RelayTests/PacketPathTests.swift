@@ -1,4 +1,5 @@
 import Core
+import RTP
 import Testing
 import Uring
 
@@ -72,7 +73,7 @@ struct PacketPathTests {
     func stale() throws {
         var bench = try Bench()
         #expect(!bench.receive(rtp(1), from: Self.caller, stream: 4, generation: 4).isForwarded)
-        bench.path.close(session: 1)
+        bench.path.close(session: 1, now: Instant(nanoseconds: 2_000))
         #expect(!bench.receive(rtp(1), from: Self.caller, stream: 4).isForwarded)
         #expect(bench.counters[.droppedNoSession] == 2)
         #expect(bench.statistics[3, .caller].packets == 0)
@@ -338,6 +339,102 @@ struct DirectionTests {
         }
         bench.path.open(session: 1, generation: 6)
         #expect(bench.statistics.direction(3, .caller) == nil && !bench.statistics.isExpectedToSend(3, .caller))
+    }
+}
+
+@Suite("Statistics of a leg")
+struct LegStatisticsTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    @Test("losses, repeats, disorder, changes, comfort noise and digits are shown a second later, and in the time line")
+    func figures() throws {
+        var bench = try PacketPathTests.Bench()
+        var formats = PayloadFormats()
+        formats.set(101, to: .telephoneEvent)
+        let source = ExpectedSource(
+            rtp: PacketPathTests.caller, rtcp: PacketPathTests.caller, signalling: PacketPathTests.caller.ip, formats: formats)
+        _ = bench.path.expect(session: 1, leg: .caller, source)
+        var now = 10 * Self.second
+        func send(_ packet: [UInt8]) {
+            _ = bench.receive(packet, from: PacketPathTests.caller, stream: 4, at: now)
+            now += 20_000_000
+        }
+        // One second: 1 to 50 without 7, 8 and 9, 20 twice, 31 before 30, a digit in three packets, comfort noise.
+        for sequence in [1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21, 31, 30] as [UInt16] { send(rtp(sequence)) }
+        for sequence in 32...34 as ClosedRange<UInt16> { send(rtp(sequence, payloadType: 101)) }
+        send(rtp(35, payloadType: 8))
+        send(rtp(36, ssrc: 9, payloadType: 8))
+        send(rtp(37, ssrc: 9, payloadType: 13))
+        #expect(bench.statistics[3, .caller].packets == 27)
+        bench.path.keepStatistics(leg: 2, now: 11 * Self.second)
+        let shown = bench.statistics[3, .caller]
+        #expect(shown.lost == 11 && shown.duplicates == 1 && shown.reordered == 1)
+        #expect(shown.lossBursts == 2 && shown.largestSequenceGap == 9)
+        #expect(shown.payloadType == 8 && shown.payloadTypeChanges == 1 && shown.ssrc == 9 && shown.ssrcChanges == 1)
+        #expect(shown.telephoneEvents == 1 && shown.comfortNoisePackets == 1 && shown.isInComfortNoise)
+        #expect(shown.longestGap == .milliseconds(20))
+        let timeline = try #require(bench.statistics.timeline(3, .caller))
+        #expect(timeline.firstSecond == 10 && timeline.buckets.map(\.packets) == [27] && timeline.buckets.map(\.lost) == [11])
+        #expect(bench.statistics.timeline(3, .callee) == nil)
+
+        // Silent for three seconds, then one packet more, and the end.
+        bench.path.keepStatistics(leg: 2, now: 14 * Self.second)
+        now = 14 * Self.second
+        send(rtp(38, ssrc: 9, payloadType: 8))
+        bench.path.close(session: 1, now: Instant(nanoseconds: now))
+        let final = bench.statistics[3, .caller]
+        #expect(final.packets == 28 && !final.isInComfortNoise && final.longestGap == .milliseconds(20))
+        #expect(bench.statistics.timeline(3, .caller)?.buckets.map(\.packets) == [27, 0, 0, 0, 1])
+
+        bench.path.open(session: 1, generation: 6)
+        #expect(bench.statistics[3, .caller] == LegStatistics() && bench.statistics.timeline(3, .caller) == nil)
+    }
+
+    @Test("the round trip to a leg is measured by the other side's sender report and the leg's answer to it")
+    func roundTrip() throws {
+        var bench = try PacketPathTests.Bench()
+        _ = bench.receive(rtp(1), from: PacketPathTests.caller, stream: 4, at: Self.second)
+        _ = bench.receive(rtp(1, ssrc: 2), from: PacketPathTests.callee, stream: 6, at: Self.second)
+        // Caller 1 sends a report of middle timestamp 0x00020003; callee 2 answers 90 ms later, of which it kept it 50 ms.
+        let sent: [UInt8] = [0x80, 200, 0, 6, 0, 0, 0, 1, 0, 0, 0, 2, 0, 3, 0, 0] + [UInt8](repeating: 0, count: 12)
+        let answer: [UInt8] =
+            [0x81, 201, 0, 7, 0, 0, 0, 2, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 12) + [0, 2, 0, 3, 0, 0, 0x0c, 0xcd]
+        let calleeRTCP = SocketAddress(ip: PacketPathTests.callee.ip, port: 6001)
+        let callerRTCP = SocketAddress(ip: PacketPathTests.caller.ip, port: 4001)
+        #expect(bench.receive(sent, from: callerRTCP, stream: 5, at: 2 * Self.second).isForwarded)
+        #expect(bench.receive(answer, from: calleeRTCP, stream: 7, at: 2 * Self.second + 90_000_000).isForwarded)
+        bench.path.keepStatistics(leg: 3, now: 3 * Self.second)
+        let callee = bench.statistics[3, .callee]
+        let roundTrip = try #require(callee.roundTrip)
+        #expect(roundTrip > .milliseconds(39) && roundTrip < .milliseconds(41))
+        #expect(callee.roundTripMeasurements == 1 && callee.shortestRoundTrip == roundTrip && callee.longestRoundTrip == roundTrip)
+        #expect(bench.statistics[3, .caller].roundTrip == nil)
+    }
+
+    @Test("neither a hold nor a new source is a gap or a loss")
+    func interruptions() throws {
+        var bench = try PacketPathTests.Bench()
+        func expected(_ direction: MediaDirection) -> ExpectedSource {
+            let address = PacketPathTests.caller
+            return ExpectedSource(rtp: address, rtcp: address, signalling: address.ip, direction: direction)
+        }
+        _ = bench.path.expect(session: 1, leg: .caller, expected(.sendReceive))
+        for step in 0..<10 as Range<UInt64> {
+            _ = bench.receive(rtp(UInt16(step)), from: PacketPathTests.caller, stream: 4, at: Self.second + step * 20_000_000)
+        }
+        _ = bench.path.expect(session: 1, leg: .caller, expected(.inactive))
+        _ = bench.path.expect(session: 1, leg: .caller, expected(.sendReceive))
+        _ = bench.receive(rtp(400), from: PacketPathTests.caller, stream: 4, at: 30 * Self.second)
+        bench.path.close(session: 1, now: Instant(nanoseconds: 31 * Self.second))
+        let shown = bench.statistics[3, .caller]
+        #expect(shown.packets == 11 && shown.lost == 0 && shown.longestGap == .milliseconds(20))
+    }
+
+    @Test("a session takes no more than two kilobytes and the time lines of its legs")
+    func memory() {
+        let perLeg = MemoryLayout<LegSlot>.stride + MemoryLayout<LegCounts>.stride + MemoryLayout<UInt64>.stride
+        print("octets of a session: \(2 * perLeg), time lines of them \(2 * MemoryLayout<MediaTimeline>.stride)")
+        #expect(2 * (perLeg - MemoryLayout<MediaTimeline>.stride) <= 2048)
     }
 }
 
