@@ -189,6 +189,7 @@ final class NGWorld {
             case .reply(let octets, let client): answers.append(Answer(at: now, octets: octets, client: client))
             case .event(let event): events.append(event)
             case .relay(let command): carryOut(command)
+            case .terminate: break
             }
         }
         // Each session has two pairs, from before it is opened until after it is closed.

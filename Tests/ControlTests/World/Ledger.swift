@@ -120,7 +120,7 @@ struct Ledger {
             }
         case .expect(let session, _, _), .treat(let session, _, _):
             if sessions[session] == nil { fail("a source is expected for no session", at: now) }
-        case .treat, .stop: break
+        case .stop: break
         }
     }
 
