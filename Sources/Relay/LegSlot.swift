@@ -32,6 +32,8 @@ struct LegHandling: OptionSet, BitwiseCopyable {
 
 /// Everything a worker knows about one leg: a plain fixed layout, no references.
 struct LegSlot: BitwiseCopyable {
+    // What every packet and every housekeeping looks at comes first: one cache line.
+
     /// Low 24 bits of the session's generation, as tokens carry it.
     var generation: UInt32 = 0
     /// True from `open` to `close`: packets are handled, receives are armed again.
@@ -44,15 +46,6 @@ struct LegSlot: BitwiseCopyable {
     var handling: LegHandling = []
     /// RTCP to the leg leaves from its RTP socket.
     var isRTCPMuxed = false
-
-    var lock = SourceLock()
-    /// When the second that is being gathered is over: the next packet, or housekeeping, publishes it.
-    var secondEnds: UInt64 = 0
-    var media = StreamStatistics()
-    var control = ControlSourceLock()
-    var blockedPayloadTypes: PayloadTypes = []
-    var roundTrip = RoundTripTracker()
-
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none
     var rtcpReceive = ReceiveMode.none
@@ -60,4 +53,12 @@ struct LegSlot: BitwiseCopyable {
     var rtpWanted = ReceiveMode.message
     /// When the RTP socket was connected, or its receive last starved of buffers.
     var connectedSince: UInt64 = 0
+    /// When the second that is being gathered is over: the next packet, or housekeeping, publishes it.
+    var secondEnds: UInt64 = 0
+
+    var lock = SourceLock()
+    var media = StreamStatistics()
+    var control = ControlSourceLock()
+    var blockedPayloadTypes: PayloadTypes = []
+    var roundTrip = RoundTripTracker()
 }

@@ -40,6 +40,7 @@ struct SessionSockets: ~Copyable {
         } catch {
             throw SocketRefusal(code: error, address: caller)
         }
+        withExtendedLifetime(sockets) {}  // open until the table has them
     }
 
     private mutating func makeSocket(on address: SocketAddress, typeOfService: UInt8) throws(Errno) -> DatagramSocket {
