@@ -112,7 +112,7 @@ package final class Kamailio: Sendable {
                 }
                 record_route();
                 $ru = "sip:callee@\(plan.callees[0])";
-                if (!rtpengine_manage("\(plan.flags)")) {
+                if (has_body("application/sdp") && !rtpengine_manage("\(plan.flags)")) {
                     sl_send_reply("503", "No Media Relay");
                     exit;
                 }

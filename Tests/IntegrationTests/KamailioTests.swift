@@ -115,6 +115,23 @@ struct KamailioTests {
         }
     }
 
+    @Test("an offer in the 200 and its answer in the ACK: each side is told its own leg's port")
+    func lateOffer() async throws {
+        try await KamailioTestbed.with { bed in
+            let call = try await bed.connect(caller: "proxied-caller-offers-nothing", callee: "proxied-callee-stays")
+            #expect(call.callee.received("INVITE").first?.mediaAddress == nil)
+            #expect(call.relayTowardsCallee.ip == bed.relayd.settings.listen.ip)
+            #expect(call.relayTowardsCaller.ip == bed.relayd.settings.listen.ip)
+            let media = try await call.exchange(packets: 40)
+            #expect(media.heardByCallee == media.sentByCaller)
+            #expect(media.heardByCaller == media.sentByCallee)
+            #expect(call.callerMedia.heard.sources == [call.relayTowardsCaller])
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            try await expectIdle(bed.relayd)
+        }
+    }
+
     @Test("of two callees rung at once the one that answers has the media; the 487 of the other ends nothing")
     func forks() async throws {
         try await KamailioTestbed.with(callees: 2) { bed in
