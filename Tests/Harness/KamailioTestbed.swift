@@ -21,13 +21,13 @@ package final class KamailioTestbed: Sendable {
         do {
             try await body(bed)
         } catch {
-            bed.kamailio.process.kill()
+            bed.kamailio.stop()
             for node in bed.nodes { node.process.kill() }
             let logs = bed.nodes.map { $0.log.suffix(4_000) }.joined(separator: "\n---\n")
             throw Daemon.Trouble(
                 description: "\(error)\n--- Kamailio's log\n\(bed.kamailio.log.suffix(6_000))\n--- relayd's log\n\(logs)")
         }
-        try await bed.kamailio.stop()
+        bed.kamailio.stop()
         for node in bed.nodes where node.process.exit == nil {
             let exit = try await node.stop()
             guard exit == .exited(code: 0) else {
