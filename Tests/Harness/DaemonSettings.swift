@@ -28,6 +28,8 @@ package struct DaemonSettings: Sendable {
     package var trunks: [Trunk] = []
     /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
+    /// `NAME/ADDRESS` or `NAME/ADDRESS!ADVERTISED`; empty: the address it listens on.
+    package var mediaInterfaces: [String] = []
     /// Where the NG protocol is served; nil: nowhere.
     package var ngListen: SocketAddress?
     /// Seconds.
@@ -44,6 +46,7 @@ package struct DaemonSettings: Sendable {
             "[sip]", "listen = \"\(listen)\"",
             "[media]", "address = \"\(listen.ip)\"", "ports = \"\(mediaPorts.lowerBound)-\(mediaPorts.upperBound)\"",
             "no_media_timeout = \(noMediaTimeout)", "no_media_mode = \"\(noMediaMode)\"",
+            mediaInterfaces.isEmpty ? "" : "interfaces = [\(mediaInterfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
             "[limits]", "calls = \(calls)",
             "[control]", "socket = \"\(socket)\"",
             "[records]", "directory = \"\(records)\"",

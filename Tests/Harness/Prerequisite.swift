@@ -3,7 +3,7 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine
+    case sipp, tshark, root, kamailio, rtpengine, ipv6
 
     package var isMet: Bool {
         switch self {
@@ -12,6 +12,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .root: geteuid() == 0
         case .kamailio: Self.findsProgram("kamailio")
         case .rtpengine: Self.findsProgram("rtpengine")
+        case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
 
@@ -23,6 +24,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .root: "capturing packets needs root"
         case .kamailio: "kamailio is not installed: apt-get install kamailio"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
+        case .ipv6: "the loopback interface has no IPv6 address"
         }
     }
 

@@ -115,6 +115,23 @@ struct KamailioTests {
         }
     }
 
+    @Test("an offer in the 200 and its answer in the ACK: each side is told its own leg's port")
+    func lateOffer() async throws {
+        try await KamailioTestbed.with { bed in
+            let call = try await bed.connect(caller: "proxied-caller-offers-nothing", callee: "proxied-callee-stays")
+            #expect(call.callee.received("INVITE").first?.mediaAddress == nil)
+            #expect(call.relayTowardsCallee.ip == bed.relayd.settings.listen.ip)
+            #expect(call.relayTowardsCaller.ip == bed.relayd.settings.listen.ip)
+            let media = try await call.exchange(packets: 40)
+            #expect(media.heardByCallee == media.sentByCaller)
+            #expect(media.heardByCaller == media.sentByCallee)
+            #expect(call.callerMedia.heard.sources == [call.relayTowardsCaller])
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            try await expectIdle(bed.relayd)
+        }
+    }
+
     @Test("of two callees rung at once the one that answers has the media; the 487 of the other ends nothing")
     func forks() async throws {
         try await KamailioTestbed.with(callees: 2) { bed in
@@ -207,6 +224,32 @@ struct KamailioTests {
             for node in bed.nodes[1...] { try await expectIdle(node) }
         }
     }
+
+    @Test("a node that is full sends its calls to the next one; with every node full the caller is told", arguments: [
+        Limit.ports, .sessions,
+    ])
+    func fullNodes(limit: Limit) async throws {
+        try await KamailioTestbed.with(nodes: [1, 1], {
+            if limit == .ports { $0.mediaPorts = 10_000...10_011 } else { $0.calls = 3 }
+        }) { bed in
+            let callee = try await bed.callee("proxied-callee-stays") { $0.calls = 6 }
+            let caller = try await bed.caller("proxied-caller-hangs-up") {
+                $0.calls = 6
+                $0.pause = .seconds(2)
+            }
+            try await eventually("six calls are up") {
+                try bed.nodes.map { try $0.control.calls().count } == [3, 3]
+            }
+            let seventh = try await bed.caller("caller-is-refused") { $0.address.port = 5071 }
+            try await seventh.succeeds()
+            #expect(seventh.received("503 No Media Relay").count >= 1)
+            try await caller.succeeds()
+            try await callee.succeeds()
+            for node in bed.nodes { try await expectIdle(node) }
+        }
+    }
+
+    enum Limit: Sendable { case ports, sessions }
 
     /// No call and no port is left, within a moment.
     private func expectIdle(_ daemon: Daemon, _ location: SourceLocation = #_sourceLocation) async throws {

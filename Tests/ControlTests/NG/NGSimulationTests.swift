@@ -23,7 +23,7 @@ import Testing
         var sent = 0
         var ports: [String: [String: UInt16]] = [:]
         var checked = 0
-        for step in 0..<4_000 {
+        for step in 0..<2_000 {
             let call = "call\(step / 5 + Int.random(in: -8...8, using: &world.random))"
             let cookie = world.sendRandom(call)
             sent += 1
@@ -42,10 +42,10 @@ import Testing
             }
             ports[life, default: [:]][side] = port
         }
-        #expect(checked > 300)
+        #expect(checked > 150)
         let released = world.events.count { $0.name == .callReleased }
         #expect(released + world.control.callCount == world.events.count { $0.name == .callSetup })
-        #expect(released > 300)
+        #expect(released > 150)
         world.run(for: .seconds(120))
         world.checkEnd()
         #expect(world.problems == [])
