@@ -44,6 +44,8 @@ final class NGWorld {
     private(set) var answers: [Answer] = []
     private(set) var events: [Event] = []
     private(set) var commands: [RelayCommand] = []
+    /// Dialogs that the proxy was asked to end.
+    private(set) var terminations: [DialogTermination] = []
     /// Sessions that the worker has been told of, or is about to forget.
     private(set) var sessions: Set<SessionID> = []
     private(set) var problems: [String] = []
@@ -189,6 +191,7 @@ final class NGWorld {
             case .reply(let octets, let client): answers.append(Answer(at: now, octets: octets, client: client))
             case .event(let event): events.append(event)
             case .relay(let command): carryOut(command)
+            case .terminate(let termination): terminations.append(termination)
             }
         }
         // Each session has two pairs, from before it is opened until after it is closed.
@@ -202,7 +205,7 @@ final class NGWorld {
         switch command {
         case .open(let session, _, _):
             if !sessions.insert(session).inserted { problems.append("opened twice") }
-        case .expect(let session, _, _), .close(let session):
+        case .expect(let session, _, _), .treat(let session, _, _), .close(let session):
             if !sessions.contains(session) { problems.append("\(command) for a session that is gone") }
         case .stop: problems.append("stop")
         }
