@@ -3,13 +3,14 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root
+    case sipp, tshark, root, kamailio
 
     package var isMet: Bool {
         switch self {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
         case .root: geteuid() == 0
+        case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
         }
     }
 
@@ -19,6 +20,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .sipp: "sipp is not installed: apt-get install sip-tester"
         case .tshark: "tshark is not installed: apt-get install tshark"
         case .root: "capturing packets needs root"
+        case .kamailio:
+            "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         }
     }
 
@@ -28,6 +31,15 @@ package enum Prerequisite: CaseIterable, Sendable {
     package var isMetOrRequired: Bool { isMet || Self.isCI }
 
     package static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
+
+    private static var hasKamailioModules: Bool {
+        let libraries = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
+        return ["rtpengine", "xmlrpc", "jsonrpcs", "dialog"].allSatisfy { module in
+            ([""] + libraries).contains { directory in
+                FileManager.default.fileExists(atPath: "/usr/lib/\(directory)/kamailio/modules/\(module).so")
+            }
+        }
+    }
 
     private static func findsProgram(_ name: String) -> Bool {
         (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains { directory in
