@@ -10,7 +10,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
         case .root: geteuid() == 0
-        case .kamailio: Self.findsProgram("kamailio")
+        case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
         case .rtpengine: Self.findsProgram("rtpengine")
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
@@ -22,7 +22,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .sipp: "sipp is not installed: apt-get install sip-tester"
         case .tshark: "tshark is not installed: apt-get install tshark"
         case .root: "capturing packets needs root"
-        case .kamailio: "kamailio is not installed: apt-get install kamailio"
+        case .kamailio:
+            "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
         case .ipv6: "the loopback interface has no IPv6 address"
         }
@@ -34,6 +35,15 @@ package enum Prerequisite: CaseIterable, Sendable {
     package var isMetOrRequired: Bool { isMet || Self.isCI }
 
     package static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
+
+    private static var hasKamailioModules: Bool {
+        let libraries = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
+        return ["rtpengine", "xmlrpc", "jsonrpcs", "dialog"].allSatisfy { module in
+            ([""] + libraries).contains { directory in
+                FileManager.default.fileExists(atPath: "/usr/lib/\(directory)/kamailio/modules/\(module).so")
+            }
+        }
+    }
 
     private static func findsProgram(_ name: String) -> Bool {
         let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"

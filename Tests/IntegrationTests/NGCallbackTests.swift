@@ -73,6 +73,58 @@ struct NGCallbackTests {
         }
     }
 
+    @Test(
+        "Kamailio ends the dialog of a call whose media died, with BYE to both sides", .needs(.sipp, .kamailio),
+        arguments: DialogKamailio.RPC.allCases)
+    func kamailio(rpc: DialogKamailio.RPC) async throws {
+        // What Kamailio sends to a loopback address comes from 127.0.0.1, so that is what %% becomes.
+        let rpcAddress = SocketAddress(ip: .ipv4Loopback, port: try Loopback.freePort(on: .ipv4Loopback))
+        try await Testbed.with { settings in
+            settings.ng = [
+                "listen = \"\(settings.listen.ip):2223\"", "timeout = 2", "timeout_callback = \"http://%%:\(rpcAddress.port)/RPC2\"",
+                "timeout_callback_format = \"\(rpc.rawValue)\"",
+            ]
+        } body: { bed in
+            let kamailio = try await DialogKamailio.start(
+                at: SocketAddress(ip: bed.host, port: 5090), callee: bed.carrier,
+                relay: SocketAddress(ip: bed.host, port: 2223), rpc: rpc, rpcAddress: rpcAddress)
+            do {
+                let callerMedia = try MediaEndpoint(on: bed.host, call: 1, party: .caller)
+                let calleeMedia = try MediaEndpoint(on: bed.host, call: 1, party: .callee)
+                defer {
+                    callerMedia.close()
+                    calleeMedia.close()
+                }
+                let callee = try await bed.callee("callee-stays") { $0.media = calleeMedia.address }
+                var plan = SIPp.Plan("caller-stays", at: bed.customer, calling: kamailio.address)
+                plan.media = callerMedia.address
+                let caller = try await SIPp.start(plan)
+                let answer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
+                let invite = try await callee.receives("INVITE with SDP") { $0.method == "INVITE" && $0.mediaAddress != nil }
+                let towardsCaller = try #require(answer.mediaAddress)
+                let towardsCallee = try #require(invite.mediaAddress)
+                callerMedia.start(to: towardsCaller)
+                calleeMedia.start(to: towardsCallee)
+                try await eventually("each party hears the other") {
+                    !callerMedia.heard.numbers.isEmpty && !calleeMedia.heard.numbers.isEmpty
+                }
+                callerMedia.stop()
+                calleeMedia.stop()
+                // Each scenario ends, with success, when it has its BYE.
+                for party in [caller, callee] {
+                    let exit = try await party.process.exit(within: .seconds(20))
+                    #expect(exit == .exited(code: 0), "\(party.errors)\n\(kamailio.log)")
+                }
+                try await eventually("it is counted") { try bed.daemon.control.counter(.ngCallbacksSent) == 1 }
+                #expect(try bed.daemon.control.calls().isEmpty)
+            } catch {
+                try await kamailio.stop()
+                throw SocketError(description: "\(error)\n--- Kamailio's log\n\(kamailio.log.suffix(6_000))")
+            }
+            try await kamailio.stop()
+        }
+    }
+
     /// Makes a call without media, over TCP.
     @discardableResult
     private func answerCall(on bed: Testbed, id: String = "call", keys: [String: String] = [:]) throws -> StreamPeer {

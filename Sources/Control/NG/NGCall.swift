@@ -36,6 +36,10 @@ struct NGCall: Sendable {
         /// Its description lets it send, and receive.
         let sends: Bool
         let receives: Bool
+        /// Payload types of telephone-event (RFC 4733) that this side wants to receive it with.
+        let telephoneEvents: PayloadTypes
+        /// Both this side and relayd said `a=rtcp-mux`; known with the answer, as before until then.
+        var isRTCPMuxed = false
     }
 
     struct Side: Sendable {
@@ -46,6 +50,16 @@ struct NGCall: Sendable {
         var history = NGOriginHistory()
         /// By place of the `m=` line; nil for one that was declined.
         var announced: [Announced?] = []
+        var restrictions: Restrictions = []
+    }
+
+    /// What a proxy had done to the media that a side sends.
+    struct Restrictions: OptionSet, Sendable {
+        let rawValue: UInt8
+
+        static let blocked = Restrictions(rawValue: 1)
+        static let silenced = Restrictions(rawValue: 2)
+        static let withoutDTMF = Restrictions(rawValue: 4)
     }
 
     /// An offer or answer whose reply waits for sockets.

@@ -146,8 +146,13 @@ extension NGCallControl {
         let isAnswer = request.command == .answer
         call[leg].announced = description.media.enumerated().map { index, medium in
             guard index < call.media.count, call.media[index] != nil, medium.port != 0 else { return nil }
-            return Self.announced(medium, request)
+            var announced = Self.announced(medium, request)
+            let before = index < call[leg].announced.count ? call[leg].announced[index] : nil
+            announced.isRTCPMuxed = before?.isRTCPMuxed ?? false
+            return announced
         }
+        let offererMuxed = call[leg.other].announced.map { $0?.isRTCPMuxed }
+        if isAnswer { agreeOnMultiplexing(answeredBy: leg, &call) }
         let instructions: [NGDescription.MediaInstruction] = description.media.indices.map { index in
             guard index < call.media.count, let medium = call.media[index] else { return .reject }
             let hasMux = multiplexes(index, description.media[index], isAnswer: isAnswer, leg, call)
@@ -175,7 +180,11 @@ extension NGCallControl {
             expect(leg, call)
             if isFirstAnswer {
                 expect(leg.other, call)
+                restrict(call)
                 emit(.callAnswered, for: call, now: now)
+            } else {
+                if call[leg.other].announced.map({ $0?.isRTCPMuxed }) != offererMuxed { expect(leg.other, call) }
+                restrict(call)
             }
         }
         return sdp
@@ -191,11 +200,27 @@ extension NGCallControl {
         return call.offeredMultiplexing.answers(callerWhen: hasOffered, calleeAnswered: medium.hasRTCPMux)
     }
 
+    /// RTP and RTCP share a port where a side and relayd both said so (RFC 5761 §5.1.1).
+    private func agreeOnMultiplexing(answeredBy leg: Leg, _ call: inout NGCall) {
+        for index in call[leg].announced.indices {
+            guard let answered = call[leg].announced[index], index < call[leg.other].announced.count,
+                let offered = call[leg.other].announced[index]
+            else { continue }
+            let rules = call.offeredMultiplexing
+            call[leg].announced[index]?.isRTCPMuxed =
+                answered.hasRTCPMux && rules.offered(toCalleeWhen: offered.hasRTCPMux) != .no
+            call[leg.other].announced[index]?.isRTCPMuxed =
+                rules.answers(callerWhen: offered.hasRTCPMux, calleeAnswered: answered.hasRTCPMux)
+        }
+    }
+
     /// Tells the relay where the media of `leg` come from now.
     private mutating func expect(_ leg: Leg, _ call: NGCall) {
         for (medium, announced) in zip(call.media, call[leg].announced) {
             guard let medium, let announced else { continue }
-            output(.expect(medium.taken.session, leg, announced.source))
+            var source = announced.source
+            source.isRTCPMuxed = announced.isRTCPMuxed
+            output(.expect(medium.taken.session, leg, source))
         }
     }
 
@@ -209,8 +234,25 @@ extension NGCallControl {
         let isHeldByAddress = medium.connection?.isUnspecified ?? false
         let sends = medium.direction == .sendrecv || medium.direction == .sendonly
         let receives = medium.direction == .sendrecv || medium.direction == .recvonly
+        var telephoneEvents: PayloadTypes = []
+        for payload in medium.payloads where payload.isTelephoneEvent { telephoneEvents.insert(payload.number) }
         return NGCall.Announced(
-            source: ExpectedSource(rtp: address, rtcp: rtcp, signalling: request.receivedFrom ?? address.ip),
-            hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress)
+            source: ExpectedSource(
+                rtp: address, rtcp: rtcp, signalling: request.receivedFrom ?? address.ip,
+                transport: medium.isRTP ? .rtp : .datagram, direction: MediaDirection(medium.direction)),
+            hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress,
+            telephoneEvents: telephoneEvents)
+    }
+}
+
+extension MediaDirection {
+    fileprivate init(_ direction: SessionDescription.Direction) {
+        self =
+            switch direction {
+            case .sendrecv: .sendReceive
+            case .sendonly: .sendOnly
+            case .recvonly: .receiveOnly
+            case .inactive: .inactive
+            }
     }
 }

@@ -158,6 +158,8 @@ package struct NGCallControl {
             return reply(about: call, request, exchange)
         case .list: return .list(calls.keys.sorted().prefix(request.limit))
         case .statistics: return .statistics(serverReport(now: now))
+        case .blockMedia, .unblockMedia, .silenceMedia, .unsilenceMedia, .blockDTMF, .unblockDTMF:
+            return try restrict(request, now: now)
         default:
             throw NGErrorReason("'\(request.command.rawValue)' is not supported yet")
         }

@@ -44,6 +44,8 @@ final class NGWorld {
     private(set) var answers: [Answer] = []
     private(set) var events: [Event] = []
     private(set) var commands: [RelayCommand] = []
+    /// Dialogs that the proxy was asked to end.
+    private(set) var terminations: [DialogTermination] = []
     /// Sessions that the worker has been told of, or is about to forget.
     private(set) var sessions: Set<SessionID> = []
     private(set) var problems: [String] = []
@@ -189,7 +191,7 @@ final class NGWorld {
             case .reply(let octets, let client): answers.append(Answer(at: now, octets: octets, client: client))
             case .event(let event): events.append(event)
             case .relay(let command): carryOut(command)
-            case .terminate: break
+            case .terminate(let termination): terminations.append(termination)
             }
         }
         // Each session has two pairs, from before it is opened until after it is closed.

@@ -119,7 +119,7 @@ struct Ledger {
                 silenceAtEnd[callID] = silence(session, entry, worker, at: now)
             }
         case .expect(let session, _, _), .treat(let session, _, _):
-            if sessions[session] == nil { fail("a source is expected for no session", at: now) }
+            if sessions[session] == nil { fail("a command for no session", at: now) }
         case .stop: break
         }
     }

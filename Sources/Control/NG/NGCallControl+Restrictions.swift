@@ -1,0 +1,70 @@
+import Core
+import NG
+import Relay
+
+/// `block media`, `silence media`, `block DTMF`, and what takes them back.
+extension NGCallControl {
+    mutating func restrict(_ request: NGRequest, now: Instant) throws(NGErrorReason) -> NGReply {
+        guard let id = request.callID else { throw .noCallID }
+        guard var call = calls[id] else { throw .unknownCall }
+        let restriction: NGCall.Restrictions =
+            switch request.command {
+            case .blockMedia, .unblockMedia: .blocked
+            case .silenceMedia, .unsilenceMedia: .silenced
+            default: .withoutDTMF
+            }
+        let isOn = [.blockMedia, .silenceMedia, .blockDTMF].contains(request.command)
+        for leg in try Self.legs(meantBy: request, call) {
+            if isOn { call[leg].restrictions.insert(restriction) } else { call[leg].restrictions.remove(restriction) }
+        }
+        calls[id] = call
+        restrict(call, always: true)
+        return .ok(warnings: request.warnings)
+    }
+
+    /// Tells the relay of every restriction; sessions and payload types may be new.
+    ///
+    /// - Parameter always: also of sides without any, which may have had some.
+    mutating func restrict(_ call: NGCall, always: Bool = false) {
+        for leg in Leg.allCases where always || !call[leg].restrictions.isEmpty {
+            for (index, medium) in call.media.enumerated() {
+                guard let medium, medium.isOpen else { continue }
+                output(.treat(medium.taken.session, leg, Self.treatment(of: leg, medium: index, call)))
+            }
+        }
+    }
+
+    private static func treatment(of leg: Leg, medium index: Int, _ call: NGCall) -> MediaTreatment {
+        let restrictions = call[leg].restrictions
+        func events(_ leg: Leg) -> PayloadTypes {
+            index < call[leg].announced.count ? call[leg].announced[index]?.telephoneEvents ?? [] : []
+        }
+        // A side sends with the numbers that the other one chose (RFC 3264 §5.1), as far as it is known.
+        let wanted = events(leg.other)
+        let blocked = restrictions.contains(.withoutDTMF) ? (wanted.isEmpty ? events(leg) : wanted) : []
+        return MediaTreatment(
+            isBlocked: restrictions.contains(.blocked), isSilenced: restrictions.contains(.silenced),
+            blockedPayloadTypes: blocked)
+    }
+
+    /// Both sides, unless one is named: by label, by media address, or with the flag `directional` by From tag. A script's
+    /// request has a From tag anyway, so that alone names nobody.
+    private static func legs(meantBy request: NGRequest, _ call: NGCall) throws(NGErrorReason) -> [Leg] {
+        if request.appliesToAll { return Leg.allCases }
+        if let label = request.label {
+            guard let leg = Leg.allCases.first(where: { call[$0].label == label }) else {
+                throw NGErrorReason("No monologue matching the given label")
+            }
+            return [leg]
+        }
+        if let address = request.address {
+            let leg = Leg.allCases.first { leg in call[leg].announced.contains { $0?.source.rtp.ip == address } }
+            guard let leg else { throw NGErrorReason("Failed to match address to any tag") }
+            return [leg]
+        }
+        guard request.isDirectional else { return Leg.allCases }
+        guard let tag = request.fromTag else { throw .noFromTag }
+        guard let leg = call.legsByTag[tag] else { throw NGErrorReason("No monologue matching the given from-tag") }
+        return [leg]
+    }
+}
