@@ -27,6 +27,7 @@ package final class TemporaryDirectory: Sendable {
 
 /// The whole of a text file that another process may be writing; empty when there is none yet.
 package func textOfFile(_ path: String) -> String {
-    guard let data = FileManager.default.contents(atPath: path) else { return "" }
+    // Not `FileManager.contents`: of a file in /proc it reads the first page alone.
+    guard let data = try? FileHandle(forReadingAtPath: path)?.readToEnd() else { return "" }
     return String(decoding: data, as: UTF8.self)
 }
