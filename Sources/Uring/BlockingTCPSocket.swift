@@ -38,6 +38,7 @@ public struct BlockingTCPSocket: ~Copyable {
             let count = unsafe rest.withUnsafeBytes { rest in
                 unsafe Glibc.send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw Self.failure() }
             rest = rest.dropFirst(count)
         }
@@ -46,15 +47,18 @@ public struct BlockingTCPSocket: ~Copyable {
     /// - Returns: what came next, empty when the peer closed.
     /// - Throws: the kernel's errno; `ETIMEDOUT` once the deadline has passed.
     public borrowing func read(limit count: Int = 16_384) throws(Errno) -> [UInt8] {
-        try limit(SO_RCVTIMEO)
         var octets = [UInt8](repeating: 0, count: count)
-        // SAFETY: the kernel writes no more octets than there are, during the call.
-        let received = unsafe octets.withUnsafeMutableBytes { octets in
-            unsafe recv(descriptor, octets.baseAddress, octets.count, 0)
+        while true {
+            try limit(SO_RCVTIMEO)
+            // SAFETY: the kernel writes no more octets than there are, during the call.
+            let received = unsafe octets.withUnsafeMutableBytes { octets in
+                unsafe recv(descriptor, octets.baseAddress, octets.count, 0)
+            }
+            if received < 0, errno == EINTR { continue }
+            guard received >= 0 else { throw Self.failure() }
+            octets.removeSubrange(received...)
+            return octets
         }
-        guard received >= 0 else { throw Self.failure() }
-        octets.removeSubrange(received...)
-        return octets
     }
 
     /// The next call waits no longer than what is left of the time.
