@@ -48,17 +48,17 @@ public struct BlockingTCPSocket: ~Copyable {
     /// - Throws: the kernel's errno; `ETIMEDOUT` once the deadline has passed.
     public borrowing func read(limit count: Int = 16_384) throws(Errno) -> [UInt8] {
         var octets = [UInt8](repeating: 0, count: count)
-        var received = -1
-        repeat {
+        while true {
             try limit(SO_RCVTIMEO)
             // SAFETY: the kernel writes no more octets than there are, during the call.
-            received = unsafe octets.withUnsafeMutableBytes { octets in
+            let received = unsafe octets.withUnsafeMutableBytes { octets in
                 unsafe recv(descriptor, octets.baseAddress, octets.count, 0)
             }
-        } while received < 0 && errno == EINTR  // a wait with a time limit is not taken up again by itself
-        guard received >= 0 else { throw Self.failure() }
-        octets.removeSubrange(received...)
-        return octets
+            if received < 0, errno == EINTR { continue }
+            guard received >= 0 else { throw Self.failure() }
+            octets.removeSubrange(received...)
+            return octets
+        }
     }
 
     /// The next call waits no longer than what is left of the time.

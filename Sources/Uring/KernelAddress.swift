@@ -3,10 +3,14 @@ public import Core
 /// Addresses as the kernel writes and reads them: sockaddr_in, or sockaddr_in6, in the room of the larger.
 @usableFromInline
 enum KernelAddress {
-    /// AF_INET and AF_INET6, which are the same on every Linux.
-    @inlinable static var inet: UInt16 { 2 }
-    @inlinable static var inet6: UInt16 { 10 }
+    /// AF_INET and AF_INET6 of Linux. Written out: which module a C constant comes from depends on what else is compiled
+    /// with this file, and inlinable code must name it.
+    @inlinable @inline(__always)
+    static var inet: UInt16 { 2 }
+    @inlinable @inline(__always)
+    static var inet6: UInt16 { 10 }
 
+    /// - Parameter raw: the 28 octets of a sockaddr_in6.
     /// - Returns: the length to tell the kernel.
     @inlinable @inline(__always)
     static func write(_ address: SocketAddress, to raw: UnsafeMutableRawPointer) -> UInt32 {

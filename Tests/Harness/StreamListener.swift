@@ -29,7 +29,9 @@ package final class StreamListener: Sendable {
     /// The next connection; nil when none comes within `milliseconds`.
     package func accept(within milliseconds: Int32) -> StreamPeer? {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard unsafe poll(&entry, 1, milliseconds) == 1 else { return nil }
+        var ready: Int32
+        repeat { ready = unsafe poll(&entry, 1, milliseconds) } while ready < 0 && errno == EINTR
+        guard ready == 1 else { return nil }
         let accepted = Glibc.accept(descriptor, nil, nil)
         return accepted >= 0 ? StreamPeer(accepted: accepted) : nil
     }

@@ -49,6 +49,7 @@ package final class StreamPeer: Sendable {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw SocketError("send") }
             rest = rest.dropFirst(count)
         }
@@ -64,6 +65,7 @@ package final class StreamPeer: Sendable {
         while all.count < count {
             let room = min(chunk.count, count - all.count)
             let received = unsafe chunk.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, room, 0) }
+            if received < 0, errno == EINTR { continue }
             if received == 0 || (received < 0 && errno == ECONNRESET) { break }
             guard received > 0 else { throw SocketError("receive, after \(String(decoding: all, as: UTF8.self))") }
             all += chunk.prefix(received)

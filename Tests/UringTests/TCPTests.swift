@@ -33,11 +33,11 @@ struct TCPTests {
     func deadline() throws {
         let listener = try TCPListener(bindingTo: anyPort)  // never accepts, so never answers
         let start = MonotonicClock.now
-        let client = try BlockingTCPSocket(connectingTo: try listener.localAddress, deadline: start + .milliseconds(500))
+        let client = try BlockingTCPSocket(connectingTo: try listener.localAddress, deadline: start + .seconds(2))
         try client.write(Array("hello".utf8))
         let timedOut = Errno(code: 110)
         #expect(throws: timedOut) { _ = try client.read() }
-        #expect(MonotonicClock.now - start >= .milliseconds(500))
+        #expect(MonotonicClock.now - start >= .seconds(2))
         #expect(throws: timedOut) { try client.write([1]) }
     }
 
