@@ -69,8 +69,8 @@ let package = Package(
         .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
-        .testTarget(name: "RecordsTests", dependencies: ["Records"], swiftSettings: settings),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: settings),
+        .testTarget(name: "RecordsTests", dependencies: ["Records", "Core"], swiftSettings: settings),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Core"], swiftSettings: settings),
         .testTarget(
             name: "ControlTests",
             dependencies: [

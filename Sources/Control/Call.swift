@@ -58,6 +58,8 @@ final class Call {
     var offer: SessionDescription?
     /// The m= line that is relayed; the others are declined.
     var audioIndex = 0
+    /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
+    var isRTCPMuxed = false
     /// The answer as the caller gets it.
     var answer: [UInt8]?
     var callerMedia: SocketAddress?

@@ -228,25 +228,30 @@ extension CallControl {
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
         let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
         calls[number]?.answer = rewritten
-        if call.calleeMedia != address {
-            calls[number]?.calleeMedia = address
-            expect(media, at: address, .callee, taken.session, signalling: source)
+        let isMuxed = media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux
+        if call.calleeMedia != address || call.isRTCPMuxed != isMuxed {
+            call.calleeMedia = address
+            call.isRTCPMuxed = isMuxed
+            expect(media, at: address, .callee, call, signalling: source)
         }
     }
 
     /// From here on the caller may send: it is about to learn our address.
     private mutating func expectCaller(_ call: Call) {
-        guard let session = call.media?.session, let offer = call.offer, let address = call.callerMedia else { return }
-        expect(offer.media[call.audioIndex], at: address, .caller, session, signalling: call.source)
+        guard let offer = call.offer, let address = call.callerMedia else { return }
+        expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
     }
 
     private mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ session: SessionID,
-        signalling: SocketAddress
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress
     ) {
+        guard let session = call.media?.session else { return }
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
-        output(.relay(.expect(session, leg, ExpectedSource(rtp: address, rtcp: rtcp, signalling: signalling.ip))))
+        let source = ExpectedSource(
+            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
+            direction: MediaDirection(media.direction))
+        output(.relay(.expect(session, leg, source)))
     }
 
     // MARK: Responses to the caller

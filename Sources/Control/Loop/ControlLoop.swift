@@ -60,6 +60,7 @@ package struct ControlLoop: ~Copyable {
     let startedAt: (instant: Instant, wall: WallTime)
     /// Set by SIGTERM or SIGINT: by then the calls must be gone.
     private var stopDeadline: Instant?
+    private var hasFailed = false
     private var nextClockReading: Instant
 
     /// A datagram has to fit: 64 KiB and the header the kernel writes before it.
@@ -173,6 +174,9 @@ package struct ControlLoop: ~Copyable {
     // MARK: Turns
 
     /// Serves until a signal stops it and every call has ended.
+    ///
+    /// - Throws: the kernel's errno when this ring failed, `EIO` when a worker's did. Calls have then been ended as far as
+    ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
@@ -183,6 +187,7 @@ package struct ControlLoop: ~Copyable {
         ring.pollReadable(inbox.event.file, repeating: true, token: Token(kind: Kind.inbox))
         while try turn() {}
         finish()
+        if hasFailed { throw Errno(code: EIO) }
     }
 
     /// One turn; false when the daemon has nothing left to do.
@@ -193,6 +198,7 @@ package struct ControlLoop: ~Copyable {
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
         while let event = pool.nextEvent() {
+            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
             // Each knows its own sessions.
             control.handle(event, now: now)
             ngControl.handle(event, now: now)
@@ -255,6 +261,14 @@ package struct ControlLoop: ~Copyable {
             readInbox(now: now)
         default: break  // a doorbell: the mailboxes are read in every turn
         }
+    }
+
+    /// A worker ends unasked only when its ring has failed. Its calls have no media any more, and sessions on it would never
+    /// open: better to start anew than to limp.
+    private mutating func workerFailed(_ worker: Int, now: Instant) {
+        log.log(.error, "relay.worker_failed", ["worker": "\(worker)"])
+        hasFailed = true
+        stop(now: now)
     }
 
     // MARK: SIP

@@ -244,15 +244,3 @@ extension NGCallControl {
             telephoneEvents: telephoneEvents)
     }
 }
-
-extension MediaDirection {
-    fileprivate init(_ direction: SessionDescription.Direction) {
-        self =
-            switch direction {
-            case .sendrecv: .sendReceive
-            case .sendonly: .sendOnly
-            case .recvonly: .receiveOnly
-            case .inactive: .inactive
-            }
-    }
-}
