@@ -93,6 +93,24 @@ import Testing
         #expect(expected[1].1.signalling == callerSide.ip)
     }
 
+    @Test("RTCP is multiplexed when both sides say so, and only then; who may send is told as the description has it")
+    func multiplexing() throws {
+        func expected(offer: String, answer: String) -> [ExpectedSource] {
+            let world = SimulatedWorld(seed: 5)
+            var script = CallScript()
+            script.offerMedia = "m=audio 40000 RTP/AVP 8\r\n" + offer
+            script.answerMedia = "m=audio 50000 RTP/AVP 8\r\n" + answer
+            _ = world.establishCall(script)
+            return world.commands.compactMap { if case .expect(_, _, let source) = $0 { source } else { nil } }
+        }
+        let mux = "a=rtcp-mux\r\n"
+        #expect(expected(offer: mux, answer: mux).map(\.isRTCPMuxed) == [true, true])
+        #expect(expected(offer: mux, answer: "").map(\.isRTCPMuxed) == [false, false])
+        #expect(expected(offer: "", answer: "").map(\.isRTCPMuxed) == [false, false])
+        let oneWay = expected(offer: "a=recvonly\r\n", answer: "a=sendonly\r\n")
+        #expect(oneWay.map(\.direction) == [.sendOnly, .receiveOnly])
+    }
+
     @Test("100 goes out before anything else is known, in the moment the INVITE comes")
     func trying() {
         let world = SimulatedWorld(seed: 6)

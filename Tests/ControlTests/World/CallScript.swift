@@ -35,6 +35,8 @@ struct CallScript {
     var forkDelay: Duration?
     /// The answer's lines from `m=` on; nil for one audio medium.
     var answerMedia: String?
+    /// The same for the caller's offer.
+    var offerMedia: String?
 
     /// Any of them.
     static func random(_ random: inout SeededRandom) -> CallScript {

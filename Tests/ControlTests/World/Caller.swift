@@ -41,7 +41,7 @@ final class Caller: Peer {
     private func invite() -> [UInt8] {
         var builder = request(.invite, sequence: 1)
         builder.add(.contact, "<sip:ada@\(address)>")
-        return builder.finish(body: description(title: "Ada calls"), contentType: "application/sdp")
+        return builder.finish(body: description(lines: script.offerMedia, title: "Ada calls"), contentType: "application/sdp")
     }
 
     func request(_ method: Method, sequence: Int, branch: String? = nil) -> MessageBuilder {
