@@ -17,17 +17,9 @@ public struct DatagramSocket: ~Copyable {
             unsafe curing_datagram_socket(&place, length, Int32(typeOfService), isForMedia ? 1 : 0))
     }
 
-    /// Binds a listener at start: a port that the last process has not given back yet is tried again for two seconds.
+    /// Binds a listener at start, as `bindingAtStart` does.
     public static func listener(on address: SocketAddress, typeOfService: UInt8 = 0) throws(Errno) -> DatagramSocket {
-        for _ in 0..<40 {
-            do throws(Errno) {
-                return try DatagramSocket(bindingTo: address, typeOfService: typeOfService)
-            } catch {
-                guard error == .addressInUse else { throw error }
-                usleep(50_000)
-            }
-        }
-        return try DatagramSocket(bindingTo: address, typeOfService: typeOfService)
+        try bindingAtStart { () throws(Errno) in try DatagramSocket(bindingTo: address, typeOfService: typeOfService) }
     }
 
     deinit { close(descriptor) }

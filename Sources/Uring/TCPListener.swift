@@ -32,17 +32,9 @@ public struct TCPListener: ~Copyable {
         guard bound == 0, listen(descriptor, 64) == 0 else { throw Errno(code: errno) }
     }
 
-    /// Binds at start: a port that the last process has not given back yet is tried again for two seconds.
+    /// Binds at start, as `bindingAtStart` does.
     public static func listener(on address: SocketAddress) throws(Errno) -> TCPListener {
-        for _ in 0..<40 {
-            do throws(Errno) {
-                return try TCPListener(bindingTo: address)
-            } catch {
-                guard error == .addressInUse else { throw error }
-                usleep(50_000)
-            }
-        }
-        return try TCPListener(bindingTo: address)
+        try bindingAtStart { () throws(Errno) in try TCPListener(bindingTo: address) }
     }
 
     deinit { close(descriptor) }
