@@ -41,7 +41,7 @@ package struct Configuration: Sendable {
         return [MediaInterface(name: "default", address: mediaAddress, advertised: advertisedMediaAddress)]
     }
 
-    /// The no-media timeout of calls that touch `trunk`; zero is off.
+    /// The no-media timeout of calls to `trunk` whose other trunk has none of its own; zero is off.
     package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
 
     package func noMediaMode(for trunk: Trunk) -> NoMediaMode { trunk.noMediaMode ?? media.noMediaMode }

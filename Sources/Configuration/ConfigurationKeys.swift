@@ -146,10 +146,10 @@ extension Trunk {
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,
             example: ("60", "media.no_media_timeout"),
-            "Its own no-media timeout."),
+            "The no-media timeout of calls from and to it; where both trunks of a call have one, that of the called side counts."),
         .init(
             "no_media_mode", \.noMediaMode, ValueFormat<NoMediaMode>.oneOf.optional, .newCallsOnly,
             example: ("\"any\"", "media.no_media_mode"),
-            "Its own no-media mode."),
+            "The no-media mode, chosen between the two trunks of a call as the timeout is."),
     ]
 }

@@ -40,9 +40,10 @@ extension CallControl {
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source)
         let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
-        // The stricter of the two trunks would be arbitrary: the callee's side, where the money goes, decides.
-        let noMediaTimeout = calleeTrunk.map { configuration.noMediaTimeout(for: $0) } ?? configuration.media.noMediaTimeout
-        let noMediaMode = calleeTrunk.map { configuration.noMediaMode(for: $0) } ?? configuration.media.noMediaMode
+        // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
+        let noMediaTimeout =
+            calleeTrunk?.noMediaTimeout ?? callerTrunk?.noMediaTimeout ?? configuration.media.noMediaTimeout
+        let noMediaMode = calleeTrunk?.noMediaMode ?? callerTrunk?.noMediaMode ?? configuration.media.noMediaMode
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,

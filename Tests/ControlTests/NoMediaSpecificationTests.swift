@@ -71,6 +71,19 @@ import Testing
         #expect(world.presentCalls.count == 1)
     }
 
+    @Test("a timeout of the caller's trunk counts where the callee's has none of its own")
+    func callerTrunk() {
+        let world = SimulatedWorld(seed: 11) { configuration in
+            configuration.trunks[0].noMediaTimeout = .seconds(3)
+            configuration.trunks[0].noMediaMode = .any
+        }
+        let (caller, _) = world.establishCall()
+        caller.stopMedia()
+        world.run(for: .seconds(4))
+        #expect(world.records.map(\.cause) == [.noMedia])
+        #expect(world.records.first?.noMediaTimeoutSeconds == 3)
+    }
+
     @Test("the callee's trunk decides the timeout, and a call keeps the one it began with")
     func trunkDecides() throws {
         let world = SimulatedWorld(seed: 11) { configuration in
