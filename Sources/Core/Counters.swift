@@ -95,10 +95,10 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 /// One thread's counters. That thread alone adds; any thread reads.
 public final class CounterBlock: Sendable {
     @usableFromInline
-    static let capacity = 64
+    static let capacity = 256
 
     @usableFromInline
-    let values: InlineArray<64, Atomic<UInt64>>
+    let values: InlineArray<256, Atomic<UInt64>>
 
     public init() {
         precondition(Counter.allCases.count <= Self.capacity)
