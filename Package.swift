@@ -62,6 +62,10 @@ let package = Package(
         .executableTarget(
             name: "relayd-demo", dependencies: ["Harness", "ControlProtocol", "Core"], path: "Tests/Demo",
             swiftSettings: settings),
+        // What a call costs in call control alone, for callgrind.
+        .executableTarget(
+            name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
+            swiftSettings: settings),
 
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
