@@ -3,8 +3,9 @@
 # make run     relayd in the foreground with its embedded defaults
 # make bench   what a relayed packet costs
 # make build   relayd and relayctl, in .build/release
+# make docs    the pages that are made from the code: docs/configuration.md and docs/metrics.md
 
-.PHONY: demo test run bench build clean
+.PHONY: demo test run bench build docs clean
 
 RELEASE = .build/release
 
@@ -34,6 +35,10 @@ build:
 bench:
 	@scripts/setup bench
 	@Benchmarks/run
+
+docs:
+	@swift run -q relayd reference --markdown > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	@swift run -q relayd reference --metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 clean:
 	@rm -rf .build Benchmarks/.build bench.json
