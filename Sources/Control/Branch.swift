@@ -15,7 +15,7 @@ struct Branch {
     /// The ACK for the 2xx, sent again for each retransmission of it; empty until there is one.
     var acknowledgement: [UInt8] = []
     /// The ACK for each further branch of a fork behind this one that answered, by its To tag; one BYE goes with the first.
-    var forkAcknowledgements: [String: (octets: [UInt8], destination: SocketAddress)] = [:]
+    var forkAcknowledgements: [String: (octets: [UInt8], destination: Flow)] = [:]
     /// The response at hand while its effects are carried out; the final one stays.
     var response: SIPMessage?
     /// A response beyond 100 has come.
@@ -39,7 +39,7 @@ struct BranchMedia {
     /// Where the callee asks for RTP.
     var address: SocketAddress
     /// Where the description came from.
-    var signalling: SocketAddress
+    var signalling: Flow
     /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
     var isRTCPMuxed: Bool
     var description: SessionDescription.Media

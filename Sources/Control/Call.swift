@@ -22,7 +22,7 @@ final class Call {
     // The caller's side.
     let invite: SIPMessage
     let inviteTransaction: TransactionID
-    let source: SocketAddress
+    let source: Flow
     let callerTrunk: Trunk?
     var caller: Dialog
     /// Highest CSeq received in this dialog.
@@ -97,7 +97,7 @@ final class Call {
     private static let ladderLimit = 64
 
     init(
-        id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: SocketAddress,
+        id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
         callerTrunk: Trunk?, localTag: String, noMediaTimeout: Duration, noMediaMode: NoMediaMode, now: Instant
     ) {
         self.id = id
@@ -154,7 +154,7 @@ final class Call {
     /// The last response of the callee to the INVITE.
     var calleeResponse: SIPMessage? { chosenBranch?.response }
     /// Where the callee was called.
-    var calleeAddress: SocketAddress? { chosenBranch?.target.destination }
+    var calleeAddress: Flow? { chosenBranch?.target.destination }
 
     private var chosenBranch: Branch? { chosen.map { branches[$0.rawValue] } }
 

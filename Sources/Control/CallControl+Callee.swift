@@ -15,7 +15,8 @@ extension CallControl {
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
-    var sentBy: SocketAddress { configuration.sip.advertised }
+    /// What we are called on the way to `flow`.
+    func endpoint(for flow: Flow) -> LocalEndpoint { endpoints.endpoint(for: flow) }
 
     mutating func newBranch() -> String { "z9hG4bK" + random.token(count: 16) }
 
@@ -49,21 +50,22 @@ extension CallControl {
             preconditionFailure("an INVITE is placed once media is open")
         }
         let id = call.machine.addBranch()
+        let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let user = from.uri.user.map { $0 + "@" } ?? ""
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let dialog = Dialog(
-            calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.ip)", localTag: localTag,
-            local: "\(displayName)<sip:\(user)\(sentBy)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
+            calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
+            local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
         var branch = Branch(id: id, target: target, dialog: dialog)
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
             .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, "<sip:\(sentBy)>")
+        builder.add(.contact, sentBy.contact)
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
@@ -128,7 +130,8 @@ extension CallControl {
     mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         var dialog = call.branches[id.rawValue].dialog
-        let builder = dialog.request(.ack, branch: newBranch(), sentBy: sentBy, sequence: dialog.localSequence)
+        let builder = dialog.request(
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
         call.branches[id.rawValue].acknowledgement = builder.finish()
         sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
@@ -147,10 +150,10 @@ extension CallControl {
     mutating func hangUpBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         let viaBranch = newBranch()
-        var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: sentBy)
+        let destination = call.branches[id.rawValue].dialog.destination
+        var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
         builder.add(.reason, reason(of: call, branch: id))
         builder.add(.userAgent, configuration.sip.userAgent)
-        let destination = call.branches[id.rawValue].dialog.destination
         openByes.insert(
             send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now))
     }
@@ -158,7 +161,7 @@ extension CallControl {
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
-        var builder = dialog.request(.bye, branch: branch, sentBy: sentBy)
+        var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
         builder.add(.reason, reason(of: call))
         builder.add(.userAgent, configuration.sip.userAgent)
         if leg == .caller { calls[number]?.caller = dialog } else { calls[number]?.callee = dialog }
@@ -178,7 +181,7 @@ extension CallControl {
     }
 
     private mutating func send(
-        _ request: [UInt8], _ method: Method, branch: String, to destination: SocketAddress, for number: CallNumber,
+        _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results: [TransactionLayer.Output] = []
@@ -192,7 +195,7 @@ extension CallControl {
     // MARK: Responses from the callee
 
     mutating func receiveResponse(
-        _ id: TransactionID, _ response: SIPMessage, from source: SocketAddress, now: Instant
+        _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
@@ -212,7 +215,7 @@ extension CallControl {
     }
 
     private mutating func calleeProceeds(
-        _ response: SIPMessage, _ status: Int, from source: SocketAddress, _ branch: Branch, _ number: CallNumber,
+        _ response: SIPMessage, _ status: Int, from source: Flow, _ branch: Branch, _ number: CallNumber,
         _ call: Call, now: Instant
     ) {
         let index = branch.id.rawValue
@@ -250,7 +253,7 @@ extension CallControl {
     }
 
     private mutating func calleeAnswered(
-        _ response: SIPMessage, from source: SocketAddress, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
+        _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         let index = branch.id.rawValue
@@ -270,7 +273,7 @@ extension CallControl {
     /// Somebody else behind a fork of the callee's side answered too: it is acknowledged, each time it asks, and hung up
     /// once (RFC 3261 §13.2.2.4).
     private mutating func forkAnswered(
-        _ response: SIPMessage, tag: String, from source: SocketAddress, _ branch: Branch, _ number: CallNumber, _ call: Call,
+        _ response: SIPMessage, tag: String, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call,
         now: Instant
     ) {
         if let known = branch.forkAcknowledgements[tag] {
@@ -280,17 +283,17 @@ extension CallControl {
         var dialog = branch.dialog
         dialog.update(with: response, source: source)
         let acknowledgement = dialog.request(
-            .ack, branch: newBranch(), sentBy: sentBy, sequence: response.cseq.number
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number
         ).finish()
         call.branches[branch.id.rawValue].forkAcknowledgements[tag] = (acknowledgement, dialog.destination)
         output(.send(acknowledgement, to: dialog.destination, transaction: nil))
         let viaBranch = newBranch()
-        let bye = dialog.request(.bye, branch: viaBranch, sentBy: sentBy).finish()
+        let bye = dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: dialog.destination)).finish()
         openByes.insert(send(bye, .bye, branch: viaBranch, to: dialog.destination, for: number, .callee, now: now))
     }
 
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
-    private mutating func takeAnswer(_ response: SIPMessage, from source: SocketAddress, _ id: BranchID, of call: Call) {
+    private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
         guard let taken = call.media, let offer = call.offer, !response.body.isEmpty,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             answer.media.count == offer.media.count
@@ -324,7 +327,7 @@ extension CallControl {
     }
 
     private mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow
     ) {
         guard let session = call.media?.session else { return }
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
@@ -410,7 +413,7 @@ extension CallControl {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, "<sip:\(sentBy)>")
+            builder.add(.contact, endpoint(for: call.source).contact)
             builder.add(.allow, Self.allow)
         }
         for (name, value) in headers { builder.add(name, value) }

@@ -140,8 +140,8 @@ extension CallControl {
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
-            callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source,
-            calleeAddress: call.calleeAddress, setupAt: wallTime(call.setupAt),
+            callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
+            calleeAddress: call.calleeAddress?.remote, setupAt: wallTime(call.setupAt),
             ringAt: call.ringAt.map(wallTime), answerAt: call.answerAt.map(wallTime), releaseAt: wallTime(releaseAt),
             durationMilliseconds: call.answerAt.map { (releaseAt - $0).milliseconds } ?? 0,
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),

@@ -11,7 +11,7 @@ struct CalleeTarget: Sendable {
     /// The URI of To.
     var to: String
     /// Where the INVITE is sent, whatever `uri` and `routes` say.
-    var destination: SocketAddress
+    var destination: Flow
     /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
     var routes: [String] = []
     var timers = SetupTimers()
@@ -20,11 +20,11 @@ struct CalleeTarget: Sendable {
         self.trunk = trunk
         self.uri = uri
         self.to = to
-        destination = trunk.address
+        destination = Flow(udp: trunk.address)
         timers = trunk.timers
     }
 
-    init(uri: String, to: String, destination: SocketAddress, routes: [String] = [], timers: SetupTimers = SetupTimers()) {
+    init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {
         self.uri = uri
         self.to = to
         self.destination = destination
