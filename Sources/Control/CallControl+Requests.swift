@@ -99,7 +99,9 @@ extension CallControl {
 
     /// Whom the call goes to first; nil when there is somebody.
     private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
-        call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        if SIPURI(call.invite.requestURI)?.user != nil {
+            call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        }
         switch nextRoute(of: call, now: now) {
         case .success(let target):
             call.attempts = [CalleeAttempt(targets: [target])]

@@ -53,6 +53,9 @@ package struct ControlLoop: ~Copyable {
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
+    /// Clients that wait until a trunk has answered.
+    private var waitingProbes: [UInt64: (client: UInt32, request: ControlRequest)] = [:]
+    private var lastProbe: UInt64 = 0
     /// The transaction of each recent send, by the low bits of its token.
     private var sends: [TransactionID?]
     private var nextSend: UInt32 = 0
@@ -186,6 +189,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
+        control.planFirstProbes(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
@@ -316,6 +320,9 @@ package struct ControlLoop: ~Copyable {
                 case .relay(let command): waitingCommands.append(command)
                 case .record(let record): keep(record)
                 case .event(let event): announce(event, now: now)
+                case .probed(let token, let report):
+                    guard let waiting = waitingProbes.removeValue(forKey: token) else { break }
+                    clients.reply(to: waiting.request, of: waiting.client, .success(.probe(report)), now: now)
                 }
             }
             outputs = control.takeOutputs()  // a refused send leads to more
@@ -437,6 +444,15 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
+        case .probe(let name):
+            lastProbe += 1
+            guard control.probe(name, token: lastProbe, now: now) else {
+                result = .failure(ControlError(.notFound, "There is no trunk \"\(name.prefix(64))\": see `relayctl trunks`."))
+                break
+            }
+            waitingProbes[lastProbe] = (client, request)
+            return
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .records: preconditionFailure("the store thread answers for records")
