@@ -9,11 +9,14 @@ package struct Configuration: Sendable {
     package var limits = Limits()
     package var control: Control
     package var records: Records
+    package var routing = Routing()
     package var ng = NG()
     package var http = HTTP()
     package var log = Log()
     /// In the order of the file; names are unique.
     package var trunks: [Trunk] = []
+    /// In the order of the file; each names a trunk that there is.
+    package var routes: [Route] = []
 
     /// Where each key that was given stands, by its dotted name. A key that is missing here has its default.
     package internal(set) var origins: [String: Origin] = [:]
@@ -44,6 +47,19 @@ package struct Configuration: Sendable {
 
     /// The no-media timeout of calls to `trunk` whose other trunk has none of its own; zero is off.
     package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
+
+    /// The set-up timers of calls to `trunk`.
+    package func timers(for trunk: Trunk) -> SetupTimers {
+        var timers = routing.timers
+        timers.invite = trunk.inviteTimeout ?? timers.invite
+        timers.trying = trunk.tryingTimeout ?? timers.trying
+        timers.progress = trunk.progressTimeout ?? timers.progress
+        timers.earlyMedia = trunk.earlyMediaTimeout ?? timers.earlyMedia
+        timers.ringing = trunk.ringingTimeout ?? timers.ringing
+        return timers
+    }
+
+    package func failover(for trunk: Trunk) -> [StatusPattern] { trunk.failover ?? routing.failover }
 
     package func noMediaMode(for trunk: Trunk) -> NoMediaMode { trunk.noMediaMode ?? media.noMediaMode }
 }
@@ -84,6 +100,19 @@ extension Configuration {
         package var calls = 2_000
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
+    }
+
+    /// How calls find a trunk, and what happens when one fails.
+    package struct Routing: Sendable {
+        /// How many routes one call tries at the most.
+        package var attempts = 5
+        /// After these responses the next route is tried.
+        package var failover = [StatusPattern("408")!, StatusPattern("5xx")!]
+        /// A trunk that fails so often in a row is taken out.
+        package var failures = 3
+        /// How often a trunk is asked whether it is there.
+        package var probeInterval = Duration.seconds(30)
+        package var timers = SetupTimers()
     }
 
     package struct Control: Sendable {

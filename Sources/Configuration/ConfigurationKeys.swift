@@ -57,6 +57,40 @@ extension Configuration {
             "How long a refused caller is asked to wait (Retry-After)."),
 
         .init(
+            "routing.attempts", \.routing.attempts, .integer(1...20), .newCallsOnly, vosName: "SS_GATEWAY_SWITCH_LIMIT",
+            "How many routes a call tries at the most."),
+        .init(
+            "routing.failover", \.routing.failover, ValueFormat.failover, .newCallsOnly,
+            "After these responses the next route is tried, as after a timeout before ringing. Never once the callee's RTP "
+                + "has come."),
+        .init(
+            "routing.failures", \.routing.failures, .integer(1...1_000), .appliedNow,
+            "A trunk that fails so often in a row (no response, not reachable, 503) is taken out."),
+        .init(
+            "routing.probe_interval", \.routing.probeInterval, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
+            "How often a trunk that is out is asked with OPTIONS whether it is back."),
+        .init(
+            "routing.invite_timeout", \.routing.timers.invite,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_INVITE", "From INVITE to any response."),
+        .init(
+            "routing.trying_timeout", \.routing.timers.trying,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_TRYING", "From 100 Trying to any response beyond it."),
+        .init(
+            "routing.progress_timeout", \.routing.timers.progress,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_SESSION_PROGRESS", "From 183 or another progress without SDP to ringing or the final response."),
+        .init(
+            "routing.early_media_timeout", \.routing.timers.earlyMedia,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_SESSION_PROGRESS_SDP", "From a provisional response with SDP to the final response."),
+        .init(
+            "routing.ringing_timeout", \.routing.timers.ringing,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_RINGING", "From 180 Ringing to the final response."),
+
+        .init(
             "ng.listen", \.ng.listen, ValueFormat.listenAddress.optional, .needsRestart,
             example: ("\"127.0.0.1:2223\"", "the NG protocol is not served over UDP"),
             "The UDP address on which Kamailio and OpenSIPS drive relayd (NG protocol). It knows no password: loopback, "
@@ -143,25 +177,60 @@ extension Trunk {
             "capacity", \.capacity, .integer(0...100_000), .newCallsOnly,
             "Concurrent calls to and from it; 0 is without limit."),
         .init(
-            "invite_timeout", \.timers.invite,
-            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
-            "From INVITE to any response."),
+            "calls_per_second", \.callsPerSecond, .integer(0...10_000), .newCallsOnly,
+            "New calls a second from it, and as many to it; 0 is without limit. Beyond it, calls from it get 503, calls to it "
+                + "take the next route."),
         .init(
-            "trying_timeout", \.timers.trying,
-            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
-            "From 100 Trying to any response beyond it."),
+            "priority", \.priority, .integer(0...1_000), .newCallsOnly,
+            "Of trunks with the same prefix the one with the lowest is tried first."),
         .init(
-            "progress_timeout", \.timers.progress,
-            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From 183 or another progress without SDP to ringing or the final response."),
+            "weight", \.weight, .integer(1...1_000), .newCallsOnly,
+            "Of trunks with the same prefix and priority, how often this one comes first, compared with the others."),
         .init(
-            "early_media_timeout", \.timers.earlyMedia,
-            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From a provisional response with SDP to the final response."),
+            "called_in", \.calledIn, ValueFormat.rules, .newCallsOnly,
+            "How the called number of a call from it is rewritten before it is routed."),
         .init(
-            "ringing_timeout", \.timers.ringing,
-            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From 180 Ringing to the final response."),
+            "caller_in", \.callerIn, ValueFormat.rules, .newCallsOnly,
+            "How the caller's number of a call from it is rewritten."),
+        .init(
+            "called_out", \.calledOut, ValueFormat.rules, .newCallsOnly,
+            "How the called number of a call to it is rewritten, after it was routed."),
+        .init(
+            "caller_out", \.callerOut, ValueFormat.rules, .newCallsOnly,
+            "How the caller's number of a call to it is rewritten."),
+        .init(
+            "failover", \.failover, ValueFormat.failover.optional, .newCallsOnly,
+            example: ("[\"408\", \"5xx\"]", "routing.failover"),
+            "After these responses from it the next route is tried."),
+        .init(
+            "probe", \.probe, .oneOf, .newCallsOnly,
+            "Asks it with OPTIONS whether it is there: while it is \"down\", \"always\", or \"off\": then one call tries it after "
+                + "each probe_interval."),
+        .init(
+            "invite_timeout", \.inviteTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("10", "routing.invite_timeout"),
+            "The same for calls to it."),
+        .init(
+            "trying_timeout", \.tryingTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("20", "routing.trying_timeout"),
+            "The same for calls to it."),
+        .init(
+            "progress_timeout", \.progressTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("20", "routing.progress_timeout"),
+            "The same for calls to it."),
+        .init(
+            "early_media_timeout", \.earlyMediaTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("120", "routing.early_media_timeout"),
+            "The same for calls to it."),
+        .init(
+            "ringing_timeout", \.ringingTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("120", "routing.ringing_timeout"),
+            "The same for calls to it."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

@@ -34,6 +34,11 @@ final class Call {
     var refusalHeaders: [(HeaderName, String)] = []
 
     // The callee's side.
+    /// The called number as it is routed: after the rules of the trunk it comes from.
+    var routedNumber = ""
+    /// Trunks that may still be tried.
+    var routes: [Routing.Candidate] = []
+    var routesTried = 0
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
@@ -69,8 +74,8 @@ final class Call {
     var callerMedia: SocketAddress?
     var calleeMedia: SocketAddress?
     var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)
-    let noMediaTimeout: Duration
-    let noMediaMode: NoMediaMode
+    var noMediaTimeout: Duration
+    var noMediaMode: NoMediaMode
     var activity: MediaActivity?
     /// From the worker, once the session is closed.
     var fromCaller = LegStatistics()

@@ -33,16 +33,15 @@ extension CallControl {
         call.relayedStatuses = []
         let ids = attempt.targets.map { place($0, of: call, number, now: now) }
         call.choose(ids[0])
+        takeMediaSettings(of: call)
         scheduleTimer(of: number)
     }
 
-    /// Tries the next route, or tells the caller how the last attempt failed.
-    mutating func attemptFailed(
-        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
-    ) {
-        guard let call = calls[number] else { return }
-        call.choose(id)
-        enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+    /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
+    func takeMediaSettings(of call: Call) {
+        let trunks = [call.calleeTrunk, call.callerTrunk].compactMap(\.self)
+        call.noMediaTimeout = trunks.lazy.compactMap(\.noMediaTimeout).first ?? configuration.media.noMediaTimeout
+        call.noMediaMode = trunks.lazy.compactMap(\.noMediaMode).first ?? configuration.media.noMediaMode
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
@@ -54,7 +53,7 @@ extension CallControl {
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = from.uri.user.map { $0 + "@" } ?? ""
+        let user = (target.fromUser ?? from.uri.user).map { $0 + "@" } ?? ""
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
@@ -76,23 +75,11 @@ extension CallControl {
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
+        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
         call.branches[id.rawValue].transaction = send(
             builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return id
-    }
-
-    /// The called user at a trunk: user and parameters as they came, host and port of the trunk.
-    func target(of call: Call, at trunk: Trunk) -> CalleeTarget {
-        let to = call.invite.to.uri.user.map { "\($0)@" } ?? ""
-        return CalleeTarget(trunk: trunk, uri: calleeURI(of: call, at: trunk.address), to: "sip:\(to)\(trunk.address)")
-    }
-
-    private func calleeURI(of call: Call, at address: SocketAddress) -> String {
-        guard let uri = SIPURI(call.invite.requestURI) else { return "sip:\(address)" }
-        let user = uri.user.map { "\($0)@" } ?? ""
-        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
-        return "sip:\(user)\(address)\(isPhone ? ";user=phone" : "")"
     }
 
     private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
@@ -198,12 +185,14 @@ extension CallControl {
         _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
+        if receiveTrunkResponse(id, response, now: now) { return }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
         note(Self.summary(of: response.octets), id, isReceived: true, isRepeatedAnswer, now: now)
         guard let branch else { return }
+        noteResponse(response, of: branch, now: now)
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
@@ -248,6 +237,9 @@ extension CallControl {
                 case .earlyMedia: (.earlyMediaTimeout, 480)
                 case .ringing: (.ringingTimeout, 480)
                 }
+            if timer.stage == .invite, let name = branch.target.trunk?.name {
+                trunkFailed(name, "no response to INVITE in \(branch.target.timers.invite)", now: now)
+            }
             enqueue(.calleeTimedOut(branch.id, cause, status: status), for: number)
         }
     }
@@ -371,6 +363,7 @@ extension CallControl {
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let winner = call.machine.winner else { return }
         call.choose(winner)
+        if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
         useMedia(of: winner, in: call)
         describe(winner, to: call, number)
         guard let answer = call.answer else { return }

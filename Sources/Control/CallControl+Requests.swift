@@ -39,29 +39,25 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source.remote)
-        let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
-        // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
-        let noMediaTimeout =
-            calleeTrunk?.noMediaTimeout ?? callerTrunk?.noMediaTimeout ?? configuration.media.noMediaTimeout
-        let noMediaMode = calleeTrunk?.noMediaMode ?? callerTrunk?.noMediaMode ?? configuration.media.noMediaMode
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMediaTimeout: noMediaTimeout, noMediaMode: noMediaMode, now: now)
-        call.calleeTrunk = calleeTrunk
+            noMediaTimeout: configuration.media.noMediaTimeout, noMediaMode: configuration.media.noMediaMode, now: now)
+        call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         let refusal = refusal(of: call, now: now)
         call.refusalHeaders = refusal?.headers ?? []
+        call.calleeTrunk = call.attempts.first?.targets.first?.trunk
+        takeMediaSettings(of: call)
         remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        for trunk in [callerTrunk, calleeTrunk].compactMap(\.self) { occupy(trunk, by: call) }
-        if let calleeTrunk { call.attempts = [CalleeAttempt(targets: [target(of: call, at: calleeTrunk)])] }
+        if let callerTrunk { occupy(callerTrunk, by: call) }
         emit(
             .callSetup, for: call,
             [
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
-                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": calleeTrunk?.name ?? "",
+                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
         calls[number] = call
         callsByID[call.id] = number
@@ -92,17 +88,39 @@ extension CallControl {
             return Refusal(cause: .badRequest, status: 416)
         }
         if let refusal = readOffer(of: call) { return refusal }
-        guard let calleeTrunk = call.calleeTrunk else {
-            counters.add(to: .callsRefusedNoRoute)
-            return Refusal(cause: .noRoute, status: 404)
-        }
-        let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
-            .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
-        if isFull || callsBySession.count >= configuration.limits.calls {
+        let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
+        let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
+        if isCallerFull || isCallerTooFast || callsBySession.count >= configuration.limits.calls {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
-        return nil
+        return findRoute(of: call, now: now)
+    }
+
+    /// Whom the call goes to first; nil when there is somebody.
+    private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
+        if SIPURI(call.invite.requestURI)?.user != nil {
+            call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        }
+        switch nextRoute(of: call, now: now) {
+        case .success(let target):
+            call.attempts = [CalleeAttempt(targets: [target])]
+            return nil
+        case .failure(let failure):
+            switch failure.reason {
+            case .unknownNumber:
+                counters.add(to: .callsRefusedNoRoute)
+                return Refusal(cause: .noRoute, status: 404)
+            case .busy(let retryAfter):
+                counters.add(to: .callsRefusedRoutesBusy)
+                return Refusal(
+                    cause: .allRoutesBusy, status: 503, headers: [(.retryAfter, "\(retryAfter.components.seconds)")])
+            case .down:
+                counters.add(to: .callsRefusedRoutesDown)
+                let wait = configuration.routing.probeInterval.components.seconds
+                return Refusal(cause: .allRoutesDown, status: 503, headers: [(.retryAfter, "\(wait)")])
+            }
+        }
     }
 
     private func readOffer(of call: Call) -> Refusal? {
@@ -160,18 +178,6 @@ extension CallControl {
             let id = random.token(count: 8)
             if callsByID[id] == nil { return id }
         }
-    }
-
-    /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
-    mutating func occupy(_ trunk: Trunk, by call: Call) {
-        guard !call.occupiedTrunks.contains(trunk.name) else { return }
-        call.occupiedTrunks.append(trunk.name)
-        callsByTrunk[trunk.name, default: 0] += 1
-    }
-
-    mutating func vacateTrunks(of call: Call) {
-        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
-        call.occupiedTrunks = []
     }
 
     /// Requests of this dialog find the call from now on.

@@ -16,12 +16,15 @@ struct CalleeTarget: Sendable {
     var routes: [String] = []
     var timers = SetupTimers()
 
-    init(trunk: Trunk, uri: String, to: String) {
+    /// The user of From; nil: as the caller has it.
+    var fromUser: String?
+
+    init(trunk: Trunk, timers: SetupTimers, uri: String, to: String) {
         self.trunk = trunk
         self.uri = uri
         self.to = to
+        self.timers = timers
         destination = Flow(udp: trunk.address)
-        timers = trunk.timers
     }
 
     init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {

@@ -51,6 +51,10 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute
+    case callsRefusedRoutesBusy
+    case callsRefusedRoutesDown
+    case callsRerouted
+    case trunksWentDown
     case mailboxFull
     // The NG protocol.
     case ngRequests

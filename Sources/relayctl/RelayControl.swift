@@ -12,7 +12,8 @@ struct RelayControl: ParsableCommand {
             70 when it does not answer as it should.
             """,
         subcommands: [
-            StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
+            StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, TrunksCommand.self,
+            ProbeCommand.self, RecordsCommand.self,
             EventsCommand.self, ConfigCommand.self,
         ])
 }
@@ -25,10 +26,12 @@ struct GlobalOptions: ParsableArguments {
     @Flag(help: "Print JSON for programs.")
     var json = false
 
-    func connect() throws(ControlClientError) -> ControlClient {
+    /// - Parameter timeLimitSeconds: how long relayd may take to answer.
+    func connect(timeLimitSeconds: Int = 5) throws(ControlClientError) -> ControlClient {
         let environment = ProcessInfo.processInfo.environment
         let named = socket ?? environment["RELAYD_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
-        return try ControlClient(path: named ?? defaultControlSocketPath(environment: environment))
+        return try ControlClient(
+            path: named ?? defaultControlSocketPath(environment: environment), timeLimitSeconds: timeLimitSeconds)
     }
 
     /// Prints `value` as JSON where that is wanted, else the text.
@@ -101,6 +104,34 @@ struct HangupCommand: ParsableCommand {
         var client = try global.connect()
         try client.hangup(id: id)
         global.print(Acknowledgement()) { _ in "Call \(id) is being ended.\n" }
+    }
+}
+
+struct TrunksCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trunks", abstract: "Each trunk: whether it is up, its calls and limits, ASR, ACD, its last failure.")
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        var client = try global.connect()
+        let trunks = try client.trunks()
+        global.print(trunks) { TrunkReport.listText(trunks, $0) }
+    }
+}
+
+struct ProbeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe", abstract: "Sends OPTIONS to a trunk now and says what came back, and when.")
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "As `relayctl trunks` shows it.")
+    var trunk: String
+
+    func run() throws {
+        // A transaction is given up after 32 s (RFC 3261 §17.1.2).
+        var client = try global.connect(timeLimitSeconds: 40)
+        let report = try client.probe(trunk: trunk)
+        global.print(report) { report.text($0) }
     }
 }
 

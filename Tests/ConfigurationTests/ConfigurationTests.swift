@@ -121,6 +121,15 @@ import Testing
                 media.no_media_mode = any (r.toml:16)
                 limits.calls = 500 (r.toml:19)
                 limits.retry_after = 10s (r.toml:20)
+                routing.attempts = 5 (default)
+                routing.failover = 408, 5xx (default)
+                routing.failures = 3 (default)
+                routing.probe_interval = 30s (default)
+                routing.invite_timeout = 10s (default)
+                routing.trying_timeout = 20s (default)
+                routing.progress_timeout = 20s (default)
+                routing.early_media_timeout = 120s (default)
+                routing.ringing_timeout = 120s (default)
                 ng.listen = 127.0.0.1:2223 (r.toml:23)
                 ng.tcp = [::1]:2224 (r.toml:29)
                 ng.socket = /tmp/ng.sock (r.toml:24)
@@ -140,6 +149,15 @@ import Testing
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
+                trunk.alpha.calls_per_second = 0 (default)
+                trunk.alpha.priority = 0 (default)
+                trunk.alpha.weight = 1 (default)
+                trunk.alpha.called_in =  (default)
+                trunk.alpha.caller_in =  (default)
+                trunk.alpha.called_out =  (default)
+                trunk.alpha.caller_out =  (default)
+                trunk.alpha.failover = 408, 5xx (default)
+                trunk.alpha.probe = down (default)
                 trunk.alpha.invite_timeout = 10s (default)
                 trunk.alpha.trying_timeout = 20s (default)
                 trunk.alpha.progress_timeout = 20s (default)
@@ -152,6 +170,15 @@ import Testing
                 trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:49)
                 trunk.beta.2.prefixes = 49, +49,  (r.toml:50)
                 trunk.beta.2.capacity = 30 (r.toml:51)
+                trunk.beta.2.calls_per_second = 0 (default)
+                trunk.beta.2.priority = 0 (default)
+                trunk.beta.2.weight = 1 (default)
+                trunk.beta.2.called_in =  (default)
+                trunk.beta.2.caller_in =  (default)
+                trunk.beta.2.called_out =  (default)
+                trunk.beta.2.caller_out =  (default)
+                trunk.beta.2.failover = 408, 5xx (default)
+                trunk.beta.2.probe = down (default)
                 trunk.beta.2.invite_timeout = 1500ms (r.toml:52)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)
@@ -210,7 +237,7 @@ import Testing
                 "media.ports: 30000-30999 contains the port of sip.listen, 30010",
                 "media.quarantine: late packets of a finished call can reach the next one on its port; 30 s or more is safe",
                 "media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up",
-                "trunk.prefixes: no trunk has any, so no call can be routed",
+                "trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed",
                 "trunk.address: a is at relayd's own address, so calls to it come back",
             ])
     }

@@ -53,6 +53,9 @@ package struct ControlLoop: ~Copyable {
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
+    /// Clients that wait until a trunk has answered.
+    private var waitingProbes: [UInt64: WaitingProbe] = [:]
+    private var lastProbe: UInt64 = 0
     /// The transaction of each recent send, by the low bits of its token.
     private var sends: [TransactionID?]
     private var nextSend: UInt32 = 0
@@ -186,6 +189,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
+        control.planFirstProbes(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
@@ -316,6 +320,7 @@ package struct ControlLoop: ~Copyable {
                 case .relay(let command): waitingCommands.append(command)
                 case .record(let record): keep(record)
                 case .event(let event): announce(event, now: now)
+                case .probed(let token, let report): probed(token, report, now: now)
                 }
             }
             outputs = control.takeOutputs()  // a refused send leads to more
@@ -405,6 +410,10 @@ package struct ControlLoop: ~Copyable {
         if case .records(let query) = request.command {
             let inbox = inbox
             keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
+        } else if case .probe(let name) = request.command {
+            if let refusal = probe(name, .client(client, request), now: now) {
+                clients.reply(to: request, of: client, .failure(refusal), now: now)
+            }
         } else {
             clients.reply(to: request, of: client, answer(request.command, now: now), now: now)
         }
@@ -416,8 +425,28 @@ package struct ControlLoop: ~Copyable {
     ) {
         if case .records(let query) = command {
             keeper.query(query) { completion(Self.reply($0)) }
+        } else if case .probe(let name) = command {
+            if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
         } else {
             completion(answer(command, now: now))
+        }
+    }
+
+    /// Asks a trunk; nil: the answer comes later.
+    private mutating func probe(_ name: String, _ waiting: WaitingProbe, now: Instant) -> ControlError? {
+        lastProbe += 1
+        guard control.probe(name, token: lastProbe, now: now) else {
+            return ControlError(.notFound, "There is no trunk \"\(name.prefix(64))\": see `relayctl trunks`.")
+        }
+        waitingProbes[lastProbe] = waiting
+        return nil
+    }
+
+    private mutating func probed(_ token: UInt64, _ report: ProbeReport, now: Instant) {
+        switch waitingProbes.removeValue(forKey: token) {
+        case .client(let client, let request): clients.reply(to: request, of: client, .success(.probe(report)), now: now)
+        case .caller(let completion): completion(.success(.probe(report)))
+        case nil: break
         }
     }
 
@@ -425,7 +454,7 @@ package struct ControlLoop: ~Copyable {
         result.map { .records($0) }.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
     }
 
-    /// Answers everything but `records`, which the store thread does.
+    /// Answers everything but `records`, which the store thread does, and `probe`, which takes as long as the trunk.
     private mutating func answer(_ command: ControlCommand, now: Instant) -> Result<ControlReply, ControlError> {
         let result: Result<ControlReply, ControlError>
         switch command {
@@ -437,9 +466,10 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
-        case .records: preconditionFailure("the store thread answers for records")
+        case .records, .probe: preconditionFailure("they are answered later")
         }
         return result
     }

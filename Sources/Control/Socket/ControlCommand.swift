@@ -9,6 +9,9 @@ package enum ControlCommand: Equatable, Sendable {
     /// By `CallSummary.id`.
     case call(String)
     case hangup(String)
+    case trunks
+    /// By name.
+    case probe(String)
     case records(RecordQuery)
     case configuration
 
@@ -36,6 +39,12 @@ package enum ControlCommand: Equatable, Sendable {
         case .hangup:
             try parameters.allow(["id"])
             self = .hangup(try parameters.requiredString("id"))
+        case .trunks:
+            try parameters.allow([])
+            self = .trunks
+        case .probe:
+            try parameters.allow(["trunk"])
+            self = .probe(try parameters.requiredString("trunk"))
         case .records:
             self = .records(try Self.recordQuery(parameters))
         case .events:

@@ -14,6 +14,8 @@ package enum ControlReply: Equatable, Sendable {
     case metrics(MetricsSnapshot)
     case calls([CallSummary])
     case call(CallDetail)
+    case trunks([TrunkReport])
+    case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
     case records([CallRecord])
@@ -27,6 +29,8 @@ package enum ControlReply: Equatable, Sendable {
             case .metrics(let snapshot): try ControlLine.response(to: id, result: snapshot)
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
+            case .trunks(let reports): try ControlLine.response(to: id, result: reports)
+            case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .configuration(let rows): try ControlLine.response(to: id, result: rows)

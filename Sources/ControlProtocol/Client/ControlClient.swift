@@ -35,6 +35,15 @@ package struct ControlClient: ~Copyable {
         _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
     }
 
+    package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
+        try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
+    }
+
+    /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
+    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
+        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
+    }
+
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
         try call(.records, parameters: query, result: [CallRecord].self)
     }

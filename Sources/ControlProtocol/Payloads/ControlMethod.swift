@@ -10,6 +10,10 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
+    /// No parameters; answers `[TrunkReport]`.
+    case trunks
+    /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
+    case probe
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
@@ -27,6 +31,14 @@ package struct CallParameters: Codable, Equatable, Sendable {
     package var id: String
 
     package init(id: String) { self.id = id }
+}
+
+/// Names one trunk.
+package struct TrunkParameters: Codable, Equatable, Sendable {
+    /// As in the configuration.
+    package var trunk: String
+
+    package init(trunk: String) { self.trunk = trunk }
 }
 
 /// The result of a method that has nothing to tell: `{"ok":true}`.

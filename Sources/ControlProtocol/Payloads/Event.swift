@@ -24,6 +24,10 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callSetup = Name(rawValue: "call.setup")
         package static let callRinging = Name(rawValue: "call.ringing")
         package static let callAnswered = Name(rawValue: "call.answered")
+        /// An attempt failed and the next route is tried.
+        package static let callRerouted = Name(rawValue: "call.rerouted")
+        package static let trunkDown = Name(rawValue: "trunk.down")
+        package static let trunkUp = Name(rawValue: "trunk.up")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")

@@ -53,7 +53,7 @@ struct Ledger {
             if message.method == .invite, message.toTag == nil { attempts.insert(callID) }
             if message.method == .bye { dialogs[callID, default: Dialog()].byesReceived += 1 }
             if message.method == .ack { dialogs[callID, default: Dialog()].hasACK = true }
-        } else if message.method == .invite, let status = message.status, source == SimulatedWorld.calleeAddress {
+        } else if message.method == .invite, let status = message.status, SimulatedWorld.calleeAddresses.contains(source) {
             if status < 200 { dialogs[callID, default: Dialog()].hasProvisional = true }
             if (200..<300).contains(status) {
                 dialogs[callID, default: Dialog()].successTags.insert(text(message.toTag ?? []))

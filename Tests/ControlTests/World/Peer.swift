@@ -33,10 +33,13 @@ class Peer {
         again(after: .milliseconds(500))
     }
 
-    func respond(_ status: Int, to request: SIPMessage, tag: String?, body: [UInt8]? = nil) -> [UInt8] {
+    func respond(
+        _ status: Int, to request: SIPMessage, tag: String?, header: (HeaderName, String)? = nil, body: [UInt8]? = nil
+    ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: request, status: status, toTag: tag, source: SimulatedWorld.relayd)
         if request.method == .invite, status > 100, status < 300 { builder.add(.contact, "<sip:you@\(address)>") }
+        if let header { builder.add(header.0, header.1) }
         return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }
 
