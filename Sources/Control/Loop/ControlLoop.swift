@@ -49,6 +49,7 @@ package struct ControlLoop: ~Copyable {
     private var callbackFailures: Set<String> = []
     var pool: RelayPool
     let media: MediaSessions
+    let trace: SIPTrace
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
@@ -132,6 +133,11 @@ package struct ControlLoop: ~Copyable {
             try Self.callbackSender(ngSettings, inbox)
         }
 
+        let traceOctets = configuration.trace.memoryMebibytes << 20
+        let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
+            () throws(Errno) in try SIPTrace(octets: traceOctets)
+        }
+
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
         nextClockReading = now + .seconds(1)
@@ -158,6 +164,7 @@ package struct ControlLoop: ~Copyable {
         self.clients = clients
         self.counters = counters
         self.keeper = keeper
+        self.trace = trace
         self.callbacks = callbacks
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
@@ -278,6 +285,9 @@ package struct ControlLoop: ~Copyable {
             if datagram.isTruncated {
                 counters.add(to: .sipMalformed)
             } else {
+                trace.record(
+                    sipBuffers.octets(datagram.payload), .received, peer: datagram.source, local: configuration.sip.local,
+                    microseconds: WallClock.microseconds)
                 let octets = sipBuffers.copy(datagram.payload)
                 control.receive(octets, from: datagram.source, now: now)
             }
@@ -321,6 +331,8 @@ package struct ControlLoop: ~Copyable {
         nextSend &+= 1
         sends[Int(nextSend) % sends.count] = transaction
         let token = Token(kind: Kind.sipSend, index: nextSend)
+        trace.record(
+            octets.span, .sent, peer: destination, local: configuration.sip.local, microseconds: WallClock.microseconds)
         if ring.send(copying: octets.span, on: sipSocket.file, to: destination, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
@@ -405,6 +417,12 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .trace(let query):
+            do {
+                result = .success(.trace(try trace.page(query)))
+            } catch {
+                result = .failure(error)
+            }
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .records(let query):
             let inbox = inbox
