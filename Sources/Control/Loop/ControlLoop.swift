@@ -289,7 +289,7 @@ package struct ControlLoop: ~Copyable {
                     sipBuffers.octets(datagram.payload), .received, peer: datagram.source, local: configuration.sip.local,
                     microseconds: WallClock.microseconds)
                 let octets = sipBuffers.copy(datagram.payload)
-                control.receive(octets, from: datagram.source, now: now)
+                control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
             }
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
@@ -326,14 +326,15 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: SocketAddress, _ transaction: TransactionID?, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
     ) {
         nextSend &+= 1
         sends[Int(nextSend) % sends.count] = transaction
         let token = Token(kind: Kind.sipSend, index: nextSend)
         trace.record(
-            octets.span, .sent, peer: destination, local: configuration.sip.local, microseconds: WallClock.microseconds)
-        if ring.send(copying: octets.span, on: sipSocket.file, to: destination, token: token) {
+            octets.span, .sent, peer: destination.remote, local: configuration.sip.local, transport: .init(destination.transport),
+            microseconds: WallClock.microseconds)
+        if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
             control.sendFailed(transaction, now: now)

@@ -1,4 +1,5 @@
 package import Core
+package import SIP
 package import Uring
 
 /// Every SIP message relayd received or sent, as octets, in memory that is set aside at start: the newest push out the oldest.
@@ -8,7 +9,18 @@ package import Uring
 package final class SIPTrace {
     package enum Direction: UInt8, Sendable, BitwiseCopyable { case received, sent }
 
-    package enum Transport: UInt8, Sendable, BitwiseCopyable { case udp, tcp, tls }
+    package enum Transport: UInt8, Sendable, BitwiseCopyable {
+        case udp, tcp, tls
+
+        package init(_ transport: SIP.Transport) {
+            self =
+                switch transport {
+                case .udp: .udp
+                case .tcp: .tcp
+                case .tls: .tls
+                }
+        }
+    }
 
     /// What is known of a message without looking into it.
     package struct Header: Sendable, BitwiseCopyable {
