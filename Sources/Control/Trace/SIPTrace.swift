@@ -1,5 +1,4 @@
 package import Core
-package import SIP
 package import Uring
 
 /// Every SIP message relayd received or sent, as octets, in memory that is set aside at start: the newest push out the oldest.
@@ -12,7 +11,7 @@ package final class SIPTrace {
     package enum Transport: UInt8, Sendable, BitwiseCopyable {
         case udp, tcp, tls
 
-        package init(_ transport: SIP.Transport) {
+        package init(_ transport: Core.Transport) {
             self =
                 switch transport {
                 case .udp: .udp
