@@ -32,6 +32,8 @@ import Testing
                 ng.timeout_callback =  (default)
                 ng.timeout_callback_format = xmlrpc (default)
                 control.socket = /tmp/relayd-1000/relayd.sock (default)
+                http.listen = 127.0.0.1:8380 (default)
+                http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 trace.memory_mib = 64 (default)
                 log.level = notice (default)
@@ -101,6 +103,11 @@ import Testing
             ringing_timeout = 60
             no_media_timeout = 0
             no_media_mode = "both"
+
+            # After the trunks: the lines of the keys above stay.
+            [http]
+            listen = ""
+            allow_hangup = true
             """)
         #expect(
             table(of: configuration) == """
@@ -128,6 +135,8 @@ import Testing
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:30)
                 ng.timeout_callback_format = jsonrpc (r.toml:31)
                 control.socket = /tmp/r.sock (r.toml:34)
+                http.listen =  (r.toml:62)
+                http.allow_hangup = true (r.toml:63)
                 records.directory = /tmp/records (r.toml:37)
                 trace.memory_mib = 8 (r.toml:43)
                 log.level = debug (r.toml:40)
