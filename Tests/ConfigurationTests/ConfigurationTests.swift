@@ -86,9 +86,6 @@ import Testing
             [log]
             level = "debug"
 
-            [trace]
-            memory_mib = 8
-
             [[trunk]]
             name = "alpha"
             address = "192.0.2.1"
@@ -108,6 +105,9 @@ import Testing
             [http]
             listen = ""
             allow_hangup = true
+
+            [trace]
+            memory_mib = 8
             """)
         #expect(
             table(of: configuration) == """
@@ -135,29 +135,35 @@ import Testing
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:30)
                 ng.timeout_callback_format = jsonrpc (r.toml:31)
                 control.socket = /tmp/r.sock (r.toml:34)
-                http.listen =  (r.toml:62)
-                http.allow_hangup = true (r.toml:63)
+                http.listen =  (r.toml:59)
+                http.allow_hangup = true (r.toml:60)
                 records.directory = /tmp/records (r.toml:37)
-                trace.memory_mib = 8 (r.toml:43)
+                trace.memory_mib = 8 (r.toml:63)
                 log.level = debug (r.toml:40)
-                trunk.alpha.name = alpha (r.toml:46)
-                trunk.alpha.address = 192.0.2.1:5060 (r.toml:47)
+                trunk.alpha.name = alpha (r.toml:43)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml:44)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
                 trunk.alpha.invite_timeout = 10s (default)
+                trunk.alpha.trying_timeout = 20s (default)
+                trunk.alpha.progress_timeout = 20s (default)
+                trunk.alpha.early_media_timeout = 120s (default)
                 trunk.alpha.ringing_timeout = 120s (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
-                trunk.beta.2.name = beta.2 (r.toml:50)
-                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:51)
-                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:52)
-                trunk.beta.2.prefixes = 49, +49,  (r.toml:53)
-                trunk.beta.2.capacity = 30 (r.toml:54)
-                trunk.beta.2.invite_timeout = 1500ms (r.toml:55)
-                trunk.beta.2.ringing_timeout = 60s (r.toml:56)
-                trunk.beta.2.no_media_timeout = 0s (r.toml:57)
-                trunk.beta.2.no_media_mode = both (r.toml:58)
+                trunk.beta.2.name = beta.2 (r.toml:47)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:48)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:49)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml:50)
+                trunk.beta.2.capacity = 30 (r.toml:51)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml:52)
+                trunk.beta.2.trying_timeout = 20s (default)
+                trunk.beta.2.progress_timeout = 20s (default)
+                trunk.beta.2.early_media_timeout = 120s (default)
+                trunk.beta.2.ringing_timeout = 60s (r.toml:53)
+                trunk.beta.2.no_media_timeout = 0s (r.toml:54)
+                trunk.beta.2.no_media_mode = both (r.toml:55)
                 """)
         #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
         #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))
