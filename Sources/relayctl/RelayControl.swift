@@ -13,8 +13,7 @@ struct RelayControl: ParsableCommand {
             """,
         subcommands: [
             StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, TrunksCommand.self,
-            ProbeCommand.self, RecordsCommand.self,
-            EventsCommand.self, ConfigCommand.self,
+            ProbeCommand.self, RecordsCommand.self, EventsCommand.self, TraceCommand.self, ConfigCommand.self,
         ])
 }
 

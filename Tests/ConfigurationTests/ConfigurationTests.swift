@@ -35,6 +35,7 @@ import Testing
                 http.listen = 127.0.0.1:8380 (default)
                 http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
+                trace.memory_mib = 64 (default)
                 log.level = notice (default)
                 """)
         #expect(configuration.warnings(ephemeralPorts: nil) == ["trunk: there is none, so every call is refused"])
@@ -104,6 +105,9 @@ import Testing
             [http]
             listen = ""
             allow_hangup = true
+
+            [trace]
+            memory_mib = 8
             """)
         #expect(
             table(of: configuration) == """
@@ -143,6 +147,7 @@ import Testing
                 http.listen =  (r.toml:59)
                 http.allow_hangup = true (r.toml:60)
                 records.directory = /tmp/records (r.toml:37)
+                trace.memory_mib = 8 (r.toml:63)
                 log.level = debug (r.toml:40)
                 trunk.alpha.name = alpha (r.toml:43)
                 trunk.alpha.address = 192.0.2.1:5060 (r.toml:44)

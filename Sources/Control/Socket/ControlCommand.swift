@@ -1,4 +1,4 @@
-import ControlProtocol
+package import ControlProtocol
 package import Core
 
 /// What call control can be asked to do, by whichever protocol: valid by construction, ready to carry out.
@@ -13,6 +13,7 @@ package enum ControlCommand: Equatable, Sendable {
     /// By name.
     case probe(String)
     case records(RecordQuery)
+    case trace(TraceQuery)
     case configuration
 
     /// Reads a JSON-RPC request; nil for `events`, which concerns the connection alone.
@@ -47,6 +48,8 @@ package enum ControlCommand: Equatable, Sendable {
             self = .probe(try parameters.requiredString("trunk"))
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .trace:
+            self = .trace(try Self.traceQuery(parameters))
         case .events:
             try parameters.allow([])
             return nil
@@ -64,6 +67,21 @@ package enum ControlCommand: Equatable, Sendable {
         query.cause = try parameters.releaseCause("cause")
         query.trunk = try parameters.string("trunk")
         query.since = try parameters.time("since")
+        return query
+    }
+
+    private static func traceQuery(_ parameters: ParameterReader) throws(ControlError) -> TraceQuery {
+        try parameters.allow(["callIDs", "number", "address", "method", "since", "mask", "before", "from", "limit"])
+        var query = TraceQuery()
+        query.callIDs = try parameters.strings("callIDs", limit: 16)
+        query.number = try parameters.string("number")
+        query.address = try parameters.string("address")
+        query.method = try parameters.string("method")
+        query.since = try parameters.time("since")
+        query.mask = try parameters.flag("mask")
+        query.before = try parameters.integer("before", in: 0...Int.max).map(UInt64.init)
+        query.from = try parameters.integer("from", in: 0...Int.max).map(UInt64.init)
+        query.limit = try parameters.integer("limit", in: 1...256)
         return query
     }
 
