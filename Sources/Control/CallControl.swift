@@ -72,6 +72,8 @@ package struct CallControl {
     /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
     var nextSweep: Instant?
+    /// While `relayctl doctor` places calls.
+    var doctor: DoctorTrunks?
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false

@@ -23,8 +23,8 @@ package struct ControlClient: ~Copyable {
         try call(.metrics, parameters: NoParameters?.none, result: MetricsSnapshot.self)
     }
 
-    package mutating func calls() throws(ControlClientError) -> [CallSummary] {
-        try call(.calls, parameters: NoParameters?.none, result: [CallSummary].self)
+    package mutating func calls(_ query: CallsQuery = CallsQuery()) throws(ControlClientError) -> [CallSummary] {
+        try call(.calls, parameters: query, result: [CallSummary].self)
     }
 
     package mutating func call(id: String) throws(ControlClientError) -> CallDetail {
@@ -37,6 +37,18 @@ package struct ControlClient: ~Copyable {
 
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
         try call(.records, parameters: query, result: [CallRecord].self)
+    }
+
+    package mutating func report(_ query: ReportQuery = ReportQuery()) throws(ControlClientError) -> [ReportRow] {
+        try call(.report, parameters: query, result: [ReportRow].self)
+    }
+
+    package mutating func audit(_ query: AuditQuery = AuditQuery()) throws(ControlClientError) -> AuditReport {
+        try call(.audit, parameters: query, result: AuditReport.self)
+    }
+
+    package mutating func doctor(_ query: DoctorQuery) throws(ControlClientError) {
+        _ = try call(.doctor, parameters: query, result: Acknowledgement.self)
     }
 
     package mutating func configuration() throws(ControlClientError) -> [ConfigurationRow] {
