@@ -61,7 +61,7 @@ let package = Package(
             dependencies: ["Core", "Uring", "Control", "Configuration", "ControlProtocol", "Web", argumentParser],
             swiftSettings: settings),
         .executableTarget(
-            name: "relayctl", dependencies: ["Core", "ControlProtocol", argumentParser], swiftSettings: settings),
+            name: "relayctl", dependencies: ["Core", "SIP", "ControlProtocol", argumentParser], swiftSettings: settings),
 
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(

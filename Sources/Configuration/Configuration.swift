@@ -148,6 +148,8 @@ extension Configuration {
     package struct Records: Sendable {
         /// Where journal and store live.
         package var directory: String
+        /// Days; zero is for ever.
+        package var keepDays = 0
     }
 
     package struct Trace: Sendable {

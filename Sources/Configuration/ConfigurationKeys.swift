@@ -146,6 +146,9 @@ extension Configuration {
                 "\"/var/lib/relayd\"", "$STATE_DIRECTORY, /var/lib/relayd as root, else ~/.local/state/relayd"
             ),
             "Where call records are kept: the journal and the SQLite store."),
+        .init(
+            "records.keep_days", \.records.keepDays, .integer(0...36_500), .needsRestart,
+            "Records older than so many days are removed from the store; 0 keeps them for ever."),
 
         .init(
             "trace.memory_mib", \.trace.memoryMebibytes, .integer(1...65_536, unit: "MiB"), .needsRestart,

@@ -81,6 +81,8 @@ package struct CallControl {
     /// Operators that wait for the answer to a probe.
     var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
+    /// While `relayctl doctor` places calls.
+    var doctor: DoctorTrunks?
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false

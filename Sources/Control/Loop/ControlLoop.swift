@@ -126,6 +126,7 @@ package struct ControlLoop: ~Copyable {
         }
         let inbox = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in try ControlInbox() }
         var options = RecordKeeper.Options()
+        options.keepDays = configuration.records.keepDays
         options.onJournaled = { inbox.add(.journaled($0)) }
         options.onTrouble = { inbox.add(.recordTrouble($0)) }
         let directory = configuration.records.directory
@@ -393,8 +394,7 @@ package struct ControlLoop: ~Copyable {
                         ]), now: now)
             case .callback(let outcome): note(outcome)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
-            case .records(let id, let request, let result):
-                clients.reply(to: request, of: id, Self.reply(result), now: now)
+            case .stored(let id, let request, let result): clients.reply(to: request, of: id, result, now: now)
             case .question(let command, let completion): execute(command, completion, now: now)
             }
         }
@@ -420,14 +420,17 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
-        if case .records(let query) = request.command {
-            let inbox = inbox
-            keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
-        } else if case .probe(let name) = request.command {
+        if case .probe(let name) = request.command {
             if let refusal = probe(name, .client(client, request), now: now) {
                 clients.reply(to: request, of: client, .failure(refusal), now: now)
             }
-        } else {
+            return
+        }
+        let inbox = inbox
+        let isForStore = askStore(request.command) { result in
+            inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
+        }
+        if !isForStore {
             clients.reply(to: request, of: client, answer(request.command, now: now), now: now)
         }
     }
@@ -436,13 +439,27 @@ package struct ControlLoop: ~Copyable {
         _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
         now: Instant
     ) {
-        if case .records(let query) = command {
-            keeper.query(query) { completion(Self.reply($0)) }
-        } else if case .probe(let name) = command {
+        if case .probe(let name) = command {
             if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
-        } else {
+        } else if !askStore(command, completion) {
             completion(answer(command, now: now))
         }
+    }
+
+    /// Passes on what the store thread answers; false for everything else.
+    private func askStore(
+        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
+    ) -> Bool {
+        @Sendable func complete(_ result: Result<ControlReply, RecordError>) {
+            completion(result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") })
+        }
+        switch command {
+        case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
+        case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
+        case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
+        default: return false
+        }
+        return true
     }
 
     /// Asks a trunk; nil: the answer comes later.
@@ -463,16 +480,13 @@ package struct ControlLoop: ~Copyable {
         }
     }
 
-    private static func reply(_ result: Result<[CallRecord], RecordError>) -> Result<ControlReply, ControlError> {
-        result.map { .records($0) }.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
-    }
-
-    /// Answers everything but `records`, which the store thread does, and `probe`, which takes as long as the trunk.
+    /// Answers everything but what the store thread does, and `probe`, which takes as long as the trunk.
     private mutating func answer(_ command: ControlCommand, now: Instant) -> Result<ControlReply, ControlError> {
         let result: Result<ControlReply, ControlError>
         switch command {
         case .status: result = .success(.status(status(now: now)))
-        case .calls: result = .success(.calls(control.summaries(now: now) + ngControl.summaries(now: now)))
+        case .calls(let query):
+            result = .success(.calls(query.answer(from: control.summaries(now: now) + ngControl.summaries(now: now))))
         case .call(let name):
             let detail = control.detail(name, now: now) ?? ngControl.detail(name, now: now)
             result = detail.map { .success(.call($0)) } ?? .failure(Self.unknownCall(name))
@@ -488,7 +502,12 @@ package struct ControlLoop: ~Copyable {
             }
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
-        case .records, .probe: preconditionFailure("they are answered later")
+        case .doctor(let query):
+            result =
+                control.openDoctor(query, now: now)
+                ? .success(.done)
+                : .failure(ControlError(.invalidParams, "Both addresses must be this machine's: loopback, or that of sip.listen."))
+        case .records, .report, .audit, .probe: preconditionFailure("they are answered later")
         }
         return result
     }
