@@ -37,7 +37,7 @@ import Testing
     }
 
     private func client(of server: inout DigestServer, stale: Bool = false, now: WallTime = start) throws -> DigestClient {
-        try #require(DigestClient(unauthorized(server.challenges(stale: stale, now: now), to: register()), engine: engine))
+        try #require(DigestClient(unauthorized(server.challenges(for: .ipv4Loopback, stale: stale, now: now), to: register()), engine: engine))
     }
 
     /// What the server says of a REGISTER that `client` signs with `password`.
@@ -52,12 +52,13 @@ import Testing
     }
 
     private func verdict(
-        _ server: inout DigestServer, _ request: SIPMessage, known: String? = "secret", now: WallTime = start
+        _ server: inout DigestServer, _ request: SIPMessage, known: String? = "secret", from ip: IPAddress = .ipv4Loopback,
+        now: WallTime = start
     ) throws -> DigestServer.Verdict {
         let credentials = try #require(request.credentials(in: .authorization, realm: server.realm))
         let engine = engine
         return server.verify(
-            credentials, of: request,
+            credentials, of: request, from: ip,
             secret: { algorithm in
                 known.flatMap {
                     engine.secret(
@@ -159,6 +160,18 @@ import Testing
         var next = try self.client(of: &server, stale: true, now: later)
         #expect(next.challenge.isStale)
         #expect(try verdict(&server, &next, now: later) == .valid)
+    }
+
+    @Test("a nonce serves the address it was given to, and no other")
+    func address() throws {
+        var server = server()
+        var client = try client(of: &server)
+        let request = try register(
+            authorization: client.authorization(
+                username: octets("ada"), password: octets("secret"), method: .register, uri: octets("sip:192.0.2.1"),
+                clientNonce: octets("xyz"), engine: engine))
+        #expect(try verdict(&server, request, from: IPAddress("198.51.100.9")!) == .unknownNonce)
+        #expect(try verdict(&server, request) == .valid)
     }
 
     @Test("a nonce outlives a restart with its key, and is unknown under another")

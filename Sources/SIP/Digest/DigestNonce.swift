@@ -1,6 +1,7 @@
 import Core
 
-/// Nonces that need no memory until they are used: their time, a serial number and a MAC over both.
+/// Nonces that need no memory until they are used: their time, a serial number, and a MAC over both and the address they were
+/// given to. So nobody can use one in the name of an address he only pretends to have.
 ///
 /// They outlive a restart when the key does, so that phones need not be challenged anew.
 struct NonceMint {
@@ -22,18 +23,29 @@ struct NonceMint {
 
     init(key: [UInt8]) { authenticator = MessageAuthenticator(key: key) }
 
-    mutating func make(now: WallTime) -> [UInt8] {
+    mutating func make(for ip: IPAddress, now: WallTime) -> [UInt8] {
         let nonce = Nonce(madeAt: now, serial: nextSerial)
         nextSerial &+= 1
         var octets = [UInt8](repeating: 0, count: Self.octetCount)
         for index in 0..<Self.plainCount { octets[index] = UInt8(truncatingIfNeeded: nonce.key >> UInt64(56 - 8 * index)) }
-        let mac = authenticator.authenticate(octets.span.extracting(0..<Self.plainCount))
+        let mac = authenticate(nonce.key, ip)
         for index in Self.plainCount..<Self.octetCount { octets[index] = mac[index - Self.plainCount] }
         return Self.text(of: octets)
     }
 
-    /// Nil for anything this mint did not make.
-    func read(_ octets: Span<UInt8>, _ range: Range<Int>) -> Nonce? {
+    private func authenticate(_ key: UInt64, _ ip: IPAddress) -> InlineArray<32, UInt8> {
+        var text = InlineArray<25, UInt8>(repeating: ip.family.rawValue)
+        for index in 0..<8 {
+            let shift = UInt64(56 - 8 * index)
+            text[index] = UInt8(truncatingIfNeeded: key >> shift)
+            text[8 + index] = UInt8(truncatingIfNeeded: ip.high >> shift)
+            text[16 + index] = UInt8(truncatingIfNeeded: ip.low >> shift)
+        }
+        return authenticator.authenticate(text.span)
+    }
+
+    /// Nil for anything this mint did not make for `ip`.
+    func read(_ octets: Span<UInt8>, _ range: Range<Int>, from ip: IPAddress) -> Nonce? {
         guard range.count == Self.textCount else { return nil }
         var plain = InlineArray<24, UInt8>(repeating: 0)
         for group in 0..<8 {
@@ -45,12 +57,12 @@ struct NonceMint {
             }
             for position in 0..<3 { plain[3 * group + position] = UInt8(truncatingIfNeeded: bits >> UInt32(16 - 8 * position)) }
         }
-        let mac = authenticator.authenticate(plain.span.extracting(0..<Self.plainCount))
+        var key: UInt64 = 0
+        for index in 0..<Self.plainCount { key = key << 8 | UInt64(plain[index]) }
+        let mac = authenticate(key, ip)
         var difference: UInt8 = 0
         for index in Self.plainCount..<Self.octetCount { difference |= plain[index] ^ mac[index - Self.plainCount] }
         guard difference == 0 else { return nil }
-        var key: UInt64 = 0
-        for index in 0..<Self.plainCount { key = key << 8 | UInt64(plain[index]) }
         return Nonce(madeAt: WallTime(milliseconds: Int64(key >> 16)), serial: UInt16(truncatingIfNeeded: key))
     }
 

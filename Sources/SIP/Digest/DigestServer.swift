@@ -7,7 +7,7 @@ package struct DigestServer {
         /// The response is right and its nonce is too old, or was used already: to be challenged with `stale=true`.
         case stale
         case wrong
-        /// The nonce is none of ours: to be challenged as if there were no credentials.
+        /// The nonce is none that this address was given: to be challenged as if there were no credentials.
         case unknownNonce
     }
 
@@ -39,8 +39,8 @@ package struct DigestServer {
     }
 
     /// The challenges, one header value for each algorithm, in order of preference; they share one nonce.
-    package mutating func challenges(stale: Bool, now: WallTime) -> [[UInt8]] {
-        let nonce = mint.make(now: now)
+    package mutating func challenges(for ip: IPAddress, stale: Bool, now: WallTime) -> [[UInt8]] {
+        let nonce = mint.make(for: ip, now: now)
         return algorithms.map { algorithm in
             var value = Array("Digest realm=".utf8)
             value.reserveCapacity(128)
@@ -59,9 +59,11 @@ package struct DigestServer {
     /// - Parameter secret: what the user's password comes to under the algorithm of the credentials; nil when there is no such
     ///   user. It takes as long.
     package mutating func verify(
-        _ credentials: DigestCredentials, of request: SIPMessage, secret: (DigestAlgorithm) -> DigestValue?, now: WallTime
+        _ credentials: DigestCredentials, of request: SIPMessage, from ip: IPAddress, secret: (DigestAlgorithm) -> DigestValue?,
+        now: WallTime
     ) -> Verdict {
-        guard !credentials.nonce.hasEscapes, let nonce = mint.read(request.octets.span, credentials.nonce.range) else {
+        guard !credentials.nonce.hasEscapes, let nonce = mint.read(request.octets.span, credentials.nonce.range, from: ip)
+        else {
             return .unknownNonce
         }
         let algorithm = credentials.algorithm

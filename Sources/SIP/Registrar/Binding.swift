@@ -27,8 +27,8 @@ package struct Binding: Sendable {
     package internal(set) var registrationID: UInt32
     package internal(set) var sequence: UInt32
     package internal(set) var callIDHash: UInt64
-    /// Where its REGISTER came from: requests to a phone behind NAT go there.
-    package internal(set) var source: SocketAddress
+    /// The way its REGISTER came: requests to a phone behind NAT go back by it.
+    package internal(set) var flow: Flow
     package internal(set) var expiresAt: Instant
     package internal(set) var registeredAt: Instant
     package internal(set) var refreshedAt: Instant
@@ -37,7 +37,7 @@ package struct Binding: Sendable {
     var generation: UInt32
 
     init(
-        user: UserIndex, contact: some Collection<UInt8>, path: [UInt8], instance: [UInt8], source: SocketAddress, now: Instant
+        user: UserIndex, contact: some Collection<UInt8>, path: [UInt8], instance: [UInt8], flow: Flow, now: Instant
     ) {
         self.user = user
         octets = []
@@ -50,7 +50,7 @@ package struct Binding: Sendable {
         registrationID = 0
         sequence = 0
         callIDHash = 0
-        self.source = source
+        self.flow = flow
         expiresAt = now
         registeredAt = now
         refreshedAt = now
@@ -76,6 +76,7 @@ package struct Binding: Sendable {
     package var path: ArraySlice<UInt8> { octets[Int(contactCount)..<Int(contactCount) + Int(pathCount)] }
     package var instance: ArraySlice<UInt8> { octets[(Int(contactCount) + Int(pathCount))...] }
     package var contactText: String { String(decoding: contact, as: UTF8.self) }
+    package var source: SocketAddress { flow.remote }
     package var isBehindNAT: Bool { evidence != .none }
     /// Keep-alives go to what is behind NAT and has proven who it is.
     package var needsKeepAlive: Bool { isBehindNAT && isProven }

@@ -71,9 +71,10 @@ package struct BindingTable: Sendable {
         change(&slots[Int(id.index)])
         let after = slots[Int(id.index)].source
         if before != after {
-            slots[Int(id.index)].source = before
+            let flow = slots[Int(id.index)].flow
+            slots[Int(id.index)].flow.remote = before
             sources.remove(id.index, before) { slots[Int($0)].source }
-            slots[Int(id.index)].source = after
+            slots[Int(id.index)].flow = flow
         }
         sources.insert(id.index, after) { slots[Int($0)].source }
     }

@@ -1,4 +1,4 @@
-package import Core
+import Core
 
 /// Why a phone is taken to be behind NAT; the raw value is what operators see.
 package enum NATEvidence: UInt8, Sendable, CaseIterable {
@@ -21,21 +21,21 @@ package enum NATEvidence: UInt8, Sendable, CaseIterable {
 
     /// What a request says of its sender. Only the one that came without a proxy tells about the sender's own NAT: with
     /// several Via values the source is that of a proxy, and a stream keeps its own way open.
-    package init(_ request: SIPMessage, contact: SIPURI?, source: SocketAddress) {
+    package init(_ request: SIPMessage, contact: SIPURI?, flow: Flow) {
         self = .none
-        guard request.topVia.transport == .udp, Self.hasOneVia(request) else { return }
+        guard flow.transport == .udp, Self.hasOneVia(request) else { return }
         guard let sentBy = request.topVia.hostAddress else {
             self = .hostName
             return
         }
-        if sentBy != source.ip {
+        if sentBy != flow.ip {
             self = .viaAddress
         } else if let contact {
             guard let address = IPAddress(ascii: contact.hostOctets) else {
                 self = .hostName
                 return
             }
-            if address != source.ip { self = .contactAddress }
+            if address != flow.ip { self = .contactAddress }
         }
     }
 

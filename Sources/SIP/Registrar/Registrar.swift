@@ -59,7 +59,7 @@ package struct Registrar: Sendable {
     ///   - isProven: its sender answered a challenge.
     ///   - onChange: called for each change, a removal before it takes place.
     package mutating func apply(
-        _ register: RegisterRequest, of request: SIPMessage, user: UserIndex, source: SocketAddress, isProven: Bool, now: Instant,
+        _ register: RegisterRequest, of request: SIPMessage, user: UserIndex, flow: Flow, isProven: Bool, now: Instant,
         onChange: (Change, Registrar) -> Void
     ) -> Outcome {
         let present = table.bindings(of: user)
@@ -85,23 +85,23 @@ package struct Registrar: Sendable {
             guard newCount <= settings.bindingsPerUser else { return .refused(status: 403, reason: "Too Many Contacts") }
             if newCount > 0, table.count + newCount > settings.bindings { return .refused(status: 503, reason: nil) }
             for step in plan {
-                let evidence = NATEvidence(request, contact: step.contact.uri, source: source)
+                let evidence = NATEvidence(request, contact: step.contact.uri, flow: flow)
                 let limit = evidence == .none ? settings.expires : min(settings.natExpires, settings.expires)
                 let granted = min(step.expires, limit)
                 if let match = step.match {
                     if step.expires == .zero {
                         if table[match] != nil { remove(match, .unregistered, onChange) }
                     } else if table[match] != nil {
-                        refresh(match, step.contact, register, evidence, source, isProven, until: now + granted, now: now)
+                        refresh(match, step.contact, register, evidence, flow, isProven, until: now + granted, now: now)
                         onChange(.refreshed(match), self)
                     }
                 } else if step.expires > .zero {
                     makeRoom(for: user, onChange)
                     let binding = Binding(
                         user: user, contact: step.contact.uri.slice, path: register.path, instance: step.contact.instance,
-                        source: source, now: now)
+                        flow: flow, now: now)
                     let id = table.insert(binding)
-                    refresh(id, step.contact, register, evidence, source, isProven, until: now + granted, now: now)
+                    refresh(id, step.contact, register, evidence, flow, isProven, until: now + granted, now: now)
                     expiries.schedule(id, at: now + granted)
                     onChange(.added(id), self)
                 }
@@ -118,7 +118,7 @@ package struct Registrar: Sendable {
 
     private mutating func refresh(
         _ id: BindingID, _ contact: RegisterRequest.Contact, _ register: RegisterRequest, _ evidence: NATEvidence,
-        _ source: SocketAddress, _ isProven: Bool, until expiry: Instant, now: Instant
+        _ flow: Flow, _ isProven: Bool, until expiry: Instant, now: Instant
     ) {
         let agent = agents.index(of: register.userAgent)
         table.update(id) { binding in
@@ -130,7 +130,7 @@ package struct Registrar: Sendable {
             binding.agent = agent
             binding.callIDHash = register.callIDHash
             binding.sequence = register.sequence
-            binding.source = source
+            binding.flow = flow
             binding.refreshedAt = now
             binding.expiresAt = expiry
         }

@@ -13,7 +13,7 @@ package struct RegistrationLine: Equatable, Sendable {
     package var instance: [UInt8] = []
     package var registrationID: UInt32 = 0
     package var path: [UInt8] = []
-    package var source: SocketAddress
+    package var flow: Flow
     package var expiresAt: WallTime
     package var registeredAt: WallTime
     package var quality: UInt16 = 1_000
@@ -37,7 +37,7 @@ package struct RegistrationLine: Equatable, Sendable {
         field(String(registrationID).utf8)
         if kind == .present {
             field(path)
-            field(source.description.utf8)
+            field("\(flow.transport.rawValue) \(flow.listener.map(String.init) ?? "-") \(flow.remote)".utf8)
             field(String(expiresAt.milliseconds).utf8)
             field(String(registeredAt.milliseconds).utf8)
             field(String(quality).utf8)
@@ -62,18 +62,18 @@ package struct RegistrationLine: Equatable, Sendable {
         contact = Array(fields[2])
         instance = Array(fields[3])
         self.registrationID = registrationID
-        source = SocketAddress(ip: .ipv4Any, port: 0)
+        flow = Flow(udp: SocketAddress(ip: .ipv4Any, port: 0))
         expiresAt = WallTime(milliseconds: 0)
         registeredAt = expiresAt
         guard kind == .present else { return }
-        guard let source = SocketAddress(Self.text(fields[6])), let expires = Int64(Self.text(fields[7])),
+        guard let flow = Self.flow(Self.text(fields[6])), let expires = Int64(Self.text(fields[7])),
             let registered = Int64(Self.text(fields[8])), let quality = UInt16(Self.text(fields[9])), quality <= 1_000,
             let evidence = UInt8(Self.text(fields[10])).flatMap(NATEvidence.init(rawValue:)),
             let hash = UInt64(Self.text(fields[12]), radix: 16), let sequence = UInt32(Self.text(fields[13])),
             SIPURI(octets: contact) != nil
         else { return nil }
         path = Array(fields[5])
-        self.source = source
+        self.flow = flow
         expiresAt = WallTime(milliseconds: expires)
         registeredAt = WallTime(milliseconds: registered)
         self.quality = quality
@@ -85,12 +85,12 @@ package struct RegistrationLine: Equatable, Sendable {
     }
 
     package init(
-        kind: Kind, user: [UInt8], contact: [UInt8], source: SocketAddress, expiresAt: WallTime, registeredAt: WallTime
+        kind: Kind, user: [UInt8], contact: [UInt8], flow: Flow, expiresAt: WallTime, registeredAt: WallTime
     ) {
         self.kind = kind
         self.user = user
         self.contact = contact
-        self.source = source
+        self.flow = flow
         self.expiresAt = expiresAt
         self.registeredAt = registeredAt
     }
@@ -98,6 +98,14 @@ package struct RegistrationLine: Equatable, Sendable {
     /// What names the binding: user, and instance with reg-id or else the contact.
     package var key: [UInt8] {
         registrationID == 0 ? user + [Octet.tab] + contact : user + [Octet.tab, Octet.tab] + instance + "\(registrationID)".utf8
+    }
+
+    /// The connection of a stream does not outlive the process: what is left is where its peer was.
+    private static func flow(_ text: String) -> Flow? {
+        let words = text.split(separator: " ")
+        guard words.count == 3, let transport = Transport(rawValue: String(words[0])), let remote = SocketAddress(String(words[2]))
+        else { return nil }
+        return Flow(transport, to: remote, listener: UInt8(words[1]), mayConnect: transport == .udp)
     }
 
     private static func text(_ field: some Collection<UInt8>) -> String { String(decoding: field, as: UTF8.self) }
@@ -110,7 +118,7 @@ extension Registrar {
     ) -> RegistrationLine? {
         guard let binding = table[id] else { return nil }
         var line = RegistrationLine(
-            kind: kind, user: users[binding.user].name, contact: Array(binding.contact), source: binding.source,
+            kind: kind, user: users[binding.user].name, contact: Array(binding.contact), flow: binding.flow,
             expiresAt: wallTime(binding.expiresAt), registeredAt: wallTime(binding.registeredAt))
         line.instance = Array(binding.instance)
         line.registrationID = binding.registrationID
@@ -124,15 +132,17 @@ extension Registrar {
         return line
     }
 
-    /// Takes in a binding of an earlier run; false when it has expired, its user is gone, or there is no room.
-    package mutating func restore(_ line: RegistrationLine, user: UserIndex, instant: (WallTime) -> Instant, now: Instant) -> Bool {
+    /// Takes in a binding of an earlier run; nil when it has expired or there is no room.
+    package mutating func restore(
+        _ line: RegistrationLine, user: UserIndex, instant: (WallTime) -> Instant, now: Instant
+    ) -> BindingID? {
         let expiry = instant(line.expiresAt)
         guard line.kind == .present, expiry > now, table.count < settings.bindings, line.contact.count + line.path.count < 4_096
-        else { return false }
+        else { return nil }
         let agent = agents.index(of: line.agent)
         let id = table.insert(
             Binding(
-                user: user, contact: line.contact, path: line.path, instance: line.instance, source: line.source,
+                user: user, contact: line.contact, path: line.path, instance: line.instance, flow: line.flow,
                 now: min(now, instant(line.registeredAt))))
         table.update(id) { binding in
             binding.quality = line.quality
@@ -146,7 +156,7 @@ extension Registrar {
             binding.expiresAt = min(expiry, now + settings.expires)
         }
         expiries.schedule(id, at: min(expiry, now + settings.expires))
-        return true
+        return id
     }
 }
 
