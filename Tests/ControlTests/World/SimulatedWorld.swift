@@ -38,6 +38,8 @@ final class SimulatedWorld {
     private(set) var traffic: [Traffic] = []
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
+    private(set) var registrationLines: [RegistrationLine] = []
+    private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
     private var queue = EventQueue()
@@ -188,6 +190,10 @@ final class SimulatedWorld {
                 records.append(record)
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
+            case .registration(let line): registrationLines.append(line)
+            case .keepAlive(let batch):
+                keepAlives.append((now, batch))
+                control.keepAlivesSent(errors: [], nanoseconds: 0, now: now)
             }
         }
         ledger.check(control, worker, at: now)
