@@ -13,11 +13,16 @@ package struct Configuration: Sendable {
     package var ng = NG()
     package var trace = Trace()
     package var http = HTTP()
+    package var registrar = Registrar()
+    package var keepAlive = KeepAlive()
+    package var protection = Protection()
     package var log = Log()
     /// In the order of the file; names are unique.
     package var trunks: [Trunk] = []
     /// In the order of the file; each names a trunk that there is.
     package var routes: [Route] = []
+    /// Those of the file, then those of the users file; names and numbers are unique.
+    package var users: [User] = []
 
     /// Where each key that was given stands, by its dotted name. A key that is missing here has its default.
     package internal(set) var origins: [String: Origin] = [:]
@@ -102,6 +107,11 @@ extension Configuration {
     package struct Limits: Sendable {
         /// Concurrent calls, and so the relay's session capacity.
         package var calls = 2_000
+        /// Registered contacts, of all users together.
+        package var bindings = 100_000
+        package var bindingsPerUser = 10
+        /// Concurrent calls from one address that is no trunk; zero is without limit.
+        package var callsPerSource = 200
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
     }

@@ -53,6 +53,15 @@ extension Configuration {
             "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
             "Concurrent calls; one more is refused with 503."),
         .init(
+            "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
+            "Registered contacts of all users together; a further one is refused with 503."),
+        .init(
+            "limits.bindings_per_user", \.limits.bindingsPerUser, .integer(1...1_000), .needsRestart,
+            "Registered contacts of one user; a further one takes the place of the one refreshed longest ago."),
+        .init(
+            "limits.calls_per_source", \.limits.callsPerSource, .integer(0...100_000), .needsRestart,
+            "Concurrent calls from one address that is no trunk; 0 is without limit."),
+        .init(
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
 
@@ -158,7 +167,7 @@ extension Configuration {
         .init(
             "log.level", \.log.level, .oneOf, .appliedNow,
             "The least important events that are logged."),
-    ]
+    ] + registrarKeys
 }
 
 extension Trunk {

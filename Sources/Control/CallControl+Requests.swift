@@ -19,6 +19,7 @@ extension CallControl {
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
+        case .register: receiveRegister(id, request, from: source, now: now)
         case .options where request.toTag == nil:
             answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         case .invite, .bye, .options: receiveInDialog(id, request, from: source, now: now)

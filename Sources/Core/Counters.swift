@@ -43,6 +43,20 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipSendFailures
     case sipRefusedOverload
     case sipTransactionTimeouts
+    case sipScannersDropped
+    // Phones.
+    case registrations
+    case registrationsRefused
+    case registersQueued
+    case registersDropped
+    case challengesSent
+    case challengesWithheld
+    case credentialsWrong
+    case credentialsSuspended
+    case noncesStale
+    case keepAlivesSent
+    case keepAliveErrors
+    case keepAliveAnswers
     // Calls.
     case callsAttempted
     case callsAnswered

@@ -46,6 +46,9 @@ package struct ControlLoop: ~Copyable {
     var figures = CallFigures()
     /// Nil when proxies are not told of calls whose media died.
     private let callbacks: CallbackSender?
+    /// Nil when there are no users.
+    private let registrations: RegistrationFile?
+    private var keepAlives: KeepAliveSender
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
     var pool: RelayPool
@@ -57,8 +60,8 @@ package struct ControlLoop: ~Copyable {
     /// Clients that wait until a trunk has answered.
     private var waitingProbes: [UInt64: WaitingProbe] = [:]
     private var lastProbe: UInt64 = 0
-    /// The transaction of each recent send, by the low bits of its token.
-    private var sends: [TransactionID?]
+    /// Each recent send, by the low bits of its token.
+    private var sends: [Send?]
     private var nextSend: UInt32 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
@@ -133,6 +136,15 @@ package struct ControlLoop: ~Copyable {
         let keeper = try attempt(StartError.records) { () throws(RecordError) in
             try RecordKeeper(directory: directory, options: options)
         }
+        // After the keeper of records, which makes the directory and sees to it that nobody else uses it.
+        let registrations = try attempt(StartError.records) { () throws(RecordError) -> RegistrationFile? in
+            guard !configuration.users.isEmpty else { return nil }
+            return try RegistrationFile(directory: directory) { inbox.add(.recordTrouble($0)) }
+        }
+        let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
+            if registrations != nil { try sipSocket.reportErrors() }
+            return try KeepAliveSender()
+        }
         let ngSettings = configuration.ng
         let callbacks = try attempt({ StartError.failed(step: "a thread for callbacks", $0) }) { () throws(Errno) in
             try Self.callbackSender(ngSettings, inbox)
@@ -153,7 +165,12 @@ package struct ControlLoop: ~Copyable {
             activity: pool.activity, statistics: pool.statistics, random: SeededRandom(seed: system.next()))
         control = CallControl(
             configuration: configuration, media: media, counters: counters,
-            random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
+            random: SeededRandom(seed: system.next()), digestKey: registrations?.digestKey, now: now,
+            wallTime: startedAt.wall)
+        if let registrations {
+            let count = control.restoreRegistrations(registrations.lines, now: now)
+            log.log(.notice, "registrations.restored", ["count": "\(count)"])
+        }
         ngControl = NGCallControl(
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
@@ -171,6 +188,8 @@ package struct ControlLoop: ~Copyable {
         self.keeper = keeper
         self.trace = trace
         self.callbacks = callbacks
+        self.registrations = registrations
+        self.keepAlives = keepAlives
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
@@ -252,8 +271,7 @@ package struct ControlLoop: ~Copyable {
         switch completion.token.kind {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
-            let transaction = sends[Int(completion.token.index) % sends.count]
-            control.sendFailed(transaction, now: now)
+            sendFailed(completion, now: now)
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -306,6 +324,7 @@ package struct ControlLoop: ~Copyable {
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
         if !completion.hasMore {
+            if completion.result < 0 { takeNetworkErrors(now: now) }
             sipBuffers.publish()
             ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         }
@@ -332,6 +351,11 @@ package struct ControlLoop: ~Copyable {
                 case .record(let record): keep(record)
                 case .event(let event): announce(event, now: now)
                 case .probed(let token, let report): probed(token, report, now: now)
+                case .registration(let line): registrations?.append(line)
+                case .keepAlive(let batch):
+                    let (errors, nanoseconds) = keepAlives.send(batch, on: sipSocket)
+                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
+                    takeNetworkErrors(now: now)
                 }
             }
             outputs = control.takeOutputs()  // a refused send leads to more
@@ -339,10 +363,11 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
         nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = transaction
+        sends[Int(nextSend) % sends.count] = Send(
+            transaction: transaction, octets: registrations == nil || isRepeated ? [] : octets, destination: destination)
         let token = Token(kind: Kind.sipSend, index: nextSend)
         trace.record(
             octets.span, .sent, peer: destination.remote, local: configuration.sip.local, transport: .init(destination.transport),
@@ -351,6 +376,24 @@ package struct ControlLoop: ~Copyable {
             counters.add(to: .sipDatagramsSent)
         } else {
             control.sendFailed(transaction, now: now)
+        }
+    }
+
+    /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
+    /// there is: then the message is sent once more.
+    private mutating func sendFailed(_ completion: Completion, now: Instant) {
+        guard let failed = sends[Int(completion.token.index) % sends.count] else { return control.sendFailed(nil, now: now) }
+        let isAboutAnother = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT].contains(-completion.result)
+        guard isAboutAnother, !failed.octets.isEmpty else { return control.sendFailed(failed.transaction, now: now) }
+        takeNetworkErrors(now: now)
+        send(failed.octets, to: failed.destination, failed.transaction, isRepeated: true, now: now)
+    }
+
+    /// What ICMP said of datagrams sent from the SIP socket.
+    private mutating func takeNetworkErrors(now: Instant) {
+        guard registrations != nil else { return }
+        while let (destination, error) = sipSocket.takeError() {
+            control.networkRefused(destination, errno: error.code, now: now)
         }
     }
 
@@ -538,6 +581,7 @@ package struct ControlLoop: ~Copyable {
             try? ring.submit()
             pool.join()
         }
+        registrations?.stop()
         for record in keeper.stop() { logLost(record) }
         log.log(.notice, "daemon.stopped")
     }

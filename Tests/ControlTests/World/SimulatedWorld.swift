@@ -44,6 +44,8 @@ final class SimulatedWorld {
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
     private(set) var probes: [ProbeReport] = []
+    private(set) var registrationLines: [RegistrationLine] = []
+    private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
     private var queue = EventQueue()
@@ -204,6 +206,10 @@ final class SimulatedWorld {
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
             case .probed(_, let report): probes.append(report)
+            case .registration(let line): registrationLines.append(line)
+            case .keepAlive(let batch):
+                keepAlives.append((now, batch))
+                control.keepAlivesSent(errors: [], nanoseconds: 0, now: now)
             }
         }
         ledger.check(control, worker, at: now)
