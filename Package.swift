@@ -46,7 +46,7 @@ let package = Package(
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
         .target(
             name: "Control",
-            dependencies: ["Core", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "ControlProtocol"],
+            dependencies: ["Core", "RTP", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "ControlProtocol"],
             swiftSettings: settings + lifetimes),
         .executableTarget(
             name: "relayd",

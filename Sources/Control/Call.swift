@@ -62,6 +62,8 @@ final class Call {
     var isRTCPMuxed = false
     /// The answer as the caller gets it.
     var answer: [UInt8]?
+    /// What the latest description of each side says of the medium that is relayed.
+    var described: [Leg: SessionDescription.Media] = [:]
     var callerMedia: SocketAddress?
     var calleeMedia: SocketAddress?
     var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)

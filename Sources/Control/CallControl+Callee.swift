@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 import Core
+import RTP
 import Relay
 import SIP
 
@@ -246,11 +247,13 @@ extension CallControl {
         _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress
     ) {
         guard let session = call.media?.session else { return }
+        call.described[leg] = media
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         let source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
-            direction: MediaDirection(media.direction))
+            direction: MediaDirection(media.direction),
+            formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
         output(.relay(.expect(session, leg, source)))
     }
 

@@ -150,9 +150,11 @@ extension CallControl {
     }
 
     private func direction(_ statistics: LegStatistics) -> CallRecord.Direction {
-        CallRecord.Direction(
+        var direction = CallRecord.Direction(
             packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
             lastMediaAt: statistics.lastPacket.map(wallTime))
+        direction.add(statistics)
+        return direction
     }
 
     private static func roundedSeconds(_ duration: Duration?) -> Int { Int(((duration ?? .zero).inSeconds).rounded()) }

@@ -64,7 +64,7 @@ extension CallControl {
         let sinceAnswer = call.answerAt.map { max(.zero, now - $0) }
         return CallSummary.Media(
             state: state, silenceSeconds: call.answerAt == nil ? nil : (silence ?? sinceAnswer)?.inSeconds,
-            packets: figures.packets)
+            packets: figures.packets, figures)
     }
 
     private func liveStatistics(_ leg: Leg, of call: Call) -> LegStatistics {
@@ -81,7 +81,9 @@ extension CallControl {
             sdpAddress: leg == .caller ? call.callerMedia : call.calleeMedia,
             lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
-            strangersDropped: figures.strangersDropped)
+            strangersDropped: figures.strangersDropped,
+            media: MediaReport(
+                figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime))
     }
 
     private func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {

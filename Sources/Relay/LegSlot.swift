@@ -61,4 +61,5 @@ struct LegSlot: BitwiseCopyable {
     var control = ControlSourceLock()
     var blockedPayloadTypes: PayloadTypes = []
     var roundTrip = RoundTripTracker()
+    var quality = QualityGauge()
 }

@@ -147,7 +147,8 @@ public struct PacketPath: ~Copyable {
             self[leg: number].isOpen = false
             // The time line takes whole seconds; the last one is over with the call.
             // SAFETY: inside by the line above.
-            unsafe endSecond(legs + number, table: tableIndex(number * 2), now: now.nanoseconds &+ 1_000_000_000)
+            unsafe endSecond(
+                legs + number, table: tableIndex(number * 2), now: now.nanoseconds &+ 1_000_000_000, isFinal: true)
         }
     }
 
@@ -421,12 +422,19 @@ public struct PacketPath: ~Copyable {
 
     /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
     @inline(never)
-    private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64) {
+    private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
+        // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
+        let peer = unsafe legs + ((leg - legs) ^ 1)
         unsafe leg.pointee.media.advance(
             to: UInt32(truncatingIfNeeded: second), timeline: statisticsSlots[table].timeline)
-        unsafe statisticsSlots[table].publish(leg.pointee.media, roundTrip: leg.pointee.roundTrip)
+        let trips = unsafe (leg.pointee.roundTrip.latest, peer.pointee.roundTrip.latest)
+        let roundTrip = trips.0 == nil ? trips.1 : (trips.0 ?? .zero) + (trips.1 ?? .zero)
+        unsafe leg.pointee.quality.advance(
+            to: UInt32(truncatingIfNeeded: second), leg.pointee.media, roundTrip: roundTrip, isFinal: isFinal)
+        unsafe statisticsSlots[table].publish(
+            leg.pointee.media, roundTrip: leg.pointee.roundTrip, quality: leg.pointee.quality)
     }
 
     /// The same for a leg that may have fallen silent. Off the packet path.

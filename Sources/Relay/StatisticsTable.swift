@@ -54,8 +54,32 @@ public struct LegStatistics: Equatable, Sendable {
     public var shortestRoundTrip: Duration?
     public var longestRoundTrip: Duration?
     public var roundTripMeasurements: UInt32 = 0
+    /// How it was heard, window by window of five seconds; nil before the first is over. Final with `closed`.
+    public var quality: StreamQuality?
+    /// Packets that should have come: those that came once, and those that never did.
+    public var expected: UInt64 = 0
 
     public init() {}
+}
+
+/// The speech quality of one leg's stream: the mean of its windows, the worst and the best of them.
+public struct StreamQuality: Equatable, Sendable {
+    public struct Measure: Equatable, Sendable {
+        /// MOS-CQE by G.107, 1 to 4.5.
+        public var score: Double
+        public var jitter: Duration
+        /// 0 to 1.
+        public var lossRatio: Double
+        /// From one party to the other and back; nil when RTCP did not tell.
+        public var roundTrip: Duration?
+        /// When the window ended, to the second.
+        public var at: Instant
+    }
+
+    public var average: Measure
+    public var lowest: Measure
+    public var highest: Measure
+    public var windows: UInt32
 }
 
 /// Counts of every leg: relaxed atomics whose only writer is the session's worker, read by control at any time until the
@@ -128,13 +152,24 @@ struct LegCounts: ~Copyable {
         case ssrc, payloadTypePlusOne, ssrcChanges, payloadTypeChanges, restarts, timestampJumps
         case comfortNoisePackets, isInComfortNoise, telephoneEvents
         case roundTrip, shortestRoundTrip, longestRoundTrip, roundTripMeasurements
+        case windows
+        case averageScore, averageWindowJitter, averageLoss, averageRoundTrip, averageSecond
+        case lowestScore, lowestWindowJitter, lowestLoss, lowestRoundTrip, lowestSecond
+        case highestScore, highestWindowJitter, highestLoss, highestRoundTrip, highestSecond
+
+        /// What comes `count` places behind.
+        func next(_ count: Int) -> Detail {
+            guard let detail = Detail(rawValue: rawValue + count) else { preconditionFailure("the last detail has no next") }
+            return detail
+        }
     }
 
     let packets = Atomic<UInt64>(0)
     let octets = Atomic<UInt64>(0)
     private let lost = Atomic<UInt64>(0)
     private let mediaPackets = Atomic<UInt64>(0)
-    private let details: InlineArray<20, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
+    private let expected = Atomic<UInt64>(0)
+    private let details: InlineArray<36, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
     let timeline = MediaTimeline()
     let strangersDropped = Atomic<UInt64>(0)
     let rtcpPackets = Atomic<UInt64>(0)
@@ -154,6 +189,7 @@ struct LegCounts: ~Copyable {
         octets.store(0, ordering: .relaxed)
         lost.store(0, ordering: .relaxed)
         mediaPackets.store(0, ordering: .relaxed)
+        expected.store(0, ordering: .relaxed)
         for detail in Detail.allCases { self[detail] = 0 }
         timeline.clear()
         strangersDropped.store(0, ordering: .relaxed)
@@ -189,10 +225,11 @@ struct LegCounts: ~Copyable {
 
     /// Writer only; once a second. The words are each right, and may be of two seconds for a moment.
     @inline(never)
-    func publish(_ media: StreamStatistics, roundTrip trip: RoundTripTracker) {
+    func publish(_ media: StreamStatistics, roundTrip trip: RoundTripTracker, quality: QualityGauge) {
         guard media.packets > 0 || trip.measurements > 0 else { return }
         lost.store(media.lost, ordering: .relaxed)
         mediaPackets.store(media.packets, ordering: .relaxed)
+        expected.store(media.expected, ordering: .relaxed)
         self[.duplicates] = media.duplicates
         self[.reordered] = media.reordered
         self[.lossBursts] = media.lossBursts
@@ -209,11 +246,34 @@ struct LegCounts: ~Copyable {
         self[.comfortNoisePackets] = media.comfortNoisePackets
         self[.isInComfortNoise] = media.isInComfortNoise ? 1 : 0
         self[.telephoneEvents] = media.telephoneEvents.events
+        if let average = quality.average, let lowest = quality.lowest, let highest = quality.highest {
+            publish(average, at: .averageScore)
+            publish(lowest, at: .lowestScore)
+            publish(highest, at: .highestScore)
+            self[.windows] = quality.windows
+        }
         guard let latest = trip.latest else { return }
         self[.roundTrip] = Self.microseconds(latest)
         if let shortest = trip.shortest { self[.shortestRoundTrip] = Self.microseconds(shortest) }
         if let longest = trip.longest { self[.longestRoundTrip] = Self.microseconds(longest) }
         self[.roundTripMeasurements] = trip.measurements
+    }
+
+    /// Five words: score and loss in millionths, times in microseconds, and the second.
+    private func publish(_ measure: QualityGauge.Measure, at first: Detail) {
+        self[first] = UInt32((measure.score * 1e6).rounded())
+        self[first.next(1)] = UInt32(min(max(measure.jitterMicroseconds, 0), 4e9))
+        self[first.next(2)] = UInt32((measure.lossRatio * 1e6).rounded())
+        self[first.next(3)] = measure.roundTripMicroseconds
+        self[first.next(4)] = measure.second
+    }
+
+    private func measure(at first: Detail) -> StreamQuality.Measure {
+        let roundTrip = self[first.next(3)]
+        return StreamQuality.Measure(
+            score: Double(self[first]) / 1e6, jitter: duration(first.next(1)), lossRatio: Double(self[first.next(2)]) / 1e6,
+            roundTrip: roundTrip > 0 ? .microseconds(Int64(roundTrip)) : nil,
+            at: Instant(nanoseconds: UInt64(self[first.next(4)]) * 1_000_000_000))
     }
 
     private static func microseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.nanoseconds / 1000) }
@@ -273,6 +333,13 @@ struct LegCounts: ~Copyable {
         statistics.comfortNoisePackets = self[.comfortNoisePackets]
         statistics.isInComfortNoise = self[.isInComfortNoise] != 0
         statistics.telephoneEvents = self[.telephoneEvents]
+        statistics.expected = expected.load(ordering: .relaxed)
+        let windows = self[.windows]
+        if windows > 0 {
+            statistics.quality = StreamQuality(
+                average: measure(at: .averageScore), lowest: measure(at: .lowestScore), highest: measure(at: .highestScore),
+                windows: windows)
+        }
         statistics.roundTripMeasurements = self[.roundTripMeasurements]
         if statistics.roundTripMeasurements > 0 {
             statistics.roundTrip = duration(.roundTrip)

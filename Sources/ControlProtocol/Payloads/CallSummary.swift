@@ -72,11 +72,21 @@ package struct CallSummary: Codable, Equatable, Sendable {
         /// Since the last valid packet, or since the answer when none came; nil before the answer.
         package var silenceSeconds: Double?
         package var packets: UInt64
+        /// Of the call so far; nil while nothing is known.
+        package var mos: Double?
+        package var jitterMilliseconds: Double?
+        package var lossPercent: Double?
 
-        package init(state: MediaState = .waiting, silenceSeconds: Double? = nil, packets: UInt64 = 0) {
+        package init(
+            state: MediaState = .waiting, silenceSeconds: Double? = nil, packets: UInt64 = 0, mos: Double? = nil,
+            jitterMilliseconds: Double? = nil, lossPercent: Double? = nil
+        ) {
             self.state = state
             self.silenceSeconds = silenceSeconds
             self.packets = packets
+            self.mos = mos
+            self.jitterMilliseconds = jitterMilliseconds
+            self.lossPercent = lossPercent
         }
     }
 }
