@@ -67,8 +67,7 @@ final class Call {
     var callerMedia: SocketAddress?
     var calleeMedia: SocketAddress?
     var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)
-    let noMediaTimeout: Duration
-    let noMediaMode: NoMediaMode
+    let noMedia: NoMediaRule
     var activity: MediaActivity?
     /// From the worker, once the session is closed.
     var fromCaller = LegStatistics()
@@ -96,7 +95,7 @@ final class Call {
 
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: SocketAddress,
-        callerTrunk: Trunk?, localTag: String, noMediaTimeout: Duration, noMediaMode: NoMediaMode, now: Instant
+        callerTrunk: Trunk?, localTag: String, noMedia: NoMediaRule, now: Instant
     ) {
         self.id = id
         self.recordID = recordID
@@ -106,8 +105,7 @@ final class Call {
         self.callerTrunk = callerTrunk
         caller = Dialog(serving: invite, localTag: localTag, source: source)
         callerSequence = invite.cseq.number
-        self.noMediaTimeout = noMediaTimeout
-        self.noMediaMode = noMediaMode
+        self.noMedia = noMedia
         setupAt = now
     }
 

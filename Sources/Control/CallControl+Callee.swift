@@ -170,7 +170,7 @@ extension CallControl {
             }
             if status > 100, call.machine.release == nil {
                 calls[number]?.callee?.update(with: response, source: source)
-                takeAnswer(response, from: source, of: number)
+                takeAnswer(response, from: source, of: number, now: now)
             }
             enqueue(.calleeProvisional(status: status), for: number)
         case 200..<300: calleeAnswered(response, from: source, number, call, now: now)
@@ -188,7 +188,7 @@ extension CallControl {
             calls[number]?.setupDeadline = nil
             calls[number]?.callee?.update(with: response, source: source)
             calls[number]?.calleeResponse = response
-            takeAnswer(response, from: source, of: number)
+            takeAnswer(response, from: source, of: number, now: now)
             enqueue(.calleeAnswered(hasAnswer: calls[number]?.answer != nil), for: number)
         } else if call.callee?.remoteTag == tag {
             sendAcknowledgement(number, isRetransmission: true, now: now)  // our ACK was lost
@@ -217,7 +217,9 @@ extension CallControl {
     }
 
     /// Reads the answer in a response, if there is one, and tells the relay where the callee's media comes from.
-    private mutating func takeAnswer(_ response: SIPMessage, from source: SocketAddress, of number: CallNumber) {
+    private mutating func takeAnswer(
+        _ response: SIPMessage, from source: SocketAddress, of number: CallNumber, now: Instant
+    ) {
         guard let call = calls[number], let taken = call.media, let offer = call.offer,
             !response.body.isEmpty, response.hasContentType("application/sdp"),
             let answer = try? SessionDescription(parsing: response.body),
@@ -229,25 +231,31 @@ extension CallControl {
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
         let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
         calls[number]?.answer = rewritten
+        call.described[.callee] = media
         let isMuxed = media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux
         if call.calleeMedia != address || call.isRTCPMuxed != isMuxed {
             call.calleeMedia = address
             call.isRTCPMuxed = isMuxed
-            expect(media, at: address, .callee, call, signalling: source)
+            expect(media, at: address, .callee, call, signalling: source, now: now)
         }
     }
 
     /// From here on the caller may send: it is about to learn our address.
-    private mutating func expectCaller(_ call: Call) {
+    private mutating func expectCaller(_ call: Call, now: Instant) {
         guard let offer = call.offer, let address = call.callerMedia else { return }
-        expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
+        expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source, now: now)
     }
 
     private mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress,
+        now: Instant
     ) {
         guard let session = call.media?.session else { return }
+        let wasHeld = Leg.allCases.contains { call.described[$0]?.isHold ?? false }
         call.described[leg] = media
+        if Leg.allCases.contains(where: { call.described[$0]?.isHold ?? false }) != wasHeld {
+            call.activity?.restart(at: now)
+        }
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         let source = ExpectedSource(
@@ -265,14 +273,14 @@ extension CallControl {
         let isRinging = status == 180 || status == 183
         if isRinging, isFirst { calls[number]?.ringAt = now }
         let hasBody = !response.body.isEmpty && call.answer != nil
-        if hasBody { expectCaller(call) }
+        if hasBody { expectCaller(call, now: now) }
         respond(number, status: status, reason: response.reasonPhrase, body: hasBody ? call.answer : nil, now: now)
         if isRinging, isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
     }
 
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let answer = call.answer else { return }
-        expectCaller(call)
+        expectCaller(call, now: now)
         let octets = respond(number, status: 200, reason: nil, body: answer, now: now)
         calls[number]?.answerOctets = octets
         calls[number]?.answerRetransmission = SuccessRetransmission(now: now)

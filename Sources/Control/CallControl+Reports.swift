@@ -32,18 +32,14 @@ extension CallControl {
     }
 
     private func summary(of call: Call, now: Instant) -> CallSummary {
-        let isOff = call.noMediaTimeout == .zero
         return CallSummary(
             id: call.id, state: state(of: call), callerNumber: call.callerNumber, calledNumber: call.calledNumber,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
             answerAt: call.answerAt.map(wallTime),
             durationSeconds: call.answerAt.map { Int(((call.releaseAt ?? now) - $0).components.seconds) } ?? 0,
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
-            monitored: !isOff && call.machine.isConnected,
-            monitoredReason: isOff
-                ? "no_media_timeout is 0" : call.machine.isConnected ? "relayed and connected" : "not connected yet",
-            noMediaTimeoutSeconds: Int(call.noMediaTimeout.components.seconds),
-            noMediaMode: call.noMediaMode == .both ? .both : .any)
+            call.noMedia,
+            call.machine.isConnected ? (mediaState(.caller, of: call), mediaState(.callee, of: call)) : nil)
     }
 
     private func state(of call: Call) -> CallSummary.State {

@@ -74,6 +74,14 @@ public struct StreamQuality: Equatable, Sendable {
         public var roundTrip: Duration?
         /// When the window ended, to the second.
         public var at: Instant
+
+        init(_ measure: QualityTally.Measure) {
+            score = measure.score
+            jitter = measure.jitter
+            lossRatio = measure.lossRatio
+            roundTrip = measure.roundTrip
+            at = Instant(nanoseconds: UInt64(measure.second) * 1_000_000_000)
+        }
     }
 
     public var average: Measure
@@ -120,6 +128,12 @@ public final class StatisticsTable: @unchecked Sendable {
         return unsafe slots[Int(index) * 2 + leg.offset].expectation?.direction
     }
 
+    /// True when the leg's last packet was comfort noise, as of the last whole second: silence after it is meant.
+    public func isInComfortNoise(_ index: UInt32, _ leg: Leg) -> Bool {
+        precondition(index < activity.sessionCapacity)
+        return unsafe slots[Int(index) * 2 + leg.offset].isInComfortNoise
+    }
+
     /// True when both SDPs let the leg send: it does, and the other leg receives. One that is not known yet stands in no way.
     /// A call none of whose legs is expected to send is on hold on both sides.
     public func isExpectedToSend(_ index: UInt32, _ leg: Leg) -> Bool {
@@ -153,22 +167,15 @@ struct LegCounts: ~Copyable {
         case comfortNoisePackets, isInComfortNoise, telephoneEvents
         case roundTrip, shortestRoundTrip, longestRoundTrip, roundTripMeasurements
         case windows
-        case averageScore, averageWindowJitter, averageLoss, averageRoundTrip, averageSecond
-        case lowestScore, lowestWindowJitter, lowestLoss, lowestRoundTrip, lowestSecond
-        case highestScore, highestWindowJitter, highestLoss, highestRoundTrip, highestSecond
+        // Three measures of five words each.
+        case average, lowest = 26, highest = 31
 
-        /// What comes `count` places behind.
-        func next(_ count: Int) -> Detail {
-            guard let detail = Detail(rawValue: rawValue + count) else { preconditionFailure("the last detail has no next") }
-            return detail
-        }
     }
 
     let packets = Atomic<UInt64>(0)
     let octets = Atomic<UInt64>(0)
     private let lost = Atomic<UInt64>(0)
     private let mediaPackets = Atomic<UInt64>(0)
-    private let expected = Atomic<UInt64>(0)
     private let details: InlineArray<36, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
     let timeline = MediaTimeline()
     let strangersDropped = Atomic<UInt64>(0)
@@ -189,8 +196,7 @@ struct LegCounts: ~Copyable {
         octets.store(0, ordering: .relaxed)
         lost.store(0, ordering: .relaxed)
         mediaPackets.store(0, ordering: .relaxed)
-        expected.store(0, ordering: .relaxed)
-        for detail in Detail.allCases { self[detail] = 0 }
+        for index in details.indices { details[index].store(0, ordering: .relaxed) }
         timeline.clear()
         strangersDropped.store(0, ordering: .relaxed)
         rtcpPackets.store(0, ordering: .relaxed)
@@ -218,6 +224,8 @@ struct LegCounts: ~Copyable {
         expectationWord.store(word, ordering: .relaxed)
     }
 
+    var isInComfortNoise: Bool { self[.isInComfortNoise] != 0 }
+
     private subscript(detail: Detail) -> UInt32 {
         get { details[detail.rawValue].load(ordering: .relaxed) }
         nonmutating set { details[detail.rawValue].store(newValue, ordering: .relaxed) }
@@ -225,11 +233,10 @@ struct LegCounts: ~Copyable {
 
     /// Writer only; once a second. The words are each right, and may be of two seconds for a moment.
     @inline(never)
-    func publish(_ media: StreamStatistics, roundTrip trip: RoundTripTracker, quality: QualityGauge) {
+    func publish(_ media: StreamStatistics, roundTrip trip: RoundTripTracker) {
         guard media.packets > 0 || trip.measurements > 0 else { return }
         lost.store(media.lost, ordering: .relaxed)
         mediaPackets.store(media.packets, ordering: .relaxed)
-        expected.store(media.expected, ordering: .relaxed)
         self[.duplicates] = media.duplicates
         self[.reordered] = media.reordered
         self[.lossBursts] = media.lossBursts
@@ -246,12 +253,6 @@ struct LegCounts: ~Copyable {
         self[.comfortNoisePackets] = media.comfortNoisePackets
         self[.isInComfortNoise] = media.isInComfortNoise ? 1 : 0
         self[.telephoneEvents] = media.telephoneEvents.events
-        if let average = quality.average, let lowest = quality.lowest, let highest = quality.highest {
-            publish(average, at: .averageScore)
-            publish(lowest, at: .lowestScore)
-            publish(highest, at: .highestScore)
-            self[.windows] = quality.windows
-        }
         guard let latest = trip.latest else { return }
         self[.roundTrip] = Self.microseconds(latest)
         if let shortest = trip.shortest { self[.shortestRoundTrip] = Self.microseconds(shortest) }
@@ -259,21 +260,44 @@ struct LegCounts: ~Copyable {
         self[.roundTripMeasurements] = trip.measurements
     }
 
-    /// Five words: score and loss in millionths, times in microseconds, and the second.
-    private func publish(_ measure: QualityGauge.Measure, at first: Detail) {
-        self[first] = UInt32((measure.score * 1e6).rounded())
-        self[first.next(1)] = UInt32(min(max(measure.jitterMicroseconds, 0), 4e9))
-        self[first.next(2)] = UInt32((measure.lossRatio * 1e6).rounded())
-        self[first.next(3)] = measure.roundTripMicroseconds
-        self[first.next(4)] = measure.second
+    /// Writer only: takes in one window.
+    ///
+    /// - Parameter startingAnew: what was published before was preliminary.
+    @inline(never)
+    func publish(_ measure: QualityTally.Measure, startingAnew: Bool) {
+        var tally = startingAnew ? QualityTally() : tally
+        tally.add(measure)
+        store(tally.average, at: .average)
+        store(tally.lowest, at: .lowest)
+        store(tally.highest, at: .highest)
+        self[.windows] = tally.windows
     }
 
-    private func measure(at first: Detail) -> StreamQuality.Measure {
-        let roundTrip = self[first.next(3)]
-        return StreamQuality.Measure(
-            score: Double(self[first]) / 1e6, jitter: duration(first.next(1)), lossRatio: Double(self[first.next(2)]) / 1e6,
-            roundTrip: roundTrip > 0 ? .microseconds(Int64(roundTrip)) : nil,
-            at: Instant(nanoseconds: UInt64(self[first.next(4)]) * 1_000_000_000))
+    private var tally: QualityTally {
+        var tally = QualityTally()
+        tally.windows = self[.windows]
+        tally.average = measure(at: .average)
+        tally.lowest = measure(at: .lowest)
+        tally.highest = measure(at: .highest)
+        return tally
+    }
+
+    private func store(_ measure: QualityTally.Measure, at first: Detail) {
+        let words: InlineArray<5, UInt32> = [
+            measure.scaledRating, measure.jitterNanoseconds, measure.scaledLoss, measure.roundTripNanoseconds, measure.second,
+        ]
+        for index in words.indices { details[first.rawValue + index].store(words[index], ordering: .relaxed) }
+    }
+
+    private func measure(at first: Detail) -> QualityTally.Measure {
+        func word(_ index: Int) -> UInt32 { details[first.rawValue + index].load(ordering: .relaxed) }
+        var measure = QualityTally.Measure()
+        measure.scaledRating = word(0)
+        measure.jitterNanoseconds = word(1)
+        measure.scaledLoss = word(2)
+        measure.roundTripNanoseconds = word(3)
+        measure.second = word(4)
+        return measure
     }
 
     private static func microseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.nanoseconds / 1000) }
@@ -333,12 +357,13 @@ struct LegCounts: ~Copyable {
         statistics.comfortNoisePackets = self[.comfortNoisePackets]
         statistics.isInComfortNoise = self[.isInComfortNoise] != 0
         statistics.telephoneEvents = self[.telephoneEvents]
-        statistics.expected = expected.load(ordering: .relaxed)
-        let windows = self[.windows]
-        if windows > 0 {
+        let media = mediaPackets.load(ordering: .relaxed)
+        statistics.expected = media + statistics.lost - min(media, UInt64(statistics.duplicates))
+        let tally = tally
+        if tally.windows > 0 {
             statistics.quality = StreamQuality(
-                average: measure(at: .averageScore), lowest: measure(at: .lowestScore), highest: measure(at: .highestScore),
-                windows: windows)
+                average: StreamQuality.Measure(tally.average), lowest: StreamQuality.Measure(tally.lowest),
+                highest: StreamQuality.Measure(tally.highest), windows: tally.windows)
         }
         statistics.roundTripMeasurements = self[.roundTripMeasurements]
         if statistics.roundTripMeasurements > 0 {

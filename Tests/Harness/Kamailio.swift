@@ -67,7 +67,7 @@ package final class Kamailio: Sendable {
         }
     }
 
-    /// What the MOS variables said once a BYE had deleted the call: the words `mos=average/lowest/highest`, tenths each, and
+    /// What the MOS variables said once a BYE had deleted the call: the words `mos=average/lowest/highest` and
     /// `jitter`, `loss`, `samples`, `roundtrip`, `min_at`.
     package var quality: [[String: String]] {
         log.split(separator: "\n").compactMap { line in

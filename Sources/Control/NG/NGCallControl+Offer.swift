@@ -23,7 +23,7 @@ extension NGCallControl {
                 return .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
             }
             report.managedSessions += 1
-            let call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, now: now)
+            let call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, noMedia: NoMediaRule(configuration), now: now)
             calls[id] = call
             emit(.callSetup, for: call, ["from": fromTag, "client": exchange.client.ip?.description ?? ""], now: now)
         }
@@ -248,6 +248,6 @@ extension NGCallControl {
                 transport: medium.isRTP ? .rtp : .datagram, direction: MediaDirection(medium.direction),
                 formats: PayloadFormats(medium)),
             hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress,
-            telephoneEvents: telephoneEvents)
+            suppressesSilence: SilenceSuppression.isOffered(by: medium), telephoneEvents: telephoneEvents)
     }
 }

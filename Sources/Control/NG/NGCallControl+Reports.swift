@@ -96,16 +96,13 @@ extension NGCallControl {
     }
 
     private func summary(of call: NGCall, now: Instant) -> CallSummary {
-        let timeout = Int(configuration.ng.timeout.components.seconds)
-        return CallSummary(
+        CallSummary(
             id: call.shortID, state: call.answeredAt == nil ? .setup : .connected, callerNumber: call.caller.tag ?? "",
             calledNumber: call.callee.tag ?? "", callerTrunk: "ng", calleeTrunk: "ng", setupAt: wallTime(call.createdAt),
             answerAt: call.answeredAt.map(wallTime),
             durationSeconds: call.answeredAt.map { Int((now - $0).components.seconds) } ?? 0,
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
-            monitored: timeout > 0 && call.answeredAt != nil,
-            monitoredReason: timeout == 0 ? "ng.timeout is 0" : call.answeredAt == nil ? "not answered yet" : "driven over NG",
-            noMediaTimeoutSeconds: timeout, noMediaMode: configuration.media.noMediaMode == .both ? .both : .any)
+            call.noMedia, call.answeredAt == nil ? nil : (mediaState(.caller, of: call), mediaState(.callee, of: call)))
     }
 
     private func media(_ leg: Leg, of call: NGCall, now: Instant) -> CallSummary.Media {

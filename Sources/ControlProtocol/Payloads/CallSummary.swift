@@ -17,6 +17,10 @@ package struct CallSummary: Codable, Equatable, Sendable {
         case both
         /// That of either direction.
         case any
+        /// That of one party, whatever the other does.
+        case caller, callee
+        /// None.
+        case off
     }
 
     /// Short enough to type; unique among present calls.

@@ -24,7 +24,14 @@ extension CallDetail {
         list.add("Set up", summary.setupAt.description)
         list.add("Answered", summary.answerAt?.description ?? "-")
         if summary.monitored {
-            let which = summary.noMediaMode == .both ? "from both sides" : "from either side"
+            let which =
+                switch summary.noMediaMode {
+                case .both: "from both sides"
+                case .any: "from either side"
+                case .caller: "from the caller"
+                case .callee: "from the callee"
+                case .off: "from nobody"
+                }
             list.add("Monitored", "yes: silence of \(summary.noMediaTimeoutSeconds) s \(which) ends it "
                 + "(\(summary.monitoredReason))")
         } else {
