@@ -38,6 +38,8 @@ import Testing
                 ng.timeout_callback =  (default)
                 ng.timeout_callback_format = xmlrpc (default)
                 control.socket = /tmp/relayd-1000/relayd.sock (default)
+                http.listen = 127.0.0.1:8380 (default)
+                http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 log.level = notice (default)
                 """)
@@ -109,6 +111,11 @@ import Testing
             ringing_timeout = 60
             no_media_timeout = 0
             no_media_mode = "both"
+
+            # After the trunks: the lines of the keys above stay.
+            [http]
+            listen = ""
+            allow_hangup = true
             """)
         #expect(
             table(of: configuration) == """
@@ -142,6 +149,8 @@ import Testing
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:34)
                 ng.timeout_callback_format = jsonrpc (r.toml:35)
                 control.socket = /tmp/r.sock (r.toml:40)
+                http.listen =  (r.toml:65)
+                http.allow_hangup = true (r.toml:66)
                 records.directory = /tmp/records (r.toml:43)
                 log.level = debug (r.toml:46)
                 trunk.alpha.name = alpha (r.toml:49)
