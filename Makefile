@@ -1,10 +1,11 @@
 # make demo    a caller and a callee talk through relayd, in front of you
 # make test    everything that is tested, with its own set-up
 # make run     relayd in the foreground with its embedded defaults
-# make bench   what a relayed packet costs
+# make sanitize  relay, ring and RTP tests under ThreadSanitizer and AddressSanitizer; minutes of building
+# make bench   what a relayed packet and a call cost, beside peers and aims
 # make build   relayd and relayctl, in .build/release
 
-.PHONY: demo test run bench build clean
+.PHONY: demo test sanitize run bench build clean
 
 RELEASE = .build/release
 
@@ -23,6 +24,18 @@ test:
 	@scripts/phase "benchmarks (do they run)" Benchmarks/run --quick
 	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
 
+# Builds of their own, so that the others stay as they are.
+SANITIZED = 'RelayTests|UringTests|RTPTests'
+
+sanitize:
+	@scripts/setup test
+	@scripts/phase "build (ThreadSanitizer)" swift build --build-tests --sanitize=thread --scratch-path .build-tsan
+	@scripts/phase "tests (ThreadSanitizer)" env TSAN_OPTIONS=halt_on_error=1 \
+		swift test --skip-build --sanitize=thread --scratch-path .build-tsan --disable-xctest --filter $(SANITIZED)
+	@scripts/phase "build (AddressSanitizer)" swift build --build-tests --sanitize=address --scratch-path .build-asan
+	@scripts/phase "tests (AddressSanitizer)" env ASAN_OPTIONS=detect_leaks=0 \
+		swift test --skip-build --sanitize=address --scratch-path .build-asan --disable-xctest --filter $(SANITIZED)
+
 run: build
 	@exec $(RELEASE)/relayd
 
@@ -31,9 +44,9 @@ build:
 	@scripts/phase "build (release)" swift build -c release --product relayd
 	@scripts/phase "build relayctl" swift build -c release --product relayctl
 
-bench:
+bench: build
 	@scripts/setup bench
 	@Benchmarks/run
 
 clean:
-	@rm -rf .build Benchmarks/.build bench.json
+	@rm -rf .build .build-tsan .build-asan Benchmarks/.build bench.json
