@@ -22,6 +22,7 @@ test:
 	@scripts/phase "unit and simulation tests" swift test --skip-build --disable-xctest --skip IntegrationTests
 	@scripts/phase "integration tests" swift test --skip-build --disable-xctest --filter IntegrationTests
 	@scripts/phase "benchmarks (do they run)" Benchmarks/run --quick
+	@scripts/phase "SIP benchmark (does it run)" Benchmarks/run-sip --quick
 	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
 
 # Builds of their own, so that the others stay as they are.
@@ -47,6 +48,7 @@ build:
 bench: build
 	@scripts/setup bench
 	@Benchmarks/run
+	@Benchmarks/run-sip
 
 clean:
-	@rm -rf .build .build-tsan .build-asan Benchmarks/.build bench.json
+	@rm -rf .build .build-tsan .build-asan Benchmarks/.build bench.json bench-sip.json
