@@ -4,8 +4,9 @@
 # make sanitize  relay, ring and RTP tests under ThreadSanitizer and AddressSanitizer; minutes of building
 # make bench   what a relayed packet and a call cost, beside peers and aims
 # make build   relayd and relayctl, in .build/release
+# make docs    the pages that are made from the code: docs/configuration.md and docs/metrics.md
 
-.PHONY: demo test sanitize run bench build clean
+.PHONY: demo test sanitize run bench build docs clean
 
 RELEASE = .build/release
 
@@ -49,6 +50,10 @@ bench: build
 	@scripts/setup bench
 	@Benchmarks/run
 	@Benchmarks/run-sip
+
+docs:
+	@swift run -q relayd reference --markdown > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	@swift run -q relayd reference --metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 clean:
 	@rm -rf .build .build-tsan .build-asan Benchmarks/.build bench.json bench-sip.json

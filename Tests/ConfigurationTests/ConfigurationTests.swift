@@ -33,6 +33,8 @@ import Testing
                 ng.timeout_callback =  (default)
                 ng.timeout_callback_format = xmlrpc (default)
                 control.socket = /tmp/relayd-1000/relayd.sock (default)
+                http.listen = 127.0.0.1:8380 (default)
+                http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 log.level = notice (default)
                 """)
@@ -99,6 +101,11 @@ import Testing
             ringing_timeout = 60
             no_media_timeout = 0
             no_media_mode = "both"
+
+            # After the trunks: the lines of the keys above stay.
+            [http]
+            listen = ""
+            allow_hangup = true
             """)
         #expect(
             table(of: configuration) == """
@@ -127,6 +134,8 @@ import Testing
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:31)
                 ng.timeout_callback_format = jsonrpc (r.toml:32)
                 control.socket = /tmp/r.sock (r.toml:35)
+                http.listen =  (r.toml:60)
+                http.allow_hangup = true (r.toml:61)
                 records.directory = /tmp/records (r.toml:38)
                 log.level = debug (r.toml:41)
                 trunk.alpha.name = alpha (r.toml:44)
