@@ -64,7 +64,16 @@ public struct RelayPool: ~Copyable {
     private let rings: [RingDescriptor]
     private enum Doorbell { case none, later, now }
 
+    private struct LegSet: OptionSet {
+        let rawValue: UInt8
+
+        init(rawValue: UInt8) { self.rawValue = rawValue }
+        init(_ leg: Leg) { rawValue = 1 << UInt8(leg.offset) }
+    }
+
     private var doorbells: [Doorbell]
+    /// Of each session, the legs whose sources were announced since it was opened.
+    private var expectedLegs: [LegSet]
     /// When workers that were sent something that nobody waits for are woken; nil while there are none.
     public private(set) var nextDoorbell: Instant?
     private var nextWorker = 0
@@ -128,6 +137,7 @@ public struct RelayPool: ~Copyable {
         self.threads = threads
         self.rings = rings
         doorbells = Array(repeating: .none, count: settings.workers)
+        expectedLegs = Array(repeating: [], count: activity.sessionCapacity)
     }
 
     /// Makes the sockets of a session to be opened, so that the outcome is the next event; queues any other command for the
@@ -140,7 +150,12 @@ public struct RelayPool: ~Copyable {
             return open(id, caller: caller, callee: callee)
         case .close(let id):
             return send(.relay(command), to: worker(of: id), doorbell: .later)
-        case .expect(let id, _, _), .treat(let id, _, _):
+        case .expect(let id, let leg, _):
+            // The first packet of a new session wakes the worker, which then reads what is expected. Later a connected socket
+            // keeps a new source's packets from it.
+            let isFirst = expectedLegs[Int(id.index)].insert(LegSet(leg)).inserted
+            return send(.relay(command), to: worker(of: id), doorbell: isFirst ? .later : .now)
+        case .treat(let id, _, _):
             return send(.relay(command), to: worker(of: id), doorbell: .now)
         case .stop:
             var isSent = true
@@ -168,6 +183,7 @@ public struct RelayPool: ~Copyable {
                 caller: caller, callee: callee, typeOfService: settings.typeOfService, faults: settings.faults)
             let isSent = send(.adopt(id, sockets), to: worker, doorbell: .later)
             precondition(isSent, "there was room, and nobody else sends")
+            expectedLegs[Int(id.index)] = []
             outcomes.append(.opened(id))
         } catch {
             counters.add(to: .socketsRefused)

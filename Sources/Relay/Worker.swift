@@ -88,9 +88,10 @@ struct Worker: ~Copyable {
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
         if let faults = link.settings.faults { fail(faults) }
-        relayWave(count)
-        // In every turn: a busy worker thus needs no doorbell, and one that the kernel had no memory for is made up for.
+        // In every turn, and before its packets: each packet meets what control had said when it came, without a doorbell. One
+        // that the kernel had no memory for is made up for, too.
         readMailbox()
+        relayWave(count)
         if now >= nextHousekeeping { keepHouse() }
         flushEvents()
         path.count(.relayTurns)
