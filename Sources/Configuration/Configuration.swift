@@ -97,6 +97,8 @@ extension Configuration {
         /// How long a freed port pair rests.
         package var quarantine = Duration.seconds(30)
         package var workers: Int
+        /// How long a busy worker gathers packets before it relays them; zero never waits.
+        package var waitWindow = Duration.milliseconds(1)
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
         /// Whole seconds without RTP before a connected call is released; zero is off.

@@ -17,6 +17,7 @@ import Testing
                 media.ports = 10000-20000 (default)
                 media.quarantine = 30s (default)
                 media.workers = 3 (default)
+                media.wait_window = 1ms (default)
                 media.type_of_service = 184 (default)
                 media.no_media_timeout = 60s (default)
                 media.no_media_mode = both (default)
@@ -50,8 +51,7 @@ import Testing
 
     @Test("every key can be set, and says where")
     func allKeys() throws {
-        let configuration = try parse(
-            """
+        let text = """
             SS_NOMEDIAHANGUPTIME = 90
 
             [sip]
@@ -66,6 +66,7 @@ import Testing
             interfaces = ["in/10.0.0.5", "out/10.0.0.6!203.0.113.6", "2001:db8::1"]
             quarantine = "1m"
             workers = 2
+            wait_window = "2ms"
             type_of_service = 0
             no_media_mode = "any"
             hold_timeout = 0
@@ -121,27 +122,30 @@ import Testing
 
             [trace]
             memory_mib = 8
-            """)
+            """
+        let configuration = try parse(text)
+        checkLines(of: configuration, in: text)
         #expect(
-            table(of: configuration) == """
-                sip.listen = 0.0.0.0:5080 (r.toml:4)
-                sip.advertise = 203.0.113.5 (r.toml:5)
-                sip.user_agent = edge 1 (r.toml:6)
-                media.address = 10.0.0.5 (r.toml:9)
-                media.advertise = 203.0.113.6 (r.toml:10)
-                media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml:12)
-                media.ports = 30000-39999 (r.toml:11)
-                media.quarantine = 60s (r.toml:13)
-                media.workers = 2 (r.toml:14)
-                media.type_of_service = 0 (r.toml:15)
-                media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml:1)
-                media.no_media_mode = any (r.toml:16)
-                media.hold_timeout = 0s (r.toml:17)
-                media.vad_timeout = 120s (r.toml:18)
-                media.no_media_prefixes = 49=120s, 1900=any, 4930=90s caller (r.toml:19)
-                media.emergency_numbers = 112, +911 (r.toml:20)
-                limits.calls = 500 (r.toml:23)
-                limits.retry_after = 10s (r.toml:24)
+            table(of: configuration).replacing(/r\.toml:[0-9]+/, with: "r.toml") == """
+                sip.listen = 0.0.0.0:5080 (r.toml)
+                sip.advertise = 203.0.113.5 (r.toml)
+                sip.user_agent = edge 1 (r.toml)
+                media.address = 10.0.0.5 (r.toml)
+                media.advertise = 203.0.113.6 (r.toml)
+                media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml)
+                media.ports = 30000-39999 (r.toml)
+                media.quarantine = 60s (r.toml)
+                media.workers = 2 (r.toml)
+                media.wait_window = 2ms (r.toml)
+                media.type_of_service = 0 (r.toml)
+                media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml)
+                media.no_media_mode = any (r.toml)
+                media.hold_timeout = 0s (r.toml)
+                media.vad_timeout = 120s (r.toml)
+                media.no_media_prefixes = 49=120s, 1900=any, 4930=90s caller (r.toml)
+                media.emergency_numbers = 112, +911 (r.toml)
+                limits.calls = 500 (r.toml)
+                limits.retry_after = 10s (r.toml)
                 routing.attempts = 5 (default)
                 routing.failover = 408, 5xx (default)
                 routing.failures = 3 (default)
@@ -151,26 +155,26 @@ import Testing
                 routing.progress_timeout = 20s (default)
                 routing.early_media_timeout = 120s (default)
                 routing.ringing_timeout = 120s (default)
-                ng.listen = 127.0.0.1:2223 (r.toml:27)
-                ng.tcp = [::1]:2224 (r.toml:33)
-                ng.socket = /tmp/ng.sock (r.toml:28)
-                ng.timeout = 0s (r.toml:29)
-                ng.silent_timeout = 1800s (r.toml:30)
-                ng.no_media_mode = callee (r.toml:36)
-                ng.recording_directory = /tmp/recordings (r.toml:37)
-                ng.offer_timeout = 300s (r.toml:31)
-                ng.delete_delay = 0s (r.toml:32)
-                ng.timeout_callback = http://%%:8080/RPC2 (r.toml:34)
-                ng.timeout_callback_format = jsonrpc (r.toml:35)
-                control.socket = /tmp/r.sock (r.toml:40)
-                http.listen =  (r.toml:65)
-                http.allow_hangup = true (r.toml:66)
-                records.directory = /tmp/records (r.toml:43)
+                ng.listen = 127.0.0.1:2223 (r.toml)
+                ng.tcp = [::1]:2224 (r.toml)
+                ng.socket = /tmp/ng.sock (r.toml)
+                ng.timeout = 0s (r.toml)
+                ng.silent_timeout = 1800s (r.toml)
+                ng.no_media_mode = callee (r.toml)
+                ng.recording_directory = /tmp/recordings (r.toml)
+                ng.offer_timeout = 300s (r.toml)
+                ng.delete_delay = 0s (r.toml)
+                ng.timeout_callback = http://%%:8080/RPC2 (r.toml)
+                ng.timeout_callback_format = jsonrpc (r.toml)
+                control.socket = /tmp/r.sock (r.toml)
+                http.listen =  (r.toml)
+                http.allow_hangup = true (r.toml)
+                records.directory = /tmp/records (r.toml)
                 records.keep_days = 0 (default)
-                trace.memory_mib = 8 (r.toml:69)
-                log.level = debug (r.toml:46)
-                trunk.alpha.name = alpha (r.toml:49)
-                trunk.alpha.address = 192.0.2.1:5060 (r.toml:50)
+                trace.memory_mib = 8 (r.toml)
+                log.level = debug (r.toml)
+                trunk.alpha.name = alpha (r.toml)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
@@ -190,11 +194,11 @@ import Testing
                 trunk.alpha.ringing_timeout = 120s (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
-                trunk.beta.2.name = beta.2 (r.toml:53)
-                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:54)
-                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:55)
-                trunk.beta.2.prefixes = 49, +49,  (r.toml:56)
-                trunk.beta.2.capacity = 30 (r.toml:57)
+                trunk.beta.2.name = beta.2 (r.toml)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml)
+                trunk.beta.2.capacity = 30 (r.toml)
                 trunk.beta.2.calls_per_second = 0 (default)
                 trunk.beta.2.priority = 0 (default)
                 trunk.beta.2.weight = 1 (default)
@@ -204,13 +208,13 @@ import Testing
                 trunk.beta.2.caller_out =  (default)
                 trunk.beta.2.failover = 408, 5xx (default)
                 trunk.beta.2.probe = down (default)
-                trunk.beta.2.invite_timeout = 1500ms (r.toml:58)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)
                 trunk.beta.2.early_media_timeout = 120s (default)
-                trunk.beta.2.ringing_timeout = 60s (r.toml:59)
-                trunk.beta.2.no_media_timeout = 0s (r.toml:60)
-                trunk.beta.2.no_media_mode = both (r.toml:61)
+                trunk.beta.2.ringing_timeout = 60s (r.toml)
+                trunk.beta.2.no_media_timeout = 0s (r.toml)
+                trunk.beta.2.no_media_mode = both (r.toml)
                 """)
         #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
         #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))
@@ -271,6 +275,21 @@ import Testing
     func independent() throws {
         #expect(try parse("[media]\nworkers = 7").media.workers == 7)
         #expect(try parse("").media.workers == 3)
+    }
+
+    /// Each setting of the file names the very line that its key stands on.
+    private func checkLines(of configuration: Configuration, in text: String) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        for setting in configuration.settings {
+            let leaf: Substring
+            let line: Int
+            switch setting.origin {
+            case .default: continue
+            case .file(_, let number): (leaf, line) = (setting.key.split(separator: ".").last ?? "", number)
+            case .vosAlias(let name, _, let number): (leaf, line) = (Substring(name), number)
+            }
+            #expect(lines.indices.contains(line - 1) && lines[line - 1].hasPrefix("\(leaf) = "), "\(setting.key), line \(line)")
+        }
     }
 
     private func table(of configuration: Configuration) -> String {

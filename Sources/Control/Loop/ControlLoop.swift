@@ -103,6 +103,7 @@ package struct ControlLoop: ~Copyable {
         }
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
+        settings.waitWindow = configuration.media.waitWindow
         // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
         let processors = SystemLimits.allowedProcessors
         if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
@@ -235,12 +236,7 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
-        while let event = pool.nextEvent() {
-            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
-            // Each knows its own sessions.
-            control.handle(event, now: now)
-            ngControl.handle(event, now: now)
-        }
+        takeRelayEvents(now: now)
         control.advance(to: now)
         ngControl.advance(to: now)
         if now >= nextClockReading {
@@ -249,12 +245,29 @@ package struct ControlLoop: ~Copyable {
             ngControl.setWallTime(wallTime, at: now)
             nextClockReading = now + .seconds(1)
         }
-        carryOut(now: now)
-        sendWaitingCommands()
-        pool.flushDoorbells(on: &ring)
+        // Sockets are made as commands are sent: what waited for them goes on in the same turn.
+        repeat {
+            carryOut(now: now)
+            sendWaitingCommands()
+        } while takeRelayEvents(now: now)
+        pool.flushDoorbells(on: &ring, now: now)
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
+    }
+
+    /// False when there was none.
+    @discardableResult
+    private mutating func takeRelayEvents(now: Instant) -> Bool {
+        var hasAny = false
+        while let event = pool.nextEvent() {
+            hasAny = true
+            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
+            // Each knows its own sessions.
+            control.handle(event, now: now)
+            ngControl.handle(event, now: now)
+        }
+        return hasAny
     }
 
     private func waitTime(at now: Instant) -> Duration? {
@@ -262,6 +275,7 @@ package struct ControlLoop: ~Copyable {
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
