@@ -52,6 +52,20 @@ final class Call {
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
 
+    // What happens once it is up.
+    private var sides = (caller: CallSide(), callee: CallSide())
+    /// The change of the session that is under way.
+    var change: SessionChange?
+    var changeDeadline: Instant?
+    /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
+    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: SocketAddress)] = [:]
+    /// A re-INVITE that was under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
+    var abandonedChange: TransactionID?
+    /// Nothing else refers to the call any more.
+    var isForgetDue = false
+    /// By the transaction that asks the other leg.
+    var passedRequests: [TransactionID: PassedRequest] = [:]
+
     // Media.
     var media: MediaSessions.Taken?
     var openAttempts = 0
@@ -114,10 +128,11 @@ final class Call {
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
-        switch (answerRetransmission?.deadline, setupDeadline) {
-        case (let first?, let second?): min(first, second)
-        case (let first, let second): first ?? second
+        var due = answerRetransmission?.deadline
+        for other in [setupDeadline, changeDeadline] {
+            if let other, other < due ?? Instant(nanoseconds: .max) { due = other }
         }
+        return due
     }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
@@ -137,5 +152,31 @@ final class Call {
         return true
     }
 
+    /// A request with this CSeq has come before.
+    func isPast(_ number: UInt32, from leg: Leg) -> Bool {
+        (leg == .caller ? callerSequence : calleeSequence).map { number <= $0 } ?? false
+    }
+
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
+
+    func setDialog(_ dialog: Dialog, of leg: Leg) {
+        if leg == .caller { caller = dialog } else { callee = dialog }
+    }
+
+    /// Re-INVITE, UPDATE and their 2xx name the peer's Contact anew (RFC 3261 §12.2).
+    func refreshTarget(of leg: Leg, from message: SIPMessage, source: SocketAddress) {
+        if leg == .caller {
+            caller.refreshTarget(from: message, source: source)
+        } else {
+            callee?.refreshTarget(from: message, source: source)
+        }
+    }
+
+    /// relayd itself has a re-INVITE or an UPDATE under way on one of the legs.
+    var isRefreshing: Bool { false }
+
+    subscript(leg: Leg) -> CallSide {
+        get { leg == .caller ? sides.caller : sides.callee }
+        set { if leg == .caller { sides.caller = newValue } else { sides.callee = newValue } }
+    }
 }

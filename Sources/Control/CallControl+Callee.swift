@@ -68,7 +68,7 @@ extension CallControl {
         return "sip:\(user)\(address)\(isPhone ? ";user=phone" : "")"
     }
 
-    private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
+    func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
         guard field.name == .other else { return Self.passedThrough.contains(field.name) }
         let name = message.nameText(field)
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
@@ -80,10 +80,16 @@ extension CallControl {
         description.media.indices.map { $0 == audioIndex ? .relay(relay) : .decline }
     }
 
-    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
     mutating func cancelCallee(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let id = call.calleeTransaction, let sent = transactions.sentRequest(id),
-            case .message(let invite) = SIPMessage.parse(sent.octets)
+        guard let call = calls[number], let id = call.calleeTransaction else { return }
+        sendCancel(of: id, branch: call.calleeBranch, for: number, .callee, reason: reason(of: call), now: now)
+    }
+
+    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
+    mutating func sendCancel(
+        of id: TransactionID, branch: String, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
+    ) {
+        guard let sent = transactions.sentRequest(id), case .message(let invite) = SIPMessage.parse(sent.octets)
         else { return }
         var builder = MessageBuilder(request: .cancel, uri: invite.requestURI)
         for name in [HeaderName.via, .from, .to, .callID] {
@@ -91,10 +97,9 @@ extension CallControl {
         }
         builder.add(.cseq, "\(invite.cseq.number) CANCEL")
         builder.add(.maxForwards, "70")
-        builder.add(.reason, reason(of: call))
+        if let reason { builder.add(.reason, reason) }
         transactions.cancelSent(id, now: now)
-        _ = send(
-            builder.finish(), .cancel, branch: call.calleeBranch, to: sent.destination, for: number, .callee, now: now)
+        _ = send(builder.finish(), .cancel, branch: branch, to: sent.destination, for: number, leg, now: now)
     }
 
     /// ACK for the callee's 2xx, at once: the answer's description already answers our offer.
@@ -131,7 +136,7 @@ extension CallControl {
         return "Q.850;cause=\(cause.q850(status: release?.status ?? 200));text=\"\(cause.sentence)\""
     }
 
-    private mutating func send(
+    mutating func send(
         _ request: [UInt8], _ method: Method, branch: String, to destination: SocketAddress, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
@@ -156,7 +161,10 @@ extension CallControl {
         note(
             Self.summary(of: response.octets), id, isReceived: true, isInvite && isAnswer && !call.acknowledgement.isEmpty,
             now: now)
-        guard isInvite else { return }
+        guard isInvite else {
+            _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
+            return
+        }
         switch status {
         case 100..<200:
             calls[number]?.calleeResponse = response
@@ -186,6 +194,7 @@ extension CallControl {
         if call.acknowledgement.isEmpty {
             calls[number]?.setupDeadline = nil
             calls[number]?.callee?.update(with: response, source: source)
+            call[.callee].learn(from: response)
             calls[number]?.calleeResponse = response
             takeAnswer(response, from: source, of: number)
             enqueue(.calleeAnswered(hasAnswer: calls[number]?.answer != nil), for: number)
@@ -228,6 +237,9 @@ extension CallControl {
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
         let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
         calls[number]?.answer = rewritten
+        call[.callee].description = answer
+        call[.callee].mediumIndex = call.audioIndex
+        call[.callee].signalling = source
         let isMuxed = media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux
         if call.calleeMedia != address || call.isRTCPMuxed != isMuxed {
             call.calleeMedia = address
@@ -242,14 +254,15 @@ extension CallControl {
         expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
     }
 
-    private mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress
+    mutating func expect(
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress,
+        transport: MediaTransport = .rtp
     ) {
         guard let session = call.media?.session else { return }
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         let source = ExpectedSource(
-            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
+            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction))
         output(.relay(.expect(session, leg, source)))
     }

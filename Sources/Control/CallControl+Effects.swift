@@ -32,6 +32,9 @@ extension CallControl {
         emit(.callAnswered, for: calls[number], now: now)
     }
 
+    /// What the parties may do with their media has changed, hold included.
+    func sessionAgreed(_ call: Call, now: Instant) {}
+
     /// The first reason to end a call was found: its figures stop here.
     mutating func callReleased(_ number: CallNumber, _ release: BackToBackCall.Release, now: Instant) {
         counters.add(to: .callsReleased)
@@ -41,6 +44,7 @@ extension CallControl {
         calls[number]?.activity?.account(until: now)
         calls[number]?.releaseAt = now
         calls[number]?.setupDeadline = nil
+        endMidDialog(of: number, now: now)
         guard let call = calls[number] else { return }
         emit(
             .callReleased, for: call,
@@ -173,7 +177,11 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    private mutating func forget(_ number: CallNumber) {
+    mutating func forget(_ number: CallNumber) {
+        guard calls[number]?.abandonedChange == nil else {
+            calls[number]?.isForgetDue = true
+            return
+        }
         guard let call = calls.removeValue(forKey: number) else { return }
         callsByID[call.id] = nil
         for dialog in [call.caller, call.callee].compactMap(\.self) {

@@ -13,7 +13,7 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
     }
 
-    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, now: Instant) {
         switch request.method {
@@ -21,7 +21,10 @@ extension CallControl {
         case .cancel: receiveCancel(id, request, from: source, now: now)
         case .options where request.toTag == nil:
             answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
-        case .invite, .bye, .options: receiveInDialog(id, request, from: source, now: now)
+        case .invite, .bye, .options, .update, .info: receiveInDialog(id, request, from: source, now: now)
+        case .message where request.toTag != nil: receiveInDialog(id, request, from: source, now: now)
+        case .refer where request.toTag != nil: answer(id, request, from: source, status: 603, now: now)
+        case .subscribe, .notify: answer(id, request, from: source, status: 489, now: now)
         case .unknown: answer(id, request, from: source, status: 501, now: now)
         default: answer(id, request, from: source, status: 405, now: now)
         }
@@ -115,6 +118,10 @@ extension CallControl {
                 return Refusal(cause: .mediaNotAcceptable, status: 488)
             }
             call.audioIndex = index
+            call[.caller].description = offer
+            call[.caller].mediumIndex = index
+            call[.caller].signalling = call.source
+            call[.caller].learn(from: call.invite)
             call.callerMedia = Self.mediaAddress(of: offer.media[index], from: call.source)
             call.offer = offer
             return nil
@@ -172,11 +179,17 @@ extension CallControl {
             counters.add(to: .sipStrayRequests)
             return answer(id, cancel, from: source, status: 481, now: now)
         }
-        guard let use = transactionUses[invite], let call = calls[use.call], call.inviteTransaction == invite else {
+        guard let use = transactionUses[invite], let call = calls[use.call],
+            call.inviteTransaction == invite || call.change?.requestTransaction == invite
+        else {
             return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
         }
-        transactionUses[id] = TransactionUse(call: use.call, leg: .caller)
+        transactionUses[id] = TransactionUse(call: use.call, leg: use.leg)
         note("CANCEL", id, isReceived: true, false, now: now)
+        guard call.change?.requestTransaction != invite else {
+            answer(id, cancel, from: source, status: 200, now: now)
+            return changeCancelled(invite, of: use.call, now: now)
+        }
         if call.machine.release == nil, call.machine.caller == .proceeding {
             calls[use.call]?.receivedReason = cancel.text(.reason)
         }
@@ -196,23 +209,44 @@ extension CallControl {
         guard calls[number]?.takeSequence(request.cseq.number, from: leg) == true else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
+        guard call.machine.release == nil || request.method == .bye else {
+            return answer(id, request, from: source, status: 481, now: now)  // its BYE is under way
+        }
         switch request.method {
         case .bye:
             if call.machine.release == nil { calls[number]?.receivedReason = request.text(.reason) }
             answer(id, request, from: source, status: 200, now: now)
             enqueue(.bye(from: leg), for: number)
-        case .invite:
-            // A changed session is refused; the call goes on with the one it has (RFC 3261 §14.2).
-            answer(id, request, from: source, status: 488, now: now)
+        case .invite: receiveChange(id, request, from: source, of: number, leg, now: now)
+        case .update where !request.body.isEmpty: receiveChange(id, request, from: source, of: number, leg, now: now)
+        case .update: receiveTargetRefresh(id, request, from: source, of: number, leg, now: now)
+        case .info, .message: pass(id, request, from: source, of: number, leg, now: now)
         default: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         }
     }
 
+    /// An UPDATE without an offer: nothing to pass, but a Contact to learn and a session to keep up (RFC 3311 §5.2).
+    private mutating func receiveTargetRefresh(
+        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, of number: CallNumber, _ leg: Leg, now: Instant
+    ) {
+        guard let call = calls[number] else { return }
+        call[leg].learn(from: request)
+        call.refreshTarget(of: leg, from: request, source: source)
+        respond(to: request, id, from: source, of: call, leg, status: 200, now: now)
+    }
+
     mutating func receiveAcknowledgement(_ message: SIPMessage, now: Instant) {
-        guard let (number, leg) = dialog(of: message), leg == .caller, let call = calls[number],
-            message.cseq.number == call.invite.cseq.number
-        else {
+        guard let (number, leg) = dialog(of: message), let call = calls[number] else {
             counters.add(to: .sipStrayRequests)
+            return
+        }
+        if receiveChangeAcknowledgement(message, number, leg, now: now) { return }
+        guard leg == .caller, message.cseq.number == call.invite.cseq.number else {
+            if call.isPast(message.cseq.number, from: leg) {
+                call.note("ACK", leg: leg, isReceived: true, isRetransmission: true, at: now)
+            } else {
+                counters.add(to: .sipStrayRequests)
+            }
             return
         }
         let isFirst = call.machine.caller == .answered

@@ -264,8 +264,9 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
-            calleeUnreachable(id, .inviteTimeout)
-        case .transportFailed(let id): calleeUnreachable(id, .transportFailed)
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout) }
+        case .transportFailed(let id):
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed) }
         case .ended(let id): transactionEnded(id)
         }
     }
@@ -289,6 +290,7 @@ package struct CallControl {
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
+        changeTransactionEnded(id, of: use.call)
         if calls[use.call]?.calleeTransaction == id { enqueue(.calleeInviteEnded, for: use.call) }
     }
 
@@ -318,6 +320,7 @@ package struct CallControl {
                 }
             }
         }
+        changeTimerDue(number, now: now)
         scheduleTimer(of: number)
     }
 

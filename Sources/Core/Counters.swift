@@ -48,6 +48,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsAnswered
     case callsReleased
     case callsReleasedNoMedia
+    case sessionChanges
+    case sessionChangesRefused
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute

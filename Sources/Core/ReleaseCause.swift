@@ -6,6 +6,8 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case normal
     case noMedia = "no_media"
     case ackMissing = "ack_missing"
+    /// A party answered 481, 408 or nothing to a request inside its dialog.
+    case peerLost = "peer_lost"
     case operatorHangup = "operator_hangup"
     case shutdown
     // Attempts that were never answered.
@@ -42,7 +44,7 @@ extension ReleaseCause {
     /// - Parameter status: the final SIP status, which decides where the cause does not.
     public func q850(status: Int) -> Int {
         switch self {
-        case .noMedia, .ackMissing, .inviteTimeout: 102  // recovery on timer expiry
+        case .noMedia, .ackMissing, .peerLost, .inviteTimeout: 102  // recovery on timer expiry
         case .ringingTimeout: 19  // no answer from user
         case .portsExhausted, .capacity: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
@@ -58,6 +60,7 @@ extension ReleaseCause {
         case .normal: "Normal call clearing"
         case .noMedia: "No RTP received"
         case .ackMissing: "No ACK for the answer in 32 s"
+        case .peerLost: "The other side no longer has this call"
         case .operatorHangup: "Hung up by the operator"
         case .shutdown: "Server is stopping"
         case .callerCancelled: "Cancelled by the caller"

@@ -24,6 +24,10 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callSetup = Name(rawValue: "call.setup")
         package static let callRinging = Name(rawValue: "call.ringing")
         package static let callAnswered = Name(rawValue: "call.answered")
+        /// A re-INVITE or an UPDATE was agreed on: `hold` names who does less than sending and receiving.
+        package static let callChanged = Name(rawValue: "call.changed")
+        /// The party of `leg` answers 481, 408 or nothing inside its dialog.
+        package static let callPeerLost = Name(rawValue: "call.peer_lost")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")

@@ -145,7 +145,9 @@ final class SimulatedWorld {
 
     /// Call when everything is over.
     func checkEnd() {
-        run(for: .seconds(150))  // until the last timer of something that is gone has passed
+        run(for: .seconds(150))
+        // Until the last timer of something that is gone has passed: those of sessions are long.
+        if control.isEmpty, control.nextDeadline != nil { run(for: .seconds(4 * 3_600)) }
         ledger.checkEnd(control, worker, at: now)
     }
 
