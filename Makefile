@@ -1,7 +1,7 @@
 # make demo    a caller and a callee talk through relayd, in front of you
 # make test    everything that is tested, with its own set-up
 # make run     relayd in the foreground with its embedded defaults
-# make bench   what a relayed packet costs
+# make bench   what a relayed packet and a call cost, beside peers
 # make build   relayd and relayctl, in .build/release
 
 .PHONY: demo test run bench build clean
@@ -21,6 +21,7 @@ test:
 	@scripts/phase "unit and simulation tests" swift test --skip-build --disable-xctest --skip IntegrationTests
 	@scripts/phase "integration tests" swift test --skip-build --disable-xctest --filter IntegrationTests
 	@scripts/phase "benchmarks (do they run)" Benchmarks/run --quick
+	@scripts/phase "SIP benchmark (does it run)" Benchmarks/run-sip --quick
 	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
 
 run: build
@@ -33,7 +34,9 @@ build:
 
 bench:
 	@scripts/setup bench
+	@scripts/phase "build (release)" swift build -c release --product relayd
 	@Benchmarks/run
+	@Benchmarks/run-sip
 
 clean:
-	@rm -rf .build Benchmarks/.build bench.json
+	@rm -rf .build Benchmarks/.build bench.json bench-sip.json

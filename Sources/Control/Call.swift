@@ -22,7 +22,7 @@ final class Call {
     // The caller's side.
     let invite: SIPMessage
     let inviteTransaction: TransactionID
-    let source: SocketAddress
+    let source: Flow
     let callerTrunk: Trunk?
     var caller: Dialog
     /// Highest CSeq received in this dialog.
@@ -42,7 +42,7 @@ final class Call {
     /// The ACK for the callee's 2xx, sent again for each retransmission of it.
     var acknowledgement: [UInt8] = []
     /// The ACK for each further branch of a fork that answered, by its To tag; one BYE goes with the first.
-    var forkAcknowledgements: [String: (octets: [UInt8], destination: SocketAddress)] = [:]
+    var forkAcknowledgements: [String: (octets: [UInt8], destination: Flow)] = [:]
     /// The response at hand while its effects are carried out; the final one stays.
     var calleeResponse: SIPMessage?
     /// A response beyond 100 has come from the callee.
@@ -58,7 +58,7 @@ final class Call {
     var change: SessionChange?
     var changeDeadline: Instant?
     /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
-    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: SocketAddress)] = [:]
+    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
     /// A re-INVITE that was under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
     var abandonedChange: TransactionID?
     /// Nothing else refers to the call any more.
@@ -107,7 +107,7 @@ final class Call {
     private static let ladderLimit = 64
 
     init(
-        id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: SocketAddress,
+        id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
         callerTrunk: Trunk?, localTag: String, noMediaTimeout: Duration, noMediaMode: NoMediaMode, now: Instant
     ) {
         self.id = id
@@ -164,7 +164,7 @@ final class Call {
     }
 
     /// Re-INVITE, UPDATE and their 2xx name the peer's Contact anew (RFC 3261 §12.2).
-    func refreshTarget(of leg: Leg, from message: SIPMessage, source: SocketAddress) {
+    func refreshTarget(of leg: Leg, from message: SIPMessage, source: Flow) {
         if leg == .caller {
             caller.refreshTarget(from: message, source: source)
         } else {

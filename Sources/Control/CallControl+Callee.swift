@@ -15,7 +15,8 @@ extension CallControl {
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
-    var sentBy: SocketAddress { configuration.sip.advertised }
+    /// What we are called on the way to `flow`.
+    func endpoint(for flow: Flow) -> LocalEndpoint { endpoints.endpoint(for: flow) }
 
     mutating func newBranch() -> String { "z9hG4bK" + random.token(count: 16) }
 
@@ -25,6 +26,8 @@ extension CallControl {
         guard let call = calls[number], let trunk = call.calleeTrunk, let offer = call.offer,
             let port = call.media?.calleePort
         else { preconditionFailure("an INVITE is placed once media is open") }
+        let flow = Flow(udp: trunk.address)
+        let sentBy = endpoint(for: flow)
         let target = calleeURI(of: call, at: trunk.address)
         let localTag = random.token(count: 12)
         let from = call.invite.from
@@ -34,14 +37,14 @@ extension CallControl {
         let toName = to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let toUser = to.uri.user.map { $0 + "@" } ?? ""
         var dialog = Dialog(
-            calling: target, callID: "\(random.token(count: 20))@\(sentBy.ip)", localTag: localTag,
-            local: "\(displayName)<sip:\(user)\(sentBy)>;tag=\(localTag)", remote: "\(toName)<sip:\(toUser)\(trunk.address)>",
-            sequence: 0, destination: trunk.address)
+            calling: target, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
+            local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<sip:\(toUser)\(trunk.address)>",
+            sequence: 0, destination: flow)
         let branch = newBranch()
         // The generic request of a dialog fits: there is no route set and no remote tag yet.
         var builder = dialog.request(
             .invite, branch: branch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, "<sip:\(sentBy)>")
+        builder.add(.contact, sentBy.contact)
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
@@ -56,7 +59,7 @@ extension CallControl {
         scheduleTimer(of: number)
         let transaction = send(
             builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch,
-            to: trunk.address, for: number, .callee, now: now)
+            to: flow, for: number, .callee, now: now)
         calls[number]?.calleeTransaction = transaction
     }
 
@@ -106,7 +109,7 @@ extension CallControl {
     mutating func acknowledgeCallee(_ number: CallNumber, now: Instant) {
         guard var dialog = calls[number]?.callee else { return }
         let builder = dialog.request(
-            .ack, branch: newBranch(), sentBy: sentBy, sequence: dialog.localSequence)
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
         calls[number]?.acknowledgement = builder.finish()
         sendAcknowledgement(number, isRetransmission: false, now: now)
     }
@@ -120,7 +123,7 @@ extension CallControl {
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
-        var builder = dialog.request(.bye, branch: branch, sentBy: sentBy)
+        var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
         builder.add(.reason, reason(of: call))
         builder.add(.userAgent, configuration.sip.userAgent)
         if leg == .caller { calls[number]?.caller = dialog } else { calls[number]?.callee = dialog }
@@ -137,7 +140,7 @@ extension CallControl {
     }
 
     mutating func send(
-        _ request: [UInt8], _ method: Method, branch: String, to destination: SocketAddress, for number: CallNumber,
+        _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results: [TransactionLayer.Output] = []
@@ -151,7 +154,7 @@ extension CallControl {
     // MARK: Responses from the callee
 
     mutating func receiveResponse(
-        _ id: TransactionID, _ response: SIPMessage, from source: SocketAddress, now: Instant
+        _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
@@ -188,7 +191,7 @@ extension CallControl {
     }
 
     private mutating func calleeAnswered(
-        _ response: SIPMessage, from source: SocketAddress, _ number: CallNumber, _ call: Call, now: Instant
+        _ response: SIPMessage, from source: Flow, _ number: CallNumber, _ call: Call, now: Instant
     ) {
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         if call.acknowledgement.isEmpty {
@@ -207,7 +210,7 @@ extension CallControl {
 
     /// A further branch of a fork answered: it is acknowledged, each time it asks, and hung up once (RFC 3261 §13.2.2.4).
     private mutating func forkAnswered(
-        _ response: SIPMessage, tag: String, from source: SocketAddress, _ number: CallNumber, _ call: Call, now: Instant
+        _ response: SIPMessage, tag: String, from source: Flow, _ number: CallNumber, _ call: Call, now: Instant
     ) {
         if let known = call.forkAcknowledgements[tag] {
             return output(.send(known.octets, to: known.destination, transaction: nil))
@@ -215,17 +218,17 @@ extension CallControl {
         guard var dialog = call.callee, call.forkAcknowledgements.count < Self.maximumForks else { return }
         dialog.update(with: response, source: source)
         let acknowledgement = dialog.request(
-            .ack, branch: newBranch(), sentBy: sentBy, sequence: response.cseq.number
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number
         ).finish()
         calls[number]?.forkAcknowledgements[tag] = (acknowledgement, dialog.destination)
         output(.send(acknowledgement, to: dialog.destination, transaction: nil))
         let branch = newBranch()
-        let bye = dialog.request(.bye, branch: branch, sentBy: sentBy).finish()
+        let bye = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination)).finish()
         openByes.insert(send(bye, .bye, branch: branch, to: dialog.destination, for: number, .callee, now: now))
     }
 
     /// Reads the answer in a response, if there is one, and tells the relay where the callee's media comes from.
-    private mutating func takeAnswer(_ response: SIPMessage, from source: SocketAddress, of number: CallNumber) {
+    private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, of number: CallNumber) {
         guard let call = calls[number], let taken = call.media, let offer = call.offer,
             !response.body.isEmpty, response.hasContentType("application/sdp"),
             let answer = try? SessionDescription(parsing: response.body),
@@ -255,7 +258,7 @@ extension CallControl {
     }
 
     mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: SocketAddress,
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
         transport: MediaTransport = .rtp
     ) {
         guard let session = call.media?.session else { return }
@@ -321,7 +324,7 @@ extension CallControl {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, "<sip:\(sentBy)>")
+            builder.add(.contact, endpoint(for: call.source).contact)
             builder.add(.allow, Self.allow)
         }
         for (name, value) in headers { builder.add(name, value) }

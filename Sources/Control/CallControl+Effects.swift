@@ -142,7 +142,7 @@ extension CallControl {
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
-            callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source,
+            callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
             calleeAddress: call.callee == nil ? nil : call.calleeTrunk?.address, setupAt: wallTime(call.setupAt),
             ringAt: call.ringAt.map(wallTime), answerAt: call.answerAt.map(wallTime), releaseAt: wallTime(releaseAt),
             durationMilliseconds: call.answerAt.map { (releaseAt - $0).milliseconds } ?? 0,

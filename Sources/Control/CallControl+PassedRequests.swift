@@ -7,7 +7,7 @@ extension CallControl {
     private static let maximumPassed = 16
 
     mutating func pass(
-        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, of number: CallNumber, _ leg: Leg, now: Instant
+        _ id: TransactionID, _ request: SIPMessage, from source: Flow, of number: CallNumber, _ leg: Leg, now: Instant
     ) {
         guard let call = calls[number] else { return }
         guard call.machine.isConnected else { return answer(id, request, from: source, status: 481, now: now) }

@@ -16,7 +16,7 @@ extension CallControl {
     // MARK: The request
 
     mutating func receiveChange(
-        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, of number: CallNumber, _ leg: Leg, now: Instant
+        _ id: TransactionID, _ request: SIPMessage, from source: Flow, of number: CallNumber, _ leg: Leg, now: Instant
     ) {
         guard let call = calls[number] else { return }
         let carrier: OfferAnswerExchange.Carrier = request.method == .invite ? .invite : .update
@@ -86,10 +86,10 @@ extension CallControl {
     ) -> TransactionID? {
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return nil }
         var builder = dialog.request(
-            method, branch: branch, sentBy: sentBy, maxForwards: max(0, (original?.maxForwards ?? 71) - 1))
+            method, branch: branch, sentBy: endpoint(for: dialog.destination), maxForwards: max(0, (original?.maxForwards ?? 71) - 1))
         call.setDialog(dialog, of: leg)
         if method == .invite || method == .update {
-            builder.add(.contact, "<sip:\(sentBy)>")
+            builder.add(.contact, endpoint(for: dialog.destination).contact)
             builder.add(.allow, Self.allow)
         }
         for (name, value) in headers { builder.add(name, value) }
@@ -106,7 +106,7 @@ extension CallControl {
 
     /// True when the response belongs to a change of the session, or to a request that was passed.
     mutating func receiveMidDialogResponse(
-        _ id: TransactionID, _ response: SIPMessage, status: Int, from source: SocketAddress, of number: CallNumber, _ leg: Leg,
+        _ id: TransactionID, _ response: SIPMessage, status: Int, from source: Flow, of number: CallNumber, _ leg: Leg,
         now: Instant
     ) -> Bool {
         guard let call = calls[number] else { return false }
@@ -151,7 +151,7 @@ extension CallControl {
     }
 
     private mutating func receiveChangeResponse(
-        _ response: SIPMessage, status: Int, from source: SocketAddress, _ call: Call, _ number: CallNumber, now: Instant
+        _ response: SIPMessage, status: Int, from source: Flow, _ call: Call, _ number: CallNumber, now: Instant
     ) {
         guard var change = call.change else { return }
         let responder = change.machine.responder
@@ -246,7 +246,7 @@ extension CallControl {
     ) {
         let leg = change.machine.responder
         guard var dialog = call.dialog(of: leg), let response = change.response, let outgoing = change.outgoing else { return }
-        let builder = dialog.request(.ack, branch: newBranch(), sentBy: sentBy, sequence: response.cseq.number)
+        let builder = dialog.request(.ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number)
         var octets: [UInt8]
         if let offer = change.offer, !change.machine.hasOffer {
             // An offer in a 2xx must be answered in the ACK (RFC 3261 §13.2.2.4), if only by declining all of it.
@@ -285,14 +285,14 @@ extension CallControl {
     /// A final response in the dialog of `leg`, with what every 2xx of ours says.
     @discardableResult
     mutating func respond(
-        to request: SIPMessage, _ id: TransactionID, from source: SocketAddress, of call: Call, _ leg: Leg, status: Int,
+        to request: SIPMessage, _ id: TransactionID, from source: Flow, of call: Call, _ leg: Leg, status: Int,
         reason: String? = nil, headers: [(HeaderName, String)] = [], body: [UInt8]? = nil,
         contentType: String = "application/sdp", now: Instant
     ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: request, status: status, reason: reason, toTag: call.dialog(of: leg)?.localTag, source: source)
         if status < 300, request.method == .invite || request.method == .update {
-            builder.add(.contact, "<sip:\(sentBy)>")
+            builder.add(.contact, endpoint(for: source).contact)
             builder.add(.allow, Self.allow)
         }
         for (name, value) in headers { builder.add(name, value) }
@@ -379,7 +379,7 @@ extension CallControl {
     /// The offerer may send from its new address once it has the answer, which may be before relayd has it. Where media
     /// changes between RTP and datagrams, either may come from both until the answer says.
     private mutating func expectOffered(
-        _ offer: SessionDescription, _ index: Int?, by leg: Leg, _ call: Call, signalling: SocketAddress
+        _ offer: SessionDescription, _ index: Int?, by leg: Leg, _ call: Call, signalling: Flow
     ) {
         guard let index else { return }
         let medium = offer.media[index]
@@ -397,7 +397,7 @@ extension CallControl {
     }
 
     private mutating func expect(
-        _ medium: SessionDescription.Media, of leg: Leg, _ call: Call, signalling: SocketAddress, transport: MediaTransport?
+        _ medium: SessionDescription.Media, of leg: Leg, _ call: Call, signalling: Flow, transport: MediaTransport?
     ) {
         // 0.0.0.0 names no address: the relay keeps the one it knows.
         let address =
@@ -434,7 +434,7 @@ extension CallControl {
         _ id: TransactionID, _ response: SIPMessage, _ leg: Leg, _ call: Call, now: Instant
     ) {
         guard var dialog = call.dialog(of: leg) else { return }
-        let octets = dialog.request(.ack, branch: newBranch(), sentBy: sentBy, sequence: response.cseq.number).finish()
+        let octets = dialog.request(.ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number).finish()
         call.changeAcknowledgements[id] = (octets, dialog.destination)
         call.note("ACK", leg: leg, isReceived: false, isRetransmission: false, at: now)
         output(.send(octets, to: dialog.destination, transaction: nil))

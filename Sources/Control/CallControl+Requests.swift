@@ -15,7 +15,7 @@ extension CallControl {
 
     static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
 
-    mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, now: Instant) {
+    mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
@@ -33,7 +33,7 @@ extension CallControl {
     // MARK: INVITE
 
     private mutating func receiveInvite(
-        _ id: TransactionID, _ invite: SIPMessage, from source: SocketAddress, now: Instant
+        _ id: TransactionID, _ invite: SIPMessage, from source: Flow, now: Instant
     ) {
         let identity = InviteIdentity(invite)
         guard presentInvites.insert(identity).inserted else {
@@ -41,7 +41,7 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
-        let callerTrunk = routing.trunk(from: source)
+        let callerTrunk = routing.trunk(from: source.remote)
         let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
         // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
         let noMediaTimeout =
@@ -131,7 +131,7 @@ extension CallControl {
     }
 
     /// Where a description asks for RTP. An address on hold or a host name is no address: then where its SIP came from.
-    static func mediaAddress(of media: SessionDescription.Media, from source: SocketAddress) -> SocketAddress {
+    static func mediaAddress(of media: SessionDescription.Media, from source: Flow) -> SocketAddress {
         let ip = media.connection.flatMap { $0.isUnspecified ? nil : $0 } ?? source.ip
         return SocketAddress(ip: ip, port: media.port)
     }
@@ -173,7 +173,7 @@ extension CallControl {
     // MARK: Within dialogs
 
     private mutating func receiveCancel(
-        _ id: TransactionID, _ cancel: SIPMessage, from source: SocketAddress, now: Instant
+        _ id: TransactionID, _ cancel: SIPMessage, from source: Flow, now: Instant
     ) {
         guard let invite = transactions.invite(cancelledBy: cancel) else {
             counters.add(to: .sipStrayRequests)
@@ -198,7 +198,7 @@ extension CallControl {
     }
 
     private mutating func receiveInDialog(
-        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, now: Instant
+        _ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant
     ) {
         guard let (number, leg) = dialog(of: request), let call = calls[number] else {
             counters.add(to: .sipStrayRequests)
@@ -227,7 +227,7 @@ extension CallControl {
 
     /// An UPDATE without an offer: nothing to pass, but a Contact to learn and a session to keep up (RFC 3311 §5.2).
     private mutating func receiveTargetRefresh(
-        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, of number: CallNumber, _ leg: Leg, now: Instant
+        _ id: TransactionID, _ request: SIPMessage, from source: Flow, of number: CallNumber, _ leg: Leg, now: Instant
     ) {
         guard let call = calls[number] else { return }
         call[leg].learn(from: request)
@@ -269,7 +269,7 @@ extension CallControl {
     // MARK: Answers
 
     mutating func answer(
-        _ id: TransactionID, _ request: SIPMessage, from source: SocketAddress, status: Int, toTag: String? = nil,
+        _ id: TransactionID, _ request: SIPMessage, from source: Flow, status: Int, toTag: String? = nil,
         _ headers: [(HeaderName, String)] = [], now: Instant
     ) {
         var builder = MessageBuilder.response(
@@ -284,12 +284,12 @@ extension CallControl {
 
     /// For a request too broken for a transaction. Stateless: a retransmission gets the same answer.
     mutating func answerOutsideTransaction(
-        _ request: SIPMessage, status: Int, reason: String, from source: SocketAddress
+        _ request: SIPMessage, status: Int, reason: String, from source: Flow
     ) {
         var builder = MessageBuilder.response(
             to: request, status: status, reason: reason, toTag: "relayd-\(status)", source: source)
         builder.add(.server, configuration.sip.userAgent)
-        let destination = ResponseDestination.address(for: request, source: source)
+        let destination = ResponseDestination.flow(for: request, source: source)
         output(.send(builder.finish(), to: destination, transaction: nil))
     }
 }

@@ -10,8 +10,8 @@ package import SIP
 /// `takeOutputs`, to be carried out in order. The simulation runs exactly this code on a virtual clock.
 package struct CallControl {
     package enum Output: Sendable {
-        /// A SIP datagram. Report a refusal by the network with `sendFailed`.
-        case send([UInt8], to: SocketAddress, transaction: TransactionID?)
+        /// A SIP message. Report a refusal by the network with `sendFailed`.
+        case send([UInt8], to: Flow, transaction: TransactionID?)
         case relay(RelayCommand)
         case record(CallRecord)
         case event(Event)
@@ -51,6 +51,8 @@ package struct CallControl {
 
     let configuration: Configuration
     let routing: Routing
+    /// Our own addresses.
+    let endpoints: LocalEndpoints
     let media: MediaSessions
     let counters: CounterBlock
     /// One reading of both clocks, to turn instants into wall time.
@@ -90,13 +92,14 @@ package struct CallControl {
         self.counters = counters
         self.random = random
         routing = Routing(trunks: configuration.trunks)
+        endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
     }
 
     // MARK: Inputs
 
-    /// A datagram on the SIP socket.
-    package mutating func receive(_ datagram: [UInt8], from source: SocketAddress, now: Instant) {
+    /// A SIP message: a datagram, or what a stream was cut into.
+    package mutating func receive(_ datagram: [UInt8], from source: Flow, now: Instant) {
         counters.add(to: .sipDatagramsReceived)
         switch SIPMessage.parse(datagram) {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
@@ -201,8 +204,7 @@ package struct CallControl {
 
     /// A response whose only Via is ours (RFC 3261 §8.1.3.3, §18.1.2).
     private func isAnswerToUs(_ response: SIPMessage) -> Bool {
-        let via = response.topVia
-        return via.hostAddress == sentBy.ip && (via.port ?? 5060) == sentBy.port && response.listValues(.via).count == 1
+        endpoints.contains(response.topVia) && response.listValues(.via).count == 1
     }
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }

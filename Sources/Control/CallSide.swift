@@ -9,7 +9,7 @@ struct CallSide {
     /// The m= line of `description` that is relayed; nil when there is none.
     var mediumIndex: Int?
     /// Where its SIP came from when it announced that.
-    var signalling: SocketAddress?
+    var signalling: Flow?
     /// The methods it allows; nil while it has not said.
     var allowed: Set<Method>?
     /// It names `timer` among what it supports (RFC 4028).
@@ -47,7 +47,7 @@ struct SessionChange {
     /// From the initiator.
     let request: SIPMessage
     let requestTransaction: TransactionID
-    let source: SocketAddress
+    let source: Flow
     /// The request made from it.
     var outgoing: TransactionID?
     var branch = ""
@@ -61,7 +61,7 @@ struct SessionChange {
     /// The responder's final response.
     var response: SIPMessage?
     /// Where the description of each came from.
-    var responseSource: SocketAddress?
+    var responseSource: Flow?
     /// The 2xx to the initiator, until its ACK comes.
     var answerOctets: [UInt8] = []
     var answerRetransmission: SuccessRetransmission?
@@ -75,7 +75,7 @@ struct SessionChange {
 struct PassedRequest {
     let request: SIPMessage
     let transaction: TransactionID
-    let source: SocketAddress
+    let source: Flow
     /// The leg it came from.
     let leg: Leg
 }

@@ -3,8 +3,8 @@ import SIP
 import Testing
 
 @Suite struct DialogTests {
-    private static let here = SocketAddress("192.0.2.1:5060")!
-    private static let peer = SocketAddress("198.51.100.7:5062")!
+    private static let here = LocalEndpoint(.udp, SocketAddress("192.0.2.1:5060")!)
+    private static let peer = Flow(udp: SocketAddress("198.51.100.7:5062")!)
 
     // MARK: User agent server
 
@@ -36,7 +36,7 @@ import Testing
         #expect(bye.text(.via) == "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;rport")
         #expect(
             routes(bye) == ["<sip:198.51.100.1;lr>", "<sip:198.51.100.2:5070;lr>", "<sip:198.51.100.3;lr>"])
-        #expect(dialog.destination == SocketAddress("198.51.100.1:5060"))
+        #expect(dialog.destination.remote == SocketAddress("198.51.100.1:5060"))
         #expect(try parse(dialog.request(.bye, branch: "z9hG4bKy", sentBy: Self.here).finish()).cseq.number == 2)
     }
 
@@ -77,7 +77,7 @@ import Testing
         #expect(ack.text(.to) == "<sip:you@198.51.100.7>;tag=yours")
         #expect(routes(ack) == ["<sip:198.51.100.2;lr>", "<sip:198.51.100.1;lr>"])
         #expect(String(decoding: ack.requestURI, as: UTF8.self) == "sip:you@203.0.113.5:5080")
-        #expect(dialog.destination == SocketAddress("198.51.100.2:5060"))
+        #expect(dialog.destination.remote == SocketAddress("198.51.100.2:5060"))
         let bye = try parse(dialog.request(.bye, branch: "z9hG4bKb", sentBy: Self.here).finish())
         #expect(bye.cseq.number == 2)
     }
@@ -93,7 +93,7 @@ import Testing
         #expect(ack.toTag.map { String(decoding: $0, as: UTF8.self) } == "b")
         #expect(String(decoding: ack.requestURI, as: UTF8.self) == "sip:b@203.0.113.2")
         #expect(routes(ack) == [])
-        #expect(dialog.destination == SocketAddress("203.0.113.2:5060"))
+        #expect(dialog.destination.remote == SocketAddress("203.0.113.2:5060"))
     }
 
     @Test("a strict router becomes the Request-URI, the target goes to the end of the routes (RFC 3261 §12.2.1.1)")
@@ -107,10 +107,27 @@ import Testing
         let bye = try parse(dialog.request(.bye, branch: "z9hG4bKa", sentBy: Self.here).finish())
         #expect(String(decoding: bye.requestURI, as: UTF8.self) == "sip:198.51.100.1")
         #expect(routes(bye) == ["<sip:198.51.100.2;lr>", "<sip:b@203.0.113.2>"])
-        #expect(dialog.destination == SocketAddress("198.51.100.1:5060"))
+        #expect(dialog.destination.remote == SocketAddress("198.51.100.1:5060"))
     }
 
     // MARK: Where requests go
+
+    @Test("a peer that came by a connection is answered on it, whatever transport its Contact leaves open", arguments: [
+        ("sip:a@198.51.100.7:5070", "tcp:198.51.100.7:5070", true),
+        ("sip:a@198.51.100.7:5070;transport=tcp", "tcp:198.51.100.7:5070", true),
+        ("sip:a@203.0.113.9;transport=TCP", "tcp:203.0.113.9:5060", false),
+        ("sip:a@203.0.113.9", "203.0.113.9:5060", false),
+        ("sips:a@198.51.100.7", "tls:198.51.100.7:5061", false),
+        ("sip:a@10.0.0.1:5060;transport=tcp", "tcp:198.51.100.7:40123", true),
+    ])
+    func streamDestination(contact: String, expected: String, isSameConnection: Bool) throws {
+        let invite = try parse(Self.request(contact: contact))
+        let source = Flow(
+            .tcp, to: SocketAddress("198.51.100.7:40123")!, listener: 1, connection: 3, mayConnect: false)
+        let destination = Dialog(serving: invite, localTag: "ours", source: source).destination
+        #expect(destination.description == expected)
+        #expect((destination.connection == 3) == isSameConnection)
+    }
 
     @Test("a target that cannot be reached is replaced by where its messages came from", arguments: [
         ("sip:a@10.0.0.5:5060", "198.51.100.7:5062"), ("sip:a@192.168.1.2", "198.51.100.7:5062"),
@@ -127,8 +144,8 @@ import Testing
     @Test("in a private network a private target is reached as it says")
     func privateNetwork() throws {
         let invite = try parse(Self.request(contact: "sip:a@10.0.0.5:5070"))
-        let dialog = Dialog(serving: invite, localTag: "ours", source: SocketAddress("10.0.0.4:5060")!)
-        #expect(dialog.destination == SocketAddress("10.0.0.5:5070"))
+        let dialog = Dialog(serving: invite, localTag: "ours", source: Flow(udp: SocketAddress("10.0.0.4:5060")!))
+        #expect(dialog.destination.remote == SocketAddress("10.0.0.5:5070"))
     }
 
     // MARK: Helpers

@@ -4,7 +4,7 @@ import Testing
 
 /// How the layer matches messages to transactions, and what it keeps.
 @Suite struct TransactionLayerTests {
-    private let peer = SocketAddress("198.51.100.7:5062")!
+    private let peer = Flow(udp: SocketAddress("198.51.100.7:5062")!)
     private var world = LayerWorld()
 
     // MARK: Server transactions
@@ -23,7 +23,7 @@ import Testing
     mutating func destinations() {
         _ = world.receive(request("OPTIONS", via: "198.51.100.7:5070;branch=z9hG4bKa"))
         #expect(world.respond(200) == ["send 200"])
-        #expect(world.lastDestination == SocketAddress("198.51.100.7:5070"))
+        #expect(world.lastDestination?.remote == SocketAddress("198.51.100.7:5070"))
         _ = world.receive(request("OPTIONS", via: "198.51.100.7:5070;branch=z9hG4bKb;rport"))
         _ = world.respond(200)
         #expect(world.lastDestination == peer)
@@ -288,10 +288,10 @@ private struct LayerWorld {
     private(set) var lastSent: TransactionID?
     private(set) var lastAnswered: TransactionID?
     private(set) var lastOctets: [UInt8] = []
-    private(set) var lastDestination: SocketAddress?
+    private(set) var lastDestination: Flow?
     private(set) var requests: [TransactionID] = []
     private(set) var sent: [TransactionID] = []
-    private static let peer = SocketAddress("198.51.100.7:5062")!
+    private static let peer = Flow(udp: SocketAddress("198.51.100.7:5062")!)
 
     static func parse(_ octets: [UInt8]) -> SIPMessage? {
         if case .message(let message) = SIPMessage.parse(octets) { message } else { nil }

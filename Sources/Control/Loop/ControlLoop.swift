@@ -279,7 +279,7 @@ package struct ControlLoop: ~Copyable {
                 counters.add(to: .sipMalformed)
             } else {
                 let octets = sipBuffers.copy(datagram.payload)
-                control.receive(octets, from: datagram.source, now: now)
+                control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
             }
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
@@ -316,12 +316,12 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: SocketAddress, _ transaction: TransactionID?, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
     ) {
         nextSend &+= 1
         sends[Int(nextSend) % sends.count] = transaction
         let token = Token(kind: Kind.sipSend, index: nextSend)
-        if ring.send(copying: octets.span, on: sipSocket.file, to: destination, token: token) {
+        if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
             control.sendFailed(transaction, now: now)

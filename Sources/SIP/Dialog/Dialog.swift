@@ -1,4 +1,4 @@
-package import Core
+import Core
 
 /// One side's state of a dialog (RFC 3261 §12): what a request inside it is made of.
 package struct Dialog: Sendable {
@@ -16,10 +16,10 @@ package struct Dialog: Sendable {
     /// Of our last request; ACK repeats that of its INVITE.
     package private(set) var localSequence: UInt32
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
-    package private(set) var fallback: SocketAddress
+    package private(set) var fallback: Flow
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
-    package init(serving request: SIPMessage, localTag: String, source: SocketAddress) {
+    package init(serving request: SIPMessage, localTag: String, source: Flow) {
         callID = String(decoding: request.callID, as: UTF8.self)
         self.localTag = localTag
         remoteTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
@@ -37,7 +37,7 @@ package struct Dialog: Sendable {
     /// - Parameter local: the From value of the request, with `localTag`.
     package init(
         calling target: String, callID: String, localTag: String, local: String, remote: String, sequence: UInt32,
-        destination: SocketAddress
+        destination: Flow
     ) {
         self.callID = callID
         self.localTag = localTag
@@ -50,7 +50,7 @@ package struct Dialog: Sendable {
     }
 
     /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
-    package mutating func update(with response: SIPMessage, source: SocketAddress) {
+    package mutating func update(with response: SIPMessage, source: Flow) {
         remoteTag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         remote = response.text(.to) ?? remote
         routeSet = Self.routes(response).reversed()
@@ -59,7 +59,7 @@ package struct Dialog: Sendable {
     }
 
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
-    package mutating func refreshTarget(from message: SIPMessage, source: SocketAddress) {
+    package mutating func refreshTarget(from message: SIPMessage, source: Flow) {
         if let contact = message.contact { remoteTarget = contact.uri.text }
         fallback = source
     }
@@ -69,10 +69,10 @@ package struct Dialog: Sendable {
     ///
     /// - Parameters:
     ///   - branch: of its Via, new for each request.
-    ///   - sentBy: the address that Via carries.
+    ///   - sentBy: what Via carries.
     ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
     package mutating func request(
-        _ method: Method, branch: String, sentBy: SocketAddress, sequence: UInt32? = nil, maxForwards: Int = 70
+        _ method: Method, branch: String, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70
     ) -> MessageBuilder {
         if sequence == nil { localSequence += 1 }
         // A strict router wants itself as Request-URI and the target at the end of the routes.
@@ -83,7 +83,7 @@ package struct Dialog: Sendable {
         } else {
             builder = MessageBuilder(request: method.text, uri: remoteTarget.utf8)
         }
-        builder.add(.via, "SIP/2.0/UDP \(sentBy);branch=\(branch);rport")
+        builder.add(.via, sentBy.via(branch: branch))
         for route in isStrict ? routeSet.dropFirst() + ["<\(remoteTarget)>"] : routeSet[...] { builder.add(.route, route) }
         builder.add(.maxForwards, "\(maxForwards)")
         builder.add(.from, local)
@@ -97,10 +97,20 @@ package struct Dialog: Sendable {
     ///
     /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
     /// name be, without DNS. Both are answered where they came from.
-    package var destination: SocketAddress {
+    ///
+    /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
+    /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
+    package var destination: Flow {
         let uri = routeSet.first.flatMap { NameAddress($0)?.uri } ?? SIPURI(remoteTarget)
-        guard let address = uri?.socketAddress, address.port != 0, !address.ip.isUnspecified else { return fallback }
-        return address.ip.isPrivate && !fallback.ip.isPrivate ? fallback : address
+        guard let uri, let address = uri.socketAddress, address.port != 0, !address.ip.isUnspecified else { return fallback }
+        if address.ip.isPrivate && !fallback.ip.isPrivate { return fallback }
+        let isOwner = address.ip == fallback.ip
+        let transport = uri.transport ?? (isOwner ? fallback.transport : .udp)
+        guard transport == fallback.transport, address.ip.family == fallback.ip.family else {
+            return Flow(transport, to: address)
+        }
+        return Flow(
+            transport, to: address, listener: fallback.listener, connection: isOwner ? fallback.connection : nil)
     }
 
     private static func routes(_ message: SIPMessage) -> [String] {

@@ -69,6 +69,12 @@ package struct MessageBuilder: Sendable {
         return builder
     }
 
+    package static func response(
+        to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: Flow
+    ) -> MessageBuilder {
+        response(to: request, status: status, reason: reason, toTag: toTag, source: source.remote)
+    }
+
     package mutating func add(_ name: HeaderName, _ value: String) { add(name, octets: value.utf8) }
 
     package mutating func add(_ name: HeaderName, octets value: some Collection<UInt8>) {

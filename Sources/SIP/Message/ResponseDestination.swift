@@ -1,8 +1,8 @@
 package import Core
 
-/// Where the response to a request received over UDP goes (RFC 3261 §18.2.2, RFC 3581 §4).
+/// Where the response to a request goes (RFC 3261 §18.2.2, RFC 3581 §4).
 package enum ResponseDestination {
-    /// Always the address the request came from. The port:
+    /// Over UDP, always the address the request came from. The port:
     /// - with `rport`, the one it came from;
     /// - with an IP literal in sent-by that is not the source, the one it came from, too: a NAT stands between, and the
     ///   port in sent-by means nothing on our side of it (here the RFC would use it);
@@ -17,5 +17,18 @@ package enum ResponseDestination {
 
     package static func address(for request: SIPMessage, source: SocketAddress) -> SocketAddress {
         address(for: request.topVia, source: source)
+    }
+
+    /// Over a stream: the connection that the request came by; when that has gone, a new one to where it came from, at
+    /// the port in sent-by.
+    package static func flow(for request: SIPMessage, source: Flow) -> Flow {
+        var flow = source
+        if source.isReliable {
+            flow.remote.port = request.topVia.port ?? source.transport.defaultPort
+            flow.mayConnect = true
+        } else {
+            flow.remote = address(for: request.topVia, source: source.remote)
+        }
+        return flow
     }
 }

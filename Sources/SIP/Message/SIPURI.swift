@@ -45,10 +45,17 @@ package struct SIPURI: Sendable {
     /// The value of a URI parameter; empty for one without a value (`lr`), nil when it is not there.
     package func parameter(_ name: String) -> String? { Parameters.value(name, in: octets, layout.parameterRange) }
 
-    /// Where to send when the host is an IP literal; the default port is 5060, for `sips` 5061.
+    /// Where to send when the host is an IP literal; the default port is 5060, for TLS 5061.
     package var socketAddress: SocketAddress? {
         guard scheme == .sip || scheme == .sips, let ip = IPAddress(ascii: hostOctets) else { return nil }
-        return SocketAddress(ip: ip, port: port ?? (scheme == .sips ? 5061 : 5060))
+        return SocketAddress(ip: ip, port: port ?? (transport ?? .udp).defaultPort)
+    }
+
+    /// What the URI asks for (RFC 3261 §19.1.2); nil when it leaves that open, or names one that we do not speak.
+    package var transport: Transport? {
+        let parameter = parameter("transport").flatMap { Transport(rawValue: $0.lowercased()) }
+        // TCP with `sips` is TLS over TCP (§26.2.2).
+        return scheme == .sips ? .tls : parameter
     }
 
     private static func unescaped(_ text: ArraySlice<UInt8>) -> [UInt8] {

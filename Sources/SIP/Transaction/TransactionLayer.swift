@@ -5,19 +5,19 @@ package struct TransactionID: Hashable, Sendable {
     package let rawValue: UInt64
 }
 
-/// Matches messages to transactions and keeps what is retransmitted (RFC 3261 §17, RFC 6026), over an unreliable transport.
+/// Matches messages to transactions and keeps what is retransmitted (RFC 3261 §17, RFC 6026), over any transport.
 ///
 /// Sans-IO: give it messages and the time, and carry out every `Output` in order. One thread.
 package struct TransactionLayer: Sendable {
     package enum Output: Sendable {
         /// Send these octets.
-        case send([UInt8], to: SocketAddress, transaction: TransactionID, isRetransmission: Bool)
+        case send([UInt8], to: Flow, transaction: TransactionID, isRetransmission: Bool)
         /// A request that opened a server transaction; answer it with `respond`. An INVITE has had its 100.
-        case request(TransactionID, SIPMessage, source: SocketAddress)
+        case request(TransactionID, SIPMessage, source: Flow)
         /// An ACK for a 2xx, for the dialog it belongs to.
-        case acknowledgement(SIPMessage, source: SocketAddress)
+        case acknowledgement(SIPMessage, source: Flow)
         /// A response for the user of a client transaction: provisional, final, or a further 2xx to INVITE.
-        case response(TransactionID, SIPMessage, source: SocketAddress)
+        case response(TransactionID, SIPMessage, source: Flow)
         /// A retransmission, or the ACK for a final response that was no 2xx. It needs nothing further.
         case absorbed(TransactionID, SIPMessage)
         /// A response that belongs to no transaction; it is dropped.
@@ -33,7 +33,7 @@ package struct TransactionLayer: Sendable {
         var machine: ClientMachine
         let key: TransactionKey
         let request: [UInt8]
-        let destination: SocketAddress
+        let destination: Flow
         var hasSent = false
         /// The ACK for a 300-699 response (§17.1.1.3).
         var acknowledgement: [UInt8]?
@@ -45,8 +45,8 @@ package struct TransactionLayer: Sendable {
         var machine: ServerMachine
         let key: TransactionKey
         let request: SIPMessage
-        let source: SocketAddress
-        let destination: SocketAddress
+        let source: Flow
+        let destination: Flow
         var response: [UInt8] = []
         var scheduled: Instant?
     }
@@ -67,7 +67,7 @@ package struct TransactionLayer: Sendable {
     // MARK: From the network
 
     package mutating func receive(
-        _ message: SIPMessage, from source: SocketAddress, now: Instant, outputs: inout [Output]
+        _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
         if message.isRequest {
             receiveRequest(message, from: source, now: now, outputs: &outputs)
@@ -77,7 +77,7 @@ package struct TransactionLayer: Sendable {
     }
 
     private mutating func receiveRequest(
-        _ message: SIPMessage, from source: SocketAddress, now: Instant, outputs: inout [Output]
+        _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
         let key = TransactionKey(request: message)
         if let id = serverIDs[key] {
@@ -97,8 +97,10 @@ package struct TransactionLayer: Sendable {
             let id = TransactionID(rawValue: lastID)
             var effects: [ServerMachine.Effect] = []
             var server = Server(
-                machine: ServerMachine(method: message.method, now: now, effects: &effects), key: key, request: message,
-                source: source, destination: ResponseDestination.address(for: message, source: source))
+                machine: ServerMachine(
+                    method: message.method, isReliable: source.isReliable, now: now, effects: &effects),
+                key: key, request: message, source: source,
+                destination: ResponseDestination.flow(for: message, source: source))
             serverIDs[key] = id
             outputs.append(.request(id, message, source: source))
             carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
@@ -106,7 +108,7 @@ package struct TransactionLayer: Sendable {
     }
 
     private mutating func receiveResponse(
-        _ message: SIPMessage, from source: SocketAddress, now: Instant, outputs: inout [Output]
+        _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
         guard let status = message.status, let id = clientIDs[TransactionKey(response: message)],
             var client = clients[id]
@@ -127,7 +129,7 @@ package struct TransactionLayer: Sendable {
 
     /// Opens a client transaction and sends the request. `branch` is that of its top Via, new but for CANCEL.
     package mutating func send(
-        _ request: [UInt8], method: Method, branch: String, to destination: SocketAddress, now: Instant,
+        _ request: [UInt8], method: Method, branch: String, to destination: Flow, now: Instant,
         outputs: inout [Output]
     ) -> TransactionID {
         lastID += 1
@@ -135,8 +137,8 @@ package struct TransactionLayer: Sendable {
         let key = TransactionKey(branch: branch, method: method)
         var effects: [ClientMachine.Effect] = []
         var client = Client(
-            machine: ClientMachine(method: method, now: now, effects: &effects), key: key, request: request,
-            destination: destination)
+            machine: ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects),
+            key: key, request: request, destination: destination)
         clientIDs[key] = id
         carryOut(effects, id, &client, response: nil, outputs: &outputs)
         return id
@@ -164,7 +166,7 @@ package struct TransactionLayer: Sendable {
     }
 
     /// The octets and the destination of a request that was sent; nil when its transaction is over.
-    package func sentRequest(_ id: TransactionID) -> (octets: [UInt8], destination: SocketAddress)? {
+    package func sentRequest(_ id: TransactionID) -> (octets: [UInt8], destination: Flow)? {
         clients[id].map { ($0.request, $0.destination) }
     }
 
@@ -211,7 +213,7 @@ package struct TransactionLayer: Sendable {
 
     private mutating func carryOut(
         _ effects: [ClientMachine.Effect], _ id: TransactionID, _ client: inout Client,
-        response: (message: SIPMessage, source: SocketAddress)?, outputs: inout [Output]
+        response: (message: SIPMessage, source: Flow)?, outputs: inout [Output]
     ) {
         keep(client, as: id)
         for effect in effects {

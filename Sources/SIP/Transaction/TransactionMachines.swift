@@ -6,12 +6,12 @@ struct ClientMachine: Sendable {
     private enum Kind: Sendable { case invite(InviteClientTransaction), other(NonInviteClientTransaction) }
     private var kind: Kind
 
-    init(method: Method, now: Instant, effects: inout [Effect]) {
+    init(method: Method, isReliable: Bool, now: Instant, effects: inout [Effect]) {
         if method == .invite {
-            kind = .invite(InviteClientTransaction(now: now, effects: &effects))
+            kind = .invite(InviteClientTransaction(now: now, isReliable: isReliable, effects: &effects))
         } else {
             var own: [NonInviteClientTransaction.Effect] = []
-            kind = .other(NonInviteClientTransaction(now: now, effects: &own))
+            kind = .other(NonInviteClientTransaction(now: now, isReliable: isReliable, effects: &own))
             effects += own.map(Effect.init)
         }
     }
@@ -85,11 +85,11 @@ struct ServerMachine: Sendable {
     private enum Kind: Sendable { case invite(InviteServerTransaction), other(NonInviteServerTransaction) }
     private var kind: Kind
 
-    init(method: Method, now: Instant, effects: inout [Effect]) {
+    init(method: Method, isReliable: Bool, now: Instant, effects: inout [Effect]) {
         if method == .invite {
-            kind = .invite(InviteServerTransaction(now: now, effects: &effects))
+            kind = .invite(InviteServerTransaction(now: now, isReliable: isReliable, effects: &effects))
         } else {
-            kind = .other(NonInviteServerTransaction())
+            kind = .other(NonInviteServerTransaction(isReliable: isReliable))
         }
     }
 

@@ -177,14 +177,14 @@ final class SimulatedWorld {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
         }
-        control.receive(octets, from: source, now: now)
+        control.receive(octets, from: Flow(udp: source, listener: 0), now: now)
         flush()
     }
 
     private func flush() {
         for output in control.takeOutputs() {
             switch output {
-            case .send(let octets, let destination, let transaction): send(octets, to: destination, transaction)
+            case .send(let octets, let destination, let transaction): send(octets, to: destination.remote, transaction)
             case .relay(let command): carryOut(command)
             case .record(let record):
                 records.append(record)

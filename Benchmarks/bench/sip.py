@@ -1,0 +1,179 @@
+"""The signalling servers under test: relayd, and Kamailio as a mere stateful proxy and as a registrar."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+from . import servers
+
+ADDRESS = servers.ADDRESS
+#: With one relay worker on the same core there is nothing that another core could take over.
+KAMAILIO = shutil.which("kamailio") or "/usr/sbin/kamailio"
+
+
+def children(pid):
+    """A process and everything below it: Kamailio is several processes."""
+    found = [pid]
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            for child in file.read().split():
+                found += children(int(child))
+    except OSError:
+        pass
+    return found
+
+
+def resident_kilobytes(pids):
+    """Proportional set size: what processes share counts once."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return total
+
+
+class SIPServer(servers.Server):
+    """A server that answers OPTIONS once it is up."""
+
+    def __init__(self, core, directory, callee, users=0):
+        super().__init__(core, os.path.join(directory, self.name + ".log"))
+        self.directory = os.path.join(directory, self.name)
+        os.makedirs(self.directory, exist_ok=True)
+        self.callee = callee
+        self.users = users
+        self.port = servers.free_udp_port()
+
+    @property
+    def address(self):
+        return f"{ADDRESS}:{self.port}"
+
+    def command(self):
+        raise NotImplementedError
+
+    def start(self):
+        self.launch(self.command(), stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + servers.START_LIMIT_SECONDS
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((ADDRESS, 0))
+            probe.settimeout(0.1)
+            own = "%s:%d" % probe.getsockname()
+            request = (
+                f"OPTIONS sip:{self.address} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK%d;rport\r\nMax-Forwards: 70\r\n"
+                f"From: <sip:probe@{own}>;tag=1\r\nTo: <sip:{self.address}>\r\nCall-ID: %d@probe\r\nCSeq: 1 OPTIONS\r\n"
+                "Content-Length: 0\r\n\r\n")
+            attempt = 0
+            while time.monotonic() < deadline:
+                if self.process.poll() is not None:
+                    raise servers.ServerFailed(f"{self.name}: ended during start, see {self.log_path}")
+                attempt += 1
+                try:
+                    probe.sendto((request % (attempt, attempt)).encode(), (ADDRESS, self.port))
+                    probe.recv(4096)
+                    return
+                except OSError:
+                    time.sleep(0.02)
+        raise servers.ServerFailed(f"{self.name}: no answer after {servers.START_LIMIT_SECONDS} s")
+
+    def pids(self):
+        return children(self.pid)
+
+
+class Relayd(SIPServer):
+    """The whole daemon with its defaults: media allocated, records written. Its worker and its control share the core."""
+
+    name = "relayd"
+
+    def command(self):
+        configuration = os.path.join(self.directory, "relayd.toml")
+        with open(configuration, "w") as file:
+            file.write(
+                f'[sip]\nlisten = "{self.address}"\n'
+                f'[media]\nworkers = 1\nports = "{servers.FIRST_PORT}-{servers.LAST_PORT}"\nquarantine = 0\n'
+                f'[limits]\ncalls = 4900\n[control]\nsocket = "{self.directory}/relayd.sock"\n'
+                f'[records]\ndirectory = "{self.directory}"\n[log]\nlevel = "warning"\n')
+            file.write(self.more())
+        return [servers.relayd_binary(), "--config", configuration]
+
+    def more(self):
+        caller, callee = self.callee
+        return (
+            f'[[trunk]]\nname = "load"\naddress = "{caller}"\n'
+            f'[[trunk]]\nname = "callee"\naddress = "{callee}"\nprefixes = [""]\n')
+
+
+class Kamailio(SIPServer):
+    """Kamailio with one worker that forwards every request statefully and record-routes: no media, no records."""
+
+    name = "kamailio"
+
+    def command(self):
+        script = os.path.join(self.directory, "kamailio.cfg")
+        with open(script, "w") as file:
+            file.write(self.script())
+        return [KAMAILIO, "-f", script, "-DD", "-E", "-m", "256", "-M", "16", "-Y", self.directory, "-w", self.directory]
+
+    def header(self, modules):
+        return (
+            "#!KAMAILIO\ndebug=0\nlog_stderror=yes\nfork=yes\nchildren=1\ntcp_children=1\ndisable_tcp=yes\nauto_aliases=no\n"
+            f"listen=udp:{self.address}\n" + "".join(f'loadmodule "{name}.so"\n' for name in modules))
+
+    def script(self):
+        return self.header(["tm", "sl", "rr", "pv", "maxfwd", "siputils", "textops"]) + f"""
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (loose_route()) t_relay();
+        exit;
+    }}
+    t_check_trans();
+    if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
+    record_route();
+    $du = "sip:{self.callee[1]}";
+    t_relay();
+}}
+"""
+
+
+class KamailioRegistrar(Kamailio):
+    """Kamailio as registrar with digest, bindings in memory alone."""
+
+    name = "kamailio-registrar"
+
+    def script(self):
+        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "siputils", "textops"]) + """
+modparam("usrloc", "db_mode", 0)
+modparam("usrloc", "hash_size", 14)
+modparam("registrar", "max_contacts", 1)
+modparam("auth", "nonce_expire", 300)
+request_route {
+    if (is_method("OPTIONS")) { sl_send_reply("200", "OK"); exit; }
+    if (!is_method("REGISTER")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+    if (!pv_www_authenticate("$td", "secret", "0")) { auth_challenge("$td", "1"); exit; }
+    save("location");
+}
+"""
+
+
+class RelaydRegistrar(Relayd):
+    """relayd as registrar with digest; bindings survive a restart."""
+
+    name = "relayd-registrar"
+
+    def more(self):
+        users = os.path.join(self.directory, "users")
+        with open(users, "w") as file:
+            file.writelines(f"u{number} secret\n" for number in range(self.users))
+        return ""
+
+
+def find_missing():
+    missing = {}
+    if not os.access(KAMAILIO, os.X_OK):
+        missing["kamailio"] = "Kamailio is not installed (Debian package kamailio)"
+    if not os.access(servers.relayd_binary(), os.X_OK):
+        missing["relayd"] = "relayd has no release build (`make build` makes one)"
+    return missing
