@@ -27,6 +27,9 @@ struct StoreThread: ~Copyable {
     /// Nil while it cannot be opened.
     private var store: RecordStore?
     private var storeError = RecordError.stopped
+    /// Journaled, and all that the store lacks: given to it together, because a transaction costs more than a record.
+    private var fresh: [CallRecord] = []
+    private var freshSince = Instant(nanoseconds: 0)
 
     /// What the journal held at the start.
     private let replaySize: Int
@@ -62,7 +65,7 @@ struct StoreThread: ~Copyable {
             let content = inbox.take()
             if content.isStopping, stopDeadline == nil { stopDeadline = .now + .seconds(2) }
             write(content.records)
-            bringStoreUp()
+            if isStoreDue || !content.queries.isEmpty || stopDeadline != nil { bringStoreUp() }
             for query in content.queries { query.completion(answer(query.query)) }
             synchronizeIfDue()
             rotateIfDue()
@@ -97,6 +100,7 @@ struct StoreThread: ~Copyable {
         let wasInStore = journal.isInStore
         var written = 0
         defer {
+            if written < piece.count { fresh = [] }  // the journal has more than these, and is read back
             counters.add(UInt64(written), to: .recordsJournaled)
             inbox.markJournaled(written)
             if let onJournaled = options.onJournaled { piece.prefix(written).forEach(onJournaled) }
@@ -106,20 +110,29 @@ struct StoreThread: ~Copyable {
             written += 1
         }
         // The common case: what was just written is all the store lacks, and need not be read back.
-        guard wasInStore, let store, isDue(storeRetry) else { return }
-        do {
-            counters.add(UInt64(try store.insert(Array(piece))), to: .recordsStored)
-            journal.markAllStored()
-        } catch {
-            storeFailed(error)
-        }
+        guard wasInStore || !fresh.isEmpty else { return }
+        if fresh.isEmpty { freshSince = .now }
+        fresh += piece
+        if fresh.count >= Self.pieceCount { bringStoreUp() }
     }
+
+    /// Records wait this long for others to go into the store with.
+    private static let storeDelay = Duration.milliseconds(250)
+
+    /// Whether the store lacks what need not or cannot wait.
+    private var isStoreDue: Bool { fresh.isEmpty || .now >= freshSince + Self.storeDelay }
 
     /// Gives the store what the journal has and it has not, a piece at a time.
     private mutating func bringStoreUp() {
         guard isDue(storeRetry) else { return }
         do {
             let store = try openStore()
+            if !fresh.isEmpty {
+                let records = fresh
+                fresh = []  // if this fails, they are read back from the journal
+                counters.add(UInt64(try store.insert(records)), to: .recordsStored)
+                journal.markAllStored()
+            }
             while !journal.isInStore {
                 if let stopDeadline, .now >= stopDeadline { return }
                 let batch = try journal.readBatch()
@@ -199,7 +212,11 @@ struct StoreThread: ~Copyable {
     private func timeUntilNextStep() -> Duration? {
         var next: [Instant] = []
         if inbox.pending > 0 { next.append(journalRetry.dueAt) }
-        if !journal.isInStore || store == nil { next.append(storeRetry.dueAt) }
+        if !fresh.isEmpty {
+            next.append(max(freshSince + Self.storeDelay, storeRetry.dueAt))
+        } else if !journal.isInStore || store == nil {
+            next.append(storeRetry.dueAt)
+        }
         if journal.needsSynchronizing { next.append(synchronizedAt + .seconds(1)) }
         if rotationRetry.isFailing { next.append(rotationRetry.dueAt) }
         if stopDeadline != nil { next.append(.now + options.retryDelay) }
