@@ -99,6 +99,14 @@ extension Configuration {
             "The unix socket relayctl talks to."),
 
         .init(
+            "http.listen", \.http.listen, .listenAddressOrNone, .needsRestart,
+            "The TCP address that serves metrics (/metrics) and the page (/); \"\" for none. It knows no password: loopback, "
+                + "or a network that only operators reach."),
+        .init(
+            "http.allow_hangup", \.http.allowHangup, .boolean, .needsRestart,
+            "Whether a call can be ended from the page. Otherwise it only shows."),
+
+        .init(
             "records.directory", \.records.directory, .path(limit: 4_000), .needsRestart,
             example: (
                 "\"/var/lib/relayd\"", "$STATE_DIRECTORY, /var/lib/relayd as root, else ~/.local/state/relayd"

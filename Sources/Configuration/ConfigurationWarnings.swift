@@ -34,6 +34,11 @@ extension Configuration {
         } else if trunks.allSatisfy(\.prefixes.isEmpty) {
             warnings.append("trunk.prefixes: no trunk has any, so no call can be routed")
         }
+        if let address = http.listen, !address.ip.isLoopback {
+            warnings.append(
+                "http.listen: whoever reaches \(address) sees who calls whom"
+                    + (http.allowHangup ? " and can end calls" : "") + "; it knows no password")
+        }
         for trunk in trunks where trunk.address == sip.listen || trunk.address == sip.advertised {
             warnings.append("trunk.address: \(trunk.name) is at relayd's own address, so calls to it come back")
         }

@@ -22,6 +22,15 @@ extension CallControl {
             callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
     }
 
+    /// How many calls that hold a resource are in each state.
+    package func stateCounts() -> [CallSummary.State: Int] {
+        var counts: [CallSummary.State: Int] = [:]
+        for call in calls.values where call.machine.media != .closed || call.machine.release == nil {
+            counts[state(of: call), default: 0] += 1
+        }
+        return counts
+    }
+
     package var connectedCount: Int { monitored.count }
     package var presentCount: Int { callsBySession.count }
     package var usedPortPairs: Int { media.usedPairCount }

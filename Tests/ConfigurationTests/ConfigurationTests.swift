@@ -32,6 +32,8 @@ import Testing
                 ng.timeout_callback =  (default)
                 ng.timeout_callback_format = xmlrpc (default)
                 control.socket = /tmp/relayd-1000/relayd.sock (default)
+                http.listen = 127.0.0.1:8380 (default)
+                http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 log.level = notice (default)
                 """)
@@ -97,6 +99,11 @@ import Testing
             ringing_timeout = 60
             no_media_timeout = 0
             no_media_mode = "both"
+
+            # After the trunks: the lines of the keys above stay.
+            [http]
+            listen = ""
+            allow_hangup = true
             """)
         #expect(
             table(of: configuration) == """
@@ -124,6 +131,8 @@ import Testing
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:30)
                 ng.timeout_callback_format = jsonrpc (r.toml:31)
                 control.socket = /tmp/r.sock (r.toml:34)
+                http.listen =  (r.toml:59)
+                http.allow_hangup = true (r.toml:60)
                 records.directory = /tmp/records (r.toml:37)
                 log.level = debug (r.toml:40)
                 trunk.alpha.name = alpha (r.toml:43)

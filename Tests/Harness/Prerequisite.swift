@@ -3,7 +3,7 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine, ipv6
+    case sipp, tshark, root, kamailio, rtpengine, ipv6, promtool, chromium
 
     package var isMet: Bool {
         switch self {
@@ -12,6 +12,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .root: geteuid() == 0
         case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
         case .rtpengine: Self.findsProgram("rtpengine")
+        case .promtool: Self.findsProgram("promtool")
+        case .chromium: Self.findsProgram("chromium")
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
@@ -25,6 +27,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .kamailio:
             "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
+        case .promtool: "promtool is not installed: apt-get install prometheus"
+        case .chromium: "chromium is not installed: apt-get install chromium"
         case .ipv6: "the loopback interface has no IPv6 address"
         }
     }
