@@ -15,6 +15,14 @@ package struct Trunk: Sendable {
     package var inviteTimeout = Duration.seconds(10)
     /// From the first 18x to the final answer.
     package var ringingTimeout = Duration.seconds(120)
+    /// Nil: `sip.session_timer`; zero is off.
+    package var sessionTimer: Duration?
+    /// Nil: `sip.session_timer_min_se`.
+    package var sessionTimerMinimum: Duration?
+    /// Nil: `sip.session_timer_refresher`.
+    package var sessionTimerRefresher: SessionTimerRefresher?
+    /// Nil: `limits.maximum_duration`; zero is without limit.
+    package var maximumDuration: Duration?
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.

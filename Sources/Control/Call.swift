@@ -59,8 +59,14 @@ final class Call {
     var changeDeadline: Instant?
     /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
     var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
-    /// A re-INVITE that was under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
-    var abandonedChange: TransactionID?
+    /// Requests of relayd's own that keep a session alive.
+    var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
+    /// The earliest of what both session timers and the longest duration want.
+    var timerDeadline: Instant?
+    /// When the call has lasted long enough.
+    var endsAt: Instant?
+    /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
+    var abandonedChanges: Set<TransactionID> = []
     /// Nothing else refers to the call any more.
     var isForgetDue = false
     /// By the transaction that asks the other leg.
@@ -129,7 +135,7 @@ final class Call {
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
         var due = answerRetransmission?.deadline
-        for other in [setupDeadline, changeDeadline] {
+        for other in [setupDeadline, changeDeadline, timerDeadline] {
             if let other, other < due ?? Instant(nanoseconds: .max) { due = other }
         }
         return due
@@ -172,8 +178,8 @@ final class Call {
         }
     }
 
-    /// relayd itself has a re-INVITE or an UPDATE under way on one of the legs.
-    var isRefreshing: Bool { false }
+    /// relayd itself has a re-INVITE under way on one of the legs.
+    var isRefreshing: Bool { refreshes.values.contains { $0.method == .invite } }
 
     subscript(leg: Leg) -> CallSide {
         get { leg == .caller ? sides.caller : sides.callee }

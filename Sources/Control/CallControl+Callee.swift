@@ -46,6 +46,9 @@ extension CallControl {
             .invite, branch: branch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact)
         builder.add(.allow, Self.allow)
+        call[.callee].timer = sessionTimer(towards: trunk)
+        if let supported = Self.supported(call[.callee].timer) { builder.add(.supported, supported) }
+        for (name, value) in Self.timerHeaders(call[.callee].timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
             builder.copy(field, from: call.invite)
@@ -184,6 +187,7 @@ extension CallControl {
             }
             enqueue(.calleeProvisional(status: status), for: number)
         case 200..<300: calleeAnswered(response, from: source, number, call, now: now)
+        case 422 where retryInvite(number, id, refusedWith: response, now: now): break
         default:
             calls[number]?.calleeResponse = response
             enqueue(.calleeRejected(status: status), for: number)
@@ -198,6 +202,7 @@ extension CallControl {
             calls[number]?.setupDeadline = nil
             calls[number]?.callee?.update(with: response, source: source)
             call[.callee].learn(from: response)
+            timerAccepted(response, by: .callee, call, now: now)
             calls[number]?.calleeResponse = response
             takeAnswer(response, from: source, of: number)
             enqueue(.calleeAnswered(hasAnswer: calls[number]?.answer != nil), for: number)
@@ -286,7 +291,8 @@ extension CallControl {
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let answer = call.answer else { return }
         expectCaller(call)
-        let octets = respond(number, status: 200, reason: nil, body: answer, now: now)
+        let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer, body: answer, now: now)
         calls[number]?.answerOctets = octets
         calls[number]?.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
@@ -302,6 +308,7 @@ extension CallControl {
             switch status {
             case 300..<400: status = 480  // redirection is not followed
             case 401, 407: status = 503  // the challenge was for us
+            case 420, 421, 422: status = 500  // so was the demand
             default: reason = response.reasonPhrase
             }
             for name in [HeaderName.reason, .retryAfter, .warning] {
@@ -326,6 +333,7 @@ extension CallControl {
         if status < 300 {
             builder.add(.contact, endpoint(for: call.source).contact)
             builder.add(.allow, Self.allow)
+            if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)

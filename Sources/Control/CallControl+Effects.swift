@@ -28,6 +28,8 @@ extension CallControl {
         calls[number]?.answerAt = now
         calls[number]?.activity = MediaActivity(connectedAt: now)
         monitored.insert(number)
+        if let call = calls[number] { startTimers(of: call, now: now) }
+        scheduleTimer(of: number)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
         emit(.callAnswered, for: calls[number], now: now)
     }
@@ -178,7 +180,7 @@ extension CallControl {
     }
 
     mutating func forget(_ number: CallNumber) {
-        guard calls[number]?.abandonedChange == nil else {
+        guard calls[number]?.abandonedChanges.isEmpty ?? true else {
             calls[number]?.isForgetDue = true
             return
         }

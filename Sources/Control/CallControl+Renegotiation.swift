@@ -13,6 +13,9 @@ extension CallControl {
     /// As a proxy's timer C (RFC 3261 §16.6).
     private static let changeLimit = Duration.seconds(180)
 
+    /// The extensions we know, as Supported names them.
+    static func supported(_ timer: SessionTimer) -> String? { timer.policy.isOff ? nil : "timer" }
+
     // MARK: The request
 
     mutating func receiveChange(
@@ -36,6 +39,7 @@ extension CallControl {
             return refuse(status, status == 500 ? [retrySoon()] : [])
         }
         if call.isRefreshing { return refuse(491) }
+        if let refusal = Self.timerRefusal(of: request, call[leg].timer) { return refuse(refusal.status, refusal.headers) }
         var offer: SessionDescription?
         if !request.body.isEmpty {
             guard request.hasContentType("application/sdp") else { return refuse(415, [(.accept, "application/sdp")]) }
@@ -73,7 +77,8 @@ extension CallControl {
         let body = change.offer.map { describe($0, change.mediumIndex, to: leg, call) }
         change.branch = newBranch()
         change.outgoing = sendInDialog(
-            method, branch: change.branch, of: number, leg, copying: change.request, body: body,
+            method, branch: change.branch, of: number, leg, copying: change.request,
+            headers: Self.timerHeaders(call[leg].timer), body: body,
             contentType: body == nil ? nil : "application/sdp", now: now)
     }
 
@@ -91,6 +96,7 @@ extension CallControl {
         if method == .invite || method == .update {
             builder.add(.contact, endpoint(for: dialog.destination).contact)
             builder.add(.allow, Self.allow)
+            if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
@@ -118,10 +124,11 @@ extension CallControl {
             }
             return true
         }
-        if call.abandonedChange == id, (200..<300).contains(status) {
-            acknowledgeAbandoned(id, response, leg, call, now: now)
+        if call.abandonedChanges.contains(id), (200..<300).contains(status) {
+            acknowledge(response, id, leg, call, now: now)
             return true
         }
+        if receiveRefreshResponse(id, response, status: status, from: source, of: number, leg, now: now) { return true }
         if call.change?.outgoing == id {
             receiveChangeResponse(response, status: status, from: source, call, number, now: now)
             return true
@@ -137,6 +144,7 @@ extension CallControl {
 
     /// True when a change of the session or a passed request waited for an answer in this transaction.
     mutating func midDialogUnreachable(_ id: TransactionID, now: Instant) -> Bool {
+        if refreshUnreachable(id, now: now) { return true }
         guard let use = transactionUses[id], let call = calls[use.call] else { return false }
         if call.change?.outgoing == id {
             advanceChange(use.call, .unreachable, now: now)
@@ -168,6 +176,7 @@ extension CallControl {
             change.responseSource = source
             call[responder].learn(from: response)
             call.refreshTarget(of: responder, from: response, source: source)
+            timerAccepted(response, by: responder, call, now: now)
             let description = response.hasContentType("application/sdp") ? try? SessionDescription(parsing: response.body) : nil
             if change.machine.hasOffer {
                 let isFitting = description?.media.count == change.offer?.media.count
@@ -179,6 +188,11 @@ extension CallControl {
             call.change = change
             advanceChange(
                 number, .succeeded(isUsable: (change.machine.hasOffer ? change.answer : change.offer) != nil), now: now)
+        case 422 where !change.isRetried && call[responder].timer.refused(SessionTimer.Terms(response)):
+            change.isRetried = true
+            change.hasProvisional = false
+            pass(&change, of: call, number, now: now)
+            call.change = change
         default:
             change.response = response
             call.change = change
@@ -276,6 +290,7 @@ extension CallControl {
         }
         let octets = respond(
             to: change.request, change.requestTransaction, from: change.source, of: call, initiator, status: 200,
+            headers: timerHeaders(answering: change.request, of: initiator, call, now: now),
             body: describe(description, change.mediumIndex, to: initiator, call), now: now)
         guard change.machine.carrier == .invite else { return }
         call.change?.answerOctets = octets
@@ -294,6 +309,7 @@ extension CallControl {
         if status < 300, request.method == .invite || request.method == .update {
             builder.add(.contact, endpoint(for: source).contact)
             builder.add(.allow, Self.allow)
+            if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
@@ -419,7 +435,11 @@ extension CallControl {
             let outgoing = change.outgoing
         {
             transactions.abandon(outgoing, now: now)
-            calls[number]?.abandonedChange = outgoing
+            calls[number]?.abandonedChanges.insert(outgoing)
+        }
+        for refresh in (calls[number]?.refreshes ?? [:]).values where refresh.method == .invite {
+            transactions.abandon(refresh.transaction, now: now)
+            calls[number]?.abandonedChanges.insert(refresh.transaction)
         }
         advanceChange(number, .callEnded, now: now)
         guard let call = calls[number] else { return }
@@ -427,12 +447,13 @@ extension CallControl {
             answer(passed.transaction, passed.request, from: passed.source, status: 487, now: now)
         }
         call.passedRequests = [:]
+        call.refreshes = [:]
+        stopTimers(of: call)
         call.changeDeadline = nil
     }
 
-    private mutating func acknowledgeAbandoned(
-        _ id: TransactionID, _ response: SIPMessage, _ leg: Leg, _ call: Call, now: Instant
-    ) {
+    /// ACK for a 2xx to a re-INVITE of ours, without a description.
+    mutating func acknowledge(_ response: SIPMessage, _ id: TransactionID, _ leg: Leg, _ call: Call, now: Instant) {
         guard var dialog = call.dialog(of: leg) else { return }
         let octets = dialog.request(.ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number).finish()
         call.changeAcknowledgements[id] = (octets, dialog.destination)
@@ -443,8 +464,7 @@ extension CallControl {
     mutating func changeTransactionEnded(_ id: TransactionID, of number: CallNumber) {
         guard let call = calls[number] else { return }
         call.changeAcknowledgements[id] = nil
-        guard call.abandonedChange == id else { return }
-        call.abandonedChange = nil
+        guard call.abandonedChanges.remove(id) != nil else { return }
         if call.isForgetDue { forget(number) }
     }
 

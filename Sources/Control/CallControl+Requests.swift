@@ -53,6 +53,7 @@ extension CallControl {
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
             noMediaTimeout: noMediaTimeout, noMediaMode: noMediaMode, now: now)
         call.calleeTrunk = calleeTrunk
+        call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         let refusal = refusal(of: call, now: now)
         call.refusalHeaders = refusal?.headers ?? []
@@ -84,14 +85,16 @@ extension CallControl {
         let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
         if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
         if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
-        let required = (call.invite.listValues(.require) + call.invite.listValues(.proxyRequire))
-            .map { String(decoding: $0, as: UTF8.self) }
+        let required = Self.unknownExtensions(requiredBy: call.invite, call[.caller].timer)
         if !required.isEmpty {
             let unsupported: (HeaderName, String) = (.unsupported, required.joined(separator: ", "))
             return Refusal(cause: .unsupportedExtension, status: 420, headers: [unsupported])
         }
         guard let uri = SIPURI(call.invite.requestURI), uri.scheme != .other else {
             return Refusal(cause: .badRequest, status: 416)
+        }
+        if let refusal = Self.timerRefusal(of: call.invite, call[.caller].timer) {
+            return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
         guard let calleeTrunk = call.calleeTrunk else {
@@ -105,6 +108,15 @@ extension CallControl {
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
         return nil
+    }
+
+    /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
+    static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
+        let known = supported(timer) ?? ""
+        let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
+            !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
+        }
+        return required + request.listValues(.proxyRequire).map { String(decoding: $0, as: UTF8.self) }
     }
 
     private func readOffer(of call: Call) -> Refusal? {
@@ -209,6 +221,11 @@ extension CallControl {
         guard calls[number]?.takeSequence(request.cseq.number, from: leg) == true else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
+        let unknown = Self.unknownExtensions(requiredBy: request, call[leg].timer)
+        guard unknown.isEmpty || request.method == .bye else {
+            return answer(
+                id, request, from: source, status: 420, [(.unsupported, unknown.joined(separator: ", "))], now: now)
+        }
         guard call.machine.release == nil || request.method == .bye else {
             return answer(id, request, from: source, status: 481, now: now)  // its BYE is under way
         }
@@ -230,9 +247,14 @@ extension CallControl {
         _ id: TransactionID, _ request: SIPMessage, from source: Flow, of number: CallNumber, _ leg: Leg, now: Instant
     ) {
         guard let call = calls[number] else { return }
+        if let refusal = Self.timerRefusal(of: request, call[leg].timer) {
+            return answer(id, request, from: source, status: refusal.status, refusal.headers, now: now)
+        }
         call[leg].learn(from: request)
         call.refreshTarget(of: leg, from: request, source: source)
-        respond(to: request, id, from: source, of: call, leg, status: 200, now: now)
+        let timer = call.machine.isConnected ? timerHeaders(answering: request, of: leg, call, now: now) : []
+        respond(to: request, id, from: source, of: call, leg, status: 200, headers: timer, now: now)
+        scheduleTimer(of: number)
     }
 
     mutating func receiveAcknowledgement(_ message: SIPMessage, now: Instant) {

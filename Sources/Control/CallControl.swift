@@ -323,6 +323,7 @@ package struct CallControl {
             }
         }
         changeTimerDue(number, now: now)
+        sessionTimerDue(number, now: now)
         scheduleTimer(of: number)
     }
 

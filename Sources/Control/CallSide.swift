@@ -12,8 +12,8 @@ struct CallSide {
     var signalling: Flow?
     /// The methods it allows; nil while it has not said.
     var allowed: Set<Method>?
-    /// It names `timer` among what it supports (RFC 4028).
-    var supportsTimer = false
+    /// Of the dialog with it.
+    var timer = SessionTimer(policy: SessionTimer.Policy(interval: .zero))
     /// INFO requests that carried DTMF, from this party.
     var dtmfRequests = 0
 
@@ -37,7 +37,6 @@ struct CallSide {
     mutating func learn(from message: SIPMessage) {
         let methods = message.listValues(.allow)
         if !methods.isEmpty { allowed = Set(methods.map { Method(String(decoding: $0, as: UTF8.self)) }) }
-        if message.first(.supported) != nil { supportsTimer = message.hasToken("timer", in: .supported) }
     }
 }
 
@@ -52,6 +51,8 @@ struct SessionChange {
     var outgoing: TransactionID?
     var branch = ""
     var hasProvisional = false
+    /// It was sent again for want of a longer session (422).
+    var isRetried = false
     /// To be cancelled, once there is a provisional response (RFC 3261 §9.1).
     var isCancelPending = false
     /// Known once each has come. `mediumIndex` names the m= line of both that is relayed.

@@ -50,6 +50,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsReleasedNoMedia
     case sessionChanges
     case sessionChangesRefused
+    case sessionRefreshes
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute

@@ -28,6 +28,8 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callChanged = Name(rawValue: "call.changed")
         /// The party of `leg` answers 481, 408 or nothing inside its dialog.
         package static let callPeerLost = Name(rawValue: "call.peer_lost")
+        /// Nobody refreshed the session of `leg` in time (RFC 4028).
+        package static let callSessionExpired = Name(rawValue: "call.session_expired")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")

@@ -39,6 +39,11 @@ struct CallScript {
     /// The same for the caller's offer.
     var offerMedia: String?
 
+    /// Further header lines of the callee's 2xx, and of the caller's INVITE.
+    var headers: [(String, String)] = []
+    var offerHeaders: [(String, String)] = []
+    /// The callee refuses an INVITE with a shorter session (422).
+    var minimumSession: Int?
     /// What happens inside the dialog, each so long after the side that asks has seen the call up.
     var changes: [Change] = []
 

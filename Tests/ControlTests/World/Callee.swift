@@ -28,6 +28,11 @@ final class Callee: Peer {
 
     func start() {
         if case .silence = script.answer { return }
+        if let minimum = script.minimumSession, (invite.number(.sessionExpires) ?? .max) < minimum {
+            finalStatus = 422
+            lastResponse = respond(422, to: invite, tag: tag, headers: [("Min-SE", "\(minimum)")])
+            return send(lastResponse, until: { [self] in acknowledgements > 0 })
+        }
         if script.sendsTrying { reply(respond(100, to: invite, tag: nil)) }
         for (index, status) in script.ringing.enumerated() {
             world.plan(after: script.ringDelay * (index + 1)) { [self] in
@@ -54,7 +59,7 @@ final class Callee: Peer {
     private func accept() {
         guard finalStatus == nil else { return }
         finalStatus = 200
-        lastResponse = respond(200, to: invite, tag: tag, body: answer())
+        lastResponse = respond(200, to: invite, tag: tag, headers: script.headers, body: answer())
         send(
             lastResponse, until: { [self] in acknowledgements > 0 || byesReceived > 0 },
             givenUp: { [self] in hangUp() })

@@ -41,6 +41,7 @@ final class Caller: Peer {
     private func invite() -> [UInt8] {
         var builder = request(.invite, sequence: 1)
         builder.add(.contact, "<sip:ada@\(address)>")
+        for (name, value) in script.offerHeaders { builder.add(name: name, value) }
         return builder.finish(body: description(lines: script.offerMedia, title: "Ada calls"), contentType: "application/sdp")
     }
 

@@ -35,6 +35,8 @@ final class MidDialog {
     }
 
     var reply = Reply.accept
+    /// These are refused, whatever `reply` says.
+    var refusedMethods: [Method: Int] = [:]
     /// Further lines of its 2xx to INVITE and UPDATE.
     var headers: [(String, String)] = []
     /// The answers' lines from `m=` on; nil for the usual.
@@ -198,6 +200,7 @@ extension Peer {
         }
         midDialog.received.append(request)
         midDialog.lastReplies[key] = []
+        if let status = midDialog.refusedMethods[request.method] { return refuse(request, status) }
         guard request.method == .invite || request.method == .update else {
             return reply(respond(200, to: request, tag: nil), to: request)
         }

@@ -230,7 +230,11 @@ final class SimulatedWorld {
         if destination == Self.callerAddress {
             callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
         } else if destination == Self.calleeAddress {
-            if let callee = callees.first(where: { $0.invite.callID == message.callID }) {
+            // A second INVITE without a To tag is a new attempt: the first was refused.
+            if let callee = callees.last(where: { $0.invite.callID == message.callID }),
+                !message.isRequest || message.method != .invite || message.toTag != nil
+                    || message.cseq.number == callee.invite.cseq.number
+            {
                 callee.receive(message)
             } else if message.isRequest, message.method == .invite {
                 let script = scripts[message.uri.user ?? ""] ?? CallScript()
