@@ -157,13 +157,25 @@ extension Trunk {
             "capacity", \.capacity, .integer(0...100_000), .newCallsOnly,
             "Concurrent calls to and from it; 0 is without limit."),
         .init(
-            "invite_timeout", \.inviteTimeout,
+            "invite_timeout", \.timers.invite,
             .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
-            "From INVITE to any answer but 100 Trying."),
+            "From INVITE to any response."),
         .init(
-            "ringing_timeout", \.ringingTimeout,
+            "trying_timeout", \.timers.trying,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            "From 100 Trying to any response beyond it."),
+        .init(
+            "progress_timeout", \.timers.progress,
             .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From the first 18x to the final answer."),
+            "From 183 or another progress without SDP to ringing or the final response."),
+        .init(
+            "early_media_timeout", \.timers.earlyMedia,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            "From a provisional response with SDP to the final response."),
+        .init(
+            "ringing_timeout", \.timers.ringing,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            "From 180 Ringing to the final response."),
         .init(
             "session_timer", \.sessionTimer, ValueFormat.sessionInterval.optional, .newCallsOnly,
             example: ("1800", "sip.session_timer"),

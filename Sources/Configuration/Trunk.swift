@@ -11,10 +11,7 @@ package struct Trunk: Sendable {
     package var prefixes: [String] = []
     /// Concurrent calls to and from it; zero is without limit.
     package var capacity = 0
-    /// From INVITE to the first answer of any kind.
-    package var inviteTimeout = Duration.seconds(10)
-    /// From the first 18x to the final answer.
-    package var ringingTimeout = Duration.seconds(120)
+    package var timers = SetupTimers()
     /// Nil: `sip.session_timer`; zero is off.
     package var sessionTimer: Duration?
     /// Nil: `sip.session_timer_min_se`.

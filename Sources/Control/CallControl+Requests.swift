@@ -57,9 +57,10 @@ extension CallControl {
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         let refusal = refusal(of: call, now: now)
         call.refusalHeaders = refusal?.headers ?? []
-        callsByDialog[DialogKey(callID: call.caller.callID, localTag: call.caller.localTag)] = (number, .caller)
+        remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] += 1 }
+        for trunk in [callerTrunk, calleeTrunk].compactMap(\.self) { occupy(trunk, by: call) }
+        if let calleeTrunk { call.attempts = [CalleeAttempt(targets: [target(of: call, at: calleeTrunk)])] }
         emit(
             .callSetup, for: call,
             [
@@ -180,7 +181,24 @@ extension CallControl {
         }
     }
 
-    func trunkNames(of call: Call) -> Set<String> { Set([call.callerTrunk?.name, call.calleeTrunk?.name].compactMap(\.self)) }
+    /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
+    mutating func occupy(_ trunk: Trunk, by call: Call) {
+        guard !call.occupiedTrunks.contains(trunk.name) else { return }
+        call.occupiedTrunks.append(trunk.name)
+        callsByTrunk[trunk.name, default: 0] += 1
+    }
+
+    mutating func vacateTrunks(of call: Call) {
+        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
+        call.occupiedTrunks = []
+    }
+
+    /// Requests of this dialog find the call from now on.
+    mutating func remember(_ dialog: Dialog, of call: Call, _ number: CallNumber, _ leg: Leg) {
+        let key = DialogKey(callID: dialog.callID, localTag: dialog.localTag)
+        callsByDialog[key] = (number, leg)
+        call.dialogKeys.append(key)
+    }
 
     // MARK: Within dialogs
 
@@ -283,7 +301,10 @@ extension CallControl {
         let key = DialogKey(
             callID: String(decoding: request.callID, as: UTF8.self),
             localTag: request.toTag.map { String(decoding: $0, as: UTF8.self) } ?? "")
-        guard let found = callsByDialog[key], let dialog = calls[found.call]?.dialog(of: found.leg) else { return nil }
+        guard let found = callsByDialog[key], let dialog = calls[found.call]?.dialog(of: found.leg),
+            // A branch that lost is no leg of the call. The caller may still use the tag it got before its present one.
+            found.leg == .caller || dialog.localTag == key.localTag
+        else { return nil }
         let peerTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
         return dialog.remoteTag == nil || dialog.remoteTag == peerTag ? found : nil
     }
