@@ -77,6 +77,11 @@ extension Configuration {
         /// What Via and Contact carry when it is not `listen`.
         package var advertise: IPAddress?
         package var userAgent = "relayd"
+        /// The session interval asked for and granted (RFC 4028), whole seconds; zero is off.
+        package var sessionTimer = Duration.seconds(1_800)
+        /// The least session interval accepted; 90 s or more.
+        package var sessionTimerMinimum = Duration.seconds(90)
+        package var sessionTimerRefresher = SessionTimerRefresher.uac
 
         /// The address messages come to and go from, as far as it is known.
         package var local: SocketAddress { listen.ip.isUnspecified ? advertised : listen }
@@ -122,6 +127,8 @@ extension Configuration {
         package var bindingsPerUser = 10
         /// Concurrent calls from one address that is no trunk; zero is without limit.
         package var callsPerSource = 200
+        /// Whole seconds a call may last at most; zero is without limit.
+        package var maximumDuration = Duration.zero
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
     }
@@ -200,6 +207,11 @@ extension Configuration {
         /// Given under the name the key has in VOS3000.
         case vosAlias(String, file: String, line: Int)
     }
+}
+
+/// Who is to refresh a session: the side that sent the request which sets the timer, or the one that answered (RFC 4028 §4).
+package enum SessionTimerRefresher: String, CaseIterable, Sendable {
+    case uac, uas
 }
 
 /// When a silent call is released.

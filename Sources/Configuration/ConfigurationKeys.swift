@@ -13,6 +13,17 @@ extension Configuration {
         .init(
             "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
             "The text of the User-Agent and Server headers."),
+        .init(
+            "sip.session_timer", \.sip.sessionTimer, .sessionInterval, .newCallsOnly, vosName: "SS_SESSION_TIMER",
+            "The session interval asked for and granted (RFC 4028); a call that nobody refreshes ends. 0 switches this off."),
+        .init(
+            "sip.session_timer_min_se", \.sip.sessionTimerMinimum, .duration(.seconds(90) ... .seconds(86_400)), .newCallsOnly,
+            vosName: "SS_SESSION_TIMER_MIN_SE",
+            "The shortest session interval accepted; less is refused with 422."),
+        .init(
+            "sip.session_timer_refresher", \.sip.sessionTimerRefresher, .oneOf, .newCallsOnly,
+            vosName: "SS_SESSION_TIMER_REFRESHER",
+            "Who refreshes where the other side leaves the choice: who sends the request (\"uac\") or who answers it (\"uas\")."),
 
         .init(
             "media.address", \.media.address, ValueFormat.bindAddress.optional, .needsRestart,
@@ -82,6 +93,9 @@ extension Configuration {
         .init(
             "limits.calls_per_source", \.limits.callsPerSource, .integer(0...100_000), .needsRestart,
             "Concurrent calls from one address that is no trunk; 0 is without limit."),
+        .init(
+            "limits.maximum_duration", \.limits.maximumDuration, .duration(.zero ... .seconds(604_800)), .newCallsOnly,
+            "How long an answered call may last; then it is ended. 0 is without limit."),
         .init(
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
@@ -277,6 +291,23 @@ extension Trunk {
             ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
             .newCallsOnly, example: ("120", "routing.ringing_timeout"),
             "The same for calls to it."),
+        .init(
+            "session_timer", \.sessionTimer, ValueFormat.sessionInterval.optional, .newCallsOnly,
+            example: ("1800", "sip.session_timer"),
+            "The session interval on the leg towards it; 0 switches session timers off there."),
+        .init(
+            "session_timer_min_se", \.sessionTimerMinimum,
+            ValueFormat.duration(.seconds(90) ... .seconds(86_400)).optional, .newCallsOnly,
+            example: ("90", "sip.session_timer_min_se"),
+            "The shortest session interval accepted from it."),
+        .init(
+            "session_timer_refresher", \.sessionTimerRefresher, ValueFormat<SessionTimerRefresher>.oneOf.optional, .newCallsOnly,
+            example: ("\"uas\"", "sip.session_timer_refresher"),
+            "Who refreshes on the leg towards it, where it leaves the choice."),
+        .init(
+            "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
+            example: ("7200", "limits.maximum_duration"),
+            "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

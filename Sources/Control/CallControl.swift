@@ -316,8 +316,9 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
-            calleeUnreachable(id, .inviteTimeout, now: now)
-        case .transportFailed(let id): calleeUnreachable(id, .transportFailed, now: now)
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
+        case .transportFailed(let id):
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
         case .ended(let id): transactionEnded(id)
         }
     }
@@ -347,6 +348,7 @@ package struct CallControl {
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
+        changeTransactionEnded(id, of: use.call)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 
@@ -369,6 +371,8 @@ package struct CallControl {
                 }
             }
         }
+        changeTimerDue(number, now: now)
+        sessionTimerDue(number, now: now)
         scheduleTimer(of: number)
     }
 

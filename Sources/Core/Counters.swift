@@ -62,6 +62,9 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsAnswered
     case callsReleased
     case callsReleasedNoMedia
+    case sessionChanges
+    case sessionChangesRefused
+    case sessionRefreshes
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute

@@ -36,6 +36,10 @@ struct Ledger {
     private var placed: [String: String] = [:]
     private var dialogs: [String: Dialog] = [:]
     private var records: [String: CallRecord] = [:]
+    /// Requests inside dialogs, by Call-ID, branch and method: the final statuses they got from relayd.
+    private var asked: [String: Set<Int>] = [:]
+    /// Re-INVITEs of relayd's, by Call-ID and CSeq.
+    private var changes: [String: (hasProvisional: Bool, isAccepted: Bool, isAcknowledged: Bool)] = [:]
     /// How long a call had been silent when its media was closed, by the caller's Call-ID.
     private var silenceAtEnd: [String: Duration] = [:]
 
@@ -49,6 +53,15 @@ struct Ledger {
 
     mutating func received(_ message: SIPMessage, from source: SocketAddress) {
         let callID = text(message.callID)
+        let change = "\(callID) \(message.cseq.number)"
+        if message.isRequest, message.toTag != nil, ![.ack, .cancel, .bye].contains(message.method) {
+            asked["\(callID) \(message.topVia.branchText ?? "") \(message.method)", default: []] = []
+        }
+        if !message.isRequest, message.method == .invite, let status = message.status, changes[change] != nil {
+            if status < 200 { changes[change]?.hasProvisional = true }
+            if (200..<300).contains(status) { changes[change]?.isAccepted = true }
+            return
+        }
         if message.isRequest {
             if message.method == .invite, message.toTag == nil { attempts.insert(callID) }
             if message.method == .bye { dialogs[callID, default: Dialog()].byesReceived += 1 }
@@ -63,7 +76,17 @@ struct Ledger {
 
     mutating func sent(_ message: SIPMessage, to destination: SocketAddress, _ worker: WorkerStub, at now: Instant) {
         let callID = text(message.callID)
+        let change = "\(callID) \(message.cseq.number)"
+        if let status = message.status, status >= 200 {
+            let key = "\(callID) \(message.topVia.branchText ?? "") \(message.method)"
+            asked[key]?.insert(status)
+        }
         switch (message.status, message.method) {
+        case (nil, .invite) where message.toTag != nil:
+            if changes[change] == nil { changes[change] = (false, false, false) }
+        case (nil, .cancel) where changes[change] != nil:
+            if changes[change]?.hasProvisional != true { fail("CANCEL before a provisional response", at: now) }
+        case (nil, .ack) where changes[change] != nil: changes[change]?.isAcknowledged = true
         case (nil, .invite): if placed[callID] == nil { placed[callID] = Caller.callID(named: message) }
         case (nil, .cancel):
             if dialogs[callID]?.hasProvisional != true { fail("CANCEL before a provisional response", at: now) }
@@ -190,6 +213,12 @@ struct Ledger {
             if !isNamed { fail("the record names \(record.calleeCallID ?? "nobody") of \(branches.count) branches", at: now) }
         }
         for record in records.values.sorted(by: { $0.id < $1.id }) { checkEnd(of: record, at: now) }
+        for (request, finals) in asked.sorted(by: { $0.key < $1.key }) where finals.count != 1 {
+            fail("\(request): final responses \(finals)", at: now)
+        }
+        for (change, state) in changes.sorted(by: { $0.key < $1.key }) where state.isAccepted && !state.isAcknowledged {
+            fail("re-INVITE \(change): the 2xx was not acknowledged", at: now)
+        }
     }
 
     private mutating func checkEnd(of record: CallRecord, at now: Instant) {
