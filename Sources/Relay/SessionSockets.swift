@@ -52,7 +52,7 @@ extension SocketAddress {
 struct HeldBuffers: ~Copyable {
     private let ids: UnsafeMutablePointer<UInt16>
     private let capacity: Int
-    private var count = 0
+    private(set) var count = 0
 
     /// - Parameter capacity: as many as there are buffers, so that it cannot be full.
     init(capacity: Int) {

@@ -18,6 +18,7 @@ struct Worker: ~Copyable {
     private var generations: [UInt32]
     /// Buffers of queued sends: given back once the kernel has consumed those.
     private var held: HeldBuffers
+    private var starved: StarvedStreams
     private let link: WorkerLink
 
     private var openSessions = 0
@@ -53,6 +54,7 @@ struct Worker: ~Copyable {
         pool = try BufferPool(ring: ring, group: 1, count: settings.receiveBuffers)
         self.ring = ring
         held = HeldBuffers(capacity: settings.receiveBuffers)
+        starved = StarvedStreams(streams: sessions * 4)
         generations = Array(repeating: 0, count: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
@@ -92,6 +94,7 @@ struct Worker: ~Copyable {
         // that the kernel had no memory for is made up for, too.
         readMailbox()
         relayWave(count)
+        if !starved.isEmpty { feedStarved() }
         if now >= nextHousekeeping { keepHouse() }
         flushEvents()
         path.count(.relayTurns)
@@ -201,7 +204,22 @@ struct Worker: ~Copyable {
             path[leg: stream / 2].connectedSince = now
         }
         if !isOurs { path.count(.receiveRearms) }
+        if completion.failure == .noBuffers && starved.append(stream) { return }
         arm(stream: stream)
+    }
+
+    /// Arms streams that starved of buffers, the first in line first, as far as there are buffers for them.
+    @inline(never)
+    private mutating func feedStarved() {
+        // What is neither held nor waits among the completions is free. A receive takes up to 32 datagrams in one go.
+        let free = pool.bufferCount - held.count - ring.completionsReady
+        var rest = max(1, free / 32)
+        while rest > 0, let stream = starved.next() {
+            // Closed meanwhile, or opened anew.
+            guard mode(stream: stream) == .none, path[leg: stream / 2].isOpen else { continue }
+            arm(stream: stream)
+            rest -= 1
+        }
     }
 
     // MARK: Sources
@@ -273,7 +291,7 @@ struct Worker: ~Copyable {
             // Usually there is nothing to do. Otherwise the kernel took no operation when it should have been done.
             let present = mode(stream: stream)
             if isOpen && present == .none {
-                arm(stream: stream)
+                if starved.isEmpty { arm(stream: stream) }
             } else if present != (isOpen ? wantedMode(stream: stream) : .none) {
                 cancelReceive(stream: stream)
             }

@@ -176,6 +176,9 @@ public struct Ring: ~Copyable {
     /// True when `takeCompletions` would find something.
     public var hasCompletions: Bool { unsafe curing_ready(ring) > 0 || curing_overflowed(ring) != 0 }
 
+    /// How many wait to be taken.
+    public var completionsReady: Int { Int(unsafe curing_ready(ring)) }
+
     /// True when the kernel has consumed everything that was queued.
     public var isSubmitted: Bool { unsafe curing_unsubmitted(ring) == 0 }
 

@@ -11,6 +11,12 @@ package import Uring
 ///
 /// Each turn submits what is queued, waits, feeds what came to `CallControl` and carries out what that wants.
 package struct ControlLoop: ~Copyable {
+    /// Who is to be told what a trunk said.
+    private enum WaitingProbe {
+        case client(UInt32, ControlRequest)
+        case caller(@Sendable (Result<ControlReply, ControlError>) -> Void)
+    }
+
     /// What the completions of this ring belong to.
     private enum Kind {
         static let sipReceive: UInt8 = 1
