@@ -43,6 +43,8 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source.remote)
+        let caller = phones?.admitted
+        let callee = SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) }
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
@@ -51,7 +53,9 @@ extension CallControl {
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
-        let refusal = refusal(of: call, now: now)
+        if let caller { identify(call, as: caller) }
+        if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
+        let refusal = refusal(of: call, isToUser: callee != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
         call.calleeTrunk = call.attempts.first?.targets.first?.trunk
         takeMediaSettings(of: call)
@@ -75,8 +79,8 @@ extension CallControl {
     }
 
     /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
-    private mutating func refusal(of call: Call, now: Instant) -> Refusal? {
-        guard call.callerTrunk != nil else {
+    private mutating func refusal(of call: Call, isToUser: Bool, now: Instant) -> Refusal? {
+        guard call.callerTrunk != nil || call.callerIdentity != nil else {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
         }
@@ -95,13 +99,18 @@ extension CallControl {
             return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
+        if isToUser, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
+        if call.callerTrunk == nil, !occupySource(of: call) {
+            counters.add(to: .callsRefusedCapacity)
+            return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
+        }
         let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
         let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
         if isCallerFull || isCallerTooFast || callsBySession.count >= configuration.limits.calls {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
-        return findRoute(of: call, now: now)
+        return isToUser ? nil : findRoute(of: call, now: now)
     }
 
     /// Whom the call goes to first; nil when there is somebody.

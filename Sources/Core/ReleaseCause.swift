@@ -22,6 +22,7 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case allRoutesBusy = "all_routes_busy"
     /// Each trunk that leads to the number is out.
     case allRoutesDown = "all_routes_down"
+    case notRegistered = "not_registered"
     case unknownSource = "unknown_source"
     case inviteTimeout = "invite_timeout"
     case tryingTimeout = "trying_timeout"
@@ -62,6 +63,7 @@ extension ReleaseCause {
         case .ringingTimeout, .earlyMediaTimeout: 19  // no answer from user
         case .portsExhausted, .capacity, .allRoutesBusy: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
+        case .notRegistered: 20  // subscriber absent
         case .allRoutesDown: 38  // network out of order
         case .operatorHangup, .maximumDuration: 31
         case .shutdown, .transportFailed: 41  // temporary failure
@@ -86,6 +88,7 @@ extension ReleaseCause {
         case .noRoute: "No route to this number"
         case .allRoutesBusy: "Every route to this number is busy"
         case .allRoutesDown: "Every route to this number is down"
+        case .notRegistered: "The called user is not registered"
         case .unknownSource: "Source is no known trunk"
         case .inviteTimeout: "No response from the callee's side"
         case .tryingTimeout: "Nothing but 100 from the callee's side"

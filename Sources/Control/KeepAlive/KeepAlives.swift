@@ -1,5 +1,5 @@
 import Configuration
-package import Core
+import Core
 package import SIP
 
 /// Keep-alives that go out together.

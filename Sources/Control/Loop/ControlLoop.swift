@@ -36,6 +36,14 @@ package struct ControlLoop: ~Copyable {
         static let ngWritable: UInt8 = 14
     }
 
+    /// A message on its way to the kernel.
+    private struct Send {
+        let transaction: TransactionID?
+        /// Empty unless it may have to be sent again.
+        let octets: [UInt8]
+        let destination: Flow
+    }
+
     let configuration: Configuration
     private(set) var warnings: [String]
     private let log: EventLog
