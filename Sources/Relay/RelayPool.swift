@@ -26,6 +26,7 @@ final class WorkerLink: Sendable {
     let commands: Mailbox<WorkerCommand>
     let events: Mailbox<RelayEvent>
     let counters = CounterBlock()
+    let tap = PacketTap()
     let activity: ActivityTable
     let statistics: StatisticsTable
     let control: RingDescriptor
@@ -155,7 +156,7 @@ public struct RelayPool: ~Copyable {
             // keeps a new source's packets from it.
             let isFirst = expectedLegs[Int(id.index)].insert(LegSet(leg)).inserted
             return send(.relay(command), to: worker(of: id), doorbell: isFirst ? .later : .now)
-        case .treat(let id, _, _):
+        case .treat(let id, _, _), .tap(let id, _):
             return send(.relay(command), to: worker(of: id), doorbell: .now)
         case .stop:
             var isSent = true
@@ -226,6 +227,9 @@ public struct RelayPool: ~Copyable {
         }
         return nil
     }
+
+    /// Where one worker puts copies of the datagrams of tapped sessions; one thread may read each.
+    public func tap(worker: Int) -> PacketTap { links[worker].tap }
 
     /// One worker's counters.
     public func counters(worker: Int) -> CounterBlock { links[worker].counters }

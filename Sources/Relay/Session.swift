@@ -31,8 +31,10 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case expect(SessionID, Leg, ExpectedSource)
     /// What is done from now on to the media the leg sends.
     case treat(SessionID, Leg, MediaTreatment)
-    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`
-    /// and `treat` are.
+    /// From now on, or no longer, each datagram of both legs is copied to the worker's `PacketTap`.
+    case tap(SessionID, isOn: Bool)
+    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`,
+    /// `treat` and `tap` are.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop
@@ -71,8 +73,6 @@ public struct RelaySettings: Sendable {
     public var lock = LockPolicy()
     /// How long a busy worker gathers packets before it handles them, at the most; zero never waits.
     public var waitWindow: Duration = .milliseconds(1)
-    /// So many packets end the waiting: more at once save little, so that the window shrinks as the rate grows.
-    public var waveGoal = 40
     /// Packets a second from which on a worker counts as busy.
     public var busyRate = 5_000
     /// How often a worker looks after its sockets.

@@ -39,6 +39,8 @@ struct Worker: ~Copyable {
     private var nextHousekeeping: UInt64 = 0
     private var packetsSinceHousekeeping: UInt64 = 0
     private var isBusy = false
+    /// So many packets end the waiting of a busy worker before its window does.
+    private var waveGoal: UInt32 = 16
     private var systemCallsCounted: UInt64 = 0
     /// For tests: what the receives that were ended in a test's name say they ended of.
     private var faultOfReceives: (code: Errno, left: Int)?
@@ -58,7 +60,7 @@ struct Worker: ~Copyable {
         generations = Array(repeating: 0, count: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
-            counters: link.counters, activity: link.activity, statistics: link.statistics)
+            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap)
         closing = Array(repeating: nil, count: sessions)
         self.link = link
         plainReceiveDelay = UInt64(clamping: settings.plainReceiveDelay.nanoseconds)
@@ -85,7 +87,7 @@ struct Worker: ~Copyable {
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
-        try ring.submitAndWait(atLeast: UInt32(link.settings.waveGoal), gather: window, timeout: waitLimit)
+        try ring.submitAndWait(atLeast: waveGoal, gather: window, timeout: waitLimit)
         if ring.isSubmitted { held.giveBack(to: &pool) }
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
@@ -278,7 +280,12 @@ struct Worker: ~Copyable {
     private mutating func keepHouse() {
         let interval = UInt64(clamping: link.settings.housekeepingInterval.nanoseconds)
         let elapsed = max(1, now &- (nextHousekeeping &- interval))
-        isBusy = packetsSinceHousekeeping &* 1_000_000_000 / elapsed >= UInt64(link.settings.busyRate)
+        let rate = packetsSinceHousekeeping &* 1_000_000_000 / elapsed
+        isBusy = rate >= UInt64(link.settings.busyRate)
+        // What should come in three quarters of the window: an even stream is not held up for the whole of it, only one that
+        // has just grown thinner is.
+        let expected = rate &* UInt64(clamping: link.settings.waitWindow.nanoseconds) / 1_000_000_000 &* 3 / 4
+        waveGoal = UInt32(clamping: min(UInt64(Self.waveSize), max(16, expected)))
         packetsSinceHousekeeping = 0
         nextHousekeeping = now &+ interval
         readMailbox()
@@ -328,6 +335,7 @@ struct Worker: ~Copyable {
                 }
             case .relay(.expect(let id, let leg, let source)): expect(id, leg, source)
             case .relay(.treat(let id, let leg, let treatment)): treat(id, leg, treatment)
+            case .relay(.tap(let id, let isOn)): tap(id, isOn)
             case .relay(.close(let id)): close(id)
             case .relay(.stop): isStopping = true
             case .relay(.open): preconditionFailure("the pool opens")
@@ -378,6 +386,12 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.treat(session: session, leg: leg, treatment)
+    }
+
+    private mutating func tap(_ id: SessionID, _ isOn: Bool) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.tap(session: session, isOn)
     }
 
     private mutating func close(_ id: SessionID) {
