@@ -10,6 +10,7 @@ package struct Configuration: Sendable {
     package var control: Control
     package var records: Records
     package var ng = NG()
+    package var trace = Trace()
     package var http = HTTP()
     package var log = Log()
     /// In the order of the file; names are unique.
@@ -55,6 +56,9 @@ extension Configuration {
         /// What Via and Contact carry when it is not `listen`.
         package var advertise: IPAddress?
         package var userAgent = "relayd"
+
+        /// The address messages come to and go from, as far as it is known.
+        package var local: SocketAddress { listen.ip.isUnspecified ? advertised : listen }
 
         /// What Via and Contact carry. Never unspecified.
         package var advertised: SocketAddress { SocketAddress(ip: advertise ?? listen.ip, port: listen.port) }
@@ -127,6 +131,11 @@ extension Configuration {
     package struct Records: Sendable {
         /// Where journal and store live.
         package var directory: String
+    }
+
+    package struct Trace: Sendable {
+        /// For SIP messages, in MiB.
+        package var memoryMebibytes = 64
     }
 
     /// Metrics and pages.

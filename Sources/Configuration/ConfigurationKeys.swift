@@ -140,6 +140,11 @@ extension Configuration {
             "Where call records are kept: the journal and the SQLite store."),
 
         .init(
+            "trace.memory_mib", \.trace.memoryMebibytes, .integer(1...65_536, unit: "MiB"), .needsRestart,
+            "Memory for the trace of SIP messages that `relayctl trace` shows; the oldest make room for new ones. Taken as it "
+                + "fills."),
+
+        .init(
             "log.level", \.log.level, .oneOf, .appliedNow,
             "The least important events that are logged."),
     ]

@@ -41,6 +41,7 @@ import Testing
                 http.listen = 127.0.0.1:8380 (default)
                 http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
+                trace.memory_mib = 64 (default)
                 log.level = notice (default)
                 """)
         #expect(configuration.warnings(ephemeralPorts: nil) == ["trunk: there is none, so every call is refused"])
@@ -116,6 +117,9 @@ import Testing
             [http]
             listen = ""
             allow_hangup = true
+
+            [trace]
+            memory_mib = 8
             """)
         #expect(
             table(of: configuration) == """
@@ -152,6 +156,7 @@ import Testing
                 http.listen =  (r.toml:65)
                 http.allow_hangup = true (r.toml:66)
                 records.directory = /tmp/records (r.toml:43)
+                trace.memory_mib = 8 (r.toml:69)
                 log.level = debug (r.toml:46)
                 trunk.alpha.name = alpha (r.toml:49)
                 trunk.alpha.address = 192.0.2.1:5060 (r.toml:50)

@@ -50,6 +50,7 @@ package struct ControlLoop: ~Copyable {
     private var callbackFailures: Set<String> = []
     var pool: RelayPool
     let media: MediaSessions
+    let trace: SIPTrace
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
@@ -133,6 +134,11 @@ package struct ControlLoop: ~Copyable {
             try Self.callbackSender(ngSettings, inbox)
         }
 
+        let traceOctets = configuration.trace.memoryMebibytes << 20
+        let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
+            () throws(Errno) in try SIPTrace(octets: traceOctets)
+        }
+
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
         nextClockReading = now + .seconds(1)
@@ -159,6 +165,7 @@ package struct ControlLoop: ~Copyable {
         self.clients = clients
         self.counters = counters
         self.keeper = keeper
+        self.trace = trace
         self.callbacks = callbacks
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
@@ -285,6 +292,9 @@ package struct ControlLoop: ~Copyable {
             if datagram.isTruncated {
                 counters.add(to: .sipMalformed)
             } else {
+                trace.record(
+                    sipBuffers.octets(datagram.payload), .received, peer: datagram.source, local: configuration.sip.local,
+                    microseconds: WallClock.microseconds)
                 let octets = sipBuffers.copy(datagram.payload)
                 control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
             }
@@ -328,6 +338,9 @@ package struct ControlLoop: ~Copyable {
         nextSend &+= 1
         sends[Int(nextSend) % sends.count] = transaction
         let token = Token(kind: Kind.sipSend, index: nextSend)
+        trace.record(
+            octets.span, .sent, peer: destination.remote, local: configuration.sip.local, transport: .init(destination.transport),
+            microseconds: WallClock.microseconds)
         if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
@@ -437,6 +450,12 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .trace(let query):
+            do {
+                result = .success(.trace(try trace.page(query)))
+            } catch {
+                result = .failure(error)
+            }
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .records: preconditionFailure("the store thread answers for records")

@@ -1,4 +1,4 @@
-import ControlProtocol
+package import ControlProtocol
 package import Core
 
 /// What call control can be asked to do, by whichever protocol: valid by construction, ready to carry out.
@@ -10,6 +10,7 @@ package enum ControlCommand: Equatable, Sendable {
     case call(String)
     case hangup(String)
     case records(RecordQuery)
+    case trace(TraceQuery)
     case configuration
 
     /// Reads a JSON-RPC request; nil for `events`, which concerns the connection alone.
@@ -38,6 +39,8 @@ package enum ControlCommand: Equatable, Sendable {
             self = .hangup(try parameters.requiredString("id"))
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .trace:
+            self = .trace(try Self.traceQuery(parameters))
         case .events:
             try parameters.allow([])
             return nil
@@ -55,6 +58,21 @@ package enum ControlCommand: Equatable, Sendable {
         query.cause = try parameters.releaseCause("cause")
         query.trunk = try parameters.string("trunk")
         query.since = try parameters.time("since")
+        return query
+    }
+
+    private static func traceQuery(_ parameters: ParameterReader) throws(ControlError) -> TraceQuery {
+        try parameters.allow(["callIDs", "number", "address", "method", "since", "mask", "before", "from", "limit"])
+        var query = TraceQuery()
+        query.callIDs = try parameters.strings("callIDs", limit: 16)
+        query.number = try parameters.string("number")
+        query.address = try parameters.string("address")
+        query.method = try parameters.string("method")
+        query.since = try parameters.time("since")
+        query.mask = try parameters.flag("mask")
+        query.before = try parameters.integer("before", in: 0...Int.max).map(UInt64.init)
+        query.from = try parameters.integer("from", in: 0...Int.max).map(UInt64.init)
+        query.limit = try parameters.integer("limit", in: 1...256)
         return query
     }
 

@@ -17,6 +17,7 @@ package enum ControlReply: Equatable, Sendable {
     /// Done, or for a hangup: begun.
     case done
     case records([CallRecord])
+    case trace(TracePage)
     case configuration([ConfigurationRow])
 
     /// The line that tells the client.
@@ -29,6 +30,7 @@ package enum ControlReply: Equatable, Sendable {
             case .call(let detail): try ControlLine.response(to: id, result: detail)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .records(let records): try ControlLine.response(to: id, result: records)
+            case .trace(let page): try ControlLine.response(to: id, result: page)
             case .configuration(let rows): try ControlLine.response(to: id, result: rows)
             }
         } catch {

@@ -39,6 +39,11 @@ package struct ControlClient: ~Copyable {
         try call(.records, parameters: query, result: [CallRecord].self)
     }
 
+    /// One page; see `TraceReader` for all of it.
+    package mutating func trace(_ query: TraceQuery) throws(ControlClientError) -> TracePage {
+        try call(.trace, parameters: query, result: TracePage.self)
+    }
+
     package mutating func configuration() throws(ControlClientError) -> [ConfigurationRow] {
         try call(.config, parameters: NoParameters?.none, result: [ConfigurationRow].self)
     }
