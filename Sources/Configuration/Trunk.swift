@@ -12,6 +12,8 @@ package struct Trunk: Sendable {
     /// Concurrent calls to and from it; zero is without limit.
     package var capacity = 0
     package var timers = SetupTimers()
+    /// Media goes to the address of its SDP before its first packet, if that is where its SIP comes from.
+    package var mediaBeforeLock = false
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.

@@ -32,6 +32,7 @@ import Testing
                 ng.timeout = 60s (default)
                 ng.silent_timeout = 3600s (default)
                 ng.no_media_mode =  (default)
+                ng.media_before_lock = false (default)
                 ng.recording_directory =  (default)
                 ng.offer_timeout = 3600s (default)
                 ng.delete_delay = 30s (default)
@@ -88,6 +89,7 @@ import Testing
             timeout_callback_format = "jsonrpc"
             no_media_mode = "callee"
             recording_directory = "/tmp/recordings"
+            media_before_lock = true
 
             [control]
             socket = "/tmp/r.sock"
@@ -110,6 +112,7 @@ import Testing
             capacity = 30
             invite_timeout = "1500ms"
             ringing_timeout = 60
+            media_before_lock = true
             no_media_timeout = 0
             no_media_mode = "both"
 
@@ -147,19 +150,20 @@ import Testing
                 ng.timeout = 0s (r.toml:29)
                 ng.silent_timeout = 1800s (r.toml:30)
                 ng.no_media_mode = callee (r.toml:36)
+                ng.media_before_lock = true (r.toml:38)
                 ng.recording_directory = /tmp/recordings (r.toml:37)
                 ng.offer_timeout = 300s (r.toml:31)
                 ng.delete_delay = 0s (r.toml:32)
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:34)
                 ng.timeout_callback_format = jsonrpc (r.toml:35)
-                control.socket = /tmp/r.sock (r.toml:40)
-                http.listen =  (r.toml:65)
-                http.allow_hangup = true (r.toml:66)
-                records.directory = /tmp/records (r.toml:43)
-                trace.memory_mib = 8 (r.toml:69)
-                log.level = debug (r.toml:46)
-                trunk.alpha.name = alpha (r.toml:49)
-                trunk.alpha.address = 192.0.2.1:5060 (r.toml:50)
+                control.socket = /tmp/r.sock (r.toml:41)
+                http.listen =  (r.toml:67)
+                http.allow_hangup = true (r.toml:68)
+                records.directory = /tmp/records (r.toml:44)
+                trace.memory_mib = 8 (r.toml:71)
+                log.level = debug (r.toml:47)
+                trunk.alpha.name = alpha (r.toml:50)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml:51)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
@@ -168,20 +172,22 @@ import Testing
                 trunk.alpha.progress_timeout = 20s (default)
                 trunk.alpha.early_media_timeout = 120s (default)
                 trunk.alpha.ringing_timeout = 120s (default)
+                trunk.alpha.media_before_lock = false (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
-                trunk.beta.2.name = beta.2 (r.toml:53)
-                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:54)
-                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:55)
-                trunk.beta.2.prefixes = 49, +49,  (r.toml:56)
-                trunk.beta.2.capacity = 30 (r.toml:57)
-                trunk.beta.2.invite_timeout = 1500ms (r.toml:58)
+                trunk.beta.2.name = beta.2 (r.toml:54)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:55)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:56)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml:57)
+                trunk.beta.2.capacity = 30 (r.toml:58)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml:59)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)
                 trunk.beta.2.early_media_timeout = 120s (default)
-                trunk.beta.2.ringing_timeout = 60s (r.toml:59)
-                trunk.beta.2.no_media_timeout = 0s (r.toml:60)
-                trunk.beta.2.no_media_mode = both (r.toml:61)
+                trunk.beta.2.ringing_timeout = 60s (r.toml:60)
+                trunk.beta.2.media_before_lock = true (r.toml:61)
+                trunk.beta.2.no_media_timeout = 0s (r.toml:62)
+                trunk.beta.2.no_media_mode = both (r.toml:63)
                 """)
         #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
         #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))

@@ -10,6 +10,7 @@ final class ControlInbox: Sendable {
         case journaled(CallRecord)
         case recordTrouble(String)
         case callback(CallbackSender.Outcome)
+        case captured(PacketCollector.Outcome)
         /// The answer to a `records` request of a client that may be gone by now.
         case records(client: UInt32, ControlRequest, Result<[CallRecord], RecordError>)
         /// From a thread of this process.

@@ -32,14 +32,14 @@ package struct ControlLoop: ~Copyable {
 
     let configuration: Configuration
     private(set) var warnings: [String]
-    private let log: EventLog
+    let log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
     private let sipSocket: DatagramSocket
     private var sipBuffers: BufferPool
     /// Where proxies drive relayd, if they do.
     var ng: NGTransports
-    private var clients: ControlClients
+    var clients: ControlClients
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
     let keeper: RecordKeeper
@@ -48,6 +48,9 @@ package struct ControlLoop: ~Copyable {
     private let callbacks: CallbackSender?
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
+    /// Writes recordings and captures.
+    let collector: PacketCollector
+    var captures = Captures()
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
@@ -139,6 +142,16 @@ package struct ControlLoop: ~Copyable {
             () throws(Errno) in try SIPTrace(octets: traceOctets)
         }
 
+        if let directory = configuration.ng.recordingDirectory {
+            try attempt({ StartError.failed(step: "making \(directory) for recordings", $0) }) { () throws(Errno) in
+                try PrivateDirectory.make(directory)
+            }
+        }
+        let taps = (0..<settings.workers).map { pool.tap(worker: $0) }
+        let collector = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in
+            try PacketCollector(taps: taps, application: "relayd \(relaydVersion)") { inbox.add(.captured($0)) }
+        }
+
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
         nextClockReading = now + .seconds(1)
@@ -167,6 +180,7 @@ package struct ControlLoop: ~Copyable {
         self.keeper = keeper
         self.trace = trace
         self.callbacks = callbacks
+        self.collector = collector
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
@@ -216,6 +230,7 @@ package struct ControlLoop: ~Copyable {
             // Each knows its own sessions.
             control.handle(event, now: now)
             ngControl.handle(event, now: now)
+            if case .closed(let session) = event { captureSessionClosed(session, now: now) }
         }
         control.advance(to: now)
         ngControl.advance(to: now)
@@ -226,6 +241,7 @@ package struct ControlLoop: ~Copyable {
             nextClockReading = now + .seconds(1)
         }
         carryOut(now: now)
+        if !captures.items.isEmpty { followCaptures(now: now) }
         sendWaitingCommands()
         pool.flushDoorbells(on: &ring)
         clients.serve(now: now, on: &ring)
@@ -238,6 +254,7 @@ package struct ControlLoop: ~Copyable {
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -314,6 +331,8 @@ package struct ControlLoop: ~Copyable {
             case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
             case .event(let event): announce(event, now: now)
+            case .record(let recording): record(recording)
+            case .stopRecording(let key): stopRecording(key)
             case .terminate(let termination): callbacks?.send(termination, now: now)
             }
         }
@@ -347,6 +366,8 @@ package struct ControlLoop: ~Copyable {
             control.sendFailed(transaction, now: now)
         }
     }
+
+    mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {
@@ -387,6 +408,7 @@ package struct ControlLoop: ~Copyable {
                             "ended_by": record.endedBy.rawValue,
                         ]), now: now)
             case .callback(let outcome): note(outcome)
+            case .captured(let outcome): note(outcome, now: now)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
             case .records(let id, let request, let result):
                 clients.reply(to: request, of: id, Self.reply(result), now: now)
@@ -418,6 +440,8 @@ package struct ControlLoop: ~Copyable {
         if case .records(let query) = request.command {
             let inbox = inbox
             keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
+        } else if case .capture(let query) = request.command {
+            clients.reply(to: request, of: client, beginCapture(query, of: client, now: now), now: now)
         } else {
             clients.reply(to: request, of: client, answer(request.command, now: now), now: now)
         }
@@ -456,6 +480,7 @@ package struct ControlLoop: ~Copyable {
             } catch {
                 result = .failure(error)
             }
+        case .capture: result = .failure(ControlError(.unavailable, "A capture needs a connection to the control socket."))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .records: preconditionFailure("the store thread answers for records")
@@ -463,7 +488,7 @@ package struct ControlLoop: ~Copyable {
         return result
     }
 
-    private static func unknownCall(_ name: String) -> ControlError {
+    static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
     }
 
@@ -483,6 +508,7 @@ package struct ControlLoop: ~Copyable {
 
     private mutating func finish() {
         callbacks?.stop()
+        collector.stop()
         try? ring.submit()
         if pool.send(.stop) {
             pool.flushDoorbells(on: &ring)

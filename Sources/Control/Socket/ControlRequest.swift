@@ -16,6 +16,8 @@ package enum ControlReply: Equatable, Sendable {
     case call(CallDetail)
     /// Done, or for a hangup: begun.
     case done
+    /// Begun.
+    case capture(CaptureStart)
     case records([CallRecord])
     case trace(TracePage)
     case configuration([ConfigurationRow])
@@ -29,6 +31,7 @@ package enum ControlReply: Equatable, Sendable {
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
+            case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .trace(let page): try ControlLine.response(to: id, result: page)
             case .configuration(let rows): try ControlLine.response(to: id, result: rows)

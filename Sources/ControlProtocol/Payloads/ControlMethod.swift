@@ -10,6 +10,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
+    /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.
+    case capture
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
@@ -21,6 +23,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
 
     /// The method of the notifications a subscriber gets; their parameters are an `Event`.
     package static let eventNotification = "event"
+    /// The method of the notifications a capture consists of; their parameters are a `CaptureChunk`.
+    package static let captureNotification = "capture"
 }
 
 /// Names one call.
