@@ -3,6 +3,11 @@ import ControlProtocol
 import Foundation
 import Glibc
 
+/// The file cannot be written, and why.
+private struct CaptureFileError: Error, CustomStringConvertible {
+    let description: String
+}
+
 /// `relayctl capture CALL -o FILE.pcapng`: the SIP and media of one present call, for Wireshark.
 struct CaptureCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,7 +54,7 @@ struct CaptureCommand: ParsableCommand {
         if output == "-" { return STDOUT_FILENO }
         // SAFETY: open reads the C string only during the call.
         let file = unsafe open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
-        guard file >= 0 else { throw ValidationError("\(output) cannot be written: \(Self.reason).") }
+        guard file >= 0 else { throw CaptureFileError(description: "\(output) cannot be written: \(Self.reason).") }
         return file
     }
 
@@ -59,7 +64,7 @@ struct CaptureCommand: ParsableCommand {
             // SAFETY: the pointer is used inside the closure only, with the count it came with.
             let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
             if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw ValidationError("\(output) cannot be written: \(Self.reason).") }
+            guard written > 0 else { throw CaptureFileError(description: "\(output) cannot be written: \(Self.reason).") }
             rest = rest.dropFirst(written)
         }
     }

@@ -147,8 +147,10 @@ package struct ControlLoop: ~Copyable {
                 try PrivateDirectory.make(directory)
             }
         }
-        let taps = (0..<settings.workers).map { pool.tap(worker: $0) }
-        let collector = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in
+        var taps: [PacketTap] = []
+        for worker in 0..<settings.workers { taps.append(pool.tap(worker: worker)) }
+        let collector = try attempt({ StartError.failed(step: "eventfd", $0) }) {
+            [taps] () throws(Errno) in
             try PacketCollector(taps: taps, application: "relayd \(relaydVersion)") { inbox.add(.captured($0)) }
         }
 

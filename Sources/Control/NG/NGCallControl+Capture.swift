@@ -56,7 +56,7 @@ extension NGCallControl {
     private static func rewritten(_ described: [UInt8], _ addresses: [SocketAddress?]) -> [UInt8] {
         guard let description = try? SessionDescription(parsing: described) else { return [] }
         return description.rewritten(
-            description.media.indices.map { index in
+            description.media.indices.map { index -> SessionDescription.MediaRewrite in
                 guard index < addresses.count, let address = addresses[index], description.media[index].port != 0 else {
                     return .decline
                 }
