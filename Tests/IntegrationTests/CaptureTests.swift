@@ -38,7 +38,7 @@ struct CaptureTests {
             try await eventually("RTP is in the file") { (try? Data(contentsOf: URL(filePath: file)))?.count ?? 0 > 20_000 }
             try await eventually("the call goes on for a while") { call.callerMedia.heard.numbers.count > 100 }
             call.stopMedia()
-            try bed.daemon.control.hangup(summary.id)
+            try bed.daemon.control.hangUp(summary.id)
             let exit = try await capture.exit(within: .seconds(10))
             #expect(exit == .exited(code: 0), "\(capture.output)")
             #expect(capture.output.contains("the call has ended"), "\(capture.output)")
@@ -79,7 +79,7 @@ struct CaptureTests {
             #expect(refused.code == 1 && refused.errors.contains("nosuch"), "\(refused.errors)")
             #expect(!FileManager.default.fileExists(atPath: none))
             call.stopMedia()
-            try bed.daemon.control.hangup(summary.id)
+            try bed.daemon.control.hangUp(summary.id)
             try await call.caller.succeeds()
             try await call.callee.succeeds()
         }
