@@ -83,9 +83,10 @@ extension ControlLoop {
             item.deadline = now + .seconds(seconds)
             item.reason = .seconds
         }
+        // Without a session there is nothing whose end would end it.
+        if target.sessions.isEmpty { item.deadline = item.deadline ?? now + .seconds(60) }
         captures.items[id] = item
         for session in target.sessions { listen(to: session.id) }
-        if target.sessions.isEmpty { captures.items[id]?.deadline = captures.items[id]?.deadline ?? now + .seconds(60) }
         return .success(.capture(CaptureStart(capture: id, call: target.call)))
     }
 
