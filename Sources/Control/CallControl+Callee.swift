@@ -349,10 +349,12 @@ extension CallControl {
         call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
-        let source = ExpectedSource(
+        var source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
             formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
+        let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
+        if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
     }
 
