@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 import Core
+import RTP
 import Relay
 import SIP
 
@@ -37,11 +38,10 @@ extension CallControl {
         scheduleTimer(of: number)
     }
 
-    /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
+    /// Which silence ends the call depends on whom it goes to.
     func takeMediaSettings(of call: Call) {
-        let trunks = [call.calleeTrunk, call.callerTrunk].compactMap(\.self)
-        call.noMediaTimeout = trunks.lazy.compactMap(\.noMediaTimeout).first ?? configuration.media.noMediaTimeout
-        call.noMediaMode = trunks.lazy.compactMap(\.noMediaMode).first ?? configuration.media.noMediaMode
+        call.noMedia = NoMediaRule(
+            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
@@ -309,6 +309,7 @@ extension CallControl {
         call.answer = media.answer
         call.calleeMedia = media.address
         call.isRTCPMuxed = media.isRTCPMuxed
+        call.describe(media.description, by: .callee)
         if isNew { expect(media.description, at: media.address, .callee, call, signalling: media.signalling) }
     }
 
@@ -322,11 +323,13 @@ extension CallControl {
         _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow
     ) {
         guard let session = call.media?.session else { return }
+        call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         let source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
-            direction: MediaDirection(media.direction))
+            direction: MediaDirection(media.direction),
+            formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
         output(.relay(.expect(session, leg, source)))
     }
 

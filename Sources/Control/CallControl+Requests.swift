@@ -43,7 +43,7 @@ extension CallControl {
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMediaTimeout: configuration.media.noMediaTimeout, noMediaMode: configuration.media.noMediaMode, now: now)
+            noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         let refusal = refusal(of: call, now: now)
