@@ -40,9 +40,10 @@ extension CallControl {
         scheduleTimer(of: number)
     }
 
-    /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
+    /// Which silence ends the call depends on whom it goes to.
     func takeMediaSettings(of call: Call) {
-        call.noMedia = NoMediaRule(calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
+        call.noMedia = NoMediaRule(
+            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {

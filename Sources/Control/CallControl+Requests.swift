@@ -49,7 +49,7 @@ extension CallControl {
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMedia: NoMediaRule(calling: SIPURI(invite.requestURI)?.user ?? "", from: callerTrunk, to: nil, configuration.media), now: now)
+            noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
