@@ -25,6 +25,10 @@ extension Configuration {
         var effective = trunk
         effective.noMediaTimeout = noMediaTimeout(for: trunk)
         effective.noMediaMode = noMediaMode(for: trunk)
+        effective.sessionTimer = trunk.sessionTimer ?? sip.sessionTimer
+        effective.sessionTimerMinimum = trunk.sessionTimerMinimum ?? sip.sessionTimerMinimum
+        effective.sessionTimerRefresher = trunk.sessionTimerRefresher ?? sip.sessionTimerRefresher
+        effective.maximumDuration = trunk.maximumDuration ?? limits.maximumDuration
         return Trunk.keys.map { key in
             let name = "trunk.\(trunk.name).\(key.name)"
             return Setting(

@@ -348,6 +348,7 @@ extension CallControl {
         let responderSource = change.responseSource ?? initiatorSource
         for (leg, description) in [(offerer, offer), (offerer.other, answer)] {
             call[leg].description = description
+            call[leg].refreshed = nil
             call[leg].mediumIndex = change.mediumIndex
             call[leg].signalling = leg == change.machine.initiator ? initiatorSource : responderSource
         }
