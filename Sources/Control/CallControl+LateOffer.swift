@@ -20,7 +20,6 @@ extension CallControl {
         call.isRTCPMuxed = answer.media[index].hasRTCPMux && offer.media[index].hasRTCPMux
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
-        sessionAgreed(call, now: now)
         acknowledge(winner, of: number, call, with: describe(answer, index, to: .callee, call), now: now)
     }
 

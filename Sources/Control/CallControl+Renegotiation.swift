@@ -355,7 +355,6 @@ extension CallControl {
         call.isRTCPMuxed = call[.caller].medium?.hasRTCPMux == true && call[.callee].medium?.hasRTCPMux == true
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
-        sessionAgreed(call, now: now)
         let isHeld = (call[.caller].isOnHold, call[.callee].isOnHold)
         emit(
             .callChanged, for: call,
