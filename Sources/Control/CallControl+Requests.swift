@@ -149,7 +149,10 @@ extension CallControl {
     }
 
     private func readOffer(of call: Call) -> Refusal? {
-        guard !call.invite.body.isEmpty else { return Refusal(cause: .mediaNotAcceptable, status: 488) }
+        guard !call.invite.body.isEmpty else {
+            call.asksForOffer = true
+            return nil
+        }
         guard call.invite.hasContentType("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 415, headers: [(.accept, "application/sdp")])
         }
@@ -306,6 +309,7 @@ extension CallControl {
             return
         }
         let isFirst = call.machine.caller == .answered
+        if isFirst, call.asksForOffer { takeLateAnswer(message, number, call, now: now) }
         calls[number]?.note("ACK", leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
         calls[number]?.answerRetransmission = nil
         enqueue(.callerAcknowledged, for: number)
