@@ -38,8 +38,9 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
-        let callerTrunk = routing.trunk(from: source.remote)
-        let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
+        let doctorRoute = doctorRoute(from: source.remote, now: now)
+        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote)
+        let calleeTrunk = doctorRoute?.callee ?? SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
         // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
         let noMediaTimeout =
             calleeTrunk?.noMediaTimeout ?? callerTrunk?.noMediaTimeout ?? configuration.media.noMediaTimeout

@@ -1,4 +1,4 @@
-package import Control
+import Control
 import ControlProtocol
 import Core
 

@@ -49,7 +49,7 @@ struct DoctorTests {
         try await Testbed.with { bed in
             var client = try ControlClient(path: bed.daemon.control.socketPath)
             let own = SocketAddress(ip: bed.host, port: 5999)
-            do {
+            do throws(ControlClientError) {
                 try client.doctor(
                     DoctorQuery(caller: SocketAddress("192.0.2.1:5060")!, callee: own, noMediaTimeoutSeconds: 3, seconds: 10))
                 Issue.record("an address of another machine was taken")

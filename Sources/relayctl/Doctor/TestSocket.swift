@@ -15,7 +15,8 @@ final class TestSocket {
         let family = ip.family == .ipv4 ? AF_INET : AF_INET6
         let descriptor = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw Self.failure("a socket", errno) }
-        let result = Self.withName(of: SocketAddress(ip: ip, port: 0)) { name, size in unsafe bind(descriptor, name, size) }
+        // SAFETY: the name is valid for the call, with its size beside it.
+        let result = unsafe Self.withName(of: SocketAddress(ip: ip, port: 0)) { name, size in unsafe bind(descriptor, name, size) }
         guard result == 0 else {
             let failure = Self.failure("a port on \(ip)", errno)
             close(descriptor)
@@ -34,8 +35,8 @@ final class TestSocket {
     deinit { close(descriptor) }
 
     func send(_ octets: [UInt8], to peer: SocketAddress) {
-        _ = Self.withName(of: peer) { name, size in
-            // SAFETY: both pointers are valid for the call, with their sizes beside them.
+        // SAFETY: both pointers are valid for the call, with their sizes beside them.
+        _ = unsafe Self.withName(of: peer) { name, size in
             unsafe octets.withUnsafeBytes { buffer in
                 unsafe Int32(clamping: sendto(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL), name, size))
             }
