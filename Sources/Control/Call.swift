@@ -33,6 +33,11 @@ final class Call {
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
+    /// Set when a user of ours calls: what it has proven to be, whatever From says.
+    var callerIdentity: String?
+    /// It counts for the limit of calls from its address.
+    var isCountedBySource = false
+
     // The callee's side.
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
@@ -113,7 +118,7 @@ final class Call {
         setupAt = now
     }
 
-    var callerNumber: String { invite.from.uri.user ?? "" }
+    var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
     var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
 
     /// When this call wants `CallControl.advance` to look at it.

@@ -12,6 +12,8 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
+    private static let identities: Set<HeaderName> = [.pAssertedIdentity, .pPreferredIdentity, .remotePartyID]
+
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
@@ -54,12 +56,13 @@ extension CallControl {
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = from.uri.user.map { $0 + "@" } ?? ""
+        let user = (call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let dialog = Dialog(
+        var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
             local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
+        dialog.isBehindNAT = target.isBehindNAT
         var branch = Branch(id: id, target: target, dialog: dialog)
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
@@ -69,6 +72,8 @@ extension CallControl {
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
+            // What a phone says of itself counts only as far as it has proven it.
+            if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
             builder.copy(field, from: call.invite)
         }
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)

@@ -136,6 +136,7 @@ extension CallControl {
     private mutating func writeRecord(of number: CallNumber, now: Instant) {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
+        vacateSource(of: call)
         let releaseAt = call.releaseAt ?? now
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,

@@ -40,7 +40,9 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source.remote)
-        let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
+        let caller = phones?.admitted
+        let callee = SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) }
+        let calleeTrunk = callee == nil ? SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) } : nil
         // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
         let noMediaTimeout =
             calleeTrunk?.noMediaTimeout ?? callerTrunk?.noMediaTimeout ?? configuration.media.noMediaTimeout
@@ -52,7 +54,9 @@ extension CallControl {
             noMediaTimeout: noMediaTimeout, noMediaMode: noMediaMode, now: now)
         call.calleeTrunk = calleeTrunk
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
-        let refusal = refusal(of: call, now: now)
+        if let caller { identify(call, as: caller) }
+        if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
+        let refusal = refusal(of: call, isToUser: callee != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
         remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
@@ -75,8 +79,8 @@ extension CallControl {
     }
 
     /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
-    private mutating func refusal(of call: Call, now: Instant) -> Refusal? {
-        guard call.callerTrunk != nil else {
+    private mutating func refusal(of call: Call, isToUser: Bool, now: Instant) -> Refusal? {
+        guard call.callerTrunk != nil || call.callerIdentity != nil else {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
         }
@@ -93,11 +97,17 @@ extension CallControl {
             return Refusal(cause: .badRequest, status: 416)
         }
         if let refusal = readOffer(of: call) { return refusal }
-        guard let calleeTrunk = call.calleeTrunk else {
+        if isToUser {
+            if call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
+        } else if call.calleeTrunk == nil {
             counters.add(to: .callsRefusedNoRoute)
             return Refusal(cause: .noRoute, status: 404)
         }
-        let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
+        if call.callerTrunk == nil, !occupySource(of: call) {
+            counters.add(to: .callsRefusedCapacity)
+            return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
+        }
+        let isFull = [call.callerTrunk, call.calleeTrunk].compactMap(\.self)
             .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
         if isFull || callsBySession.count >= configuration.limits.calls {
             counters.add(to: .callsRefusedCapacity)

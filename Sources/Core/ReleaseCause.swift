@@ -12,6 +12,7 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case callerCancelled = "caller_cancelled"
     case rejected
     case noRoute = "no_route"
+    case notRegistered = "not_registered"
     case unknownSource = "unknown_source"
     case inviteTimeout = "invite_timeout"
     case tryingTimeout = "trying_timeout"
@@ -49,6 +50,7 @@ extension ReleaseCause {
         case .ringingTimeout, .earlyMediaTimeout: 19  // no answer from user
         case .portsExhausted, .capacity: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
+        case .notRegistered: 20  // subscriber absent
         case .operatorHangup: 31
         case .shutdown, .transportFailed: 41  // temporary failure
         default: Q850.cause(forStatus: status)
@@ -66,6 +68,7 @@ extension ReleaseCause {
         case .callerCancelled: "Cancelled by the caller"
         case .rejected: "Rejected by the callee"
         case .noRoute: "No route to this number"
+        case .notRegistered: "The called user is not registered"
         case .unknownSource: "Source is no known trunk"
         case .inviteTimeout: "No response from the callee's side"
         case .tryingTimeout: "Nothing but 100 from the callee's side"

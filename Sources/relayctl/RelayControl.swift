@@ -12,7 +12,8 @@ struct RelayControl: ParsableCommand {
             70 when it does not answer as it should.
             """,
         subcommands: [
-            StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
+            StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RegistrationsCommand.self,
+            KeepAliveCommand.self, RecordsCommand.self,
             EventsCommand.self, ConfigCommand.self,
         ])
 }

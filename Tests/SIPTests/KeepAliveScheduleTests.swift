@@ -58,17 +58,17 @@ import Testing
         #expect(run.longestGap(count: count, since: steady) <= .seconds(30))
         #expect(run.peak <= 64)
         let messages = run.sent.count
-        #expect((2 * count...(2 * count * 104 / 100 + 2)).contains(messages), "\(messages) messages for \(count) bindings in two periods")
+        #expect((2 * count...(2 * count * 104 / 100 + 1)).contains(messages), "\(messages) messages for \(count) bindings in two periods")
         // Evenly: no tenth of a second has more than twice its share.
         var tenths = [Int](repeating: 0, count: 601)
         for message in run.sent { tenths[Int((message.at - steady).milliseconds / 100)] += 1 }
-        #expect(tenths.max()! <= 2 * (count / 300) + 64)
+        #expect(tenths.max()! <= 2 * (count / 300) + 20)
         #expect(run.schedule.missedDeadlines == 0)
         #expect(run.schedule.lastCycle?.coverage == 1)
         #expect(run.schedule.lastCycle?.expected == count)
     }
 
-    @Test("a crowd that comes at once misses no deadline, is sent nothing in a burst, and is spread in its second round")
+    @Test("a crowd of an earlier run is served at once, in no burst, misses no deadline, and is spread from then on")
     func crowd() {
         var run = Run(.init())
         for index in 0..<100_000 { run.schedule.insert(UInt32(index), isFresh: false, now: Self.start) }
@@ -146,7 +146,7 @@ import Testing
         #expect(run.schedule.nextTick == nil)
         run.schedule.insert(3, now: run.now)
         run.run(for: .seconds(60))
-        #expect(run.schedule[3]!.sent == 2)
+        #expect((2...3).contains(run.schedule[3]!.sent))
         run.schedule.remove(3)
         #expect(run.schedule[3] == nil)
         #expect(run.schedule.nextTick == nil)

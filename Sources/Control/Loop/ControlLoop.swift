@@ -30,6 +30,14 @@ package struct ControlLoop: ~Copyable {
         static let ngWritable: UInt8 = 14
     }
 
+    /// A message on its way to the kernel.
+    private struct Send {
+        let transaction: TransactionID?
+        /// Empty unless it may have to be sent again.
+        let octets: [UInt8]
+        let destination: Flow
+    }
+
     let configuration: Configuration
     private(set) var warnings: [String]
     private let log: EventLog
@@ -480,6 +488,11 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .registrations(let query): result = .success(.registrations(control.registrations(query, now: now)))
+        case .keepAlive: result = .success(.keepAlive(control.keepAliveReport(now: now)))
+        case .binding(let name):
+            let details = control.bindingDetails(name, now: now)
+            result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .records: preconditionFailure("the store thread answers for records")
@@ -489,6 +502,10 @@ package struct ControlLoop: ~Copyable {
 
     private static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
+    }
+
+    private static func unknownBinding(_ name: String) -> ControlError {
+        ControlError(.notFound, "There is no binding and no registered user \"\(name.prefix(64))\": see `relayctl registrations`.")
     }
 
     // MARK: The end

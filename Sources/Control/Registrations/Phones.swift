@@ -44,7 +44,7 @@ struct Phones {
     }
 
     /// The user that a called number or name belongs to.
-    func user(called uri: SIPURI) -> UserIndex? { uri.unescapedUser.flatMap(users.find) }
+    func user(called uri: SIPURI) -> UserIndex? { uri.unescapedUser.flatMap { users.find($0) } }
 
     var nextDeadline: Instant? {
         [registrar.nextExpiry, queue.nextTurn, keepAlives.nextTick].compactMap(\.self).min()

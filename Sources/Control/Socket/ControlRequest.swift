@@ -16,6 +16,9 @@ package enum ControlReply: Equatable, Sendable {
     case call(CallDetail)
     /// Done, or for a hangup: begun.
     case done
+    case registrations(RegistrationList)
+    case keepAlive(KeepAliveReport)
+    case bindings([BindingDetail])
     case records([CallRecord])
     case configuration([ConfigurationRow])
 
@@ -28,6 +31,9 @@ package enum ControlReply: Equatable, Sendable {
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
+            case .registrations(let list): try ControlLine.response(to: id, result: list)
+            case .keepAlive(let report): try ControlLine.response(to: id, result: report)
+            case .bindings(let details): try ControlLine.response(to: id, result: details)
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .configuration(let rows): try ControlLine.response(to: id, result: rows)
             }

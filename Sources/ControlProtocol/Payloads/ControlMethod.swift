@@ -10,6 +10,12 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
+    /// A `RegistrationQuery`, every key optional; answers a `RegistrationList`.
+    case registrations
+    /// No parameters; answers a `KeepAliveReport`.
+    case keepalive
+    /// `CallParameters`, the id being that of a binding, or a user; answers `[BindingDetail]`.
+    case binding
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.

@@ -2,10 +2,10 @@ package import Core
 
 /// Which bindings get a keep-alive when: each once per period, evenly spread, the one that waits longest first.
 ///
-/// A queue with one entry a binding. Whoever is served goes to its end with the time of its next turn, so the front is always
-/// the one that is due first and nobody starves: when there are more bindings than the settings can serve, every gap grows
-/// alike. A crowd that came at once is spread over the period in its second round; turns are moved forward for that, never
-/// back.
+/// A wheel of places in time that turns once in a period. Each binding has its place, one of those that have the fewest, and
+/// when the wheel comes to it the binding joins the queue of those that are due, which is served in order and never faster
+/// than the settings say. When there are more bindings than that can serve, who still waits when its place comes round again
+/// keeps its turn: every gap grows alike, and nobody starves.
 ///
 /// Sans-IO: `takeDue` says whom to send to now; then ask `nextTick`.
 package struct KeepAliveSchedule: Sendable {
@@ -39,16 +39,19 @@ package struct KeepAliveSchedule: Sendable {
     package struct State: Sendable {
         /// The last message, or when the binding was taken in.
         package internal(set) var lastSent: Instant
-        /// When its turn is.
-        package internal(set) var due: Instant
         package internal(set) var sent: UInt32 = 0
         /// Turns that came later than a period after the one before.
         package internal(set) var missed: UInt32 = 0
         /// Milliseconds.
         package internal(set) var longestGap: UInt32 = 0
-        fileprivate var previous: UInt32
-        fileprivate var next: UInt32
-        fileprivate var isQueued = false
+        fileprivate var place: UInt16 = 0
+        /// Neighbours at the same place.
+        fileprivate var previous = UInt32.max
+        fileprivate var next = UInt32.max
+        /// Who is due after this one.
+        fileprivate var nextDue = UInt32.max
+        fileprivate var isDue = false
+        fileprivate var isPresent = false
     }
 
     /// Over one period.
@@ -70,35 +73,53 @@ package struct KeepAliveSchedule: Sendable {
 
     /// In any millisecond, unless the settings force more.
     package static let batchLimit = 64
-    /// A turn may be taken so much early, to send what is due about now in one go.
-    private static let coalescing = Duration.milliseconds(8)
-    /// A cycle lasts this part of the period, so that the time it takes to wake up misses no deadline.
+    private static let placeCount = 4_096
+    /// The wheel turns once in this part of the period, so that the time it takes to wake up misses no deadline.
     private static let slack = 0.98
     private static let none = UInt32.max
 
     package let settings: Settings
     private var states: [State] = []
-    private var head = none
-    private var tail = none
     package private(set) var count = 0
+
+    // The wheel.
+    private let origin: Instant
+    /// Nanoseconds from one place to the next.
+    private let width: Int64
+    /// The next place the wheel comes to, counted from the origin on.
+    private var cursor: Int64 = 0
+    private var heads = [UInt32](repeating: none, count: placeCount)
+    private var loads = [UInt32](repeating: 0, count: placeCount)
+    /// One bit for each place with bindings.
+    private var occupied = [UInt64](repeating: 0, count: placeCount / 64)
+    private var insertions: UInt64 = 0
+
+    // Who is due, in order.
+    private var firstDue = none
+    private var lastDue = none
     /// When the next message may go out, by the even spread.
     private var sendableAt: Instant
     private var lastTick: Instant
+
     /// The cycle under way, and the last complete one.
     package private(set) var cycle: Cycle
     package private(set) var lastCycle: Cycle?
     package private(set) var missedDeadlines: UInt64 = 0
     package private(set) var messages: UInt64 = 0
+    /// When `takeDue` has something to do next; nil while there is no binding.
+    package private(set) var nextTick: Instant?
 
     package init(settings: Settings, now: Instant) {
         self.settings = settings
+        origin = now
+        width = max(1, Int64(Double(settings.period.nanoseconds) * Self.slack) / Int64(Self.placeCount))
         sendableAt = now
         lastTick = now + .nanoseconds(-settings.tick.nanoseconds)
         cycle = Cycle(startedAt: now)
     }
 
     package subscript(index: UInt32) -> State? {
-        guard index < states.count, states[Int(index)].isQueued else { return nil }
+        guard index < states.count, states[Int(index)].isPresent else { return nil }
         return states[Int(index)]
     }
 
@@ -107,50 +128,65 @@ package struct KeepAliveSchedule: Sendable {
 
     // MARK: Bindings
 
-    /// Takes a binding in; its REGISTER has just opened the pinhole, so its first turn can be at the end of a period.
+    /// Takes a binding in; its REGISTER has just opened the pinhole, so its first turn may be anywhere in the next period.
     ///
-    /// - Parameter isFresh: false for a binding of an earlier run: nobody knows how long its pinhole has been silent.
+    /// - Parameter isFresh: false for a binding of an earlier run: nobody knows how long its pinhole has been silent, so it is
+    ///   due at once as well.
     package mutating func insert(_ index: UInt32, isFresh: Bool = true, now: Instant) {
-        while states.count <= Int(index) {
-            states.append(State(lastSent: now, due: now, previous: Self.none, next: Self.none))
-        }
-        guard !states[Int(index)].isQueued else { return }
+        while states.count <= Int(index) { states.append(State(lastSent: now)) }
+        guard !states[Int(index)].isPresent else { return }
+        if count == 0 { skip(to: now) }
+        let wasDue = states[Int(index)].isDue
+        let successor = states[Int(index)].nextDue
+        states[Int(index)] = State(lastSent: now)
+        states[Int(index)].isPresent = true
+        // A slot that was given up while it was due still stands in that queue.
+        states[Int(index)].isDue = wasDue
+        states[Int(index)].nextDue = successor
         count += 1
-        states[Int(index)] = State(
-            lastSent: now, due: isFresh ? nextTurn(now: now) : max(now, tail == Self.none ? now : states[Int(tail)].due),
-            previous: Self.none, next: Self.none)
-        append(index)
+        link(index, at: freePlace())
+        if !isFresh { makeDue(index) }
+        setNextTick()
     }
 
     package mutating func remove(_ index: UInt32) {
-        guard index < states.count, states[Int(index)].isQueued else { return }
+        guard index < states.count, states[Int(index)].isPresent else { return }
         unlink(index)
+        states[Int(index)].isPresent = false
         count -= 1
+        setNextTick()
+    }
+
+    /// Successive multiples of the golden ratio fall evenly on the wheel, however many there are; of two of them the emptier
+    /// place is taken, which evens out what those that went have left.
+    private mutating func freePlace() -> Int {
+        insertions += 1
+        func place(_ number: UInt64) -> Int { Int(number &* 0x9e37_79b9_7f4a_7c15 >> 52) }
+        let first = place(insertions)
+        let second = place(insertions ^ 0x5555_5555)
+        return loads[second] < loads[first] ? second : first
     }
 
     // MARK: Ticks
-
-    /// When `takeDue` has something to do next; nil while there is no binding.
-    package var nextTick: Instant? {
-        guard head != Self.none else { return nil }
-        return max(states[Int(head)].due, sendableAt, lastTick + settings.tick)
-    }
 
     /// Puts the bindings to send to now in `batch`, at most `settings.batchLimit` of them.
     package mutating func takeDue(now: Instant, into batch: inout [UInt32]) {
         batch.removeAll(keepingCapacity: true)
         closeCycle(now: now)
-        guard let tick = nextTick, tick <= now else { return }
+        turnWheel(to: now)
+        defer { setNextTick() }
+        guard firstDue != Self.none, lastTick + settings.tick <= now else { return }
         lastTick = now
         // Time that went by unused is no credit beyond what one batch holds.
         let credit = settings.spacing * Int64(settings.batchLimit - 1)
         sendableAt = max(sendableAt, now + .nanoseconds(-credit))
-        let limit = settings.batchLimit
-        while batch.count < limit, head != Self.none, sendableAt <= now {
-            let index = head
-            guard states[Int(index)].due <= now + Self.coalescing else { break }
-            // Each once in a batch: a short queue must not be gone round in it.
-            if states[Int(index)].lastSent == now, states[Int(index)].sent > 0 { break }
+        while batch.count < settings.batchLimit, firstDue != Self.none, sendableAt <= now {
+            let index = firstDue
+            firstDue = states[Int(index)].nextDue
+            if firstDue == Self.none { lastDue = Self.none }
+            states[Int(index)].nextDue = Self.none
+            states[Int(index)].isDue = false
+            guard states[Int(index)].isPresent else { continue }
             serve(index, now: now)
             batch.append(index)
             sendableAt += .nanoseconds(settings.spacing)
@@ -159,7 +195,6 @@ package struct KeepAliveSchedule: Sendable {
     }
 
     private mutating func serve(_ index: UInt32, now: Instant) {
-        unlink(index)
         let gap = now - states[Int(index)].lastSent
         let milliseconds = UInt32(clamping: gap.milliseconds)
         if states[Int(index)].lastSent < cycle.startedAt { cycle.served += 1 }
@@ -174,31 +209,72 @@ package struct KeepAliveSchedule: Sendable {
         messages += 1
         states[Int(index)].sent += 1
         states[Int(index)].lastSent = now
-        states[Int(index)].due = nextTurn(now: now)
-        append(index)
     }
 
-    /// A period from now at the latest, behind the last in the queue by an equal share of the period, and not before the whole
-    /// queue can have been served once.
-    private func nextTurn(now: Instant) -> Instant {
-        let cycle = Int64(Double(settings.period.nanoseconds) * Self.slack)
-        let share = cycle / Int64(max(1, count))
-        let round = min(cycle, settings.spacing * Int64(count))
-        var due = now + .nanoseconds(round)
-        if tail != Self.none { due = max(due, states[Int(tail)].due + .nanoseconds(share)) }
-        due = min(due, now + .nanoseconds(cycle))
-        // The queue is in order: nobody overtakes.
-        return tail == Self.none ? due : max(due, states[Int(tail)].due)
+    private mutating func turnWheel(to now: Instant) {
+        let target = (now - origin).nanoseconds / width
+        // After a long sleep everyone is due once, not once for each turn that was missed.
+        if target - cursor > Int64(Self.placeCount) { cursor = target - Int64(Self.placeCount) }
+        while cursor <= target {
+            var index = heads[Int(cursor % Int64(Self.placeCount))]
+            while index != Self.none {
+                makeDue(index)
+                index = states[Int(index)].next
+            }
+            cursor += 1
+        }
+    }
+
+    /// Nothing is to be made up for from a time without bindings.
+    private mutating func skip(to now: Instant) {
+        cursor = max(cursor, (now - origin).nanoseconds / width)
+    }
+
+    private mutating func makeDue(_ index: UInt32) {
+        guard !states[Int(index)].isDue else { return }
+        states[Int(index)].isDue = true
+        states[Int(index)].nextDue = Self.none
+        if lastDue == Self.none { firstDue = index } else { states[Int(lastDue)].nextDue = index }
+        lastDue = index
+    }
+
+    private mutating func setNextTick() {
+        guard count > 0 else {
+            nextTick = nil
+            return
+        }
+        if firstDue != Self.none {
+            nextTick = max(sendableAt, lastTick + settings.tick)
+        } else {
+            nextTick = max(origin + .nanoseconds(nextOccupied() * width), lastTick + settings.tick)
+        }
+    }
+
+    /// The next place from the cursor on that has bindings, counted as the cursor is.
+    private func nextOccupied() -> Int64 {
+        let start = Int(cursor % Int64(Self.placeCount))
+        let words = occupied.count
+        for step in 0...words {
+            let word = (start / 64 + step) % words
+            var bits = occupied[word]
+            if step == 0 { bits &= UInt64.max << UInt64(start % 64) }
+            if step == words { bits &= ~(UInt64.max << UInt64(start % 64)) }
+            guard bits != 0 else { continue }
+            let place = word * 64 + bits.trailingZeroBitCount
+            let distance = (place - start + Self.placeCount) % Self.placeCount
+            return cursor + Int64(distance)
+        }
+        return cursor
     }
 
     private mutating func closeCycle(now: Instant) {
         guard now - cycle.startedAt >= settings.period else { return }
-        // Who was last served before the cycle began stands in front.
+        // The wheel has been at every place: who was not served is due.
         var waiting = 0
-        var index = head
-        while index != Self.none, states[Int(index)].lastSent < cycle.startedAt {
-            waiting += 1
-            index = states[Int(index)].next
+        var index = firstDue
+        while index != Self.none {
+            if states[Int(index)].isPresent, states[Int(index)].lastSent < cycle.startedAt { waiting += 1 }
+            index = states[Int(index)].nextDue
         }
         cycle.expected = cycle.served + waiting
         lastCycle = cycle
@@ -206,21 +282,26 @@ package struct KeepAliveSchedule: Sendable {
         cycle = Cycle(startedAt: cycle.startedAt + .nanoseconds(elapsed))
     }
 
-    // MARK: The queue
+    // MARK: Places
 
-    private mutating func append(_ index: UInt32) {
-        states[Int(index)].previous = tail
-        states[Int(index)].next = Self.none
-        states[Int(index)].isQueued = true
-        if tail == Self.none { head = index } else { states[Int(tail)].next = index }
-        tail = index
+    private mutating func link(_ index: UInt32, at place: Int) {
+        let first = heads[place]
+        states[Int(index)].place = UInt16(place)
+        states[Int(index)].next = first
+        if first != Self.none { states[Int(first)].previous = index }
+        heads[place] = index
+        loads[place] += 1
+        occupied[place / 64] |= 1 << UInt64(place % 64)
     }
 
     private mutating func unlink(_ index: UInt32) {
-        let previous = states[Int(index)].previous
-        let next = states[Int(index)].next
-        if previous == Self.none { head = next } else { states[Int(previous)].next = next }
-        if next == Self.none { tail = previous } else { states[Int(next)].previous = previous }
-        states[Int(index)].isQueued = false
+        let state = states[Int(index)]
+        let place = Int(state.place)
+        if state.previous == Self.none { heads[place] = state.next } else { states[Int(state.previous)].next = state.next }
+        if state.next != Self.none { states[Int(state.next)].previous = state.previous }
+        states[Int(index)].previous = Self.none
+        states[Int(index)].next = Self.none
+        loads[place] -= 1
+        if loads[place] == 0 { occupied[place / 64] &= ~(1 << UInt64(place % 64)) }
     }
 }

@@ -91,3 +91,15 @@ package struct Binding: Sendable {
         return SIPURI(octets: Array(self.contact))?.isEquivalent(to: contact.uri) ?? false
     }
 }
+
+/// Comma-separated route values.
+package enum RouteList {
+    package static func split(_ values: some Collection<UInt8>) -> [String] {
+        let octets = Array(values)
+        let span = octets.span
+        var scanner = ListScanner(0..<octets.count)
+        var routes: [String] = []
+        while let range = scanner.next(span) { routes.append(String(decoding: octets[range], as: UTF8.self)) }
+        return routes
+    }
+}

@@ -7,7 +7,7 @@ package struct UserIndex: Hashable, Sendable {
 
 /// Who may register and call: names, numbers, and what their passwords come to. Filled at start.
 package struct UserDirectory: Sendable {
-    package struct User: Sendable {
+    package struct Account: Sendable {
         package let name: [UInt8]
         /// Under which it is called besides its name; the first one is what others see.
         package let numbers: [[UInt8]]
@@ -20,14 +20,14 @@ package struct UserDirectory: Sendable {
         package var identity: String { String(decoding: numbers.first ?? name, as: UTF8.self) }
     }
 
-    private var users: [User] = []
+    private var users: [Account] = []
     private var indices: [[UInt8]: UInt32] = [:]
 
     package init() {}
 
     package var count: Int { users.count }
     package var isEmpty: Bool { users.isEmpty }
-    package subscript(index: UserIndex) -> User { users[Int(index.rawValue)] }
+    package subscript(index: UserIndex) -> Account { users[Int(index.rawValue)] }
 
     /// - Returns: false when the name or a number is taken; nothing was added then.
     package mutating func add(
@@ -36,7 +36,7 @@ package struct UserDirectory: Sendable {
         let keys = [name] + numbers.filter { $0 != name }
         guard keys.allSatisfy({ indices[$0] == nil }) else { return false }
         let index = UInt32(users.count)
-        users.append(User(name: name, numbers: numbers, md5: md5, sha256: sha256))
+        users.append(Account(name: name, numbers: numbers, md5: md5, sha256: sha256))
         for key in keys { indices[key] = index }
         return true
     }
