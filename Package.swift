@@ -46,10 +46,14 @@ let package = Package(
             dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
             swiftSettings: settings),
         .target(name: "NG", dependencies: ["Core", "SIP"], swiftSettings: settings),
+        .target(name: "Capture", dependencies: ["Core"], swiftSettings: settings),
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
         .target(
             name: "Control",
-            dependencies: ["Core", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "ControlProtocol"],
+            dependencies: [
+                "Core", "RTP", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "Capture",
+                "ControlProtocol",
+            ],
             swiftSettings: settings + lifetimes),
         .target(
             name: "Web",
@@ -63,7 +67,7 @@ let package = Package(
             dependencies: ["Core", "Uring", "Control", "Configuration", "ControlProtocol", "Web", argumentParser],
             swiftSettings: settings),
         .executableTarget(
-            name: "relayctl", dependencies: ["Core", "ControlProtocol", argumentParser], swiftSettings: settings),
+            name: "relayctl", dependencies: ["Core", "SIP", "ControlProtocol", argumentParser], swiftSettings: settings),
 
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(
@@ -72,11 +76,16 @@ let package = Package(
         .executableTarget(
             name: "relayd-demo", dependencies: ["Harness", "ControlProtocol", "Core"], path: "Tests/Demo",
             swiftSettings: settings),
+        // What a call costs in call control alone, for callgrind.
+        .executableTarget(
+            name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
+            swiftSettings: settings),
 
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
         .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
         .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "Core"], swiftSettings: settings),

@@ -9,7 +9,9 @@ package struct Configuration: Sendable {
     package var limits = Limits()
     package var control: Control
     package var records: Records
+    package var routing = Routing()
     package var ng = NG()
+    package var trace = Trace()
     package var http = HTTP()
     package var registrar = Registrar()
     package var keepAlive = KeepAlive()
@@ -17,6 +19,8 @@ package struct Configuration: Sendable {
     package var log = Log()
     /// In the order of the file; names are unique.
     package var trunks: [Trunk] = []
+    /// In the order of the file; each names a trunk that there is.
+    package var routes: [Route] = []
     /// Those of the file, then those of the users file; names and numbers are unique.
     package var users: [User] = []
 
@@ -50,6 +54,19 @@ package struct Configuration: Sendable {
     /// The no-media timeout of calls to `trunk` whose other trunk has none of its own; zero is off.
     package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
 
+    /// The set-up timers of calls to `trunk`.
+    package func timers(for trunk: Trunk) -> SetupTimers {
+        var timers = routing.timers
+        timers.invite = trunk.inviteTimeout ?? timers.invite
+        timers.trying = trunk.tryingTimeout ?? timers.trying
+        timers.progress = trunk.progressTimeout ?? timers.progress
+        timers.earlyMedia = trunk.earlyMediaTimeout ?? timers.earlyMedia
+        timers.ringing = trunk.ringingTimeout ?? timers.ringing
+        return timers
+    }
+
+    package func failover(for trunk: Trunk) -> [StatusPattern] { trunk.failover ?? routing.failover }
+
     package func noMediaMode(for trunk: Trunk) -> NoMediaMode { trunk.noMediaMode ?? media.noMediaMode }
 }
 
@@ -60,6 +77,14 @@ extension Configuration {
         /// What Via and Contact carry when it is not `listen`.
         package var advertise: IPAddress?
         package var userAgent = "relayd"
+        /// The session interval asked for and granted (RFC 4028), whole seconds; zero is off.
+        package var sessionTimer = Duration.seconds(1_800)
+        /// The least session interval accepted; 90 s or more.
+        package var sessionTimerMinimum = Duration.seconds(90)
+        package var sessionTimerRefresher = SessionTimerRefresher.uac
+
+        /// The address messages come to and go from, as far as it is known.
+        package var local: SocketAddress { listen.ip.isUnspecified ? advertised : listen }
 
         /// What Via and Contact carry. Never unspecified.
         package var advertised: SocketAddress { SocketAddress(ip: advertise ?? listen.ip, port: listen.port) }
@@ -77,11 +102,21 @@ extension Configuration {
         /// How long a freed port pair rests.
         package var quarantine = Duration.seconds(30)
         package var workers: Int
+        /// How long a busy worker gathers packets before it relays them; zero never waits.
+        package var waitWindow = Duration.milliseconds(1)
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
         /// Whole seconds without RTP before a connected call is released; zero is off.
         package var noMediaTimeout = Duration.seconds(60)
         package var noMediaMode = NoMediaMode.both
+        /// In place of `noMediaTimeout` while a call is on hold; zero: held calls are not released for silence.
+        package var holdTimeout = Duration.seconds(3_600)
+        /// The same for a side whose silence is meant: comfort noise, silence suppression.
+        package var vadTimeout = Duration.seconds(180)
+        /// Settings for called numbers; the longest prefix counts, before those of trunks.
+        package var noMediaPrefixes: [NoMediaPrefix] = []
+        /// Calls to these numbers are never released for silence.
+        package var emergencyNumbers = ["112", "911", "999"]
     }
 
     package struct Limits: Sendable {
@@ -92,8 +127,23 @@ extension Configuration {
         package var bindingsPerUser = 10
         /// Concurrent calls from one address that is no trunk; zero is without limit.
         package var callsPerSource = 200
+        /// Whole seconds a call may last at most; zero is without limit.
+        package var maximumDuration = Duration.zero
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
+    }
+
+    /// How calls find a trunk, and what happens when one fails.
+    package struct Routing: Sendable {
+        /// How many routes one call tries at the most.
+        package var attempts = 5
+        /// After these responses the next route is tried.
+        package var failover = [StatusPattern("408")!, StatusPattern("5xx")!]
+        /// A trunk that fails so often in a row is taken out.
+        package var failures = 3
+        /// How often a trunk is asked whether it is there.
+        package var probeInterval = Duration.seconds(30)
+        package var timers = SetupTimers()
     }
 
     package struct Control: Sendable {
@@ -111,8 +161,12 @@ extension Configuration {
         package var socket: String?
         /// Without RTP for so long, an answered call is closed; zero is off.
         package var timeout = Duration.seconds(60)
-        /// The same while both sides are on hold.
+        /// The same while a side has the call on hold.
         package var silentTimeout = Duration.seconds(3_600)
+        /// Nil: `media.no_media_mode`.
+        package var noMediaMode: NoMediaMode?
+        /// Where recordings go; nil: a proxy that asks for one is refused.
+        package var recordingDirectory: String?
         /// An offer without an answer for so long is closed.
         package var offerTimeout = Duration.seconds(3_600)
         /// A deleted call is kept for so long, unless `delete` says otherwise.
@@ -125,6 +179,13 @@ extension Configuration {
     package struct Records: Sendable {
         /// Where journal and store live.
         package var directory: String
+        /// Days; zero is for ever.
+        package var keepDays = 0
+    }
+
+    package struct Trace: Sendable {
+        /// For SIP messages, in MiB.
+        package var memoryMebibytes = 64
     }
 
     /// Metrics and pages.
@@ -148,12 +209,21 @@ extension Configuration {
     }
 }
 
+/// Who is to refresh a session: the side that sent the request which sets the timer, or the one that answered (RFC 4028 §4).
+package enum SessionTimerRefresher: String, CaseIterable, Sendable {
+    case uac, uas
+}
+
 /// When a silent call is released.
 package enum NoMediaMode: String, CaseIterable, Sendable {
     /// When neither side is heard.
     case both
     /// When either side is silent.
     case any
+    /// When the caller is silent, whatever the callee does; and the other way round.
+    case caller, callee
+    /// Never.
+    case off
 }
 
 /// The least important event that is logged.

@@ -39,6 +39,7 @@ extension Configuration {
         reader.read(document.top)
         reader.checkAddresses()
         reader.checkTrunks()
+        reader.checkRoutes()
         reader.completePhones()
         if readsUsersFile { reader.readUsersFile() }
         guard reader.problems.isEmpty else {
@@ -56,6 +57,8 @@ struct ConfigurationReader {
     var problems: [ConfigurationError.Problem] = []
     /// Which `[[trunk]]` each trunk of the configuration is; one that could not be read has none.
     var trunkNumbers: [Int] = []
+    /// The same for each `[[route]]`.
+    var routeNumbers: [Int] = []
     /// Which `[[user]]` each user of the file is.
     var userNumbers: [Int] = []
 
@@ -74,6 +77,8 @@ struct ConfigurationReader {
         for (name, node) in top.sorted(by: { $0.key < $1.key }) {
             if name == "trunk" {
                 readTrunks(node)
+            } else if name == "route" {
+                readRoutes(node)
             } else if name == "user" {
                 readUsers(node)
             } else if tables[name] != nil {
@@ -81,7 +86,7 @@ struct ConfigurationReader {
             } else if let key = Configuration.keys.first(where: { $0.vosName == name }) {
                 readAlias(name, key, node, isGivenTwice: isPresent(key.name, in: top))
             } else {
-                refuseUnknown(name, isTable: node.isTable, candidates: Array(tables.keys) + ["trunk", "user"])
+                refuseUnknown(name, isTable: node.isTable, candidates: Array(tables.keys) + ["trunk", "route", "user"])
             }
         }
     }
@@ -155,13 +160,49 @@ struct ConfigurationReader {
         trunkNumbers.append(number)
     }
 
+    private mutating func readRoutes(_ node: TOMLNode) {
+        guard case .array(let elements) = node else {
+            return refuse(["route"], key: "route", "\(node.summary), expected [[route]], one for each route")
+        }
+        for (number, element) in elements.enumerated() {
+            guard case .table(let entries) = element else {
+                refuse(["route"], key: "route", "\(element.summary), expected [[route]], one for each route")
+                continue
+            }
+            readRoute(number, entries)
+        }
+    }
+
+    private mutating func readRoute(_ number: Int, _ entries: [String: TOMLNode]) {
+        let path = ["route", String(number)]
+        let problemsBefore = problems.count
+        var route = Route(prefixes: [], trunk: "")
+        for key in Route.keys.prefix(2) where entries[key.name] == nil {
+            refuse(path, key: "route.\(key.name)", "is missing, expected \(key.expected)")
+        }
+        for (leaf, node) in entries.sorted(by: { $0.key < $1.key }) {
+            guard let key = Route.keys.first(where: { $0.name == leaf }) else {
+                refuseUnknown("route.\(leaf)", path: path + [leaf], isTable: node.isTable, candidates: [])
+                continue
+            }
+            if let problem = key.problem(reading: node, into: &route) {
+                refuse(path + [leaf], key: "route.\(leaf)", problem)
+            }
+            configuration.origins["route.\(configuration.routes.count + 1).\(leaf)"] = .file(file, line: lines[path + [leaf]])
+        }
+        guard problems.count == problemsBefore else { return }
+        configuration.routes.append(route)
+        routeNumbers.append(number)
+    }
+
     mutating func refuseUnknown(
         _ name: String, path: [String]? = nil, isTable: Bool, candidates: [String]
     ) {
         var names = candidates
         if !isTable {
             names += Configuration.keys.map(\.name) + Configuration.keys.compactMap(\.vosName)
-            names += Trunk.keys.map { "trunk.\($0.name)" } + User.keys.map { "user.\($0.name)" }
+            names += Trunk.keys.map { "trunk.\($0.name)" } + Route.keys.map { "route.\($0.name)" }
+            names += User.keys.map { "user.\($0.name)" }
         }
         let suggestion = Suggestion.nearest(to: name, among: names).map { ", did you mean `\($0)`?" } ?? ""
         refuse(

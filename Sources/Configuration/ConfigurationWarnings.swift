@@ -31,8 +31,8 @@ extension Configuration {
         let isDriven = ng.listen != nil || ng.tcp != nil || ng.socket != nil
         if trunks.isEmpty {
             if !isDriven, users.isEmpty { warnings.append("trunk: there is none, so every call is refused") }
-        } else if trunks.allSatisfy(\.prefixes.isEmpty), users.isEmpty {
-            warnings.append("trunk.prefixes: no trunk has any, so no call can be routed")
+        } else if trunks.allSatisfy(\.prefixes.isEmpty), routes.isEmpty, users.isEmpty {
+            warnings.append("trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed")
         }
         if let address = http.listen, !address.ip.isLoopback {
             warnings.append(

@@ -30,9 +30,14 @@ extension CallControl {
         calls[number]?.answerAt = now
         calls[number]?.activity = MediaActivity(connectedAt: now)
         monitored.insert(number)
+        if let call = calls[number] { startTimers(of: call, now: now) }
+        scheduleTimer(of: number)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
         emit(.callAnswered, for: calls[number], now: now)
     }
+
+    /// What the parties may do with their media has changed, hold included.
+    func sessionAgreed(_ call: Call, now: Instant) {}
 
     /// The first reason to end a call was found: its figures stop here.
     mutating func callReleased(_ number: CallNumber, _ release: BackToBackCall.Release, now: Instant) {
@@ -42,6 +47,7 @@ extension CallControl {
         observe(number, now: now)
         calls[number]?.activity?.account(until: now)
         calls[number]?.releaseAt = now
+        endMidDialog(of: number, now: now)
         guard let call = calls[number] else { return }
         for index in call.branches.indices { call.branches[index].setupTimer = nil }
         emit(
@@ -106,9 +112,13 @@ extension CallControl {
         var silent: [CallNumber] = []
         for number in monitored {
             observe(number, now: now)
+            if let call = calls[number], call.hasHoldChanged {
+                call.hasHoldChanged = false
+                call.activity?.restart(at: now)
+            }
             guard let call = calls[number], let activity = call.activity else { continue }
             if now - activity.accountedUntil >= MediaActivity.accountInterval { calls[number]?.activity?.account(until: now) }
-            if activity.isSilent(at: now, timeout: call.noMediaTimeout, mode: call.noMediaMode) { silent.append(number) }
+            if isSilent(call, activity, at: now) { silent.append(number) }
         }
         // In the order they came: a set has none, and one seed has to give one run.
         for number in silent.sorted(by: { $0.rawValue < $1.rawValue }) {
@@ -121,6 +131,28 @@ extension CallControl {
                 ], now: now)
             enqueue(.release(cause: .noMedia, status: 200, party: .relayd), for: number)
         }
+    }
+
+    private func isSilent(_ call: Call, _ activity: MediaActivity, at now: Instant) -> Bool {
+        // Ahead for nearly every call in every sweep: then nothing else has to be looked at.
+        guard let earliest = activity.earliestEnd(call.noMedia), earliest <= now else { return false }
+        let end = activity.silenceEnds(
+            call.noMedia, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
+        return end.map { $0 <= now } ?? false
+    }
+
+    /// What `leg` said last about its media, and whether its silence is meant.
+    func mediaState(_ leg: Leg, of call: Call) -> LegMediaState {
+        guard let session = call.media?.session else { return LegMediaState() }
+        let holds = call.described[leg]?.isHold ?? false
+        if media.statistics.isInComfortNoise(session.index, leg) { return LegMediaState(holds: holds, mayBeSilent: true) }
+        guard let offer = call.described[.caller], let answer = call.described[.callee] else {
+            return LegMediaState(holds: holds)
+        }
+        let payloadType = media.statistics[session.index, leg].payloadType
+        return LegMediaState(
+            holds: holds,
+            mayBeSilent: SilenceSuppression.isNegotiated(offer: offer, answer: answer, payloadType: payloadType))
     }
 
     /// Ends one call for an operator; false when there is no such call, or it has ended already.
@@ -137,6 +169,10 @@ extension CallControl {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
         vacateSource(of: call)
+        if let name = call.calleeTrunk?.name, let answerAt = call.answerAt {
+            trunkStates[name]?.ended += 1
+            trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
+        }
         let releaseAt = call.releaseAt ?? now
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
@@ -148,14 +184,16 @@ extension CallControl {
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
             fromCaller: direction(call.fromCaller), fromCallee: direction(call.fromCallee), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
-            noMediaTimeoutSeconds: Int(call.noMediaTimeout.components.seconds))
+            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds))
         output(.record(record))
     }
 
     private func direction(_ statistics: LegStatistics) -> CallRecord.Direction {
-        CallRecord.Direction(
+        var direction = CallRecord.Direction(
             packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
             lastMediaAt: statistics.lastPacket.map(wallTime))
+        direction.add(statistics)
+        return direction
     }
 
     private static func roundedSeconds(_ duration: Duration?) -> Int { Int(((duration ?? .zero).inSeconds).rounded()) }
@@ -176,7 +214,11 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    private mutating func forget(_ number: CallNumber) {
+    mutating func forget(_ number: CallNumber) {
+        guard calls[number]?.abandonedChanges.isEmpty ?? true else {
+            calls[number]?.isForgetDue = true
+            return
+        }
         guard let call = calls.removeValue(forKey: number) else { return }
         callsByID[call.id] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }

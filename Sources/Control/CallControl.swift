@@ -14,6 +14,8 @@ package struct CallControl {
         case send([UInt8], to: Flow, transaction: TransactionID?)
         case relay(RelayCommand)
         case record(CallRecord)
+        /// The answer to `probe`, with its token.
+        case probed(UInt64, ProbeReport)
         case event(Event)
         /// To be kept over a restart.
         case registration(RegistrationLine)
@@ -80,7 +82,16 @@ package struct CallControl {
     var callTimers = TimerQueue<CallNumber>()
     /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
+    /// What else is known of them, by name.
+    var trunkStates: [String: TrunkState]
+    var trunkTimers = TimerQueue<String>()
+    /// Requests that serve a trunk and no call: which one.
+    var trunkTransactions: [TransactionID: String] = [:]
+    /// Operators that wait for the answer to a probe.
+    var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
+    /// While `relayctl doctor` places calls.
+    var doctor: DoctorTrunks?
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
@@ -102,7 +113,9 @@ package struct CallControl {
         self.media = media
         self.counters = counters
         self.random = random
-        routing = Routing(trunks: configuration.trunks)
+        routing = Routing(trunks: configuration.trunks, routes: configuration.routes)
+        trunkStates = Dictionary(
+            configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
@@ -183,6 +196,10 @@ package struct CallControl {
             callTimerDue(number, now: now)
             drain(now)
         }
+        while let name = trunkTimers.takeDue(at: now) {
+            trunkTimerDue(name, now: now)
+            drain(now)
+        }
         if let due = nextSweep, due <= now {
             sweep(now: now)
             nextSweep = monitored.isEmpty ? nil : now + Self.sweepInterval
@@ -193,7 +210,8 @@ package struct CallControl {
 
     /// When `advance` is due next; nil when nothing waits.
     package var nextDeadline: Instant? {
-        [transactions.nextDeadline, callTimers.nextDue, nextSweep, phones?.nextDeadline].compactMap(\.self).min()
+        [transactions.nextDeadline, callTimers.nextDue, trunkTimers.nextDue, nextSweep, phones?.nextDeadline]
+            .compactMap(\.self).min()
     }
 
     /// Ends every call and refuses new ones. `isIdle` tells when all is done.
@@ -217,7 +235,7 @@ package struct CallControl {
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
-            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0
+            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
             && callsByTrunk.values.allSatisfy { $0 == 0 } && media.usedPairCount == 0
     }
 
@@ -298,8 +316,9 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
-            calleeUnreachable(id, .inviteTimeout)
-        case .transportFailed(let id): calleeUnreachable(id, .transportFailed)
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
+        case .transportFailed(let id):
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
         case .ended(let id): transactionEnded(id)
         }
     }
@@ -314,15 +333,22 @@ package struct CallControl {
         for effect in effects { carryOut(effect, for: number, now: now) }
     }
 
-    private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause) {
-        guard let use = transactionUses[id], let branch = calls[use.call]?.branch(of: id) else { return }
+    private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause, now: Instant) {
+        let reason = cause == .transportFailed ? "cannot be reached: the network refuses" : "no response"
+        if trunkTransactionFailed(id, reason, now: now) { return }
+        guard let use = transactionUses[id], let call = calls[use.call], let branch = call.branch(of: id) else { return }
+        if call.machine.isOpen(branch), let name = call.branches[branch.rawValue].target.trunk?.name {
+            trunkFailed(name, "INVITE: \(reason)", now: now)
+        }
         enqueue(.calleeUnreachable(branch, cause), for: use.call)
     }
 
     private mutating func transactionEnded(_ id: TransactionID) {
+        trunkTransactions[id] = nil
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
+        changeTransactionEnded(id, of: use.call)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 
@@ -345,6 +371,8 @@ package struct CallControl {
                 }
             }
         }
+        changeTimerDue(number, now: now)
+        sessionTimerDue(number, now: now)
         scheduleTimer(of: number)
     }
 

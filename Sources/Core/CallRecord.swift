@@ -10,6 +10,16 @@ public struct CallRecord: Codable, Hashable, Sendable {
         public var lost: UInt64 = 0
         /// When the last valid packet came.
         public var lastMediaAt: WallTime?
+        /// Mean opinion score by ITU-T G.107, on average and in the worst five seconds; nil without enough packets.
+        public var mos: Double?
+        public var lowestMOS: Double?
+        /// The mean of its windows (RFC 3550 §A.8), and the highest it was.
+        public var jitterMilliseconds: Double?
+        public var highestJitterMilliseconds: Double?
+        /// Of the packets that should have come; nil when none should.
+        public var lossPercent: Double?
+        /// From relayd to this party and back, by RTCP; nil when that did not tell.
+        public var roundTripMilliseconds: Double?
 
         public init(packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, lastMediaAt: WallTime? = nil) {
             self.packets = packets
@@ -18,6 +28,9 @@ public struct CallRecord: Codable, Hashable, Sendable {
             self.lastMediaAt = lastMediaAt
         }
     }
+
+    /// Stands for both trunks of a test call of `relayctl doctor`.
+    public static let doctorTrunk = "doctor"
 
     /// Unique over all attempts and restarts; the store keeps one record an id.
     public var id: String
@@ -99,16 +112,28 @@ public struct RecordQuery: Codable, Hashable, Sendable {
     public var cause: ReleaseCause?
     /// Either side's trunk name.
     public var trunk: String?
+    /// Either number contains it.
+    public var number: String?
     /// Released at or after.
     public var since: WallTime?
+    /// Released before.
+    public var until: WallTime?
+    /// From answer to release, whole seconds.
+    public var leastSeconds: Int?
+    public var mostSeconds: Int?
 
     public init(
-        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, trunk: String? = nil, since: WallTime? = nil
+        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, trunk: String? = nil, number: String? = nil,
+        since: WallTime? = nil, until: WallTime? = nil, leastSeconds: Int? = nil, mostSeconds: Int? = nil
     ) {
         self.limit = limit
         self.match = match
         self.cause = cause
         self.trunk = trunk
+        self.number = number
         self.since = since
+        self.until = until
+        self.leastSeconds = leastSeconds
+        self.mostSeconds = mostSeconds
     }
 }

@@ -62,9 +62,16 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsAnswered
     case callsReleased
     case callsReleasedNoMedia
+    case sessionChanges
+    case sessionChangesRefused
+    case sessionRefreshes
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute
+    case callsRefusedRoutesBusy
+    case callsRefusedRoutesDown
+    case callsRerouted
+    case trunksWentDown
     case mailboxFull
     // The NG protocol.
     case ngRequests

@@ -11,25 +11,45 @@ import Testing
                 sip.listen = 127.0.0.1:5060 (default)
                 sip.advertise = 127.0.0.1 (default)
                 sip.user_agent = relayd (default)
+                sip.session_timer = 1800s (default)
+                sip.session_timer_min_se = 90s (default)
+                sip.session_timer_refresher = uac (default)
                 media.address = 127.0.0.1 (default)
                 media.advertise = 127.0.0.1 (default)
                 media.interfaces = default/127.0.0.1 (default)
                 media.ports = 10000-20000 (default)
                 media.quarantine = 30s (default)
                 media.workers = 3 (default)
+                media.wait_window = 1ms (default)
                 media.type_of_service = 184 (default)
                 media.no_media_timeout = 60s (default)
                 media.no_media_mode = both (default)
+                media.hold_timeout = 3600s (default)
+                media.vad_timeout = 180s (default)
+                media.no_media_prefixes =  (default)
+                media.emergency_numbers = 112, 911, 999 (default)
                 limits.calls = 2000 (default)
                 limits.bindings = 100000 (default)
                 limits.bindings_per_user = 10 (default)
                 limits.calls_per_source = 200 (default)
+                limits.maximum_duration = 0s (default)
                 limits.retry_after = 5s (default)
+                routing.attempts = 5 (default)
+                routing.failover = 408, 5xx (default)
+                routing.failures = 3 (default)
+                routing.probe_interval = 30s (default)
+                routing.invite_timeout = 10s (default)
+                routing.trying_timeout = 20s (default)
+                routing.progress_timeout = 20s (default)
+                routing.early_media_timeout = 120s (default)
+                routing.ringing_timeout = 120s (default)
                 ng.listen =  (default)
                 ng.tcp =  (default)
                 ng.socket =  (default)
                 ng.timeout = 60s (default)
                 ng.silent_timeout = 3600s (default)
+                ng.no_media_mode =  (default)
+                ng.recording_directory =  (default)
                 ng.offer_timeout = 3600s (default)
                 ng.delete_delay = 30s (default)
                 ng.timeout_callback =  (default)
@@ -38,6 +58,8 @@ import Testing
                 http.listen = 127.0.0.1:8380 (default)
                 http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
+                records.keep_days = 0 (default)
+                trace.memory_mib = 64 (default)
                 log.level = notice (default)
                 registrar.realm = relayd (default)
                 registrar.users_file =  (default)
@@ -62,8 +84,7 @@ import Testing
 
     @Test("every key can be set, and says where")
     func allKeys() throws {
-        let configuration = try parse(
-            """
+        let text = """
             SS_NOMEDIAHANGUPTIME = 90
 
             [sip]
@@ -78,8 +99,13 @@ import Testing
             interfaces = ["in/10.0.0.5", "out/10.0.0.6!203.0.113.6", "2001:db8::1"]
             quarantine = "1m"
             workers = 2
+            wait_window = "2ms"
             type_of_service = 0
             no_media_mode = "any"
+            hold_timeout = 0
+            vad_timeout = "2m"
+            no_media_prefixes = ["49=120", "1900=any", "4930=90s caller"]
+            emergency_numbers = ["112", "+911"]
 
             [limits]
             calls = 500
@@ -95,6 +121,8 @@ import Testing
             tcp = "[::1]:2224"
             timeout_callback = "http://%%:8080/RPC2"
             timeout_callback_format = "jsonrpc"
+            no_media_mode = "callee"
+            recording_directory = "/tmp/recordings"
 
             [control]
             socket = "/tmp/r.sock"
@@ -124,40 +152,67 @@ import Testing
             [http]
             listen = ""
             allow_hangup = true
-            """)
+
+            [trace]
+            memory_mib = 8
+            """
+        let configuration = try parse(text)
+        checkLines(of: configuration, in: text)
         #expect(
-            table(of: configuration) == """
-                sip.listen = 0.0.0.0:5080 (r.toml:4)
-                sip.advertise = 203.0.113.5 (r.toml:5)
-                sip.user_agent = edge 1 (r.toml:6)
-                media.address = 10.0.0.5 (r.toml:9)
-                media.advertise = 203.0.113.6 (r.toml:10)
-                media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml:12)
-                media.ports = 30000-39999 (r.toml:11)
-                media.quarantine = 60s (r.toml:13)
-                media.workers = 2 (r.toml:14)
-                media.type_of_service = 0 (r.toml:15)
-                media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml:1)
-                media.no_media_mode = any (r.toml:16)
-                limits.calls = 500 (r.toml:19)
+            table(of: configuration).replacing(/r\.toml:[0-9]+/, with: "r.toml") == """
+                sip.listen = 0.0.0.0:5080 (r.toml)
+                sip.advertise = 203.0.113.5 (r.toml)
+                sip.user_agent = edge 1 (r.toml)
+                sip.session_timer = 1800s (default)
+                sip.session_timer_min_se = 90s (default)
+                sip.session_timer_refresher = uac (default)
+                media.address = 10.0.0.5 (r.toml)
+                media.advertise = 203.0.113.6 (r.toml)
+                media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml)
+                media.ports = 30000-39999 (r.toml)
+                media.quarantine = 60s (r.toml)
+                media.workers = 2 (r.toml)
+                media.wait_window = 2ms (r.toml)
+                media.type_of_service = 0 (r.toml)
+                media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml)
+                media.no_media_mode = any (r.toml)
+                media.hold_timeout = 0s (r.toml)
+                media.vad_timeout = 120s (r.toml)
+                media.no_media_prefixes = 49=120s, 1900=any, 4930=90s caller (r.toml)
+                media.emergency_numbers = 112, +911 (r.toml)
+                limits.calls = 500 (r.toml)
                 limits.bindings = 100000 (default)
                 limits.bindings_per_user = 10 (default)
                 limits.calls_per_source = 200 (default)
-                limits.retry_after = 10s (r.toml:20)
-                ng.listen = 127.0.0.1:2223 (r.toml:23)
-                ng.tcp = [::1]:2224 (r.toml:29)
-                ng.socket = /tmp/ng.sock (r.toml:24)
-                ng.timeout = 0s (r.toml:25)
-                ng.silent_timeout = 1800s (r.toml:26)
-                ng.offer_timeout = 300s (r.toml:27)
-                ng.delete_delay = 0s (r.toml:28)
-                ng.timeout_callback = http://%%:8080/RPC2 (r.toml:30)
-                ng.timeout_callback_format = jsonrpc (r.toml:31)
-                control.socket = /tmp/r.sock (r.toml:34)
-                http.listen =  (r.toml:59)
-                http.allow_hangup = true (r.toml:60)
-                records.directory = /tmp/records (r.toml:37)
-                log.level = debug (r.toml:40)
+                limits.maximum_duration = 0s (default)
+                limits.retry_after = 10s (r.toml)
+                routing.attempts = 5 (default)
+                routing.failover = 408, 5xx (default)
+                routing.failures = 3 (default)
+                routing.probe_interval = 30s (default)
+                routing.invite_timeout = 10s (default)
+                routing.trying_timeout = 20s (default)
+                routing.progress_timeout = 20s (default)
+                routing.early_media_timeout = 120s (default)
+                routing.ringing_timeout = 120s (default)
+                ng.listen = 127.0.0.1:2223 (r.toml)
+                ng.tcp = [::1]:2224 (r.toml)
+                ng.socket = /tmp/ng.sock (r.toml)
+                ng.timeout = 0s (r.toml)
+                ng.silent_timeout = 1800s (r.toml)
+                ng.no_media_mode = callee (r.toml)
+                ng.recording_directory = /tmp/recordings (r.toml)
+                ng.offer_timeout = 300s (r.toml)
+                ng.delete_delay = 0s (r.toml)
+                ng.timeout_callback = http://%%:8080/RPC2 (r.toml)
+                ng.timeout_callback_format = jsonrpc (r.toml)
+                control.socket = /tmp/r.sock (r.toml)
+                http.listen =  (r.toml)
+                http.allow_hangup = true (r.toml)
+                records.directory = /tmp/records (r.toml)
+                records.keep_days = 0 (default)
+                trace.memory_mib = 8 (r.toml)
+                log.level = debug (r.toml)
                 registrar.realm = relayd (default)
                 registrar.users_file =  (default)
                 registrar.algorithms = SHA-256, MD5 (default)
@@ -175,30 +230,56 @@ import Testing
                 protection.registers_per_source = 50 (default)
                 protection.registers = 2000 (default)
                 protection.scanners = friendly-scanner, sipvicious, sipcli, sip-scan, sundayddr, iWar, VaxSIPUserAgent, pplsip (default)
-                trunk.alpha.name = alpha (r.toml:43)
-                trunk.alpha.address = 192.0.2.1:5060 (r.toml:44)
+                trunk.alpha.name = alpha (r.toml)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
+                trunk.alpha.calls_per_second = 0 (default)
+                trunk.alpha.priority = 0 (default)
+                trunk.alpha.weight = 1 (default)
+                trunk.alpha.called_in =  (default)
+                trunk.alpha.caller_in =  (default)
+                trunk.alpha.called_out =  (default)
+                trunk.alpha.caller_out =  (default)
+                trunk.alpha.failover = 408, 5xx (default)
+                trunk.alpha.probe = down (default)
                 trunk.alpha.invite_timeout = 10s (default)
                 trunk.alpha.trying_timeout = 20s (default)
                 trunk.alpha.progress_timeout = 20s (default)
                 trunk.alpha.early_media_timeout = 120s (default)
                 trunk.alpha.ringing_timeout = 120s (default)
+                trunk.alpha.session_timer =  (default)
+                trunk.alpha.session_timer_min_se =  (default)
+                trunk.alpha.session_timer_refresher =  (default)
+                trunk.alpha.maximum_duration =  (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
-                trunk.beta.2.name = beta.2 (r.toml:47)
-                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:48)
-                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:49)
-                trunk.beta.2.prefixes = 49, +49,  (r.toml:50)
-                trunk.beta.2.capacity = 30 (r.toml:51)
-                trunk.beta.2.invite_timeout = 1500ms (r.toml:52)
+                trunk.beta.2.name = beta.2 (r.toml)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml)
+                trunk.beta.2.capacity = 30 (r.toml)
+                trunk.beta.2.calls_per_second = 0 (default)
+                trunk.beta.2.priority = 0 (default)
+                trunk.beta.2.weight = 1 (default)
+                trunk.beta.2.called_in =  (default)
+                trunk.beta.2.caller_in =  (default)
+                trunk.beta.2.called_out =  (default)
+                trunk.beta.2.caller_out =  (default)
+                trunk.beta.2.failover = 408, 5xx (default)
+                trunk.beta.2.probe = down (default)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)
                 trunk.beta.2.early_media_timeout = 120s (default)
-                trunk.beta.2.ringing_timeout = 60s (r.toml:53)
-                trunk.beta.2.no_media_timeout = 0s (r.toml:54)
-                trunk.beta.2.no_media_mode = both (r.toml:55)
+                trunk.beta.2.ringing_timeout = 60s (r.toml)
+                trunk.beta.2.session_timer =  (default)
+                trunk.beta.2.session_timer_min_se =  (default)
+                trunk.beta.2.session_timer_refresher =  (default)
+                trunk.beta.2.maximum_duration =  (default)
+                trunk.beta.2.no_media_timeout = 0s (r.toml)
+                trunk.beta.2.no_media_mode = both (r.toml)
                 """)
         #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
         #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))
@@ -250,7 +331,7 @@ import Testing
                 "media.ports: 30000-30999 contains the port of sip.listen, 30010",
                 "media.quarantine: late packets of a finished call can reach the next one on its port; 30 s or more is safe",
                 "media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up",
-                "trunk.prefixes: no trunk has any, so no call can be routed",
+                "trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed",
                 "trunk.address: a is at relayd's own address, so calls to it come back",
             ])
     }
@@ -259,6 +340,21 @@ import Testing
     func independent() throws {
         #expect(try parse("[media]\nworkers = 7").media.workers == 7)
         #expect(try parse("").media.workers == 3)
+    }
+
+    /// Each setting of the file names the very line that its key stands on.
+    private func checkLines(of configuration: Configuration, in text: String) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        for setting in configuration.settings {
+            let leaf: Substring
+            let line: Int
+            switch setting.origin {
+            case .default: continue
+            case .file(_, let number): (leaf, line) = (setting.key.split(separator: ".").last ?? "", number)
+            case .vosAlias(let name, _, let number): (leaf, line) = (Substring(name), number)
+            }
+            #expect(lines.indices.contains(line - 1) && lines[line - 1].hasPrefix("\(leaf) = "), "\(setting.key), line \(line)")
+        }
     }
 
     private func table(of configuration: Configuration) -> String {

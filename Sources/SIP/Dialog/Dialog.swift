@@ -62,6 +62,12 @@ package struct Dialog: Sendable {
         fallback = source
     }
 
+    /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
+    package mutating func refreshTarget(from message: SIPMessage, source: Flow) {
+        if let contact = message.contact { remoteTarget = contact.uri.text }
+        fallback = source
+    }
+
     /// Starts a request in this dialog: request line, Via, Route, Max-Forwards, From, To, Call-ID, CSeq (§12.2.1.1).
     /// The owner adds the rest and sends it to `destination`.
     ///

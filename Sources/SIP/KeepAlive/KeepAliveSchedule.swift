@@ -161,7 +161,7 @@ package struct KeepAliveSchedule: Sendable {
     /// place is taken, which evens out what those that went have left.
     private mutating func freePlace() -> Int {
         insertions += 1
-        func place(_ number: UInt64) -> Int { Int(number &* 0x9e37_79b9_7f4a_7c15 >> 52) }
+        func place(_ number: UInt64) -> Int { Int((number &* 0x9e37_79b9_7f4a_7c15) >> 52) }
         let first = place(insertions)
         let second = place(insertions ^ 0x5555_5555)
         return loads[second] < loads[first] ? second : first
