@@ -21,6 +21,8 @@ package enum ControlReply: Equatable, Sendable {
     case registrations(RegistrationList)
     case keepAlive(KeepAliveReport)
     case bindings([BindingDetail])
+    /// Begun.
+    case capture(CaptureStart)
     case records([CallRecord])
     case trace(TracePage)
     case report([ReportRow])
@@ -47,6 +49,7 @@ package enum ControlReply: Equatable, Sendable {
             case .registrations(let list): try ControlLine.response(to: id, result: list)
             case .keepAlive(let report): try ControlLine.response(to: id, result: report)
             case .bindings(let details): try ControlLine.response(to: id, result: details)
+            case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .trace(let page): try ControlLine.response(to: id, result: page)
             case .report(let rows): try ControlLine.response(to: id, result: rows)
