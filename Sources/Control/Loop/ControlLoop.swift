@@ -590,6 +590,11 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .registrations(let query): result = .success(.registrations(control.registrations(query, now: now)))
+        case .keepAlive: result = .success(.keepAlive(control.keepAliveReport(now: now)))
+        case .binding(let name):
+            let details = control.bindingDetails(name, now: now)
+            result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
         case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .trace(let query):
             do {
@@ -612,6 +617,10 @@ package struct ControlLoop: ~Copyable {
 
     static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
+    }
+
+    private static func unknownBinding(_ name: String) -> ControlError {
+        ControlError(.notFound, "There is no binding and no registered user \"\(name.prefix(64))\": see `relayctl registrations`.")
     }
 
     // MARK: The end

@@ -189,7 +189,7 @@ final class SimulatedWorld {
 
     // MARK: Around call control
 
-    private func deliver(_ octets: [UInt8], from source: SocketAddress) {
+    func deliver(_ octets: [UInt8], from source: SocketAddress) {
         if case .message(let message) = SIPMessage.parse(octets) {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
