@@ -33,7 +33,17 @@ final class Call {
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
+    /// Set when a user of ours calls: what it has proven to be, whatever From says.
+    var callerIdentity: String?
+    /// It counts for the limit of calls from its address.
+    var isCountedBySource = false
+
     // The callee's side.
+    /// The called number as it is routed: after the rules of the trunk it comes from.
+    var routedNumber = ""
+    /// Trunks that may still be tried.
+    var routes: [Routing.Candidate] = []
+    var routesTried = 0
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
@@ -95,7 +105,7 @@ final class Call {
     var callerMedia: SocketAddress?
     var calleeMedia: SocketAddress?
     var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)
-    let noMedia: NoMediaRule
+    var noMedia: NoMediaRule
     var activity: MediaActivity?
     /// From the worker, once the session is closed.
     var fromCaller = LegStatistics()
@@ -137,7 +147,7 @@ final class Call {
         setupAt = now
     }
 
-    var callerNumber: String { invite.from.uri.user ?? "" }
+    var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
     var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
 
     /// When this call wants `CallControl.advance` to look at it.

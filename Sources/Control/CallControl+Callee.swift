@@ -13,6 +13,8 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
+    private static let identities: Set<HeaderName> = [.pAssertedIdentity, .pPreferredIdentity, .remotePartyID]
+
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
@@ -34,16 +36,14 @@ extension CallControl {
         call.relayedStatuses = []
         let ids = attempt.targets.map { place($0, of: call, number, now: now) }
         call.choose(ids[0])
+        takeMediaSettings(of: call)
         scheduleTimer(of: number)
     }
 
-    /// Tries the next route, or tells the caller how the last attempt failed.
-    mutating func attemptFailed(
-        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
-    ) {
-        guard let call = calls[number] else { return }
-        call.choose(id)
-        enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+    /// Which silence ends the call depends on whom it goes to.
+    func takeMediaSettings(of call: Call) {
+        call.noMedia = NoMediaRule(
+            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
@@ -53,12 +53,13 @@ extension CallControl {
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = from.uri.user.map { $0 + "@" } ?? ""
+        let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let dialog = Dialog(
+        var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
             local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
+        dialog.isBehindNAT = target.isBehindNAT
         var branch = Branch(id: id, target: target, dialog: dialog)
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
@@ -71,6 +72,8 @@ extension CallControl {
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
+            // What a phone says of itself counts only as far as it has proven it.
+            if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
             builder.copy(field, from: call.invite)
         }
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
@@ -78,23 +81,11 @@ extension CallControl {
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
+        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
         call.branches[id.rawValue].transaction = send(
             builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return id
-    }
-
-    /// The called user at a trunk: user and parameters as they came, host and port of the trunk.
-    func target(of call: Call, at trunk: Trunk) -> CalleeTarget {
-        let to = call.invite.to.uri.user.map { "\($0)@" } ?? ""
-        return CalleeTarget(trunk: trunk, uri: calleeURI(of: call, at: trunk.address), to: "sip:\(to)\(trunk.address)")
-    }
-
-    private func calleeURI(of call: Call, at address: SocketAddress) -> String {
-        guard let uri = SIPURI(call.invite.requestURI) else { return "sip:\(address)" }
-        let user = uri.user.map { "\($0)@" } ?? ""
-        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
-        return "sip:\(user)\(address)\(isPhone ? ";user=phone" : "")"
     }
 
     func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
@@ -209,6 +200,7 @@ extension CallControl {
         _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
+        if receiveTrunkResponse(id, response, now: now) { return }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
@@ -218,6 +210,7 @@ extension CallControl {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return
         }
+        noteResponse(response, of: branch, now: now)
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
@@ -263,6 +256,9 @@ extension CallControl {
                 case .earlyMedia: (.earlyMediaTimeout, 480)
                 case .ringing: (.ringingTimeout, 480)
                 }
+            if timer.stage == .invite, let name = branch.target.trunk?.name {
+                trunkFailed(name, "no response to INVITE in \(branch.target.timers.invite)", now: now)
+            }
             enqueue(.calleeTimedOut(branch.id, cause, status: status), for: number)
         }
     }
@@ -357,10 +353,12 @@ extension CallControl {
         call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
-        let source = ExpectedSource(
+        var source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
             formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
+        let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
+        if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
     }
 
@@ -397,6 +395,7 @@ extension CallControl {
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let winner = call.machine.winner else { return }
         call.choose(winner)
+        if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
         useMedia(of: winner, in: call)
         describe(winner, to: call, number)
         call[.callee] = call.branches[winner.rawValue].side

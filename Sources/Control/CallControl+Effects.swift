@@ -165,6 +165,11 @@ extension CallControl {
     private mutating func writeRecord(of number: CallNumber, now: Instant) {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
+        vacateSource(of: call)
+        if let name = call.calleeTrunk?.name, let answerAt = call.answerAt {
+            trunkStates[name]?.ended += 1
+            trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
+        }
         let releaseAt = call.releaseAt ?? now
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,

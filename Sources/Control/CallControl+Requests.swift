@@ -19,6 +19,7 @@ extension CallControl {
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
+        case .register: receiveRegister(id, request, from: source, now: now)
         case .options where request.toTag == nil:
             answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         case .invite, .bye, .options, .update, .info: receiveInDialog(id, request, from: source, now: now)
@@ -41,29 +42,35 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
-        let callerTrunk = routing.trunk(from: source.remote)
-        let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
-        let noMedia = NoMediaRule(
-            calling: SIPURI(invite.requestURI)?.user ?? "", from: callerTrunk, to: calleeTrunk, configuration.media)
+        let doctorRoute = doctorRoute(from: source.remote, now: now)
+        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote)
+        let caller = phones?.admitted
+        let callee = doctorRoute == nil ? SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) } : nil
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMedia: noMedia, now: now)
-        call.calleeTrunk = calleeTrunk
+            noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
+        call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
-        let refusal = refusal(of: call, now: now)
+        if let caller { identify(call, as: caller) }
+        if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
+        if let doctorRoute {
+            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee))])]
+        }
+        let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
+        call.calleeTrunk = call.attempts.first?.targets.first?.trunk
+        takeMediaSettings(of: call)
         remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        for trunk in [callerTrunk, calleeTrunk].compactMap(\.self) { occupy(trunk, by: call) }
-        if let calleeTrunk { call.attempts = [CalleeAttempt(targets: [target(of: call, at: calleeTrunk)])] }
+        if let callerTrunk { occupy(callerTrunk, by: call) }
         emit(
             .callSetup, for: call,
             [
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
-                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": calleeTrunk?.name ?? "",
+                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
         calls[number] = call
         callsByID[call.id] = number
@@ -76,8 +83,8 @@ extension CallControl {
     }
 
     /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
-    private mutating func refusal(of call: Call, now: Instant) -> Refusal? {
-        guard call.callerTrunk != nil else {
+    private mutating func refusal(of call: Call, isRouted: Bool, now: Instant) -> Refusal? {
+        guard call.callerTrunk != nil || call.callerIdentity != nil else {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
         }
@@ -96,17 +103,44 @@ extension CallControl {
             return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
-        guard let calleeTrunk = call.calleeTrunk else {
-            counters.add(to: .callsRefusedNoRoute)
-            return Refusal(cause: .noRoute, status: 404)
-        }
-        let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
-            .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
-        if isFull || callsBySession.count >= configuration.limits.calls {
+        if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
+        if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
-        return nil
+        let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
+        let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
+        if isCallerFull || isCallerTooFast || callsBySession.count >= configuration.limits.calls {
+            counters.add(to: .callsRefusedCapacity)
+            return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
+        }
+        return isRouted ? nil : findRoute(of: call, now: now)
+    }
+
+    /// Whom the call goes to first; nil when there is somebody.
+    private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
+        if SIPURI(call.invite.requestURI)?.user != nil {
+            call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        }
+        switch nextRoute(of: call, now: now) {
+        case .success(let target):
+            call.attempts = [CalleeAttempt(targets: [target])]
+            return nil
+        case .failure(let failure):
+            switch failure.reason {
+            case .unknownNumber:
+                counters.add(to: .callsRefusedNoRoute)
+                return Refusal(cause: .noRoute, status: 404)
+            case .busy(let retryAfter):
+                counters.add(to: .callsRefusedRoutesBusy)
+                return Refusal(
+                    cause: .allRoutesBusy, status: 503, headers: [(.retryAfter, "\(retryAfter.components.seconds)")])
+            case .down:
+                counters.add(to: .callsRefusedRoutesDown)
+                let wait = configuration.routing.probeInterval.components.seconds
+                return Refusal(cause: .allRoutesDown, status: 503, headers: [(.retryAfter, "\(wait)")])
+            }
+        }
     }
 
     /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
@@ -180,18 +214,6 @@ extension CallControl {
             let id = random.token(count: 8)
             if callsByID[id] == nil { return id }
         }
-    }
-
-    /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
-    mutating func occupy(_ trunk: Trunk, by call: Call) {
-        guard !call.occupiedTrunks.contains(trunk.name) else { return }
-        call.occupiedTrunks.append(trunk.name)
-        callsByTrunk[trunk.name, default: 0] += 1
-    }
-
-    mutating func vacateTrunks(of call: Call) {
-        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
-        call.occupiedTrunks = []
     }
 
     /// Requests of this dialog find the call from now on.

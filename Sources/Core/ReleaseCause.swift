@@ -18,6 +18,11 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case callerCancelled = "caller_cancelled"
     case rejected
     case noRoute = "no_route"
+    /// Each route to the number is at a limit, or its trunk asked to be left alone.
+    case allRoutesBusy = "all_routes_busy"
+    /// Each trunk that leads to the number is out.
+    case allRoutesDown = "all_routes_down"
+    case notRegistered = "not_registered"
     case unknownSource = "unknown_source"
     case inviteTimeout = "invite_timeout"
     case tryingTimeout = "trying_timeout"
@@ -42,7 +47,7 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
         case .sessionTimeout: "Session timeout"
         case .noRoute: "NoAvailableRouter"
         case .inviteTimeout: "InviteTimeout"
-        case .capacity, .portsExhausted: "AllGatewayBusy"
+        case .capacity, .portsExhausted, .allRoutesBusy, .allRoutesDown: "AllGatewayBusy"
         default: nil
         }
     }
@@ -56,8 +61,10 @@ extension ReleaseCause {
         switch self {
         case .noMedia, .ackMissing, .peerLost, .sessionTimeout, .inviteTimeout, .tryingTimeout, .progressTimeout: 102  // recovery on timer expiry
         case .ringingTimeout, .earlyMediaTimeout: 19  // no answer from user
-        case .portsExhausted, .capacity: 34  // no circuit or channel available
+        case .portsExhausted, .capacity, .allRoutesBusy: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
+        case .notRegistered: 20  // subscriber absent
+        case .allRoutesDown: 38  // network out of order
         case .operatorHangup, .maximumDuration: 31
         case .shutdown, .transportFailed: 41  // temporary failure
         default: Q850.cause(forStatus: status)
@@ -79,6 +86,9 @@ extension ReleaseCause {
         case .callerCancelled: "Cancelled by the caller"
         case .rejected: "Rejected by the callee"
         case .noRoute: "No route to this number"
+        case .allRoutesBusy: "Every route to this number is busy"
+        case .allRoutesDown: "Every route to this number is down"
+        case .notRegistered: "The called user is not registered"
         case .unknownSource: "Source is no known trunk"
         case .inviteTimeout: "No response from the callee's side"
         case .tryingTimeout: "Nothing but 100 from the callee's side"

@@ -13,6 +13,10 @@ struct CallScript {
     }
 
     var answer = Answer.accept
+    /// What the callee behind the second trunk does; nil: the same.
+    var otherAnswer: Answer?
+    /// Carried by a rejection.
+    var retryAfter: Int?
     /// 18x responses before the final one.
     var ringing: [Int] = [180]
     /// The first 18x carries the callee's description.
@@ -99,6 +103,8 @@ struct CallScript {
         case 2: script.answer = .silence
         default: break
         }
+        if chance(0.5) { script.otherAnswer = [.accept, .reject(503), .reject(486), .silence].randomElement(using: &random)! }
+        if chance(0.2) { script.retryAfter = Int.random(in: 0...20, using: &random) }
         if chance(0.2) { script.cancelDelay = milliseconds(0...9_000) }
         // Right when the answer is under way.
         if chance(0.1) { script.cancelDelay = script.answerDelay + milliseconds(0...120) }

@@ -18,12 +18,14 @@ final class Callee: Peer {
     private let tag: String
     private let forkTag: String
 
-    init(world: SimulatedWorld, invite: SIPMessage, script: CallScript) {
+    init(world: SimulatedWorld, address: SocketAddress, invite: SIPMessage, script: CallScript) {
         self.invite = invite
         tag = world.random.token(count: 8)
         forkTag = "fork" + world.random.token(count: 8)
         super.init(
-            world: world, name: "you", sequence: 100, address: SimulatedWorld.calleeAddress, media: SocketAddress("203.0.113.21:50000")!, script: script)
+            world: world, name: "you", sequence: 100, address: address,
+            media: SocketAddress(address == SimulatedWorld.calleeAddress ? "203.0.113.21:50000" : "203.0.113.31:50000")!,
+            script: script)
     }
 
     func start() {
@@ -76,7 +78,7 @@ final class Callee: Peer {
     private func reject(_ status: Int) {
         guard finalStatus == nil else { return }
         finalStatus = status
-        lastResponse = respond(status, to: invite, tag: tag)
+        lastResponse = respond(status, to: invite, tag: tag, headers: script.retryAfter.map { [("Retry-After", "\($0)")] } ?? [])
         send(lastResponse, until: { [self] in acknowledgements > 0 })
     }
 

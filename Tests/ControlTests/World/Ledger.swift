@@ -19,6 +19,9 @@ struct Ledger {
     }
 
     private struct Session {
+        /// Who has the call on hold, and when that began or ended.
+        var holders: Set<Leg> = []
+        var heldOrResumedAt: Instant?
         let ports: [UInt16]
         var callID: String?
         var connectedAt: Instant?
@@ -67,7 +70,7 @@ struct Ledger {
             if message.method == .invite, message.toTag == nil { attempts.insert(callID) }
             if message.method == .bye { dialogs[callID, default: Dialog()].byesReceived += 1 }
             if message.method == .ack { dialogs[callID, default: Dialog()].hasACK = true }
-        } else if message.method == .invite, let status = message.status, source == SimulatedWorld.calleeAddress {
+        } else if message.method == .invite, let status = message.status, SimulatedWorld.calleeAddresses.contains(source) {
             if status < 200 { dialogs[callID, default: Dialog()].hasProvisional = true }
             if (200..<300).contains(status) {
                 dialogs[callID, default: Dialog()].successTags.insert(text(message.toTag ?? []))
@@ -143,7 +146,17 @@ struct Ledger {
             if let entry = sessions[session], let callID = entry.callID {
                 silenceAtEnd[callID] = silence(session, entry, worker, at: now)
             }
-        case .expect(let session, _, _), .treat(let session, _, _), .tap(let session, _):
+        case .expect(let session, let leg, let source):
+            if sessions[session] == nil { fail("a command for no session", at: now) }
+            let wasHeld = sessions[session]?.holders.isEmpty == false
+            if source.direction == .sendReceive, !source.rtp.ip.isUnspecified {
+                sessions[session]?.holders.remove(leg)
+            } else {
+                sessions[session]?.holders.insert(leg)
+            }
+            // The clock begins anew with a hold and with its end.
+            if (sessions[session]?.holders.isEmpty == false) != wasHeld { sessions[session]?.heldOrResumedAt = now }
+        case .treat(let session, _, _), .tap(let session, _):
             if sessions[session] == nil { fail("a command for no session", at: now) }
         case .stop: break
         }
@@ -182,7 +195,7 @@ struct Ledger {
         if control.presentCount != sessions.count { fail("\(control.presentCount) sessions, really \(sessions.count)", at: now) }
         let timeout = configuration.media.noMediaTimeout
         guard timeout > .zero else { return }
-        for (id, session) in sessions where session.connectedAt != nil && !session.isClosing {
+        for (id, session) in sessions where session.connectedAt != nil && !session.isClosing && session.holders.isEmpty {
             let silence = silence(id, session, worker, at: now)
             if silence > timeout + .milliseconds(200) { fail("silent for \(silence) and still there", at: now) }
         }
@@ -190,7 +203,8 @@ struct Ledger {
 
     private func silence(_ id: SessionID, _ session: Session, _ worker: WorkerStub, at now: Instant) -> Duration {
         guard let connectedAt = session.connectedAt else { return .zero }
-        let last = [Leg.caller, .callee].map { max(connectedAt, worker.lastPacket[id]?[$0] ?? connectedAt) }
+        let start = max(connectedAt, session.heldOrResumedAt ?? connectedAt)
+        let last = [Leg.caller, .callee].map { max(start, worker.lastPacket[id]?[$0] ?? start) }
         return switch configuration.media.noMediaMode {
         case .both: now - last.max()!
         case .any: now - last.min()!
