@@ -59,12 +59,28 @@ extension CallControl {
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
             local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
-        var branch = Branch(id: id, target: target, dialog: dialog)
-        branch.viaBranch = newBranch()
+        let branch = Branch(id: id, target: target, dialog: dialog)
+        call.branches.append(branch)
+        remember(branch.dialog, of: call, number, .callee)
+        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
+        sendInvite(of: id, call, number, port: port, offer: offer, now: now)
+        return id
+    }
+
+    /// Sends the INVITE of a branch, for the first time or again with credentials: a new transaction in the same dialog.
+    private mutating func sendInvite(
+        of id: BranchID, _ call: Call, _ number: CallNumber, port: UInt16, offer: SessionDescription, now: Instant
+    ) {
+        let target = call.branches[id.rawValue].target
+        let sentBy = endpoint(for: target.destination)
+        let viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
-        var builder = branch.dialog.request(
-            .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
+        var builder = call.branches[id.rawValue].dialog.request(
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact)
+        if let trunk = target.trunk, let (header, value) = authorization(for: trunk.name, .invite, uri: target.uri) {
+            builder.add(header, octets: value)
+        }
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
@@ -72,14 +88,25 @@ extension CallControl {
         }
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
         let body = offer.rewritten(rewrites(of: offer, audioIndex: call.audioIndex, to: relay))
-        branch.setupTimer = (.invite, now + target.timers.invite)
-        call.branches.append(branch)
-        remember(branch.dialog, of: call, number, .callee)
-        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
+        call.branches[id.rawValue].viaBranch = viaBranch
+        call.branches[id.rawValue].setupTimer = (.invite, now + target.timers.invite)
         call.branches[id.rawValue].transaction = send(
-            builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch.viaBranch,
+            builder.finish(body: body, contentType: "application/sdp"), .invite, branch: viaBranch,
             to: target.destination, for: number, .callee, now: now)
-        return id
+    }
+
+    /// Answers the challenge of a trunk; false when it is a refusal.
+    private mutating func answerChallenge(
+        _ response: SIPMessage, of branch: Branch, _ call: Call, _ number: CallNumber, now: Instant
+    ) -> Bool {
+        guard let trunk = branch.target.trunk, call.machine.isOpen(branch.id), let offer = call.offer,
+            let port = call.media?.calleePort, takeChallenge(response, of: trunk.name, attempt: branch.challenges)
+        else { return false }
+        call.branches[branch.id.rawValue].challenges += 1
+        call.machine.repeatInvite(of: branch.id)
+        sendInvite(of: branch.id, call, number, port: port, offer: offer, now: now)
+        scheduleTimer(of: number)
+        return true
     }
 
     private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
@@ -196,6 +223,7 @@ extension CallControl {
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
+        case 401, 407 where answerChallenge(response, of: branch, call, number, now: now): break
         default:
             call.branches[branch.id.rawValue].response = response
             call.branches[branch.id.rawValue].setupTimer = nil

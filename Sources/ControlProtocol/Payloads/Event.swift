@@ -28,6 +28,9 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callRerouted = Name(rawValue: "call.rerouted")
         package static let trunkDown = Name(rawValue: "trunk.down")
         package static let trunkUp = Name(rawValue: "trunk.up")
+        /// Our registration with a trunk: it stands, or it does not.
+        package static let trunkRegistered = Name(rawValue: "trunk.registered")
+        package static let trunkNotRegistered = Name(rawValue: "trunk.not_registered")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")
