@@ -13,6 +13,17 @@ extension Configuration {
         .init(
             "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
             "The text of the User-Agent and Server headers."),
+        .init(
+            "sip.session_timer", \.sip.sessionTimer, .sessionInterval, .newCallsOnly, vosName: "SS_SESSION_TIMER",
+            "The session interval asked for and granted (RFC 4028); a call that nobody refreshes ends. 0 switches this off."),
+        .init(
+            "sip.session_timer_min_se", \.sip.sessionTimerMinimum, .duration(.seconds(90) ... .seconds(86_400)), .newCallsOnly,
+            vosName: "SS_SESSION_TIMER_MIN_SE",
+            "The shortest session interval accepted; less is refused with 422."),
+        .init(
+            "sip.session_timer_refresher", \.sip.sessionTimerRefresher, .oneOf, .newCallsOnly,
+            vosName: "SS_SESSION_TIMER_REFRESHER",
+            "Who refreshes where the other side leaves the choice: who sends the request (\"uac\") or who answers it (\"uas\")."),
 
         .init(
             "media.address", \.media.address, ValueFormat.bindAddress.optional, .needsRestart,
@@ -38,6 +49,9 @@ extension Configuration {
             "media.workers", \.media.workers, .integer(1...256), .needsRestart,
             example: ("1", "the number of processors less one, at least 1"),
             "Relay threads, each pinned to a processor."),
+        .init(
+            "media.wait_window", \.media.waitWindow, .duration(.zero ... .milliseconds(10), granularity: .milliseconds(1)), .needsRestart,
+            "How long a busy worker gathers packets at the most; saves half of its processor time. 0 relays each at once."),
         .init(
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
@@ -70,6 +84,18 @@ extension Configuration {
         .init(
             "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
             "Concurrent calls; one more is refused with 503."),
+        .init(
+            "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
+            "Registered contacts of all users together; a further one is refused with 503."),
+        .init(
+            "limits.bindings_per_user", \.limits.bindingsPerUser, .integer(1...1_000), .needsRestart,
+            "Registered contacts of one user; a further one takes the place of the one refreshed longest ago."),
+        .init(
+            "limits.calls_per_source", \.limits.callsPerSource, .integer(0...100_000), .needsRestart,
+            "Concurrent calls from one address that is no trunk; 0 is without limit."),
+        .init(
+            "limits.maximum_duration", \.limits.maximumDuration, .duration(.zero ... .seconds(604_800)), .newCallsOnly,
+            "How long an answered call may last; then it is ended. 0 is without limit."),
         .init(
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
@@ -172,11 +198,19 @@ extension Configuration {
                 "\"/var/lib/relayd\"", "$STATE_DIRECTORY, /var/lib/relayd as root, else ~/.local/state/relayd"
             ),
             "Where call records are kept: the journal and the SQLite store."),
+        .init(
+            "records.keep_days", \.records.keepDays, .integer(0...36_500), .needsRestart,
+            "Records older than so many days are removed from the store; 0 keeps them for ever."),
+
+        .init(
+            "trace.memory_mib", \.trace.memoryMebibytes, .integer(1...65_536, unit: "MiB"), .needsRestart,
+            "Memory for the trace of SIP messages that `relayctl trace` shows; the oldest make room for new ones. Taken as it "
+                + "fills."),
 
         .init(
             "log.level", \.log.level, .oneOf, .appliedNow,
             "The least important events that are logged."),
-    ]
+    ] + registrarKeys
 }
 
 extension Trunk {
@@ -279,6 +313,23 @@ extension Trunk {
             ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
             .newCallsOnly, example: ("120", "routing.ringing_timeout"),
             "The same for calls to it."),
+        .init(
+            "session_timer", \.sessionTimer, ValueFormat.sessionInterval.optional, .newCallsOnly,
+            example: ("1800", "sip.session_timer"),
+            "The session interval on the leg towards it; 0 switches session timers off there."),
+        .init(
+            "session_timer_min_se", \.sessionTimerMinimum,
+            ValueFormat.duration(.seconds(90) ... .seconds(86_400)).optional, .newCallsOnly,
+            example: ("90", "sip.session_timer_min_se"),
+            "The shortest session interval accepted from it."),
+        .init(
+            "session_timer_refresher", \.sessionTimerRefresher, ValueFormat<SessionTimerRefresher>.oneOf.optional, .newCallsOnly,
+            example: ("\"uas\"", "sip.session_timer_refresher"),
+            "Who refreshes on the leg towards it, where it leaves the choice."),
+        .init(
+            "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
+            example: ("7200", "limits.maximum_duration"),
+            "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

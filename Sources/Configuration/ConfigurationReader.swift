@@ -20,12 +20,13 @@ extension Configuration {
         guard let text = String(validating: octets, as: UTF8.self) else {
             throw refused("is not UTF-8 text, expected TOML")
         }
-        return try parse(text: text, file: path, host: host)
+        return try parse(text: text, file: path, host: host, readsUsersFile: true)
     }
 
-    /// Reads a text; `file` is what its problems and origins name. All that is wrong with it is reported at once.
+    /// Reads a text; `file` is what its problems and origins name. The file of further users is left alone
+    /// unless `readsUsersFile`. All that is wrong with it is reported at once.
     package static func parse(
-        text: String, file: String, host: HostFacts = .current
+        text: String, file: String, host: HostFacts = .current, readsUsersFile: Bool = false
     ) throws(ConfigurationError) -> Configuration {
         let document: (top: [String: TOMLNode], lines: KeyLines)
         do {
@@ -39,6 +40,8 @@ extension Configuration {
         reader.checkAddresses()
         reader.checkTrunks()
         reader.checkRoutes()
+        reader.completePhones()
+        if readsUsersFile { reader.readUsersFile() }
         guard reader.problems.isEmpty else {
             throw ConfigurationError(problems: reader.problems.sorted { ($0.line ?? 0) < ($1.line ?? 0) })
         }
@@ -56,6 +59,8 @@ struct ConfigurationReader {
     var trunkNumbers: [Int] = []
     /// The same for each `[[route]]`.
     var routeNumbers: [Int] = []
+    /// Which `[[user]]` each user of the file is.
+    var userNumbers: [Int] = []
 
     init(file: String, lines: KeyLines, configuration: Configuration) {
         self.file = file
@@ -74,12 +79,14 @@ struct ConfigurationReader {
                 readTrunks(node)
             } else if name == "route" {
                 readRoutes(node)
+            } else if name == "user" {
+                readUsers(node)
             } else if tables[name] != nil {
                 readTable(name, node)
             } else if let key = Configuration.keys.first(where: { $0.vosName == name }) {
                 readAlias(name, key, node, isGivenTwice: isPresent(key.name, in: top))
             } else {
-                refuseUnknown(name, isTable: node.isTable, candidates: Array(tables.keys) + ["trunk", "route"])
+                refuseUnknown(name, isTable: node.isTable, candidates: Array(tables.keys) + ["trunk", "route", "user"])
             }
         }
     }
@@ -188,13 +195,14 @@ struct ConfigurationReader {
         routeNumbers.append(number)
     }
 
-    private mutating func refuseUnknown(
+    mutating func refuseUnknown(
         _ name: String, path: [String]? = nil, isTable: Bool, candidates: [String]
     ) {
         var names = candidates
         if !isTable {
             names += Configuration.keys.map(\.name) + Configuration.keys.compactMap(\.vosName)
             names += Trunk.keys.map { "trunk.\($0.name)" } + Route.keys.map { "route.\($0.name)" }
+            names += User.keys.map { "user.\($0.name)" }
         }
         let suggestion = Suggestion.nearest(to: name, among: names).map { ", did you mean `\($0)`?" } ?? ""
         refuse(
@@ -210,7 +218,7 @@ struct ConfigurationReader {
 }
 
 extension TOMLNode {
-    fileprivate var isTable: Bool {
+    var isTable: Bool {
         switch self {
         case .table: true
         case .array(let elements): elements.contains { $0.isTable }

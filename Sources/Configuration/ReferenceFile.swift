@@ -29,6 +29,10 @@ extension Configuration {
         for key in Route.keys {
             lines += entry(for: key, leaf: key.name, literal: key.literal(route), isComment: true) + [""]
         }
+        lines += ["# One table for each phone. The name is required, and either password or ha1.", "#[[user]]"]
+        for key in User.keys {
+            lines += entry(for: key, leaf: key.name, literal: key.literal(User(name: "ada")), isComment: true) + [""]
+        }
         return lines.joined(separator: "\n")
     }
 

@@ -43,6 +43,14 @@ package struct Trunk: Sendable {
     package var progressTimeout: Duration?
     package var earlyMediaTimeout: Duration?
     package var ringingTimeout: Duration?
+    /// Nil: `sip.session_timer`; zero is off.
+    package var sessionTimer: Duration?
+    /// Nil: `sip.session_timer_min_se`.
+    package var sessionTimerMinimum: Duration?
+    /// Nil: `sip.session_timer_refresher`.
+    package var sessionTimerRefresher: SessionTimerRefresher?
+    /// Nil: `limits.maximum_duration`; zero is without limit.
+    package var maximumDuration: Duration?
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.

@@ -8,8 +8,8 @@ extension CallControl {
     // MARK: Credentials
 
     /// What a request to `name` carries when it has challenged us before.
-    mutating func authorization(for name: String, _ method: Method, uri: String) -> (HeaderName, [UInt8])? {
-        guard let trunk = trunkStates[name]?.trunk, let username = trunk.username, var digest = trunkStates[name]?.digest
+    mutating func authorization(for name: String?, _ method: Method, uri: String) -> (HeaderName, [UInt8])? {
+        guard let name, let trunk = trunkStates[name]?.trunk, let username = trunk.username, var digest = trunkStates[name]?.digest
         else { return nil }
         let value = digest.authorization(
             username: Array(username.utf8), password: Array((trunk.password ?? "").utf8), method: method, uri: Array(uri.utf8),

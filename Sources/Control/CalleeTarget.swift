@@ -15,6 +15,8 @@ struct CalleeTarget: Sendable {
     /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
     var routes: [String] = []
     var timers = SetupTimers()
+    /// Where its Contact points is beyond a NAT: all requests of the dialog go by `destination`.
+    var isBehindNAT = false
 
     /// The user of From; nil: as the caller has it.
     var fromUser: String?

@@ -2,6 +2,7 @@ import Configuration
 import Control
 import ControlProtocol
 import Core
+import Relay
 import SIP
 import Testing
 

@@ -4,7 +4,7 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case status
     /// No parameters; answers a `MetricsSnapshot`.
     case metrics
-    /// No parameters; answers `[CallSummary]`, one for each call that still holds a resource.
+    /// A `CallsQuery`, every key optional; answers `[CallSummary]`, one for each call that still holds a resource.
     case calls
     /// `CallParameters`; answers a `CallDetail`.
     case call
@@ -16,8 +16,16 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case probe
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
+    /// A `ReportQuery`, every key optional; answers `[ReportRow]`.
+    case report
+    /// An `AuditQuery`, every key optional; answers an `AuditReport`.
+    case audit
+    /// A `DoctorQuery`; answers `Acknowledgement`. Zero seconds close the way again.
+    case doctor
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
     case events
+    /// A `TraceQuery`, every key optional; answers a `TracePage`.
+    case trace
     /// No parameters; answers `[ConfigurationRow]`.
     case config
 

@@ -31,9 +31,19 @@ package struct Event: Codable, Equatable, Sendable {
         /// Our registration with a trunk: it stands, or it does not.
         package static let trunkRegistered = Name(rawValue: "trunk.registered")
         package static let trunkNotRegistered = Name(rawValue: "trunk.not_registered")
+        /// A re-INVITE or an UPDATE was agreed on: `hold` names who does less than sending and receiving.
+        package static let callChanged = Name(rawValue: "call.changed")
+        /// The party of `leg` answers 481, 408 or nothing inside its dialog.
+        package static let callPeerLost = Name(rawValue: "call.peer_lost")
+        /// Nobody refreshed the session of `leg` in time (RFC 4028).
+        package static let callSessionExpired = Name(rawValue: "call.session_expired")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")
+        package static let registrationAdded = Name(rawValue: "registration.added")
+        package static let registrationRemoved = Name(rawValue: "registration.removed")
+        package static let credentialsSuspended = Name(rawValue: "credentials.suspended")
+        package static let keepAliveShortfall = Name(rawValue: "keepalive.shortfall")
         package static let record = Name(rawValue: "record")
         package static let daemonStopping = Name(rawValue: "daemon.stopping")
         /// This connection read too slowly: field `count` says how many events it lost.

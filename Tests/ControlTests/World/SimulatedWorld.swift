@@ -46,6 +46,8 @@ final class SimulatedWorld {
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
     private(set) var probes: [ProbeReport] = []
+    private(set) var registrationLines: [RegistrationLine] = []
+    private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
     private var queue = EventQueue()
@@ -169,7 +171,9 @@ final class SimulatedWorld {
 
     /// Call when everything is over.
     func checkEnd() {
-        run(for: .seconds(150))  // until the last timer of something that is gone has passed
+        run(for: .seconds(150))
+        // Until the last timer of something that is gone has passed: those of sessions are long.
+        if control.isEmpty, control.nextDeadline != nil { run(for: .seconds(4 * 3_600)) }
         ledger.checkEnd(control, worker, at: now)
     }
 
@@ -213,6 +217,10 @@ final class SimulatedWorld {
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
             case .probed(_, let report): probes.append(report)
+            case .registration(let line): registrationLines.append(line)
+            case .keepAlive(let batch):
+                keepAlives.append((now, batch))
+                control.keepAlivesSent(errors: [], nanoseconds: 0, now: now)
             }
         }
         ledger.check(control, worker, at: now)
@@ -262,7 +270,11 @@ final class SimulatedWorld {
         } else if Self.calleeAddresses.contains(destination) {
             if message.isRequest, message.method == .options {
                 if answersOptions { transmit(optionsAnswer(to: message), from: destination, to: Self.relayd) }
-            } else if let callee = callees.first(where: { $0.invite.callID == message.callID }) {
+            // A second INVITE without a To tag is a new attempt: the first was refused.
+            } else if let callee = callees.last(where: { $0.invite.callID == message.callID }),
+                !message.isRequest || message.method != .invite || message.toTag != nil
+                    || message.cseq.number == callee.invite.cseq.number
+            {
                 callee.receive(message)
             } else if message.isRequest, message.method == .invite {
                 var script = scripts[message.uri.user ?? ""] ?? CallScript()
