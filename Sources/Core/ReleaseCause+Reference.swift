@@ -2,7 +2,7 @@ extension ReleaseCause {
     /// The final SIP status the caller gets, as the reference names it.
     public var statusText: String {
         switch self {
-        case .normal, .noMedia, .ackMissing: "200"
+        case .normal, .noMedia, .ackMissing, .peerLost, .sessionTimeout, .maximumDuration: "200"
         case .operatorHangup: "200 or 480"
         case .shutdown: "200 or 503"
         case .callerCancelled: "487"
@@ -10,8 +10,9 @@ extension ReleaseCause {
         case .noRoute: "404"
         case .unknownSource: "403"
         case .inviteTimeout, .tryingTimeout: "408"
-        case .progressTimeout, .earlyMediaTimeout, .ringingTimeout: "480"
+        case .progressTimeout, .earlyMediaTimeout, .ringingTimeout, .notRegistered: "480"
         case .portsExhausted, .capacity, .allRoutesBusy, .allRoutesDown, .transportFailed: "503"
+        case .sessionIntervalTooSmall: "422"
         case .mediaNotAcceptable: "400, 415 or 488"
         case .badRequest: "416"
         case .tooManyHops: "483"
