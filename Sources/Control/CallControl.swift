@@ -85,6 +85,7 @@ package struct CallControl {
     /// What else is known of them, by name.
     var trunkStates: [String: TrunkState]
     var trunkTimers = TimerQueue<String>()
+    let digestEngine = DigestEngine()
     /// Requests that serve a trunk and no call: which one.
     var trunkTransactions: [TransactionID: String] = [:]
     /// Operators that wait for the answer to a probe.
@@ -224,12 +225,13 @@ package struct CallControl {
             // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
             enqueue(.callerAckMissing, for: number)
         }
+        endRegistrations(now: now)
         drain(now)
     }
 
     /// No call holds media, every BYE was answered, and no callee is left ringing.
     package var isIdle: Bool {
-        openByes.isEmpty && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
+        openByes.isEmpty && !trunkStates.values.contains { $0.registration.isEnding } && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
     }
 
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.

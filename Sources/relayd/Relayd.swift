@@ -104,9 +104,14 @@ struct Reference: ParsableCommand {
     @Flag(help: "The page docs/metrics.md instead: every metric with its meaning.")
     var metrics = false
 
+    @Flag(help: "The page docs/release-causes.md instead: why calls end, with SIP, Q.850 and VOS3000's words.")
+    var causes = false
+
     func run() {
         let text =
-            metrics
+            causes
+            ? ReleaseCause.referenceMarkdown()
+            : metrics
             ? MetricFamily.referenceMarkdown()
             : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
         print(text, terminator: "")

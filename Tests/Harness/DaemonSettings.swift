@@ -26,6 +26,8 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
+    /// Lines of the table `[routing]`, as in the file.
+    package var routing: [String] = []
     /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
     /// `NAME/ADDRESS` or `NAME/ADDRESS!ADVERTISED`; empty: the address it listens on.
@@ -60,6 +62,7 @@ package struct DaemonSettings: Sendable {
             "[log]", "level = \"\(logLevel)\"",
         ]
         lines += ["[http]", "listen = \"\(httpPort.map { SocketAddress(ip: listen.ip, port: $0).description } ?? "")\""] + http
+        if !routing.isEmpty { lines += ["[routing]"] + routing }
         var ngLines = ng
         if let ngListen {
             ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]

@@ -247,7 +247,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
-        control.planFirstProbes(now: MonotonicClock.now)
+        control.startTrunks(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
