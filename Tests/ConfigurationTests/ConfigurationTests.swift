@@ -11,12 +11,16 @@ import Testing
                 sip.listen = 127.0.0.1:5060 (default)
                 sip.advertise = 127.0.0.1 (default)
                 sip.user_agent = relayd (default)
+                sip.session_timer = 1800s (default)
+                sip.session_timer_min_se = 90s (default)
+                sip.session_timer_refresher = uac (default)
                 media.address = 127.0.0.1 (default)
                 media.advertise = 127.0.0.1 (default)
                 media.interfaces = default/127.0.0.1 (default)
                 media.ports = 10000-20000 (default)
                 media.quarantine = 30s (default)
                 media.workers = 3 (default)
+                media.wait_window = 1ms (default)
                 media.type_of_service = 184 (default)
                 media.no_media_timeout = 60s (default)
                 media.no_media_mode = both (default)
@@ -25,7 +29,20 @@ import Testing
                 media.no_media_prefixes =  (default)
                 media.emergency_numbers = 112, 911, 999 (default)
                 limits.calls = 2000 (default)
+                limits.bindings = 100000 (default)
+                limits.bindings_per_user = 10 (default)
+                limits.calls_per_source = 200 (default)
+                limits.maximum_duration = 0s (default)
                 limits.retry_after = 5s (default)
+                routing.attempts = 5 (default)
+                routing.failover = 408, 5xx (default)
+                routing.failures = 3 (default)
+                routing.probe_interval = 30s (default)
+                routing.invite_timeout = 10s (default)
+                routing.trying_timeout = 20s (default)
+                routing.progress_timeout = 20s (default)
+                routing.early_media_timeout = 120s (default)
+                routing.ringing_timeout = 120s (default)
                 ng.listen =  (default)
                 ng.tcp =  (default)
                 ng.socket =  (default)
@@ -42,16 +59,33 @@ import Testing
                 http.listen = 127.0.0.1:8380 (default)
                 http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
+                records.keep_days = 0 (default)
                 trace.memory_mib = 64 (default)
                 log.level = notice (default)
+                registrar.realm = relayd (default)
+                registrar.users_file =  (default)
+                registrar.algorithms = SHA-256, MD5 (default)
+                registrar.expires = 3600s (default)
+                registrar.nat_expires = 300s (default)
+                registrar.min_expires = 60s (default)
+                registrar.nonce_lifetime = 300s (default)
+                keepalive.profile =  (default)
+                keepalive.message = HELLO (default)
+                keepalive.period = 30s (default)
+                keepalive.interval = 500ms (default)
+                keepalive.quantity = 3000 (default)
+                protection.failures = 6 (default)
+                protection.suspension = 180s (default)
+                protection.registers_per_source = 50 (default)
+                protection.registers = 2000 (default)
+                protection.scanners = friendly-scanner, sipvicious, sipcli, sip-scan, sundayddr, iWar, VaxSIPUserAgent, pplsip (default)
                 """)
         #expect(configuration.warnings(ephemeralPorts: nil) == ["trunk: there is none, so every call is refused"])
     }
 
     @Test("every key can be set, and says where")
     func allKeys() throws {
-        let configuration = try parse(
-            """
+        let text = """
             SS_NOMEDIAHANGUPTIME = 90
 
             [sip]
@@ -66,6 +100,7 @@ import Testing
             interfaces = ["in/10.0.0.5", "out/10.0.0.6!203.0.113.6", "2001:db8::1"]
             quarantine = "1m"
             workers = 2
+            wait_window = "2ms"
             type_of_service = 0
             no_media_mode = "any"
             hold_timeout = 0
@@ -123,18 +158,25 @@ import Testing
 
             [trace]
             memory_mib = 8
-            """)
+            """
+        let configuration = try parse(text)
+        checkLines(of: configuration, in: text)
         #expect(
+            table(of: configuration).replacing(/r\.toml:[0-9]+/, with: "r.toml") == """
             table(of: configuration) == """
                 sip.listen = 0.0.0.0:5080 (r.toml:4)
                 sip.advertise = 203.0.113.5 (r.toml:5)
                 sip.user_agent = edge 1 (r.toml:6)
+                sip.session_timer = 1800s (default)
+                sip.session_timer_min_se = 90s (default)
+                sip.session_timer_refresher = uac (default)
                 media.address = 10.0.0.5 (r.toml:9)
                 media.advertise = 203.0.113.6 (r.toml:10)
                 media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml:12)
                 media.ports = 30000-39999 (r.toml:11)
                 media.quarantine = 60s (r.toml:13)
                 media.workers = 2 (r.toml:14)
+                media.wait_window = 2ms (r.toml)
                 media.type_of_service = 0 (r.toml:15)
                 media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml:1)
                 media.no_media_mode = any (r.toml:16)
@@ -143,7 +185,20 @@ import Testing
                 media.no_media_prefixes = 49=120s, 1900=any, 4930=90s caller (r.toml:19)
                 media.emergency_numbers = 112, +911 (r.toml:20)
                 limits.calls = 500 (r.toml:23)
+                limits.bindings = 100000 (default)
+                limits.bindings_per_user = 10 (default)
+                limits.calls_per_source = 200 (default)
+                limits.maximum_duration = 0s (default)
                 limits.retry_after = 10s (r.toml:24)
+                routing.attempts = 5 (default)
+                routing.failover = 408, 5xx (default)
+                routing.failures = 3 (default)
+                routing.probe_interval = 30s (default)
+                routing.invite_timeout = 10s (default)
+                routing.trying_timeout = 20s (default)
+                routing.progress_timeout = 20s (default)
+                routing.early_media_timeout = 120s (default)
+                routing.ringing_timeout = 120s (default)
                 ng.listen = 127.0.0.1:2223 (r.toml:27)
                 ng.tcp = [::1]:2224 (r.toml:33)
                 ng.socket = /tmp/ng.sock (r.toml:28)
@@ -160,18 +215,49 @@ import Testing
                 http.listen =  (r.toml:67)
                 http.allow_hangup = true (r.toml:68)
                 records.directory = /tmp/records (r.toml:44)
+                records.keep_days = 0 (default)
                 trace.memory_mib = 8 (r.toml:71)
                 log.level = debug (r.toml:47)
+                registrar.realm = relayd (default)
+                registrar.users_file =  (default)
+                registrar.algorithms = SHA-256, MD5 (default)
+                registrar.expires = 3600s (default)
+                registrar.nat_expires = 300s (default)
+                registrar.min_expires = 60s (default)
+                registrar.nonce_lifetime = 300s (default)
+                keepalive.profile =  (default)
+                keepalive.message = HELLO (default)
+                keepalive.period = 30s (default)
+                keepalive.interval = 500ms (default)
+                keepalive.quantity = 3000 (default)
+                protection.failures = 6 (default)
+                protection.suspension = 180s (default)
+                protection.registers_per_source = 50 (default)
+                protection.registers = 2000 (default)
+                protection.scanners = friendly-scanner, sipvicious, sipcli, sip-scan, sundayddr, iWar, VaxSIPUserAgent, pplsip (default)
                 trunk.alpha.name = alpha (r.toml:50)
                 trunk.alpha.address = 192.0.2.1:5060 (r.toml:51)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
+                trunk.alpha.calls_per_second = 0 (default)
+                trunk.alpha.priority = 0 (default)
+                trunk.alpha.weight = 1 (default)
+                trunk.alpha.called_in =  (default)
+                trunk.alpha.caller_in =  (default)
+                trunk.alpha.called_out =  (default)
+                trunk.alpha.caller_out =  (default)
+                trunk.alpha.failover = 408, 5xx (default)
+                trunk.alpha.probe = down (default)
                 trunk.alpha.invite_timeout = 10s (default)
                 trunk.alpha.trying_timeout = 20s (default)
                 trunk.alpha.progress_timeout = 20s (default)
                 trunk.alpha.early_media_timeout = 120s (default)
                 trunk.alpha.ringing_timeout = 120s (default)
+                trunk.alpha.session_timer =  (default)
+                trunk.alpha.session_timer_min_se =  (default)
+                trunk.alpha.session_timer_refresher =  (default)
+                trunk.alpha.maximum_duration =  (default)
                 trunk.alpha.media_before_lock = false (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
@@ -180,11 +266,24 @@ import Testing
                 trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:56)
                 trunk.beta.2.prefixes = 49, +49,  (r.toml:57)
                 trunk.beta.2.capacity = 30 (r.toml:58)
+                trunk.beta.2.calls_per_second = 0 (default)
+                trunk.beta.2.priority = 0 (default)
+                trunk.beta.2.weight = 1 (default)
+                trunk.beta.2.called_in =  (default)
+                trunk.beta.2.caller_in =  (default)
+                trunk.beta.2.called_out =  (default)
+                trunk.beta.2.caller_out =  (default)
+                trunk.beta.2.failover = 408, 5xx (default)
+                trunk.beta.2.probe = down (default)
                 trunk.beta.2.invite_timeout = 1500ms (r.toml:59)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)
                 trunk.beta.2.early_media_timeout = 120s (default)
                 trunk.beta.2.ringing_timeout = 60s (r.toml:60)
+                trunk.beta.2.session_timer =  (default)
+                trunk.beta.2.session_timer_min_se =  (default)
+                trunk.beta.2.session_timer_refresher =  (default)
+                trunk.beta.2.maximum_duration =  (default)
                 trunk.beta.2.media_before_lock = true (r.toml:61)
                 trunk.beta.2.no_media_timeout = 0s (r.toml:62)
                 trunk.beta.2.no_media_mode = both (r.toml:63)
@@ -239,7 +338,7 @@ import Testing
                 "media.ports: 30000-30999 contains the port of sip.listen, 30010",
                 "media.quarantine: late packets of a finished call can reach the next one on its port; 30 s or more is safe",
                 "media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up",
-                "trunk.prefixes: no trunk has any, so no call can be routed",
+                "trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed",
                 "trunk.address: a is at relayd's own address, so calls to it come back",
             ])
     }
@@ -248,6 +347,21 @@ import Testing
     func independent() throws {
         #expect(try parse("[media]\nworkers = 7").media.workers == 7)
         #expect(try parse("").media.workers == 3)
+    }
+
+    /// Each setting of the file names the very line that its key stands on.
+    private func checkLines(of configuration: Configuration, in text: String) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        for setting in configuration.settings {
+            let leaf: Substring
+            let line: Int
+            switch setting.origin {
+            case .default: continue
+            case .file(_, let number): (leaf, line) = (setting.key.split(separator: ".").last ?? "", number)
+            case .vosAlias(let name, _, let number): (leaf, line) = (Substring(name), number)
+            }
+            #expect(lines.indices.contains(line - 1) && lines[line - 1].hasPrefix("\(leaf) = "), "\(setting.key), line \(line)")
+        }
     }
 
     private func table(of configuration: Configuration) -> String {
