@@ -225,12 +225,12 @@ extension TopScreen {
         table.add("STATE", leftOutAt: 5, cells: shown.map { .init($0.state.rawValue, $0.state == .connected ? .plain : .faint) })
         table.add("CALLER", leastWidth: 6, cells: shown.map { .init($0.callerNumber) })
         table.add("CALLED", leastWidth: 6, cells: shown.map { .init($0.calledNumber) })
-        table.add("TRUNKS", leftOutAt: 2, cells: shown.map { "\($0.callerTrunk ?? "-") > \($0.calleeTrunk ?? "-")" })
+        table.add("TRUNKS", leftOutAt: 4, cells: shown.map { "\($0.callerTrunk ?? "-") > \($0.calleeTrunk ?? "-")" })
         table.add("H:MM:SS", alignment: .right, cells: shown.map { .init($0.durationText) })
         table.add("CALLER RTP", cells: shown.map { $0.fromCaller.cell })
         table.add("CALLEE RTP", cells: shown.map { $0.fromCallee.cell })
-        table.add("MOS", alignment: .right, leftOutAt: 4, cells: shown.map(\.mosCell))
-        table.add("WATCHED", leftOutAt: 1, cells: shown.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
+        table.add("MOS", alignment: .right, leftOutAt: 1, cells: shown.map(\.mosCell))
+        table.add("WATCHED", leftOutAt: 3, cells: shown.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
         return table.rendered(style).text.split(separator: "\n").map(String.init)
     }
 
