@@ -185,6 +185,7 @@ extension Page {
           if (!snapshot.trunks.length) return [el("p", { class: "faint" }, "No trunk is configured.")];
           return [table([
             { title: "Trunk", value: (trunk) => trunk.name }, { title: "Address", value: (trunk) => trunk.address },
+            { title: "State", value: (trunk) => trunk.state + (trunk.lastFailure ? ", last failure: " + trunk.lastFailure : ""), wrap: true, tone: (trunk) => trunk.state === "up" ? "" : "bad" },
             { title: "Calls", number: true, value: (trunk) => trunk.calls }, { title: "Capacity", number: true, value: (trunk) => trunk.capacity || "–" },
             { title: "Load", value: load },
             { title: "From it", number: true, value: (trunk) => trunk.incoming.attempts }, { title: "ASR", number: true, value: (trunk) => percent(ratio(trunk.incoming)) },

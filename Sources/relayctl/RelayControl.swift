@@ -12,9 +12,9 @@ struct RelayControl: ParsableCommand {
             70 when it does not answer as it should.
             """,
         subcommands: [
-            StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
-            ReportCommand.self, AuditCommand.self, DoctorCommand.self,
-            EventsCommand.self, ConfigCommand.self,
+            StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self,
+            TrunksCommand.self, ProbeCommand.self, RecordsCommand.self, ReportCommand.self, AuditCommand.self,
+            DoctorCommand.self, EventsCommand.self, TraceCommand.self, ConfigCommand.self,
         ])
 }
 
@@ -26,7 +26,7 @@ struct GlobalOptions: ParsableArguments {
     @Flag(help: "Print JSON for programs.")
     var json = false
 
-    /// - Parameter timeLimitSeconds: how long the answer to a question may take.
+    /// - Parameter timeLimitSeconds: how long relayd may take to answer.
     func connect(timeLimitSeconds: Int = 5) throws(ControlClientError) -> ControlClient {
         let environment = ProcessInfo.processInfo.environment
         let named = socket ?? environment["RELAYD_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
@@ -110,6 +110,34 @@ struct HangupCommand: ParsableCommand {
         var client = try global.connect()
         try client.hangup(id: id)
         global.print(Acknowledgement()) { _ in "Call \(id) is being ended.\n" }
+    }
+}
+
+struct TrunksCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trunks", abstract: "Each trunk: whether it is up, its calls and limits, ASR, ACD, its last failure.")
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        var client = try global.connect()
+        let trunks = try client.trunks()
+        global.print(trunks) { TrunkReport.listText(trunks, $0) }
+    }
+}
+
+struct ProbeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe", abstract: "Sends OPTIONS to a trunk now and says what came back, and when.")
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "As `relayctl trunks` shows it.")
+    var trunk: String
+
+    func run() throws {
+        // A transaction is given up after 32 s (RFC 3261 §17.1.2).
+        var client = try global.connect(timeLimitSeconds: 40)
+        let report = try client.probe(trunk: trunk)
+        global.print(report) { report.text($0) }
     }
 }
 

@@ -11,6 +11,12 @@ package import Uring
 ///
 /// Each turn submits what is queued, waits, feeds what came to `CallControl` and carries out what that wants.
 package struct ControlLoop: ~Copyable {
+    /// Who is to be told what a trunk said.
+    private enum WaitingProbe {
+        case client(UInt32, ControlRequest)
+        case caller(@Sendable (Result<ControlReply, ControlError>) -> Void)
+    }
+
     /// What the completions of this ring belong to.
     private enum Kind {
         static let sipReceive: UInt8 = 1
@@ -30,6 +36,14 @@ package struct ControlLoop: ~Copyable {
         static let ngWritable: UInt8 = 14
     }
 
+    /// A message on its way to the kernel.
+    private struct Send {
+        let transaction: TransactionID?
+        /// Empty unless it may have to be sent again.
+        let octets: [UInt8]
+        let destination: Flow
+    }
+
     let configuration: Configuration
     private(set) var warnings: [String]
     private let log: EventLog
@@ -46,15 +60,22 @@ package struct ControlLoop: ~Copyable {
     var figures = CallFigures()
     /// Nil when proxies are not told of calls whose media died.
     private let callbacks: CallbackSender?
+    /// Nil when there are no users.
+    private let registrations: RegistrationFile?
+    private var keepAlives: KeepAliveSender
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
     var pool: RelayPool
     let media: MediaSessions
+    let trace: SIPTrace
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
-    /// The transaction of each recent send, by the low bits of its token.
-    private var sends: [TransactionID?]
+    /// Clients that wait until a trunk has answered.
+    private var waitingProbes: [UInt64: WaitingProbe] = [:]
+    private var lastProbe: UInt64 = 0
+    /// Each recent send, by the low bits of its token.
+    private var sends: [Send?]
     private var nextSend: UInt32 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
@@ -96,6 +117,7 @@ package struct ControlLoop: ~Copyable {
         }
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
+        settings.waitWindow = configuration.media.waitWindow
         // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
         let processors = SystemLimits.allowedProcessors
         if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
@@ -129,9 +151,23 @@ package struct ControlLoop: ~Copyable {
         let keeper = try attempt(StartError.records) { () throws(RecordError) in
             try RecordKeeper(directory: directory, options: options)
         }
+        // After the keeper of records, which makes the directory and sees to it that nobody else uses it.
+        let registrations = try attempt(StartError.records) { () throws(RecordError) -> RegistrationFile? in
+            guard !configuration.users.isEmpty else { return nil }
+            return try RegistrationFile(directory: directory) { inbox.add(.recordTrouble($0)) }
+        }
+        let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
+            if registrations != nil { try sipSocket.reportErrors() }
+            return try KeepAliveSender()
+        }
         let ngSettings = configuration.ng
         let callbacks = try attempt({ StartError.failed(step: "a thread for callbacks", $0) }) { () throws(Errno) in
             try Self.callbackSender(ngSettings, inbox)
+        }
+
+        let traceOctets = configuration.trace.memoryMebibytes << 20
+        let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
+            () throws(Errno) in try SIPTrace(octets: traceOctets)
         }
 
         let now = MonotonicClock.now
@@ -144,7 +180,12 @@ package struct ControlLoop: ~Copyable {
             activity: pool.activity, statistics: pool.statistics, random: SeededRandom(seed: system.next()))
         control = CallControl(
             configuration: configuration, media: media, counters: counters,
-            random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
+            random: SeededRandom(seed: system.next()), digestKey: registrations?.digestKey, now: now,
+            wallTime: startedAt.wall)
+        if let registrations {
+            let count = control.restoreRegistrations(registrations.lines, now: now)
+            log.log(.notice, "registrations.restored", ["count": "\(count)"])
+        }
         ngControl = NGCallControl(
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
@@ -160,7 +201,10 @@ package struct ControlLoop: ~Copyable {
         self.clients = clients
         self.counters = counters
         self.keeper = keeper
+        self.trace = trace
         self.callbacks = callbacks
+        self.registrations = registrations
+        self.keepAlives = keepAlives
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
@@ -187,6 +231,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
+        control.planFirstProbes(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
@@ -205,12 +250,7 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
-        while let event = pool.nextEvent() {
-            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
-            // Each knows its own sessions.
-            control.handle(event, now: now)
-            ngControl.handle(event, now: now)
-        }
+        takeRelayEvents(now: now)
         control.advance(to: now)
         ngControl.advance(to: now)
         if now >= nextClockReading {
@@ -219,12 +259,29 @@ package struct ControlLoop: ~Copyable {
             ngControl.setWallTime(wallTime, at: now)
             nextClockReading = now + .seconds(1)
         }
-        carryOut(now: now)
-        sendWaitingCommands()
-        pool.flushDoorbells(on: &ring)
+        // Sockets are made as commands are sent: what waited for them goes on in the same turn.
+        repeat {
+            carryOut(now: now)
+            sendWaitingCommands()
+        } while takeRelayEvents(now: now)
+        pool.flushDoorbells(on: &ring, now: now)
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
+    }
+
+    /// False when there was none.
+    @discardableResult
+    private mutating func takeRelayEvents(now: Instant) -> Bool {
+        var hasAny = false
+        while let event = pool.nextEvent() {
+            hasAny = true
+            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
+            // Each knows its own sessions.
+            control.handle(event, now: now)
+            ngControl.handle(event, now: now)
+        }
+        return hasAny
     }
 
     private func waitTime(at now: Instant) -> Duration? {
@@ -232,6 +289,7 @@ package struct ControlLoop: ~Copyable {
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -241,8 +299,7 @@ package struct ControlLoop: ~Copyable {
         switch completion.token.kind {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
-            let transaction = sends[Int(completion.token.index) % sends.count]
-            control.sendFailed(transaction, now: now)
+            sendFailed(completion, now: now)
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -286,12 +343,16 @@ package struct ControlLoop: ~Copyable {
             if datagram.isTruncated {
                 counters.add(to: .sipMalformed)
             } else {
+                trace.record(
+                    sipBuffers.octets(datagram.payload), .received, peer: datagram.source, local: configuration.sip.local,
+                    microseconds: WallClock.microseconds)
                 let octets = sipBuffers.copy(datagram.payload)
                 control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
             }
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
         if !completion.hasMore {
+            if completion.result < 0 { takeNetworkErrors(now: now) }
             sipBuffers.publish()
             ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         }
@@ -317,6 +378,12 @@ package struct ControlLoop: ~Copyable {
                 case .relay(let command): waitingCommands.append(command)
                 case .record(let record): keep(record)
                 case .event(let event): announce(event, now: now)
+                case .probed(let token, let report): probed(token, report, now: now)
+                case .registration(let line): registrations?.append(line)
+                case .keepAlive(let batch):
+                    let (errors, nanoseconds) = keepAlives.send(batch, on: sipSocket)
+                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
+                    takeNetworkErrors(now: now)
                 }
             }
             outputs = control.takeOutputs()  // a refused send leads to more
@@ -324,15 +391,37 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
         nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = transaction
+        sends[Int(nextSend) % sends.count] = Send(
+            transaction: transaction, octets: registrations == nil || isRepeated ? [] : octets, destination: destination)
         let token = Token(kind: Kind.sipSend, index: nextSend)
+        trace.record(
+            octets.span, .sent, peer: destination.remote, local: configuration.sip.local, transport: .init(destination.transport),
+            microseconds: WallClock.microseconds)
         if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
             control.sendFailed(transaction, now: now)
+        }
+    }
+
+    /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
+    /// there is: then the message is sent once more.
+    private mutating func sendFailed(_ completion: Completion, now: Instant) {
+        guard let failed = sends[Int(completion.token.index) % sends.count] else { return control.sendFailed(nil, now: now) }
+        let isAboutAnother = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT].contains(-completion.result)
+        guard isAboutAnother, !failed.octets.isEmpty else { return control.sendFailed(failed.transaction, now: now) }
+        takeNetworkErrors(now: now)
+        send(failed.octets, to: failed.destination, failed.transaction, isRepeated: true, now: now)
+    }
+
+    /// What ICMP said of datagrams sent from the SIP socket.
+    private mutating func takeNetworkErrors(now: Instant) {
+        guard registrations != nil else { return }
+        while let (destination, error) = sipSocket.takeError() {
+            control.networkRefused(destination, errno: error.code, now: now)
         }
     }
 
@@ -402,6 +491,12 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
+        if case .probe(let name) = request.command {
+            if let refusal = probe(name, .client(client, request), now: now) {
+                clients.reply(to: request, of: client, .failure(refusal), now: now)
+            }
+            return
+        }
         let inbox = inbox
         let isForStore = askStore(request.command) { result in
             inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
@@ -415,7 +510,11 @@ package struct ControlLoop: ~Copyable {
         _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
         now: Instant
     ) {
-        if !askStore(command, completion) { completion(answer(command, now: now)) }
+        if case .probe(let name) = command {
+            if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
+        } else if !askStore(command, completion) {
+            completion(answer(command, now: now))
+        }
     }
 
     /// Passes on what the store thread answers; false for everything else.
@@ -434,7 +533,25 @@ package struct ControlLoop: ~Copyable {
         return true
     }
 
-    /// Answers everything but what the store thread does.
+    /// Asks a trunk; nil: the answer comes later.
+    private mutating func probe(_ name: String, _ waiting: WaitingProbe, now: Instant) -> ControlError? {
+        lastProbe += 1
+        guard control.probe(name, token: lastProbe, now: now) else {
+            return ControlError(.notFound, "There is no trunk \"\(name.prefix(64))\": see `relayctl trunks`.")
+        }
+        waitingProbes[lastProbe] = waiting
+        return nil
+    }
+
+    private mutating func probed(_ token: UInt64, _ report: ProbeReport, now: Instant) {
+        switch waitingProbes.removeValue(forKey: token) {
+        case .client(let client, let request): clients.reply(to: request, of: client, .success(.probe(report)), now: now)
+        case .caller(let completion): completion(.success(.probe(report)))
+        case nil: break
+        }
+    }
+
+    /// Answers everything but what the store thread does, and `probe`, which takes as long as the trunk.
     private mutating func answer(_ command: ControlCommand, now: Instant) -> Result<ControlReply, ControlError> {
         let result: Result<ControlReply, ControlError>
         switch command {
@@ -447,6 +564,13 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
+        case .trace(let query):
+            do {
+                result = .success(.trace(try trace.page(query)))
+            } catch {
+                result = .failure(error)
+            }
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .doctor(let query):
@@ -454,7 +578,7 @@ package struct ControlLoop: ~Copyable {
                 control.openDoctor(query, now: now)
                 ? .success(.done)
                 : .failure(ControlError(.invalidParams, "Both addresses must be this machine's: loopback, or that of sip.listen."))
-        case .records, .report, .audit: preconditionFailure("the store thread answers for records")
+        case .records, .report, .audit, .probe: preconditionFailure("they are answered later")
         }
         return result
     }
@@ -485,6 +609,7 @@ package struct ControlLoop: ~Copyable {
             try? ring.submit()
             pool.join()
         }
+        registrations?.stop()
         for record in keeper.stop() { logLost(record) }
         log.log(.notice, "daemon.stopped")
     }

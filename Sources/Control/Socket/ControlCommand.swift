@@ -9,7 +9,11 @@ package enum ControlCommand: Equatable, Sendable {
     /// By `CallSummary.id`.
     case call(String)
     case hangup(String)
+    case trunks
+    /// By name.
+    case probe(String)
     case records(RecordQuery)
+    case trace(TraceQuery)
     case report(ReportQuery)
     case audit(AuditQuery)
     case doctor(DoctorQuery)
@@ -38,8 +42,16 @@ package enum ControlCommand: Equatable, Sendable {
         case .hangup:
             try parameters.allow(["id"])
             self = .hangup(try parameters.requiredString("id"))
+        case .trunks:
+            try parameters.allow([])
+            self = .trunks
+        case .probe:
+            try parameters.allow(["trunk"])
+            self = .probe(try parameters.requiredString("trunk"))
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .trace:
+            self = .trace(try Self.traceQuery(parameters))
         case .report:
             try parameters.allow(["grouping", "since", "until"])
             self = .report(
@@ -86,6 +98,21 @@ package enum ControlCommand: Equatable, Sendable {
         query.until = try parameters.time("until")
         query.leastSeconds = try parameters.integer("leastSeconds", in: 0...1_000_000_000)
         query.mostSeconds = try parameters.integer("mostSeconds", in: 0...1_000_000_000)
+        return query
+    }
+
+    private static func traceQuery(_ parameters: ParameterReader) throws(ControlError) -> TraceQuery {
+        try parameters.allow(["callIDs", "number", "address", "method", "since", "mask", "before", "from", "limit"])
+        var query = TraceQuery()
+        query.callIDs = try parameters.strings("callIDs", limit: 16)
+        query.number = try parameters.string("number")
+        query.address = try parameters.string("address")
+        query.method = try parameters.string("method")
+        query.since = try parameters.time("since")
+        query.mask = try parameters.flag("mask")
+        query.before = try parameters.integer("before", in: 0...Int.max).map(UInt64.init)
+        query.from = try parameters.integer("from", in: 0...Int.max).map(UInt64.init)
+        query.limit = try parameters.integer("limit", in: 1...256)
         return query
     }
 

@@ -14,9 +14,12 @@ package enum ControlReply: Equatable, Sendable {
     case metrics(MetricsSnapshot)
     case calls([CallSummary])
     case call(CallDetail)
+    case trunks([TrunkReport])
+    case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
     case records([CallRecord])
+    case trace(TracePage)
     case report([ReportRow])
     case audit(AuditReport)
     /// A line for one request, written on another thread.
@@ -35,8 +38,11 @@ package enum ControlReply: Equatable, Sendable {
             case .metrics(let snapshot): try ControlLine.response(to: id, result: snapshot)
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
+            case .trunks(let reports): try ControlLine.response(to: id, result: reports)
+            case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .records(let records): try ControlLine.response(to: id, result: records)
+            case .trace(let page): try ControlLine.response(to: id, result: page)
             case .report(let rows): try ControlLine.response(to: id, result: rows)
             case .audit(let report): try ControlLine.response(to: id, result: report)
             case .line(let octets): octets

@@ -35,8 +35,22 @@ package struct ControlClient: ~Copyable {
         _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
     }
 
+    package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
+        try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
+    }
+
+    /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
+    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
+        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
+    }
+
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
         try call(.records, parameters: query, result: [CallRecord].self)
+    }
+
+    /// One page; see `TraceReader` for all of it.
+    package mutating func trace(_ query: TraceQuery) throws(ControlClientError) -> TracePage {
+        try call(.trace, parameters: query, result: TracePage.self)
     }
 
     package mutating func report(_ query: ReportQuery = ReportQuery()) throws(ControlClientError) -> [ReportRow] {

@@ -46,6 +46,17 @@ package struct ParameterReader {
         return value
     }
 
+    package func flag(_ name: String) throws(ControlError) -> Bool? {
+        try value(name, as: Bool.self, expected: "true or false")
+    }
+
+    package func strings(_ name: String, limit: Int) throws(ControlError) -> [String]? {
+        let expected = "a list of at most \(limit) strings"
+        guard let values = try value(name, as: [String].self, expected: expected) else { return nil }
+        guard values.count <= limit else { throw wrong(name, expected: expected) }
+        return values
+    }
+
     package func time(_ name: String) throws(ControlError) -> WallTime? {
         try value(name, as: WallTime.self, expected: "a UTC time like \"2026-01-31T08:00:00.000Z\"")
     }

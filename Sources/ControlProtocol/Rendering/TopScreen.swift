@@ -182,11 +182,14 @@ extension TopScreen {
 
     private func trunkLines(_ snapshot: MetricsSnapshot, _ style: TextStyle, limit: Int) -> [String] {
         guard !snapshot.trunks.isEmpty else { return [] }
-        // The fullest first: that is what one looks for.
-        let trunks = snapshot.trunks.sorted { (-$0.load, -$0.calls, $0.name) < (-$1.load, -$1.calls, $1.name) }
+        // What is out first, then the fullest: that is what one looks for.
+        let trunks = snapshot.trunks.sorted {
+            ($0.state == .up ? 1 : 0, -$0.load, -$0.calls, $0.name) < ($1.state == .up ? 1 : 0, -$1.load, -$1.calls, $1.name)
+        }
         let shown = Array(trunks.prefix(limit - 1))
         var table = Table()
         table.add("TRUNK", leastWidth: 8, cells: shown.map { .init($0.name, .strong) })
+        table.add("STATE", leftOutAt: 4, cells: shown.map { .init($0.state.rawValue, $0.state == .up ? .plain : .bad) })
         table.add("CALLS", alignment: .right, cells: shown.map { "\($0.calls)" })
         table.add("OF", alignment: .right, cells: shown.map { $0.capacity == 0 ? "-" : "\($0.capacity)" })
         table.add(
