@@ -72,6 +72,10 @@ package struct CallControl {
     /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
     var nextSweep: Instant?
+    /// For a collector; stays empty without one.
+    var rtpReports: [RTPReport] = []
+    /// To explain calls after their end.
+    var endedCalls: EndedCalls
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
@@ -94,6 +98,7 @@ package struct CallControl {
         routing = Routing(trunks: configuration.trunks)
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
     }
 
     // MARK: Inputs

@@ -47,6 +47,8 @@ extension Counter {
         case .callsRefusedCapacity: "Calls refused with 503 at the limit of a trunk or of the daemon."
         case .callsRefusedNoRoute: "Calls refused with 404 because no trunk has a prefix of the number."
         case .mailboxFull: "Times that a relay thread's mailbox was full and commands had to wait."
+        case .hepPacketsSent: "Packets given to the HEP collector."
+        case .hepSendFailures: "Packets for the HEP collector that could not be sent."
         case .ngRequests: "Requests of the NG protocol."
         case .ngRetransmissions: "Repeated NG requests, answered as before."
         case .ngErrors: "NG requests answered with an error."

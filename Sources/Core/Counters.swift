@@ -52,6 +52,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsRefusedCapacity
     case callsRefusedNoRoute
     case mailboxFull
+    case hepPacketsSent
+    case hepSendFailures
     // The NG protocol.
     case ngRequests
     case ngRetransmissions

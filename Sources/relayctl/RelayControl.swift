@@ -13,7 +13,7 @@ struct RelayControl: ParsableCommand {
             """,
         subcommands: [
             StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
-            EventsCommand.self, TraceCommand.self, ConfigCommand.self,
+            EventsCommand.self, WhyCommand.self, TraceCommand.self, ConfigCommand.self,
         ])
 }
 

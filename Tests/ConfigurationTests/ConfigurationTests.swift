@@ -42,6 +42,9 @@ import Testing
                 http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 trace.memory_mib = 64 (default)
+                trace.ended_calls = 1000 (default)
+                hep.address =  (default)
+                hep.capture_id = 2001 (default)
                 log.level = notice (default)
                 """)
         #expect(configuration.warnings(ephemeralPorts: nil) == ["trunk: there is none, so every call is refused"])
@@ -120,6 +123,11 @@ import Testing
 
             [trace]
             memory_mib = 8
+            ended_calls = 50
+
+            [hep]
+            address = "192.0.2.9:9060"
+            capture_id = 7
             """)
         #expect(
             table(of: configuration) == """
@@ -157,6 +165,9 @@ import Testing
                 http.allow_hangup = true (r.toml:66)
                 records.directory = /tmp/records (r.toml:43)
                 trace.memory_mib = 8 (r.toml:69)
+                trace.ended_calls = 50 (r.toml:70)
+                hep.address = 192.0.2.9:9060 (r.toml:73)
+                hep.capture_id = 7 (r.toml:74)
                 log.level = debug (r.toml:46)
                 trunk.alpha.name = alpha (r.toml:49)
                 trunk.alpha.address = 192.0.2.1:5060 (r.toml:50)

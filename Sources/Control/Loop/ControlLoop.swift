@@ -28,6 +28,7 @@ package struct ControlLoop: ~Copyable {
         static let ngAcceptUnix: UInt8 = 12
         static let ngReadable: UInt8 = 13
         static let ngWritable: UInt8 = 14
+        static let hepSend: UInt8 = 40
     }
 
     let configuration: Configuration
@@ -51,6 +52,8 @@ package struct ControlLoop: ~Copyable {
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
+    /// Nil without a collector.
+    private let hep: HEPExporter?
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
@@ -134,6 +137,10 @@ package struct ControlLoop: ~Copyable {
             try Self.callbackSender(ngSettings, inbox)
         }
 
+        let hepSettings = configuration.hep
+        let hep = try attempt({ StartError.failed(step: "a socket for the HEP collector (hep.address)", $0) }) {
+            () throws(Errno) in try Self.exporter(hepSettings, counters)
+        }
         let traceOctets = configuration.trace.memoryMebibytes << 20
         let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
             () throws(Errno) in try SIPTrace(octets: traceOctets)
@@ -166,6 +173,7 @@ package struct ControlLoop: ~Copyable {
         self.counters = counters
         self.keeper = keeper
         self.trace = trace
+        self.hep = hep
         self.callbacks = callbacks
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
@@ -177,6 +185,11 @@ package struct ControlLoop: ~Copyable {
 
     /// A sentence that `relayctl status` is to show; before `run`.
     package mutating func warn(_ sentence: String) { warnings.append(sentence) }
+
+    private static func exporter(_ settings: Configuration.HEP, _ counters: CounterBlock) throws(Errno) -> HEPExporter? {
+        guard let collector = settings.address else { return nil }
+        return try HEPExporter(to: collector, settings, kind: Kind.hepSend, counters: counters)
+    }
 
     private static func callbackSender(
         _ settings: Configuration.NG, _ inbox: ControlInbox
@@ -249,6 +262,7 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipSend:
             let transaction = sends[Int(completion.token.index) % sends.count]
             control.sendFailed(transaction, now: now)
+        case Kind.hepSend: hep?.sendFailed()
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -292,11 +306,10 @@ package struct ControlLoop: ~Copyable {
             if datagram.isTruncated {
                 counters.add(to: .sipMalformed)
             } else {
-                trace.record(
-                    sipBuffers.octets(datagram.payload), .received, peer: datagram.source, local: configuration.sip.local,
-                    microseconds: WallClock.microseconds)
                 let octets = sipBuffers.copy(datagram.payload)
-                control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
+                let flow = Flow(udp: datagram.source, listener: 0)
+                traceMessage(octets, .received, flow)
+                control.receive(octets, from: flow, now: now)
             }
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
@@ -324,7 +337,9 @@ package struct ControlLoop: ~Copyable {
                 case .send(let octets, let destination, let transaction):
                     send(octets, to: destination, transaction, now: now)
                 case .relay(let command): waitingCommands.append(command)
-                case .record(let record): keep(record)
+                case .record(let record):
+                    keep(record)
+                    for report in control.takeRTPReports() { hep?.export(report, microseconds: WallClock.microseconds, on: &ring) }
                 case .event(let event): announce(event, now: now)
                 }
             }
@@ -338,14 +353,23 @@ package struct ControlLoop: ~Copyable {
         nextSend &+= 1
         sends[Int(nextSend) % sends.count] = transaction
         let token = Token(kind: Kind.sipSend, index: nextSend)
-        trace.record(
-            octets.span, .sent, peer: destination.remote, local: configuration.sip.local, transport: .init(destination.transport),
-            microseconds: WallClock.microseconds)
+        traceMessage(octets, .sent, destination)
         if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
             control.sendFailed(transaction, now: now)
         }
+    }
+
+    /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
+    private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
+        let local = configuration.sip.local
+        let microseconds = WallClock.microseconds
+        trace.record(
+            octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
+        hep?.export(
+            sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
+            correlation: control.correlation(of: octets, direction), on: &ring)
     }
 
     /// In order: a later command must not overtake one that waits.
@@ -389,7 +413,7 @@ package struct ControlLoop: ~Copyable {
             case .callback(let outcome): note(outcome)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
             case .records(let id, let request, let result):
-                clients.reply(to: request, of: id, Self.reply(result), now: now)
+                clients.reply(to: request, of: id, Self.reply(result, to: request.command), now: now)
             case .question(let command, let completion): execute(command, completion, now: now)
             }
         }
@@ -415,7 +439,7 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
-        if case .records(let query) = request.command {
+        if let query = recordQuery(for: request.command, now: now) {
             let inbox = inbox
             keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
         } else {
@@ -427,15 +451,37 @@ package struct ControlLoop: ~Copyable {
         _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
         now: Instant
     ) {
-        if case .records(let query) = command {
-            keeper.query(query) { completion(Self.reply($0)) }
+        if let query = recordQuery(for: command, now: now) {
+            keeper.query(query) { completion(Self.reply($0, to: command)) }
         } else {
             completion(answer(command, now: now))
         }
     }
 
-    private static func reply(_ result: Result<[CallRecord], RecordError>) -> Result<ControlReply, ControlError> {
-        result.map { .records($0) }.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
+    /// What the store thread has to look up to answer; nil for all that this thread knows.
+    private func recordQuery(for command: ControlCommand, now: Instant) -> RecordQuery? {
+        switch command {
+        case .records(let query): return query
+        case .why(let name) where control.explain(name, now: now) == nil:
+            // Not in memory any more, but perhaps on record.
+            var query = RecordQuery()
+            query.match = name
+            query.limit = 1
+            return query
+        default: return nil
+        }
+    }
+
+    private static func reply(
+        _ result: Result<[CallRecord], RecordError>, to command: ControlCommand
+    ) -> Result<ControlReply, ControlError> {
+        switch result {
+        case .failure(let error): return .failure(ControlError(.unavailable, "The records cannot be read: \(error)"))
+        case .success(let records):
+            guard case .why(let name) = command else { return .success(.records(records)) }
+            return records.first.map { .success(.explanation(CallExplanation($0))) }
+                ?? .failure(ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record."))
+        }
     }
 
     /// Answers everything but `records`, which the store thread does.
@@ -450,6 +496,8 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .why(let name):
+            result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
         case .trace(let query):
             do {
                 result = .success(.trace(try trace.page(query)))

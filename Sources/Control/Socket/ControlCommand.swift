@@ -10,6 +10,8 @@ package enum ControlCommand: Equatable, Sendable {
     case call(String)
     case hangup(String)
     case records(RecordQuery)
+    /// By id, record id, Call-ID or number.
+    case why(String)
     case trace(TraceQuery)
     case configuration
 
@@ -39,6 +41,9 @@ package enum ControlCommand: Equatable, Sendable {
             self = .hangup(try parameters.requiredString("id"))
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .why:
+            try parameters.allow(["id"])
+            self = .why(try parameters.requiredString("id"))
         case .trace:
             self = .trace(try Self.traceQuery(parameters))
         case .events:

@@ -17,6 +17,7 @@ package enum ControlReply: Equatable, Sendable {
     /// Done, or for a hangup: begun.
     case done
     case records([CallRecord])
+    case explanation(CallExplanation)
     case trace(TracePage)
     case configuration([ConfigurationRow])
 
@@ -30,6 +31,7 @@ package enum ControlReply: Equatable, Sendable {
             case .call(let detail): try ControlLine.response(to: id, result: detail)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .records(let records): try ControlLine.response(to: id, result: records)
+            case .explanation(let explanation): try ControlLine.response(to: id, result: explanation)
             case .trace(let page): try ControlLine.response(to: id, result: page)
             case .configuration(let rows): try ControlLine.response(to: id, result: rows)
             }
