@@ -465,7 +465,7 @@ extension CallControl {
         guard let call = calls[number] else { return }
         call.changeAcknowledgements[id] = nil
         guard call.abandonedChanges.remove(id) != nil else { return }
-        if call.isForgetDue { forget(number) }
+        if call.isForgetDue { forget(number, now: now) }
     }
 
     mutating func changeTimerDue(_ number: CallNumber, now: Instant) {

@@ -93,6 +93,10 @@ package struct CallControl {
     var nextSweep: Instant?
     /// While `relayctl doctor` places calls.
     var doctor: DoctorTrunks?
+    /// For a collector; stays empty without one.
+    var rtpReports: [RTPReport] = []
+    /// To explain calls after their end.
+    var endedCalls: EndedCalls
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
@@ -119,6 +123,7 @@ package struct CallControl {
             configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }

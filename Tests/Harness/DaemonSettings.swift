@@ -34,6 +34,8 @@ package struct DaemonSettings: Sendable {
     package var mediaInterfaces: [String] = []
     /// Where the NG protocol is served; nil: nowhere.
     package var ngListen: SocketAddress?
+    /// Further tables, line by line as in the file.
+    package var further: [String] = []
     /// Seconds.
     package var ngTimeout = 60
     package var ngDeleteDelay = 30
@@ -68,6 +70,7 @@ package struct DaemonSettings: Sendable {
             ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]
         }
         if !ngLines.isEmpty { lines += ["[ng]"] + ngLines }
+        lines += further
         for trunk in trunks {
             lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {
