@@ -461,7 +461,7 @@ extension CallControl {
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 
-    mutating func changeTransactionEnded(_ id: TransactionID, of number: CallNumber) {
+    mutating func changeTransactionEnded(_ id: TransactionID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         call.changeAcknowledgements[id] = nil
         guard call.abandonedChanges.remove(id) != nil else { return }

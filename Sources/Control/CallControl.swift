@@ -326,7 +326,7 @@ package struct CallControl {
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
-        case .ended(let id): transactionEnded(id)
+        case .ended(let id): transactionEnded(id, now: now)
         }
     }
 
@@ -350,12 +350,12 @@ package struct CallControl {
         enqueue(.calleeUnreachable(branch, cause), for: use.call)
     }
 
-    private mutating func transactionEnded(_ id: TransactionID) {
+    private mutating func transactionEnded(_ id: TransactionID, now: Instant) {
         trunkTransactions[id] = nil
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
-        changeTransactionEnded(id, of: use.call)
+        changeTransactionEnded(id, of: use.call, now: now)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 
