@@ -218,9 +218,9 @@ package struct ControlLoop: ~Copyable {
         self.keeper = keeper
         self.trace = trace
         self.callbacks = callbacks
-        self.collector = collector
         self.registrations = registrations
         self.keepAlives = keepAlives
+        self.collector = collector
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
@@ -307,8 +307,8 @@ package struct ControlLoop: ~Copyable {
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
-        if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
         if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
+        if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -428,8 +428,6 @@ package struct ControlLoop: ~Copyable {
         }
     }
 
-    mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
-
     /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
     /// there is: then the message is sent once more.
     private mutating func sendFailed(_ completion: Completion, now: Instant) {
@@ -447,6 +445,7 @@ package struct ControlLoop: ~Copyable {
             control.networkRefused(destination, errno: error.code, now: now)
         }
     }
+    mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {

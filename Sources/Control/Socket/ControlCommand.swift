@@ -9,10 +9,10 @@ package enum ControlCommand: Equatable, Sendable {
     /// By `CallSummary.id`.
     case call(String)
     case hangup(String)
-    case capture(CaptureQuery)
     case trunks
     /// By name.
     case probe(String)
+    case capture(CaptureQuery)
     case records(RecordQuery)
     case trace(TraceQuery)
     case report(ReportQuery)
@@ -43,18 +43,18 @@ package enum ControlCommand: Equatable, Sendable {
         case .hangup:
             try parameters.allow(["id"])
             self = .hangup(try parameters.requiredString("id"))
-        case .capture:
-            try parameters.allow(["id", "seconds", "mebibytes"])
-            var query = CaptureQuery(id: try parameters.requiredString("id"))
-            query.seconds = try parameters.integer("seconds", in: 1...86_400)
-            query.mebibytes = try parameters.integer("mebibytes", in: 1...4_096)
-            self = .capture(query)
         case .trunks:
             try parameters.allow([])
             self = .trunks
         case .probe:
             try parameters.allow(["trunk"])
             self = .probe(try parameters.requiredString("trunk"))
+        case .capture:
+            try parameters.allow(["id", "seconds", "mebibytes"])
+            var query = CaptureQuery(id: try parameters.requiredString("id"))
+            query.seconds = try parameters.integer("seconds", in: 1...86_400)
+            query.mebibytes = try parameters.integer("mebibytes", in: 1...4_096)
+            self = .capture(query)
         case .records:
             self = .records(try Self.recordQuery(parameters))
         case .trace:

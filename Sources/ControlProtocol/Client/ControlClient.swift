@@ -35,6 +35,15 @@ package struct ControlClient: ~Copyable {
         _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
     }
 
+    package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
+        try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
+    }
+
+    /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
+    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
+        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
+    }
+
     /// From here on `nextCaptureChunk` returns what was captured. Ask nothing else on this connection then.
     package mutating func capture(_ query: CaptureQuery) throws(ControlClientError) -> CaptureStart {
         try call(.capture, parameters: query, result: CaptureStart.self)
@@ -50,15 +59,6 @@ package struct ControlClient: ~Copyable {
             return chunk
         }
         return nil
-    }
-
-    package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
-        try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
-    }
-
-    /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
-    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
-        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
     }
 
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {

@@ -10,12 +10,12 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
-    /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.
-    case capture
     /// No parameters; answers `[TrunkReport]`.
     case trunks
     /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
     case probe
+    /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.
+    case capture
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
     /// A `ReportQuery`, every key optional; answers `[ReportRow]`.
