@@ -101,6 +101,30 @@ import Testing
         #expect(phones.world.events.contains { $0.name == .registrationAdded && $0.fields["user"] == "ada" })
     }
 
+    @Test("a spare REGISTER, as sipsak sends it, is challenged all the same")
+    func spare() throws {
+        let phones = Phones()
+        let text = """
+            REGISTER sip:127.0.0.1:5561 SIP/2.0
+            Via: SIP/2.0/UDP 198.51.100.77:40000;branch=z9hG4bK.7ff0172d;rport;alias
+            From: sip:ada@127.0.0.1:5561;tag=744dab7d
+            To: sip:ada@127.0.0.1:5561
+            Call-ID: 1951247229@127.0.0.1
+            CSeq: 1 REGISTER
+            Content-Length: 0
+            Max-Forwards: 70
+            User-Agent: sipsak 0.9.8.1
+            Expires: 600
+            Contact: sip:ada@127.0.0.1:5999
+
+
+            """
+        let challenge = try #require(phones.exchange(text))
+        #expect(challenge.status == 401)
+        #expect(challenge.octets.count <= text.replacing("\n", with: "\r\n").utf8.count)
+        #expect(DigestChallenge.all(in: challenge).map(\.algorithm) == [.md5])
+    }
+
     @Test("a request too small for any challenge gets none")
     func tiny() {
         let phones = Phones()
