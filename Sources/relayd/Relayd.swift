@@ -107,11 +107,14 @@ struct Reference: ParsableCommand {
     @Flag(help: "The page docs/metrics.md instead: every metric with its meaning.")
     var metrics = false
 
+    @Flag(help: "The page docs/vos3000.md instead: the names of VOS3000 beside ours.")
+    var vos = false
+
     func run() {
         let text =
             metrics
             ? MetricFamily.referenceMarkdown()
-            : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
+            : vos ? Configuration.vosMarkdown() : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
         print(text, terminator: "")
     }
 }
