@@ -109,6 +109,8 @@ struct Reference: ParsableCommand {
 
     @Flag(help: "The page docs/release-causes.md instead: why calls end, with SIP, Q.850 and VOS3000's words.")
     var causes = false
+    @Flag(help: "The page docs/vos3000.md instead: the names of VOS3000 beside ours.")
+    var vos = false
 
     func run() {
         let text =
@@ -116,7 +118,7 @@ struct Reference: ParsableCommand {
             ? ReleaseCause.referenceMarkdown()
             : metrics
             ? MetricFamily.referenceMarkdown()
-            : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
+            : vos ? Configuration.vosMarkdown() : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
         print(text, terminator: "")
     }
 }
