@@ -23,7 +23,6 @@ extension ConfigurationReader {
 
     mutating func checkTrunks() {
         var lineOfName: [String: Int] = [:]
-        var ownerOfPrefix: [String: String] = [:]
         var ownerOfSource: [TrunkSource: String] = [:]
         for (trunk, number) in zip(configuration.trunks, trunkNumbers) {
             let path = ["trunk", String(number)]
@@ -39,13 +38,6 @@ extension ConfigurationReader {
                     path + ["address"], key: "trunk.address",
                     "\(trunk.address) is an IPv6 address, expected IPv4 while sip.listen is \(configuration.sip.listen)")
             }
-            for prefix in trunk.prefixes {
-                if let owner = ownerOfPrefix.updateValue(trunk.name, forKey: prefix) {
-                    refuse(
-                        path + ["prefixes"], key: "trunk.prefixes",
-                        "\(prefix.quotedForTOML) is also routed to trunk \(owner.quotedForTOML), expected one trunk a prefix")
-                }
-            }
             for source in trunk.sources {
                 if let owner = ownerOfSource.updateValue(trunk.name, forKey: source) {
                     refuse(
@@ -53,6 +45,18 @@ extension ConfigurationReader {
                         "\(source) is also a source of trunk \(owner.quotedForTOML), expected one trunk a source")
                 }
             }
+        }
+    }
+
+    mutating func checkRoutes() {
+        let names = configuration.trunks.map(\.name)
+        for (route, number) in zip(configuration.routes, routeNumbers) where !names.contains(route.trunk) {
+            // A trunk with a mistake of its own has been refused already.
+            guard !problems.contains(where: { $0.key?.hasPrefix("trunk") ?? false }) else { return }
+            let hint = Suggestion.nearest(to: route.trunk, among: names).map { ", did you mean `\($0)`?" } ?? ""
+            refuse(
+                ["route", String(number), "trunk"], key: "route.trunk",
+                "\(route.trunk.quotedForTOML) is no trunk\(hint.isEmpty ? ", expected the name of one" : hint)")
         }
     }
 

@@ -13,6 +13,8 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
+    private static let identities: Set<HeaderName> = [.pAssertedIdentity, .pPreferredIdentity, .remotePartyID]
+
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
@@ -34,33 +36,30 @@ extension CallControl {
         call.relayedStatuses = []
         let ids = attempt.targets.map { place($0, of: call, number, now: now) }
         call.choose(ids[0])
+        takeMediaSettings(of: call)
         scheduleTimer(of: number)
     }
 
-    /// Tries the next route, or tells the caller how the last attempt failed.
-    mutating func attemptFailed(
-        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
-    ) {
-        guard let call = calls[number] else { return }
-        call.choose(id)
-        enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+    /// Which silence ends the call depends on whom it goes to.
+    func takeMediaSettings(of call: Call) {
+        call.noMedia = NoMediaRule(
+            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
-        guard let offer = call.offer, let port = call.media?.calleePort else {
-            preconditionFailure("an INVITE is placed once media is open")
-        }
+        guard let port = call.media?.calleePort else { preconditionFailure("an INVITE is placed once media is open") }
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = from.uri.user.map { $0 + "@" } ?? ""
+        let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let dialog = Dialog(
+        var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
             local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
+        dialog.isBehindNAT = target.isBehindNAT
         var branch = Branch(id: id, target: target, dialog: dialog)
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
@@ -68,35 +67,28 @@ extension CallControl {
             .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact)
         builder.add(.allow, Self.allow)
+        branch.side.timer = sessionTimer(towards: target.trunk)
+        if let supported = Self.supported(branch.side.timer) { builder.add(.supported, supported) }
+        for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
+            // What a phone says of itself counts only as far as it has proven it.
+            if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
             builder.copy(field, from: call.invite)
         }
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
-        let body = offer.rewritten(rewrites(of: offer, audioIndex: call.audioIndex, to: relay))
+        let body = call.offer.map { $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay)) } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
+        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
         call.branches[id.rawValue].transaction = send(
-            builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch.viaBranch,
+            builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return id
     }
 
-    /// The called user at a trunk: user and parameters as they came, host and port of the trunk.
-    func target(of call: Call, at trunk: Trunk) -> CalleeTarget {
-        let to = call.invite.to.uri.user.map { "\($0)@" } ?? ""
-        return CalleeTarget(trunk: trunk, uri: calleeURI(of: call, at: trunk.address), to: "sip:\(to)\(trunk.address)")
-    }
-
-    private func calleeURI(of call: Call, at address: SocketAddress) -> String {
-        guard let uri = SIPURI(call.invite.requestURI) else { return "sip:\(address)" }
-        let user = uri.user.map { "\($0)@" } ?? ""
-        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
-        return "sip:\(user)\(address)\(isPhone ? ";user=phone" : "")"
-    }
-
-    private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
+    func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
         guard field.name == .other else { return Self.passedThrough.contains(field.name) }
         let name = message.nameText(field)
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
@@ -108,10 +100,18 @@ extension CallControl {
         description.media.indices.map { $0 == audioIndex ? .relay(relay) : .decline }
     }
 
-    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction,
-            let sent = transactions.sentRequest(transaction), case .message(let invite) = SIPMessage.parse(sent.octets)
+        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        sendCancel(
+            of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
+            reason: reason(of: call, branch: id), now: now)
+    }
+
+    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
+    mutating func sendCancel(
+        of id: TransactionID, branch: String, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
+    ) {
+        guard let sent = transactions.sentRequest(id), case .message(let invite) = SIPMessage.parse(sent.octets)
         else { return }
         var builder = MessageBuilder(request: .cancel, uri: invite.requestURI)
         for name in [HeaderName.via, .from, .to, .callID] {
@@ -120,16 +120,16 @@ extension CallControl {
         for route in invite.all(.route) { builder.copy(route, from: invite) }
         builder.add(.cseq, "\(invite.cseq.number) CANCEL")
         builder.add(.maxForwards, "70")
-        builder.add(.reason, reason(of: call, branch: id))
-        transactions.cancelSent(transaction, now: now)
-        _ = send(
-            builder.finish(), .cancel, branch: call.branches[id.rawValue].viaBranch, to: sent.destination, for: number, .callee,
-            now: now)
+        if let reason { builder.add(.reason, reason) }
+        transactions.cancelSent(id, now: now)
+        _ = send(builder.finish(), .cancel, branch: branch, to: sent.destination, for: number, leg, now: now)
     }
 
     /// ACK for a callee's 2xx, at once: the answer's description already answers our offer.
     mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
+        // An offer that came with the 2xx is answered in our ACK, once the caller has answered it.
+        guard !call.asksForOffer || call.machine.winner != id else { return }
         var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
@@ -137,7 +137,7 @@ extension CallControl {
         sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
 
-    private mutating func sendAcknowledgement(
+    mutating func sendAcknowledgement(
         _ id: BranchID, of number: CallNumber, isRetransmission: Bool, now: Instant
     ) {
         guard let call = calls[number] else { return }
@@ -160,6 +160,7 @@ extension CallControl {
     }
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
+        if leg == .callee, let call = calls[number] { declineLateOffer(of: number, call, now: now) }
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
         var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
@@ -181,7 +182,7 @@ extension CallControl {
         return "Q.850;cause=\(cause.q850(status: release?.status ?? 200));text=\"\(cause.sentence)\""
     }
 
-    private mutating func send(
+    mutating func send(
         _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
@@ -199,15 +200,21 @@ extension CallControl {
         _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
+        if receiveTrunkResponse(id, response, now: now) { return }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
         note(Self.summary(of: response.octets), id, isReceived: true, isRepeatedAnswer, now: now)
-        guard let branch else { return }
+        guard let branch else {
+            _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
+            return
+        }
+        noteResponse(response, of: branch, now: now)
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
+        case 422 where retryInvite(branch.id, of: number, refusedWith: response, now: now): break
         default:
             call.branches[branch.id.rawValue].response = response
             call.branches[branch.id.rawValue].setupTimer = nil
@@ -249,6 +256,9 @@ extension CallControl {
                 case .earlyMedia: (.earlyMediaTimeout, 480)
                 case .ringing: (.ringingTimeout, 480)
                 }
+            if timer.stage == .invite, let name = branch.target.trunk?.name {
+                trunkFailed(name, "no response to INVITE in \(branch.target.timers.invite)", now: now)
+            }
             enqueue(.calleeTimedOut(branch.id, cause, status: status), for: number)
         }
     }
@@ -261,6 +271,8 @@ extension CallControl {
         if branch.acknowledgement.isEmpty {
             call.branches[index].setupTimer = nil
             call.branches[index].dialog.update(with: response, source: source)
+            call.branches[index].side.learn(from: response)
+            call.branches[index].side.timer.accepted(SessionTimer.Terms(response), now: now)
             call.branches[index].response = response
             takeAnswer(response, from: source, branch.id, of: call)
             enqueue(.calleeAnswered(branch.id, hasAnswer: call.branches[index].media != nil), for: number)
@@ -295,17 +307,22 @@ extension CallControl {
 
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard let taken = call.media, let offer = call.offer, !response.body.isEmpty,
+        guard let taken = call.media, !response.body.isEmpty,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
-            answer.media.count == offer.media.count
+            call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
-        let media = answer.media[call.audioIndex]
+        let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : call.audioIndex
+        guard index < answer.media.count else { return }
+        let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
         let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
-            answer: answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay)),
+            answer: answer.rewritten(rewrites(of: answer, audioIndex: index, to: relay)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
-            isRTCPMuxed: media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux, description: media)
+            isRTCPMuxed: media.hasRTCPMux && call.offer?.media[index].hasRTCPMux == true, description: media)
+        call.branches[id.rawValue].side.description = answer
+        call.branches[id.rawValue].side.mediumIndex = index
+        call.branches[id.rawValue].side.signalling = source
         if call.mediaBranch == nil || call.mediaBranch == id { useMedia(of: id, in: call) }
     }
 
@@ -328,17 +345,20 @@ extension CallControl {
         expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
     }
 
-    private mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow
+    mutating func expect(
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
+        transport: MediaTransport = .rtp
     ) {
         guard let session = call.media?.session else { return }
         call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
-        let source = ExpectedSource(
-            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
+        var source = ExpectedSource(
+            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
             formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
+        let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
+        if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
     }
 
@@ -375,11 +395,14 @@ extension CallControl {
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let winner = call.machine.winner else { return }
         call.choose(winner)
+        if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
         useMedia(of: winner, in: call)
         describe(winner, to: call, number)
+        call[.callee] = call.branches[winner.rawValue].side
         guard let answer = call.answer else { return }
         expectCaller(call)
-        let octets = respond(number, status: 200, reason: nil, body: answer, now: now)
+        let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer, body: answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
@@ -395,6 +418,7 @@ extension CallControl {
             switch status {
             case 300..<400: status = 480  // redirection is not followed
             case 401, 407: status = 503  // the challenge was for us
+            case 420, 421, 422: status = 500  // so was the demand
             default: reason = response.reasonPhrase
             }
             for name in [HeaderName.reason, .retryAfter, .warning] {
@@ -419,6 +443,7 @@ extension CallControl {
         if status < 300 {
             builder.add(.contact, endpoint(for: call.source).contact)
             builder.add(.allow, Self.allow)
+            if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)

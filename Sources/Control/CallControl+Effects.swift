@@ -22,7 +22,7 @@ extension CallControl {
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
         case .writeRecord: writeRecord(of: number, now: now)
-        case .forget: forget(number, now: now)
+        case .forget: forget(number)
         }
     }
 
@@ -31,6 +31,8 @@ extension CallControl {
         calls[number]?.answerAt = now
         calls[number]?.activity = MediaActivity(connectedAt: now)
         monitored.insert(number)
+        if let call = calls[number] { startTimers(of: call, now: now) }
+        scheduleTimer(of: number)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
         emit(.callAnswered, for: calls[number], now: now)
     }
@@ -43,6 +45,7 @@ extension CallControl {
         observe(number, now: now)
         calls[number]?.activity?.account(until: now)
         calls[number]?.releaseAt = now
+        endMidDialog(of: number, now: now)
         guard let call = calls[number] else { return }
         for index in call.branches.indices { call.branches[index].setupTimer = nil }
         emit(
@@ -166,6 +169,11 @@ extension CallControl {
     private mutating func writeRecord(of number: CallNumber, now: Instant) {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
+        vacateSource(of: call)
+        if let name = call.calleeTrunk?.name, let answerAt = call.answerAt {
+            trunkStates[name]?.ended += 1
+            trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
+        }
         let releaseAt = call.releaseAt ?? now
         let diagnosis = Diagnosis.of(facts(of: call, now: now))
         var record = CallRecord(
@@ -211,9 +219,13 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    private mutating func forget(_ number: CallNumber, now: Instant) {
+    mutating func forget(_ number: CallNumber) {
+        guard calls[number]?.abandonedChanges.isEmpty ?? true else {
+            calls[number]?.isForgetDue = true
+            return
+        }
         guard let call = calls.removeValue(forKey: number) else { return }
-        endedCalls.add(evidence(of: call, now: now))
+        endedCalls.add(evidence(of: call, now: call.releaseAt ?? call.setupAt))
         callsByID[call.id] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }
     }

@@ -43,14 +43,35 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipSendFailures
     case sipRefusedOverload
     case sipTransactionTimeouts
+    case sipScannersDropped
+    // Phones.
+    case registrations
+    case registrationsRefused
+    case registersQueued
+    case registersDropped
+    case challengesSent
+    case challengesWithheld
+    case credentialsWrong
+    case credentialsSuspended
+    case noncesStale
+    case keepAlivesSent
+    case keepAliveErrors
+    case keepAliveAnswers
     // Calls.
     case callsAttempted
     case callsAnswered
     case callsReleased
     case callsReleasedNoMedia
+    case sessionChanges
+    case sessionChangesRefused
+    case sessionRefreshes
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute
+    case callsRefusedRoutesBusy
+    case callsRefusedRoutesDown
+    case callsRerouted
+    case trunksWentDown
     case mailboxFull
     case hepPacketsSent
     case hepSendFailures
@@ -63,6 +84,9 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case ngConnectionsRefused
     case ngCallbacksSent
     case ngCallbacksFailed
+    case recordingsStarted
+    case recordingsFailed
+    case tappedPacketsLost
     // Records and control.
     case recordsJournaled
     case recordsStored

@@ -67,8 +67,8 @@ public struct PacketPath: ~Copyable {
         precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
         self.sessionCapacity = sessionCapacity
         self.lockPolicy = lockPolicy
-        unsafe legs = .allocate(capacity: sessionCapacity * 2)
-        unsafe legs.initialize(repeating: LegSlot(), count: sessionCapacity * 2)
+        // SAFETY: a slot of zeros is one that is not open, of which nothing else is read.
+        unsafe legs = ZeroedMemory.allocate(LegSlot.self, count: sessionCapacity * 2)
         unsafe tally = .allocate(capacity: Counter.allCases.count)
         unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
         unsafe activitySlots = activity.slots
@@ -82,7 +82,7 @@ public struct PacketPath: ~Copyable {
     }
 
     deinit {
-        unsafe legs.deallocate()
+        unsafe ZeroedMemory.free(legs)
         unsafe tally.deallocate()
     }
 
@@ -132,14 +132,16 @@ public struct PacketPath: ~Copyable {
         }
         statistics.setExpectation(table, leg, expected)
         self[leg: number].control.expect(expected.rtcp)
-        return self[leg: number].lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+        return self[leg: number].lock.expect(
+            rtp: expected.rtp, signalling: expected.signalling, options: expected.options)
     }
 
     public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
         let number = session * 2 + leg.offset
         let others = self[leg: number].handling.intersection(.detour)
         self[leg: number].handling = LegHandling(treatment).union(others)
-        self[leg: number].blockedPayloadTypes = treatment.blockedPayloadTypes
+        self[leg: number].namedPayloadTypes =
+            treatment.blockedPayloadTypes.isEmpty ? treatment.passedPayloadTypes : treatment.blockedPayloadTypes
     }
 
     /// Copies both legs' datagrams to the tap, or no longer.
@@ -268,7 +270,7 @@ public struct PacketPath: ~Copyable {
                 session: SessionID(index: number, generation: leg.pointee.generation), leg: stream & 2 == 0 ? .caller : .callee,
                 isOnRTCPPort: isOnRTCPPort, leftByRTCPPort: verdict.stream & 1 == 1, isAccepted: isAccepted,
                 isWithheld: isWithheld, at: Instant(nanoseconds: now), source: source ?? leg.pointee.lock.source,
-                destination: verdict.isForwarded ? verdict.destination ?? peer.pointee.lock.source : nil),
+                destination: verdict.isForwarded ? verdict.destination ?? peer.pointee.lock.destination : nil),
             octets)
     }
 
@@ -298,7 +300,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
-        guard unsafe peer.pointee.lock.isLocked else {
+        guard unsafe peer.pointee.lock.isLocked || peer.pointee.lock.isOpenToAnnounced else {
             count(.droppedPeerUnlocked)
             return
         }
@@ -335,7 +337,7 @@ public struct PacketPath: ~Copyable {
     ) {
         verdict.isForwarded = true
         verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
-        if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
+        if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.destination }
         unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
@@ -348,11 +350,14 @@ public struct PacketPath: ~Copyable {
     ) -> Bool {
         guard let header = RTPHeader(parsing: pool.octets(octets)) else { return false }
         let handling = unsafe leg.pointee.handling
+        if handling.contains(.passedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
+            return true
+        }
         if handling.contains(.blocked) {
             count(.droppedBlocked)
             return false
         }
-        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.blockedPayloadTypes.contains(header.payloadType) {
+        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
             count(.droppedPayloadType)
             return false
         }
@@ -398,7 +403,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
-        guard unsafe peer.pointee.lock.isLocked else {
+        guard unsafe peer.pointee.lock.isLocked || peer.pointee.lock.isOpenToAnnounced else {
             count(.droppedPeerUnlocked)
             return
         }

@@ -22,3 +22,9 @@ public enum WallClock {
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }
+
+/// What this thread has cost.
+public enum ThreadClock {
+    /// Processor time of the calling thread in nanoseconds, the kernel's work for it included. A system call.
+    public static var nanoseconds: UInt64 { curing_thread_time() }
+}

@@ -10,8 +10,9 @@ final class ControlInbox: Sendable {
         case journaled(CallRecord)
         case recordTrouble(String)
         case callback(CallbackSender.Outcome)
-        /// The answer to a `records` request of a client that may be gone by now.
-        case records(client: UInt32, ControlRequest, Result<[CallRecord], RecordError>)
+        case captured(PacketCollector.Outcome)
+        /// The store thread's answer to a client that may be gone by now.
+        case stored(client: UInt32, ControlRequest, Result<ControlReply, ControlError>)
         /// From a thread of this process.
         case question(ControlCommand, @Sendable (Result<ControlReply, ControlError>) -> Void)
     }

@@ -11,6 +11,12 @@ package import Uring
 ///
 /// Each turn submits what is queued, waits, feeds what came to `CallControl` and carries out what that wants.
 package struct ControlLoop: ~Copyable {
+    /// Who is to be told what a trunk said.
+    private enum WaitingProbe {
+        case client(UInt32, ControlRequest)
+        case caller(@Sendable (Result<ControlReply, ControlError>) -> Void)
+    }
+
     /// What the completions of this ring belong to.
     private enum Kind {
         static let sipReceive: UInt8 = 1
@@ -31,24 +37,38 @@ package struct ControlLoop: ~Copyable {
         static let hepSend: UInt8 = 40
     }
 
+    /// A message on its way to the kernel.
+    private struct Send {
+        let transaction: TransactionID?
+        /// Empty unless it may have to be sent again.
+        let octets: [UInt8]
+        let destination: Flow
+    }
+
     let configuration: Configuration
     private(set) var warnings: [String]
-    private let log: EventLog
+    let log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
     private let sipSocket: DatagramSocket
     private var sipBuffers: BufferPool
     /// Where proxies drive relayd, if they do.
     var ng: NGTransports
-    private var clients: ControlClients
+    var clients: ControlClients
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
     let keeper: RecordKeeper
     var figures = CallFigures()
     /// Nil when proxies are not told of calls whose media died.
     private let callbacks: CallbackSender?
+    /// Nil when there are no users.
+    private let registrations: RegistrationFile?
+    private var keepAlives: KeepAliveSender
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
+    /// Writes recordings and captures.
+    let collector: PacketCollector
+    var captures = Captures()
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
@@ -57,8 +77,11 @@ package struct ControlLoop: ~Copyable {
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
-    /// The transaction of each recent send, by the low bits of its token.
-    private var sends: [TransactionID?]
+    /// Clients that wait until a trunk has answered.
+    private var waitingProbes: [UInt64: WaitingProbe] = [:]
+    private var lastProbe: UInt64 = 0
+    /// Each recent send, by the low bits of its token.
+    private var sends: [Send?]
     private var nextSend: UInt32 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
@@ -100,6 +123,7 @@ package struct ControlLoop: ~Copyable {
         }
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
+        settings.waitWindow = configuration.media.waitWindow
         // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
         let processors = SystemLimits.allowedProcessors
         if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
@@ -126,11 +150,21 @@ package struct ControlLoop: ~Copyable {
         }
         let inbox = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in try ControlInbox() }
         var options = RecordKeeper.Options()
+        options.keepDays = configuration.records.keepDays
         options.onJournaled = { inbox.add(.journaled($0)) }
         options.onTrouble = { inbox.add(.recordTrouble($0)) }
         let directory = configuration.records.directory
         let keeper = try attempt(StartError.records) { () throws(RecordError) in
             try RecordKeeper(directory: directory, options: options)
+        }
+        // After the keeper of records, which makes the directory and sees to it that nobody else uses it.
+        let registrations = try attempt(StartError.records) { () throws(RecordError) -> RegistrationFile? in
+            guard !configuration.users.isEmpty else { return nil }
+            return try RegistrationFile(directory: directory) { inbox.add(.recordTrouble($0)) }
+        }
+        let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
+            if registrations != nil { try sipSocket.reportErrors() }
+            return try KeepAliveSender()
         }
         let ngSettings = configuration.ng
         let callbacks = try attempt({ StartError.failed(step: "a thread for callbacks", $0) }) { () throws(Errno) in
@@ -146,6 +180,18 @@ package struct ControlLoop: ~Copyable {
             () throws(Errno) in try SIPTrace(octets: traceOctets)
         }
 
+        if let directory = configuration.ng.recordingDirectory {
+            try attempt({ StartError.failed(step: "making \(directory) for recordings", $0) }) { () throws(Errno) in
+                try PrivateDirectory.make(directory)
+            }
+        }
+        var taps: [PacketTap] = []
+        for worker in 0..<settings.workers { taps.append(pool.tap(worker: worker)) }
+        let collector = try attempt({ StartError.failed(step: "eventfd", $0) }) {
+            [taps] () throws(Errno) in
+            try PacketCollector(taps: taps, application: "relayd \(relaydVersion)") { inbox.add(.captured($0)) }
+        }
+
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
         nextClockReading = now + .seconds(1)
@@ -156,7 +202,12 @@ package struct ControlLoop: ~Copyable {
             activity: pool.activity, statistics: pool.statistics, random: SeededRandom(seed: system.next()))
         control = CallControl(
             configuration: configuration, media: media, counters: counters,
-            random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
+            random: SeededRandom(seed: system.next()), digestKey: registrations?.digestKey, now: now,
+            wallTime: startedAt.wall)
+        if let registrations {
+            let count = control.restoreRegistrations(registrations.lines, now: now)
+            log.log(.notice, "registrations.restored", ["count": "\(count)"])
+        }
         ngControl = NGCallControl(
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
@@ -175,6 +226,9 @@ package struct ControlLoop: ~Copyable {
         self.trace = trace
         self.hep = hep
         self.callbacks = callbacks
+        self.registrations = registrations
+        self.keepAlives = keepAlives
+        self.collector = collector
         batch = CompletionBatch(capacity: 512)
         sends = Array(repeating: nil, count: 4096)
         self.ring = ring
@@ -206,6 +260,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
+        control.planFirstProbes(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
@@ -224,12 +279,7 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
-        while let event = pool.nextEvent() {
-            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
-            // Each knows its own sessions.
-            control.handle(event, now: now)
-            ngControl.handle(event, now: now)
-        }
+        takeRelayEvents(now: now)
         control.advance(to: now)
         ngControl.advance(to: now)
         if now >= nextClockReading {
@@ -238,12 +288,31 @@ package struct ControlLoop: ~Copyable {
             ngControl.setWallTime(wallTime, at: now)
             nextClockReading = now + .seconds(1)
         }
-        carryOut(now: now)
-        sendWaitingCommands()
-        pool.flushDoorbells(on: &ring)
+        // Sockets are made as commands are sent: what waited for them goes on in the same turn.
+        repeat {
+            carryOut(now: now)
+            if !captures.items.isEmpty { followCaptures(now: now) }
+            sendWaitingCommands()
+        } while takeRelayEvents(now: now)
+        pool.flushDoorbells(on: &ring, now: now)
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
+    }
+
+    /// False when there was none.
+    @discardableResult
+    private mutating func takeRelayEvents(now: Instant) -> Bool {
+        var hasAny = false
+        while let event = pool.nextEvent() {
+            hasAny = true
+            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
+            // Each knows its own sessions.
+            control.handle(event, now: now)
+            ngControl.handle(event, now: now)
+            if case .closed(let session) = event { captureSessionClosed(session, now: now) }
+        }
+        return hasAny
     }
 
     private func waitTime(at now: Instant) -> Duration? {
@@ -251,6 +320,8 @@ package struct ControlLoop: ~Copyable {
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
+        if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -260,8 +331,7 @@ package struct ControlLoop: ~Copyable {
         switch completion.token.kind {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
-            let transaction = sends[Int(completion.token.index) % sends.count]
-            control.sendFailed(transaction, now: now)
+            sendFailed(completion, now: now)
         case Kind.hepSend: hep?.sendFailed()
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
@@ -314,6 +384,7 @@ package struct ControlLoop: ~Copyable {
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
         if !completion.hasMore {
+            if completion.result < 0 { takeNetworkErrors(now: now) }
             sipBuffers.publish()
             ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         }
@@ -327,6 +398,8 @@ package struct ControlLoop: ~Copyable {
             case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
             case .event(let event): announce(event, now: now)
+            case .record(let recording): record(recording)
+            case .stopRecording(let key): stopRecording(key)
             case .terminate(let termination): callbacks?.send(termination, now: now)
             }
         }
@@ -341,6 +414,12 @@ package struct ControlLoop: ~Copyable {
                     keep(record)
                     for report in control.takeRTPReports() { hep?.export(report, microseconds: WallClock.microseconds, on: &ring) }
                 case .event(let event): announce(event, now: now)
+                case .probed(let token, let report): probed(token, report, now: now)
+                case .registration(let line): registrations?.append(line)
+                case .keepAlive(let batch):
+                    let (errors, nanoseconds) = keepAlives.send(batch, on: sipSocket)
+                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
+                    takeNetworkErrors(now: now)
                 }
             }
             outputs = control.takeOutputs()  // a refused send leads to more
@@ -348,10 +427,11 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
         nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = transaction
+        sends[Int(nextSend) % sends.count] = Send(
+            transaction: transaction, octets: registrations == nil || isRepeated ? [] : octets, destination: destination)
         let token = Token(kind: Kind.sipSend, index: nextSend)
         traceMessage(octets, .sent, destination)
         if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
@@ -371,6 +451,25 @@ package struct ControlLoop: ~Copyable {
             sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
             correlation: control.correlation(of: octets, direction), on: &ring)
     }
+
+    /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
+    /// there is: then the message is sent once more.
+    private mutating func sendFailed(_ completion: Completion, now: Instant) {
+        guard let failed = sends[Int(completion.token.index) % sends.count] else { return control.sendFailed(nil, now: now) }
+        let isAboutAnother = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT].contains(-completion.result)
+        guard isAboutAnother, !failed.octets.isEmpty else { return control.sendFailed(failed.transaction, now: now) }
+        takeNetworkErrors(now: now)
+        send(failed.octets, to: failed.destination, failed.transaction, isRepeated: true, now: now)
+    }
+
+    /// What ICMP said of datagrams sent from the SIP socket.
+    private mutating func takeNetworkErrors(now: Instant) {
+        guard registrations != nil else { return }
+        while let (destination, error) = sipSocket.takeError() {
+            control.networkRefused(destination, errno: error.code, now: now)
+        }
+    }
+    mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {
@@ -411,9 +510,9 @@ package struct ControlLoop: ~Copyable {
                             "ended_by": record.endedBy.rawValue,
                         ]), now: now)
             case .callback(let outcome): note(outcome)
+            case .captured(let outcome): note(outcome, now: now)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
-            case .records(let id, let request, let result):
-                clients.reply(to: request, of: id, Self.reply(result, to: request.command), now: now)
+            case .stored(let id, let request, let result): clients.reply(to: request, of: id, result, now: now)
             case .question(let command, let completion): execute(command, completion, now: now)
             }
         }
@@ -439,10 +538,20 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
-        if let query = recordQuery(for: request.command, now: now) {
-            let inbox = inbox
-            keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
-        } else {
+        if case .probe(let name) = request.command {
+            if let refusal = probe(name, .client(client, request), now: now) {
+                clients.reply(to: request, of: client, .failure(refusal), now: now)
+            }
+            return
+        }
+        if case .capture(let query) = request.command {
+            return clients.reply(to: request, of: client, beginCapture(query, of: client, now: now), now: now)
+        }
+        let inbox = inbox
+        let isForStore = askStore(request.command) { result in
+            inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
+        }
+        if !isForStore {
             clients.reply(to: request, of: client, answer(request.command, now: now), now: now)
         }
     }
@@ -451,45 +560,65 @@ package struct ControlLoop: ~Copyable {
         _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
         now: Instant
     ) {
-        if let query = recordQuery(for: command, now: now) {
-            keeper.query(query) { completion(Self.reply($0, to: command)) }
-        } else {
+        if case .probe(let name) = command {
+            if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
+        } else if !askStore(command, completion) {
             completion(answer(command, now: now))
         }
     }
 
-    /// What the store thread has to look up to answer; nil for all that this thread knows.
-    private func recordQuery(for command: ControlCommand, now: Instant) -> RecordQuery? {
+    /// Passes on what the store thread answers; false for everything else.
+    private func askStore(
+        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
+    ) -> Bool {
+        @Sendable func complete(_ result: Result<ControlReply, RecordError>) {
+            completion(result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") })
+        }
         switch command {
-        case .records(let query): return query
-        case .why(let name) where control.explain(name, now: now) == nil:
+        case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
+        case .why(let name) where control.explain(name, now: MonotonicClock.now) == nil:
             // Not in memory any more, but perhaps on record.
             var query = RecordQuery()
             query.match = name
             query.limit = 1
-            return query
-        default: return nil
+            keeper.query(query) { result in
+                guard case .success(let records) = result else { return complete(result.map { .records($0) }) }
+                completion(
+                    records.first.map { .success(.explanation(CallExplanation($0))) }
+                        ?? .failure(ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record.")))
+            }
+        case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
+        case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
+        default: return false
+        }
+        return true
+    }
+
+    /// Asks a trunk; nil: the answer comes later.
+    private mutating func probe(_ name: String, _ waiting: WaitingProbe, now: Instant) -> ControlError? {
+        lastProbe += 1
+        guard control.probe(name, token: lastProbe, now: now) else {
+            return ControlError(.notFound, "There is no trunk \"\(name.prefix(64))\": see `relayctl trunks`.")
+        }
+        waitingProbes[lastProbe] = waiting
+        return nil
+    }
+
+    private mutating func probed(_ token: UInt64, _ report: ProbeReport, now: Instant) {
+        switch waitingProbes.removeValue(forKey: token) {
+        case .client(let client, let request): clients.reply(to: request, of: client, .success(.probe(report)), now: now)
+        case .caller(let completion): completion(.success(.probe(report)))
+        case nil: break
         }
     }
 
-    private static func reply(
-        _ result: Result<[CallRecord], RecordError>, to command: ControlCommand
-    ) -> Result<ControlReply, ControlError> {
-        switch result {
-        case .failure(let error): return .failure(ControlError(.unavailable, "The records cannot be read: \(error)"))
-        case .success(let records):
-            guard case .why(let name) = command else { return .success(.records(records)) }
-            return records.first.map { .success(.explanation(CallExplanation($0))) }
-                ?? .failure(ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record."))
-        }
-    }
-
-    /// Answers everything but `records`, which the store thread does.
+    /// Answers everything but what the store thread does, and `probe`, which takes as long as the trunk.
     private mutating func answer(_ command: ControlCommand, now: Instant) -> Result<ControlReply, ControlError> {
         let result: Result<ControlReply, ControlError>
         switch command {
         case .status: result = .success(.status(status(now: now)))
-        case .calls: result = .success(.calls(control.summaries(now: now) + ngControl.summaries(now: now)))
+        case .calls(let query):
+            result = .success(.calls(query.answer(from: control.summaries(now: now) + ngControl.summaries(now: now))))
         case .call(let name):
             let detail = control.detail(name, now: now) ?? ngControl.detail(name, now: now)
             result = detail.map { .success(.call($0)) } ?? .failure(Self.unknownCall(name))
@@ -498,20 +627,27 @@ package struct ControlLoop: ~Copyable {
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
         case .why(let name):
             result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
+        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .trace(let query):
             do {
                 result = .success(.trace(try trace.page(query)))
             } catch {
                 result = .failure(error)
             }
+        case .capture: result = .failure(ControlError(.unavailable, "A capture needs a connection to the control socket."))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
-        case .records: preconditionFailure("the store thread answers for records")
+        case .doctor(let query):
+            result =
+                control.openDoctor(query, now: now)
+                ? .success(.done)
+                : .failure(ControlError(.invalidParams, "Both addresses must be this machine's: loopback, or that of sip.listen."))
+        case .records, .report, .audit, .probe: preconditionFailure("they are answered later")
         }
         return result
     }
 
-    private static func unknownCall(_ name: String) -> ControlError {
+    static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
     }
 
@@ -531,12 +667,14 @@ package struct ControlLoop: ~Copyable {
 
     private mutating func finish() {
         callbacks?.stop()
+        collector.stop()
         try? ring.submit()
         if pool.send(.stop) {
             pool.flushDoorbells(on: &ring)
             try? ring.submit()
             pool.join()
         }
+        registrations?.stop()
         for record in keeper.stop() { logLost(record) }
         log.log(.notice, "daemon.stopped")
     }

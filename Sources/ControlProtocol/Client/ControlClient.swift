@@ -23,8 +23,8 @@ package struct ControlClient: ~Copyable {
         try call(.metrics, parameters: NoParameters?.none, result: MetricsSnapshot.self)
     }
 
-    package mutating func calls() throws(ControlClientError) -> [CallSummary] {
-        try call(.calls, parameters: NoParameters?.none, result: [CallSummary].self)
+    package mutating func calls(_ query: CallsQuery = CallsQuery()) throws(ControlClientError) -> [CallSummary] {
+        try call(.calls, parameters: query, result: [CallSummary].self)
     }
 
     package mutating func call(id: String) throws(ControlClientError) -> CallDetail {
@@ -33,6 +33,32 @@ package struct ControlClient: ~Copyable {
 
     package mutating func hangup(id: String) throws(ControlClientError) {
         _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
+    }
+
+    package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
+        try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
+    }
+
+    /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
+    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
+        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
+    }
+
+    /// From here on `nextCaptureChunk` returns what was captured. Ask nothing else on this connection then.
+    package mutating func capture(_ query: CaptureQuery) throws(ControlClientError) -> CaptureStart {
+        try call(.capture, parameters: query, result: CaptureStart.self)
+    }
+
+    /// Waits for the next piece of a capture.
+    ///
+    /// - Returns: nil when the daemon closed the connection.
+    package mutating func nextCaptureChunk(timeLimitSeconds: Int? = nil) throws(ControlClientError) -> CaptureChunk? {
+        while let message = try nextMessage(timeLimitSeconds: timeLimitSeconds) {
+            guard message.kind == .notification(method: ControlMethod.captureNotification) else { continue }
+            guard let chunk = try? message.params(as: CaptureChunk.self) else { throw .nonsense }
+            return chunk
+        }
+        return nil
     }
 
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
@@ -46,6 +72,18 @@ package struct ControlClient: ~Copyable {
     /// One page; see `TraceReader` for all of it.
     package mutating func trace(_ query: TraceQuery) throws(ControlClientError) -> TracePage {
         try call(.trace, parameters: query, result: TracePage.self)
+    }
+
+    package mutating func report(_ query: ReportQuery = ReportQuery()) throws(ControlClientError) -> [ReportRow] {
+        try call(.report, parameters: query, result: [ReportRow].self)
+    }
+
+    package mutating func audit(_ query: AuditQuery = AuditQuery()) throws(ControlClientError) -> AuditReport {
+        try call(.audit, parameters: query, result: AuditReport.self)
+    }
+
+    package mutating func doctor(_ query: DoctorQuery) throws(ControlClientError) {
+        _ = try call(.doctor, parameters: query, result: Acknowledgement.self)
     }
 
     package mutating func configuration() throws(ControlClientError) -> [ConfigurationRow] {

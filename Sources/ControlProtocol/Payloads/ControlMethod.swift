@@ -4,14 +4,26 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case status
     /// No parameters; answers a `MetricsSnapshot`.
     case metrics
-    /// No parameters; answers `[CallSummary]`, one for each call that still holds a resource.
+    /// A `CallsQuery`, every key optional; answers `[CallSummary]`, one for each call that still holds a resource.
     case calls
     /// `CallParameters`; answers a `CallDetail`.
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
+    /// No parameters; answers `[TrunkReport]`.
+    case trunks
+    /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
+    case probe
+    /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.
+    case capture
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
+    /// A `ReportQuery`, every key optional; answers `[ReportRow]`.
+    case report
+    /// An `AuditQuery`, every key optional; answers an `AuditReport`.
+    case audit
+    /// A `DoctorQuery`; answers `Acknowledgement`. Zero seconds close the way again.
+    case doctor
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
     case events
     /// `CallParameters`, where a Call-ID, a record's id or a number will do too; answers a `CallExplanation`.
@@ -23,6 +35,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
 
     /// The method of the notifications a subscriber gets; their parameters are an `Event`.
     package static let eventNotification = "event"
+    /// The method of the notifications a capture consists of; their parameters are a `CaptureChunk`.
+    package static let captureNotification = "capture"
 }
 
 /// Names one call.
@@ -31,6 +45,14 @@ package struct CallParameters: Codable, Equatable, Sendable {
     package var id: String
 
     package init(id: String) { self.id = id }
+}
+
+/// Names one trunk.
+package struct TrunkParameters: Codable, Equatable, Sendable {
+    /// As in the configuration.
+    package var trunk: String
+
+    package init(trunk: String) { self.trunk = trunk }
 }
 
 /// The result of a method that has nothing to tell: `{"ok":true}`.
