@@ -70,6 +70,10 @@ let package = Package(
         .executableTarget(
             name: "relayctl", dependencies: ["Core", "SIP", "ControlProtocol", argumentParser], swiftSettings: settings),
 
+        .executableTarget(
+            name: "relayd-trace-cost", dependencies: ["Control", "Core", "Uring"], path: "Benchmarks/trace-cost",
+            swiftSettings: settings),
+
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(
             name: "Harness", dependencies: ["Core", "ControlProtocol", "NG"], path: "Tests/Harness",

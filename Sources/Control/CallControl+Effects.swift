@@ -22,7 +22,7 @@ extension CallControl {
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
         case .writeRecord: writeRecord(of: number, now: now)
-        case .forget: forget(number, now: now)
+        case .forget: forget(number)
         }
     }
 
@@ -225,7 +225,7 @@ extension CallControl {
             return
         }
         guard let call = calls.removeValue(forKey: number) else { return }
-        endedCalls.add(evidence(of: call, now: now))
+        endedCalls.add(evidence(of: call, now: call.releaseAt ?? call.setupAt))
         callsByID[call.id] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }
     }

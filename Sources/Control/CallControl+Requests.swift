@@ -42,10 +42,10 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
-        let doctorTarget = doctorTarget(of: invite, from: source.remote, now: now)
-        let callerTrunk = doctorTarget?.trunk ?? routing.trunk(from: source.remote)
+        let doctorRoute = doctorRoute(from: source.remote, now: now)
+        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote)
         let caller = phones?.admitted
-        let callee = SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) }
+        let callee = doctorRoute == nil ? SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) } : nil
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
@@ -56,8 +56,10 @@ extension CallControl {
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         if let caller { identify(call, as: caller) }
         if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
-        if let doctorTarget { call.attempts = [CalleeAttempt(targets: [doctorTarget])] }
-        let refusal = refusal(of: call, isRouted: callee != nil || doctorTarget != nil, now: now)
+        if let doctorRoute {
+            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee))])]
+        }
+        let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
         call.calleeTrunk = call.attempts.first?.targets.first?.trunk
         takeMediaSettings(of: call)

@@ -264,25 +264,30 @@ struct SignallingRules {
     // MARK: Ends of connected calls that say what they are
 
     private func connectedEnd(_ end: CallFacts.End) -> Diagnosis? {
-        switch end.cause.rawValue {
-        case "session_expired", "session_timeout", "refresh_timeout", "session_refresh_failed", "session_refresh_unanswered":
-            let leg = unansweredRefresh
+        switch end.cause {
+        case .sessionTimeout:
+            let request = unansweredRefresh
             return Diagnosis(
-                .refreshUnanswered, "The \(leg.map { $0.leg.name } ?? "other side") did not answer the session refresh (RFC 4028), so the call was ended.",
-                evidence: leg.map { ["\($0.method) sent at \(text($0.at)) has no answer"] } ?? [],
+                .refreshUnanswered, "The \(request?.leg.name ?? "other side") did not answer the session refresh (RFC 4028), so the call was ended.",
+                evidence: request.map { ["\($0.method) sent at \(text($0.at)) has no answer"] } ?? [],
                 advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.",
-                missing: leg.map { MissingMessage($0.leg, received: true, "an answer to \($0.method)", at: $0.at) })
-        case "maximum_duration", "duration_limit", "max_duration":
-            return Diagnosis(.durationLimit, "The call reached the longest duration that is allowed.")
-        case "authentication_failed", "unauthorized", "auth_failed":
+                missing: request.map { MissingMessage($0.leg, received: true, "an answer to \($0.method)", at: $0.at) })
+        case .peerLost:
             return Diagnosis(
-                .authenticationFailed, "The caller's credentials were not accepted (SIP \(end.status)).",
-                advice: "Check the user's password; `relayctl trace --mask` shows the exchange without secrets.")
-        case "all_routes_busy", "routes_exhausted", "all_routes_failed":
+                .endpointGone, "One side does not know this call any more: it answered a request within it with 481 or 408.",
+                advice: "That endpoint was restarted, or ended the call with a BYE that got lost.")
+        case .maximumDuration: return Diagnosis(.durationLimit, "The call reached the longest duration that is allowed.")
+        case .allRoutesBusy, .allRoutesDown:
             return allRoutesBusy
-                ?? Diagnosis(.allRoutesBusy, "Every route to \(facts.calledNumber) was busy or at its limit (SIP \(end.status)).", advice: "Raise `capacity` of a trunk, or add a route.")
-        case "not_registered", "unregistered", "user_offline":
-            return registrationMissing ?? Diagnosis(.registrationExpired, "The called user is not registered.")
+                ?? Diagnosis(
+                    .allRoutesBusy,
+                    "Every route to \(facts.calledNumber) \(end.cause == .allRoutesDown ? "is down" : "was busy or at its limit") (SIP \(end.status)).",
+                    advice: "Look at `relayctl trunks`; raise `capacity` of a trunk, or add a route.")
+        case .notRegistered: return registrationMissing ?? Diagnosis(.registrationExpired, "\(facts.calledNumber) is not registered, so there was nowhere to send the call.", advice: "Look at `relayctl trace --registrations --number \(facts.calledNumber)`.")
+        case .sessionIntervalTooSmall:
+            return Diagnosis(
+                .sessionIntervalLoop, "The session interval that was asked for is too small (422), and the two sides did not agree on a longer one.",
+                advice: "Raise Session-Expires on the side that asks for less, at least to the Min-SE in the 422.")
         default: return nil
         }
     }

@@ -213,6 +213,14 @@ struct Worker: ~Copyable {
         arm(stream: stream)
     }
 
+    /// A connected socket reports what its peer's host or a router said by ICMP, once: to a send or to the receive.
+    private mutating func noteRefusal(_ completion: Completion) {
+        guard let failure = completion.failure, failure == .refused || failure == .hostUnreachable else { return }
+        let stream = Int(completion.token.index)
+        guard stream / 4 < slotsUsed, path[leg: stream / 2].generation == completion.token.generation else { return }
+        path.countRefusal(stream: stream)
+    }
+
     /// Arms streams that starved of buffers, the first in line first, as far as there are buffers for them.
     @inline(never)
     private mutating func feedStarved() {
@@ -225,14 +233,6 @@ struct Worker: ~Copyable {
             arm(stream: stream)
             rest -= 1
         }
-    }
-
-    /// A connected socket reports what its peer's host or a router said by ICMP, once: to a send or to the receive.
-    private mutating func noteRefusal(_ completion: Completion) {
-        guard let failure = completion.failure, failure == .refused || failure == .hostUnreachable else { return }
-        let stream = Int(completion.token.index)
-        guard stream / 4 < slotsUsed, path[leg: stream / 2].generation == completion.token.generation else { return }
-        path.countRefusal(stream: stream)
     }
 
     // MARK: Sources

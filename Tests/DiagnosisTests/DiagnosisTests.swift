@@ -327,14 +327,23 @@ struct DiagnosisTests {
         expect(Samples.connected().with { $0.fromCallee.longestGap = .seconds(4) }, .poorQuality, says: ["4 s"])
     }
 
-    @Test("a refresh nobody answered, and a call as long as it may be, by their causes when there are such")
-    func otherCauses() {
-        let known = Set(ReleaseCause.allCases.map(\.rawValue))
-        for (name, verdict) in [("session_expired", CallVerdict.refreshUnanswered), ("maximum_duration", .durationLimit)] where known.contains(name) {
-            var facts = Samples.connected()
-            facts.ended(ReleaseCause(rawValue: name)!)
-            expect(facts, verdict)
-        }
+    @Test("a refresh nobody answered, a side that forgot the call, a call as long as it may be")
+    func connectedEnds() {
+        var facts = Samples.connected(for: .seconds(900))
+        facts.messages.append(MessageFact(at: .seconds(870), .callee, received: false, "UPDATE"))
+        facts.ended(.sessionTimeout)
+        expect(facts, .refreshUnanswered, says: ["callee", "UPDATE"])
+        #expect(Diagnosis.of(facts).missing?.text == "an answer to UPDATE")
+        expect(facts.with { $0.ended(.peerLost) }, .endpointGone, says: ["481"])
+        expect(facts.with { $0.ended(.maximumDuration) }, .durationLimit)
+    }
+
+    @Test("attempts that routing gives up")
+    func routingCauses() {
+        expect(Samples.attempt(.allRoutesBusy, 503), .allRoutesBusy, says: ["relayctl trunks"])
+        expect(Samples.attempt(.allRoutesDown, 503), .allRoutesBusy, says: ["is down"])
+        expect(Samples.attempt(.notRegistered, 480), .registrationExpired, says: ["4930456"])
+        expect(Samples.attempt(.sessionIntervalTooSmall, 422), .sessionIntervalLoop)
     }
 
     @Test("every cause of every kind of call gets a sentence")

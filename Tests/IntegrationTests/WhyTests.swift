@@ -109,7 +109,7 @@ struct WhyTests {
             #expect(try await attempt(5, nil, from: SocketAddress(ip: Loopback.host(), port: 5070)).verdict == .unknownSource)
 
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
-            #expect(try await attempt(6, nil, from: SocketAddress(ip: bed.host, port: 5071)).verdict == .capacityLimit)
+            #expect(try await attempt(6, nil, from: SocketAddress(ip: bed.host, port: 5071)).verdict == .allRoutesBusy)
             let id = try #require(try bed.daemon.control.calls().first { $0.state == .connected }?.id)
             _ = try await bed.daemon.relayctl(["hangup", id])
             try await call.caller.succeeds()

@@ -53,7 +53,9 @@ extension CallControl {
         party.via = call.invite.topVia.hostAddress
         party.origin = Self.origin(call.invite.body)
         party.sessionExpires = call.invite.number(.sessionExpires)
-        if let offer = call.offer, offer.media.indices.contains(call.audioIndex) {
+        if let described = call.described[.caller] {
+            party.media = MediaFacts(described)
+        } else if let offer = call.offer, offer.media.indices.contains(call.audioIndex) {
             party.media = MediaFacts(offer.media[call.audioIndex])
         }
         return party
@@ -67,7 +69,9 @@ extension CallControl {
         party.contact = response.contact?.uri.socketAddress
         party.origin = Self.origin(response.body)
         party.sessionExpires = response.number(.sessionExpires)
-        if let answer = try? SessionDescription(parsing: response.body), answer.media.indices.contains(call.audioIndex) {
+        if let described = call.described[.callee] {
+            party.media = MediaFacts(described)
+        } else if let answer = try? SessionDescription(parsing: response.body), answer.media.indices.contains(call.audioIndex) {
             party.media = MediaFacts(answer.media[call.audioIndex])
         }
         return party
@@ -140,7 +144,7 @@ extension StreamFacts {
         sent = figures.sentPackets
         refusals = UInt64(figures.portRefusals)
         telephoneEvents = Int(figures.telephoneEvents)
-        infoDigits = call.ladder.count { $0.leg == leg && $0.isReceived && $0.text == "INFO" && !$0.isRetransmission }
+        infoDigits = call[leg].dtmfRequests
         isExpected = evidence.isExpected
         guard let timeline = evidence.timeline else { return }
         seconds = timeline.buckets.map {
