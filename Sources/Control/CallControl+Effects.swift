@@ -22,7 +22,7 @@ extension CallControl {
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
         case .writeRecord: writeRecord(of: number, now: now)
-        case .forget: forget(number)
+        case .forget: forget(number, now: now)
         }
     }
 
