@@ -47,6 +47,7 @@ import Testing
                 Call-ID: \(user)-\(method)
                 CSeq: \(sequence) \(method)
                 User-Agent: Testphone 1.0
+                Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY
                 Contact: <sip:\(user)@\(via ?? source.description)>
 
                 """
