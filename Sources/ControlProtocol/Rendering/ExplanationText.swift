@@ -102,9 +102,10 @@ extension CallExplanation.Direction {
     fileprivate func symbol(from second: Int64, count: Int64) -> String {
         guard let timeline else { return "." }
         let first = timeline.milliseconds / 1_000
-        let range = max(0, second - first)..<max(0, min(Int64(timeline.packets.count), second + count - first))
-        guard range.lowerBound < range.upperBound else { return "." }
-        let indices = Int(range.lowerBound)..<Int(range.upperBound)
+        let start = max(0, second - first)
+        let end = min(Int64(timeline.packets.count), second + count - first)
+        guard start < end else { return "." }
+        let indices = Int(start)..<Int(end)
         let packets = indices.reduce(0) { $0 + timeline.packets[$1] }
         let lost = indices.reduce(0) { $0 + timeline.lost[$1] }
         if packets == 0 { return "." }
