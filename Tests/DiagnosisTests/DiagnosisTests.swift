@@ -353,7 +353,7 @@ struct DiagnosisTests {
                 for facts in [Samples.attempt(cause, status), Samples.unheard(cause, status), Samples.connected().with { $0.ended(cause, status) }] {
                     let diagnosis = Diagnosis.of(facts)
                     #expect(diagnosis.sentence.hasSuffix("."))
-                    #expect(diagnosis.sentence.first?.isUppercase == true || diagnosis.sentence.first?.isNumber == true || diagnosis.sentence.hasPrefix("carrier"), "\(diagnosis.sentence)")
+                    #expect(diagnosis.sentence.first?.isUppercase == true || diagnosis.sentence.first?.isNumber == true || diagnosis.sentence.hasPrefix("carrier") || diagnosis.sentence.hasPrefix("relayd"), "\(diagnosis.sentence)")
                 }
             }
         }
