@@ -29,7 +29,10 @@ let package = Package(
         // Modules, leaf first. No module imports one that stands below it.
         .systemLibrary(name: "CLibUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .target(name: "CURing", dependencies: ["CLibUring"]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CTLS", dependencies: ["CLibSSL"]),
         .target(name: "Core", swiftSettings: settings),
+        .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),
         .target(name: "RTP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
         .target(name: "SIP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
         .target(name: "Uring", dependencies: ["CURing", "Core"], swiftSettings: settings + lifetimes),
@@ -46,7 +49,9 @@ let package = Package(
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
         .target(
             name: "Control",
-            dependencies: ["Core", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "ControlProtocol"],
+            dependencies: [
+                "Core", "SIP", "NG", "TLS", "Uring", "Relay", "Records", "Configuration", "ControlProtocol",
+            ],
             swiftSettings: settings + lifetimes),
         .executableTarget(
             name: "relayd",
@@ -74,7 +79,7 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: [
-                "Control", "ControlProtocol", "SIP", "NG", "Relay", "Records", "Configuration", "Core",
+                "Control", "ControlProtocol", "SIP", "NG", "TLS", "Relay", "Records", "Configuration", "Core",
             ],
             swiftSettings: settings),
         .testTarget(

@@ -26,9 +26,9 @@ extension CallControl {
         guard let call = calls[number], let trunk = call.calleeTrunk, let offer = call.offer,
             let port = call.media?.calleePort
         else { preconditionFailure("an INVITE is placed once media is open") }
-        let flow = Flow(udp: trunk.address)
+        let flow = Flow(trunk.transport, to: trunk.address)
         let sentBy = endpoint(for: flow)
-        let target = calleeURI(of: call, at: trunk.address)
+        let target = calleeURI(of: call, at: trunk)
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
@@ -44,13 +44,13 @@ extension CallControl {
         // The generic request of a dialog fits: there is no route set and no remote tag yet.
         var builder = dialog.request(
             .invite, branch: branch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, sentBy.contact)
+        builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
             builder.copy(field, from: call.invite)
         }
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+        let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
         let body = offer.rewritten(rewrites(of: offer, audioIndex: call.audioIndex, to: relay))
         calls[number]?.calleeBranch = branch
         calls[number]?.callee = dialog
@@ -64,11 +64,14 @@ extension CallControl {
     }
 
     /// The called user at the trunk: user and parameters as they came, host and port of the trunk.
-    private func calleeURI(of call: Call, at address: SocketAddress) -> String {
+    private func calleeURI(of call: Call, at trunk: Trunk) -> String {
+        let address = trunk.address
         guard let uri = SIPURI(call.invite.requestURI) else { return "sip:\(address)" }
         let user = uri.user.map { "\($0)@" } ?? ""
         let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
-        return "sip:\(user)\(address)\(isPhone ? ";user=phone" : "")"
+        // With sips the transport is TLS anyway (RFC 5630 §3.1.3).
+        let transport = trunk.transport == .udp || uri.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
+        return "\(uri.scheme == .sips ? "sips" : "sip"):\(user)\(address)\(transport)\(isPhone ? ";user=phone" : "")"
     }
 
     private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
@@ -139,8 +142,14 @@ extension CallControl {
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results: [TransactionLayer.Output] = []
-        let id = transactions.send(
-            request, method: method, branch: branch, to: destination, now: now, outputs: &results)
+        let id: TransactionID
+        if let stream = streamInstead(of: destination, for: request, now: now) {
+            let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
+            id = transactions.send(
+                copy, method: method, branch: branch, to: stream, fallback: (request, destination), now: now, outputs: &results)
+        } else {
+            id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
+        }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
         enqueue(results)
         return id
@@ -228,7 +237,7 @@ extension CallControl {
         let media = answer.media[call.audioIndex]
         guard media.isRTP, media.port != 0 else { return }
         let address = Self.mediaAddress(of: media, from: source)
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
+        let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
         calls[number]?.answer = rewritten
         let isMuxed = media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux
@@ -311,7 +320,7 @@ extension CallControl {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, endpoint(for: call.source).contact)
+            builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
             builder.add(.allow, Self.allow)
         }
         for (name, value) in headers { builder.add(name, value) }

@@ -38,7 +38,7 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
-        let callerTrunk = routing.trunk(from: source.remote)
+        let callerTrunk = routing.trunk(from: source.remote, isStream: source.isReliable)
         let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
         // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
         let noMediaTimeout =
@@ -95,6 +95,11 @@ extension CallControl {
             counters.add(to: .callsRefusedNoRoute)
             return Refusal(cause: .noRoute, status: 404)
         }
+        // What was promised to the caller holds on both legs, or not at all (RFC 5630 §3.1.2).
+        if uri.scheme == .sips, calleeTrunk.transport != .tls { return Refusal(cause: .badRequest, status: 416) }
+        if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
+            return Refusal(cause: .mediaNotAcceptable, status: 488)
+        }
         let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
             .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
         if isFull || callsBySession.count >= configuration.limits.calls {
@@ -138,12 +143,13 @@ extension CallControl {
             calls[number]?.media = taken
             calls[number]?.openAttempts += 1
             callsBySession[taken.session] = number
-            let ip = configuration.mediaAddress
+            guard let call = calls[number] else { return }
+            let (caller, callee) = (mediaInterface(.caller, of: call).address, mediaInterface(.callee, of: call).address)
             output(
                 .relay(
                     .open(
-                        taken.session, caller: SocketAddress(ip: ip, port: taken.callerPort),
-                        callee: SocketAddress(ip: ip, port: taken.calleePort))))
+                        taken.session, caller: SocketAddress(ip: caller, port: taken.callerPort),
+                        callee: SocketAddress(ip: callee, port: taken.calleePort))))
         }
     }
 

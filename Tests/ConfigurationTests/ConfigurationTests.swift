@@ -9,8 +9,14 @@ import Testing
         #expect(
             table(of: configuration) == """
                 sip.listen = 127.0.0.1:5060 (default)
+                sip.listeners =  (default)
                 sip.advertise = 127.0.0.1 (default)
                 sip.user_agent = relayd (default)
+                sip.tls_certificate =  (default)
+                sip.tls_key =  (default)
+                sip.tls_authorities =  (default)
+                sip.tls_clients = none (default)
+                sip.idle_timeout = 3600s (default)
                 media.address = 127.0.0.1 (default)
                 media.advertise = 127.0.0.1 (default)
                 media.interfaces = default/127.0.0.1 (default)
@@ -22,6 +28,9 @@ import Testing
                 media.no_media_mode = both (default)
                 limits.calls = 2000 (default)
                 limits.retry_after = 5s (default)
+                limits.connections = 1000 (default)
+                limits.connections_per_source = 100 (default)
+                limits.message_size = 65536 (default)
                 ng.listen =  (default)
                 ng.tcp =  (default)
                 ng.socket =  (default)
@@ -101,8 +110,14 @@ import Testing
         #expect(
             table(of: configuration) == """
                 sip.listen = 0.0.0.0:5080 (r.toml:4)
+                sip.listeners =  (default)
                 sip.advertise = 203.0.113.5 (r.toml:5)
                 sip.user_agent = edge 1 (r.toml:6)
+                sip.tls_certificate =  (default)
+                sip.tls_key =  (default)
+                sip.tls_authorities =  (default)
+                sip.tls_clients = none (default)
+                sip.idle_timeout = 3600s (default)
                 media.address = 10.0.0.5 (r.toml:9)
                 media.advertise = 203.0.113.6 (r.toml:10)
                 media.interfaces = in/10.0.0.5, out/10.0.0.6!203.0.113.6, default/2001:db8::1 (r.toml:12)
@@ -114,6 +129,9 @@ import Testing
                 media.no_media_mode = any (r.toml:16)
                 limits.calls = 500 (r.toml:19)
                 limits.retry_after = 10s (r.toml:20)
+                limits.connections = 1000 (default)
+                limits.connections_per_source = 100 (default)
+                limits.message_size = 65536 (default)
                 ng.listen = 127.0.0.1:2223 (r.toml:23)
                 ng.tcp = [::1]:2224 (r.toml:29)
                 ng.socket = /tmp/ng.sock (r.toml:24)
@@ -128,6 +146,9 @@ import Testing
                 log.level = debug (r.toml:40)
                 trunk.alpha.name = alpha (r.toml:43)
                 trunk.alpha.address = 192.0.2.1:5060 (r.toml:44)
+                trunk.alpha.transport =  (default)
+                trunk.alpha.tls_name =  (default)
+                trunk.alpha.tls_verify = on (default)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
@@ -137,6 +158,9 @@ import Testing
                 trunk.alpha.no_media_mode = any (default)
                 trunk.beta.2.name = beta.2 (r.toml:47)
                 trunk.beta.2.address = 192.0.2.2:5070 (r.toml:48)
+                trunk.beta.2.transport =  (default)
+                trunk.beta.2.tls_name =  (default)
+                trunk.beta.2.tls_verify = on (default)
                 trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:49)
                 trunk.beta.2.prefixes = 49, +49,  (r.toml:50)
                 trunk.beta.2.capacity = 30 (r.toml:51)
@@ -198,6 +222,34 @@ import Testing
                 "trunk.prefixes: no trunk has any, so no call can be routed",
                 "trunk.address: a is at relayd's own address, so calls to it come back",
             ])
+    }
+
+    @Test("listeners of every transport and family; without sip.listen they stand alone")
+    func listeners() throws {
+        let files = "tls_certificate = \"/c.pem\"\ntls_key = \"/k.pem\""
+        let list = "listeners = [\"tcp:192.0.2.1:5060\", \"tls:[2001:db8::1]\", \"udp:0.0.0.0:5070!203.0.113.5\"]"
+        let alone = try parse("[sip]\n\(list)\n\(files)").sip
+        #expect(
+            alone.allListeners.map(\.description) == ["tcp:192.0.2.1:5060", "tls:[2001:db8::1]:5061", "udp:0.0.0.0:5070!203.0.113.5"])
+        #expect(
+            alone.allListeners.map { alone.advertised($0).description } == [
+                "192.0.2.1:5060", "[2001:db8::1]:5061", "203.0.113.5:5070",
+            ])
+        let both = try parse("[sip]\nlisten = \"192.0.2.1:5060\"\n\(list)\n\(files)").sip
+        #expect(both.allListeners.first?.description == "udp:192.0.2.1:5060")
+        #expect(both.allListeners.count == 4)
+    }
+
+    @Test("a trunk's transport stands before its address or in a key, and decides its port", arguments: [
+        ("address = \"192.0.2.7\"", "192.0.2.7:5060", Transport.udp), ("address = \"tls:192.0.2.7\"", "192.0.2.7:5061", .tls),
+        ("address = \"192.0.2.7\"\ntransport = \"tls\"", "192.0.2.7:5061", .tls),
+        ("address = \"tcp:192.0.2.7:5080\"\ntransport = \"tcp\"", "192.0.2.7:5080", .tcp),
+    ] as [(String, String, Transport)])
+    func trunkTransport(text: String, address: String, transport: Transport) throws {
+        let trunk = try #require(try parse("[[trunk]]\nname = \"a\"\n\(text)").trunks.first)
+        #expect(trunk.address.description == address)
+        #expect(trunk.transport == transport)
+        #expect(trunk.sources.map(\.description) == [address])
     }
 
     @Test("a parsed text leaves nothing behind that a second one would see")

@@ -7,6 +7,8 @@ package struct DaemonSettings: Sendable {
         package var name: String
         package var address: SocketAddress
         package var prefixes: [String]
+        /// What stands before the address: `tcp`; nil: nothing.
+        package var transport: String?
         /// More lines of its table, as in the file.
         package var lines: [String]
 
@@ -26,6 +28,9 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
+    /// Further lines of the table `[sip]`, and of `[limits]`, as in the file.
+    package var sip: [String] = []
+    package var limits: [String] = []
     /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
     /// `NAME/ADDRESS` or `NAME/ADDRESS!ADVERTISED`; empty: the address it listens on.
@@ -42,12 +47,15 @@ package struct DaemonSettings: Sendable {
     }
 
     package func toml(socket: String, records: String) -> String {
-        var lines = [
-            "[sip]", "listen = \"\(listen)\"",
+        var lines = ["[sip]", "listen = \"\(listen)\""] + sip
+        lines += [
             "[media]", "address = \"\(listen.ip)\"", "ports = \"\(mediaPorts.lowerBound)-\(mediaPorts.upperBound)\"",
             "no_media_timeout = \(noMediaTimeout)", "no_media_mode = \"\(noMediaMode)\"",
             mediaInterfaces.isEmpty ? "" : "interfaces = [\(mediaInterfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
             "[limits]", "calls = \(calls)",
+        ]
+        lines += limits
+        lines += [
             "[control]", "socket = \"\(socket)\"",
             "[records]", "directory = \"\(records)\"",
             "[log]", "level = \"\(logLevel)\"",
@@ -58,7 +66,8 @@ package struct DaemonSettings: Sendable {
         }
         if !ngLines.isEmpty { lines += ["[ng]"] + ngLines }
         for trunk in trunks {
-            lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
+            let place = trunk.transport.map { "\($0):" } ?? ""
+            lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(place)\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {
                 lines.append("prefixes = [\(trunk.prefixes.map { "\"\($0)\"" }.joined(separator: ", "))]")
             }

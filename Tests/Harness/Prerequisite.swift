@@ -3,15 +3,17 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine, ipv6
+    case sipp, tshark, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS
 
     package var isMet: Bool {
         switch self {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
         case .root: geteuid() == 0
-        case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
+        case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules(["rtpengine", "xmlrpc", "jsonrpcs", "dialog"])
         case .rtpengine: Self.findsProgram("rtpengine")
+        case .openssl: Self.findsProgram("openssl")
+        case .kamailioTLS: Self.findsProgram("kamailio") && Self.hasKamailioModules(["tls"])
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
@@ -25,6 +27,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .kamailio:
             "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
+        case .openssl: "openssl is not installed: apt-get install openssl"
+        case .kamailioTLS: "Kamailio or its TLS module is not installed: apt-get install kamailio kamailio-tls-modules"
         case .ipv6: "the loopback interface has no IPv6 address"
         }
     }
@@ -36,9 +40,9 @@ package enum Prerequisite: CaseIterable, Sendable {
 
     package static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
 
-    private static var hasKamailioModules: Bool {
+    private static func hasKamailioModules(_ names: [String]) -> Bool {
         let libraries = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
-        return ["rtpengine", "xmlrpc", "jsonrpcs", "dialog"].allSatisfy { module in
+        return names.allSatisfy { module in
             ([""] + libraries).contains { directory in
                 FileManager.default.fileExists(atPath: "/usr/lib/\(directory)/kamailio/modules/\(module).so")
             }

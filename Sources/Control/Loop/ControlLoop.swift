@@ -28,6 +28,9 @@ package struct ControlLoop: ~Copyable {
         static let ngAcceptUnix: UInt8 = 12
         static let ngReadable: UInt8 = 13
         static let ngWritable: UInt8 = 14
+        static let sipAccept: UInt8 = 40
+        static let sipReadable: UInt8 = 41
+        static let sipWritable: UInt8 = 42
     }
 
     let configuration: Configuration
@@ -35,7 +38,7 @@ package struct ControlLoop: ~Copyable {
     private let log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
-    private let sipSocket: DatagramSocket
+    var sip: SIPTransports
     private var sipBuffers: BufferPool
     /// Where proxies drive relayd, if they do.
     var ng: NGTransports
@@ -52,9 +55,6 @@ package struct ControlLoop: ~Copyable {
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
-    /// The transaction of each recent send, by the low bits of its token.
-    private var sends: [TransactionID?]
-    private var nextSend: UInt32 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
     let startedAt: (instant: Instant, wall: WallTime)
@@ -77,7 +77,10 @@ package struct ControlLoop: ~Copyable {
         configuration: Configuration, warnings: [String], signals: consuming SignalDescriptor, log: EventLog
     ) throws(StartError) {
         let descriptors = SystemLimits.raiseDescriptorLimit()
-        let sessionCapacity = min(configuration.limits.calls, (descriptors - Self.ownDescriptors) / 4)
+        // Connections are the lesser need where both cannot be met.
+        let connectionCapacity = min(configuration.limits.connections, max(0, descriptors - Self.ownDescriptors) / 4)
+        let ownDescriptors = Self.ownDescriptors + connectionCapacity
+        let sessionCapacity = min(configuration.limits.calls, (descriptors - ownDescriptors) / 4)
         guard sessionCapacity > 0 else {
             throw .failed(step: "taking \(descriptors) file descriptors for 4 a call", Errno(code: EMFILE))
         }
@@ -101,10 +104,13 @@ package struct ControlLoop: ~Copyable {
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
             try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: Kind.doorbell))
         }
-        let sipSocket = try attempt({ StartError.sipSocket(configuration.sip, $0) }) { () throws(Errno) in
-            try DatagramSocket.listener(on: configuration.sip.listen)
-        }
         let counters = CounterBlock()
+        let sip = try SIPTransports(
+            configuration,
+            kinds: SIPTransports.Kinds(
+                receive: Kind.sipReceive, send: Kind.sipSend, accept: Kind.sipAccept, readable: Kind.sipReadable,
+                writable: Kind.sipWritable),
+            counters: counters, connectionLimit: connectionCapacity)
         let ng = try NGTransports(
             configuration.ng,
             kinds: NGTransports.Kinds(
@@ -153,14 +159,13 @@ package struct ControlLoop: ~Copyable {
         self.inbox = inbox
         self.pool = pool
         self.sipBuffers = sipBuffers
-        self.sipSocket = sipSocket
+        self.sip = sip
         self.ng = ng
         self.clients = clients
         self.counters = counters
         self.keeper = keeper
         self.callbacks = callbacks
         batch = CompletionBatch(capacity: 512)
-        sends = Array(repeating: nil, count: 4096)
         self.ring = ring
     }
 
@@ -179,8 +184,8 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
-        log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
-        ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
+        log.log(.notice, "daemon.started", ["sip": sip.addresses.joined(separator: " "), "version": relaydVersion])
+        sip.start(on: &ring, buffers: sipBuffers)
         ng.start(on: &ring, buffers: sipBuffers)
         clients.start(on: &ring)
         ring.pollReadable(signals.file, repeating: true, token: Token(kind: Kind.signal))
@@ -212,6 +217,7 @@ package struct ControlLoop: ~Copyable {
             nextClockReading = now + .seconds(1)
         }
         carryOut(now: now)
+        serveSIP(now: now)
         sendWaitingCommands()
         pool.flushDoorbells(on: &ring)
         clients.serve(now: now, on: &ring)
@@ -221,6 +227,7 @@ package struct ControlLoop: ~Copyable {
 
     private func waitTime(at now: Instant) -> Duration? {
         var due = [control.nextDeadline, ngControl.nextDeadline].compactMap(\.self).min()
+        if let connectionDue = sip.nextDeadline { due = min(due ?? connectionDue, connectionDue) }
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
@@ -233,8 +240,11 @@ package struct ControlLoop: ~Copyable {
         switch completion.token.kind {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
-            let transaction = sends[Int(completion.token.index) % sends.count]
-            control.sendFailed(transaction, now: now)
+            control.sendFailed(sip.transaction(of: completion), now: now)
+        case Kind.sipAccept: sip.accepted(completion, now: now, on: &ring, buffers: sipBuffers)
+        case Kind.sipReadable:
+            for received in sip.read(completion, now: now, on: &ring) { take(received, now: now) }
+        case Kind.sipWritable: sip.hasRoom(completion, now: now, on: &ring)
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -274,19 +284,28 @@ package struct ControlLoop: ~Copyable {
     // MARK: SIP
 
     private mutating func sipReceived(_ completion: Completion, now: Instant) {
-        if let datagram = sipBuffers.datagram(completion) {
-            if datagram.isTruncated {
-                counters.add(to: .sipMalformed)
-            } else {
-                let octets = sipBuffers.copy(datagram.payload)
-                control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
-            }
+        guard let (octets, flow) = sip.received(completion, on: &ring, buffers: &sipBuffers) else { return }
+        control.receive(octets, from: flow, now: now)
+    }
+
+    private mutating func take(_ received: SIPTransports.Received, now: Instant) {
+        switch received.item {
+        case .message(let octets): control.receive(octets, from: received.flow, now: now)
+        case .unframed(let header, let status, let reason):
+            control.receiveUnframed(header, status: status, reason: reason, from: received.flow, now: now)
         }
-        if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
-        if !completion.hasMore {
-            sipBuffers.publish()
-            ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
+    }
+
+    /// Connections move on; what could not be sent is told to its transactions, which may send something else.
+    private mutating func serveSIP(now: Instant) {
+        while true {
+            sip.serve(now: now, on: &ring)
+            let failures = sip.takeFailures()
+            guard !failures.isEmpty else { break }
+            for transaction in failures { control.sendFailed(transaction, now: now) }
+            carryOut(now: now)
         }
+        for report in sip.takeReports() { log.log(.warning, "sip.connection_ended", report.fields) }
     }
 
     // MARK: Effects
@@ -306,6 +325,8 @@ package struct ControlLoop: ~Copyable {
                 switch output {
                 case .send(let octets, let destination, let transaction):
                     send(octets, to: destination, transaction, now: now)
+                case .reuse(let connection, let address): sip.setAlias(address, of: connection)
+                case .endConnection(let connection): sip.end(connection, now: now)
                 case .relay(let command): waitingCommands.append(command)
                 case .record(let record): keep(record)
                 case .event(let event): announce(event, now: now)
@@ -318,14 +339,7 @@ package struct ControlLoop: ~Copyable {
     private mutating func send(
         _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
     ) {
-        nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = transaction
-        let token = Token(kind: Kind.sipSend, index: nextSend)
-        if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
-            counters.add(to: .sipDatagramsSent)
-        } else {
-            control.sendFailed(transaction, now: now)
-        }
+        if !sip.send(octets, to: destination, transaction, now: now, on: &ring) { control.sendFailed(transaction, now: now) }
     }
 
     /// In order: a later command must not overtake one that waits.
