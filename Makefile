@@ -3,8 +3,9 @@
 # make run     relayd in the foreground with its embedded defaults
 # make bench   what a relayed packet and a call cost, beside peers
 # make build   relayd and relayctl, in .build/release
+# make docs    the pages that are made from the code: docs/configuration.md and docs/metrics.md
 
-.PHONY: demo test run bench build clean
+.PHONY: demo test run bench build docs clean
 
 RELEASE = .build/release
 
@@ -37,6 +38,10 @@ bench:
 	@scripts/phase "build (release)" swift build -c release --product relayd
 	@Benchmarks/run
 	@Benchmarks/run-sip
+
+docs:
+	@swift run -q relayd reference --markdown > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	@swift run -q relayd reference --metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 clean:
 	@rm -rf .build Benchmarks/.build bench.json bench-sip.json

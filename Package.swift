@@ -24,6 +24,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // Modules, leaf first. No module imports one that stands below it.
@@ -53,9 +54,16 @@ let package = Package(
                 "Core", "SIP", "NG", "TLS", "Uring", "Relay", "Records", "Configuration", "ControlProtocol",
             ],
             swiftSettings: settings + lifetimes),
+        .target(
+            name: "Web",
+            dependencies: [
+                "Core", "Configuration", "ControlProtocol", "Control", "Uring",
+                .product(name: "FlyingFox", package: "FlyingFox"), .product(name: "FlyingSocks", package: "FlyingFox"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "relayd",
-            dependencies: ["Core", "Uring", "Control", "Configuration", argumentParser],
+            dependencies: ["Core", "Uring", "Control", "Configuration", "ControlProtocol", "Web", argumentParser],
             swiftSettings: settings),
         .executableTarget(
             name: "relayctl", dependencies: ["Core", "ControlProtocol", argumentParser], swiftSettings: settings),

@@ -10,6 +10,7 @@ package struct Configuration: Sendable {
     package var control: Control
     package var records: Records
     package var ng = NG()
+    package var http = HTTP()
     package var log = Log()
     /// In the order of the file; names are unique.
     package var trunks: [Trunk] = []
@@ -158,6 +159,14 @@ extension Configuration {
     package struct Records: Sendable {
         /// Where journal and store live.
         package var directory: String
+    }
+
+    /// Metrics and pages.
+    package struct HTTP: Sendable {
+        /// The TCP address they are served on; nil: they are not.
+        package var listen: SocketAddress? = SocketAddress(ip: .ipv4Loopback, port: 8380)
+        /// Whether a call can be ended from the page.
+        package var allowHangup = false
     }
 
     package struct Log: Sendable {

@@ -136,6 +136,14 @@ extension Configuration {
             "The unix socket relayctl talks to."),
 
         .init(
+            "http.listen", \.http.listen, .listenAddressOrNone, .needsRestart,
+            "The TCP address that serves metrics (/metrics) and the page (/); \"\" for none. It knows no password: loopback, "
+                + "or a network that only operators reach."),
+        .init(
+            "http.allow_hangup", \.http.allowHangup, .boolean, .needsRestart,
+            "Whether a call can be ended from the page. Otherwise it only shows."),
+
+        .init(
             "records.directory", \.records.directory, .path(limit: 4_000), .needsRestart,
             example: (
                 "\"/var/lib/relayd\"", "$STATE_DIRECTORY, /var/lib/relayd as root, else ~/.local/state/relayd"
@@ -183,13 +191,25 @@ extension Trunk {
             "capacity", \.capacity, .integer(0...100_000), .newCallsOnly,
             "Concurrent calls to and from it; 0 is without limit."),
         .init(
-            "invite_timeout", \.inviteTimeout,
+            "invite_timeout", \.timers.invite,
             .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
-            "From INVITE to any answer but 100 Trying."),
+            "From INVITE to any response."),
         .init(
-            "ringing_timeout", \.ringingTimeout,
+            "trying_timeout", \.timers.trying,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            "From 100 Trying to any response beyond it."),
+        .init(
+            "progress_timeout", \.timers.progress,
             .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From the first 18x to the final answer."),
+            "From 183 or another progress without SDP to ringing or the final response."),
+        .init(
+            "early_media_timeout", \.timers.earlyMedia,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            "From a provisional response with SDP to the final response."),
+        .init(
+            "ringing_timeout", \.timers.ringing,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            "From 180 Ringing to the final response."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

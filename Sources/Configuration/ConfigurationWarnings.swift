@@ -35,6 +35,11 @@ extension Configuration {
         } else if trunks.allSatisfy(\.prefixes.isEmpty) {
             warnings.append("trunk.prefixes: no trunk has any, so no call can be routed")
         }
+        if let address = http.listen, !address.ip.isLoopback {
+            warnings.append(
+                "http.listen: whoever reaches \(address) sees who calls whom"
+                    + (http.allowHangup ? " and can end calls" : "") + "; it knows no password")
+        }
         let own = sip.allListeners.flatMap { [$0.address, sip.advertised($0)] }
         for trunk in trunks where trunk.transport == .tls && trunk.tlsVerify == .off {
             warnings.append("trunk.tls_verify: off for \(trunk.name), so anyone in between can be it")

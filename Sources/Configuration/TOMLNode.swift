@@ -4,10 +4,11 @@ import TOMLKit
 enum TOMLNode: Sendable {
     case string(String)
     case integer(Int)
+    case boolean(Bool)
     case array([TOMLNode])
     /// In no particular order.
     case table([String: TOMLNode])
-    /// A type no key has: `a boolean`.
+    /// A type no key has: `a float`.
     case other(kind: String)
 
     /// Why a text is not TOML.
@@ -56,6 +57,7 @@ enum TOMLNode: Sendable {
         switch self {
         case .string(let text): "\(text.quotedForTOML) is a string"
         case .integer(let value): "\(value) is an integer"
+        case .boolean: "this is a bool"
         case .array: "this is an array"
         case .table: "this is a table"
         case .other(let kind): "this is \(kind)"
@@ -71,6 +73,7 @@ enum TOMLNode: Sendable {
     private static func node(_ value: TOMLValue) -> TOMLNode {
         if let text = value.string { return .string(text) }
         if let integer = value.int { return .integer(integer) }
+        if let boolean = value.bool { return .boolean(boolean) }
         if let table = value.table { return .table(entries(of: table)) }
         if let array = value.array { return .array((0..<array.count).map { node(array[$0].tomlValue) }) }
         return .other(kind: value.type == .array ? "an array" : "a \(value.type)")

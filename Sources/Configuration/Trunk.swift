@@ -21,10 +21,7 @@ package struct Trunk: Sendable {
     package var prefixes: [String] = []
     /// Concurrent calls to and from it; zero is without limit.
     package var capacity = 0
-    /// From INVITE to the first answer of any kind.
-    package var inviteTimeout = Duration.seconds(10)
-    /// From the first 18x to the final answer.
-    package var ringingTimeout = Duration.seconds(120)
+    package var timers = SetupTimers()
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.

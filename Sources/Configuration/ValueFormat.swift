@@ -76,6 +76,27 @@ extension ValueFormat where Value == Int {
     }
 }
 
+extension ValueFormat where Value == Bool {
+    static let boolean = ValueFormat(
+        expected: "true or false",
+        parse: { (node) throws(Refusal) in
+            guard case .boolean(let value) = node else { throw Refusal(reason: node.summary) }
+            return value
+        },
+        text: \.description, literal: \.description)
+}
+
+extension ValueFormat where Value == SocketAddress? {
+    static let listenAddressOrNone = string(
+        expected: "an address with a port, like \"127.0.0.1:8380\" or \"[::1]:8380\", or \"\" for none",
+        text: { $0?.description ?? "" },
+        parse: { string in
+            if string.isEmpty { return .some(nil) }
+            guard let address = SocketAddress(string), address.port != 0 else { return nil }
+            return .some(address)
+        })
+}
+
 extension ValueFormat where Value == UInt8 {
     static let octet = ValueFormat(
         expected: ValueFormat<Int>.integer(0...255).expected,

@@ -34,23 +34,21 @@ final class Call {
     var refusalHeaders: [(HeaderName, String)] = []
 
     // The callee's side.
+    /// Whom to try, in order; the first one is next.
+    var attempts: [CalleeAttempt] = []
+    /// Every INVITE that was placed, by `BranchID`.
+    var branches: [Branch] = []
+    /// The branch that is the call's callee leg, or would be: the winner; before the answer the one whose media the caller
+    /// hears, else the first of the attempt; after a failure the one whose response the caller gets.
+    var chosen: BranchID?
+    /// The trunk of the chosen branch; before there is one, that of the first attempt.
     var calleeTrunk: Trunk?
-    var callee: Dialog?
-    var calleeSequence: UInt32?
-    var calleeTransaction: TransactionID?
-    var calleeBranch = ""
-    /// The ACK for the callee's 2xx, sent again for each retransmission of it.
-    var acknowledgement: [UInt8] = []
-    /// The ACK for each further branch of a fork that answered, by its To tag; one BYE goes with the first.
-    var forkAcknowledgements: [String: (octets: [UInt8], destination: Flow)] = [:]
-    /// The response at hand while its effects are carried out; the final one stays.
-    var calleeResponse: SIPMessage?
-    /// A response beyond 100 has come from the callee.
-    var hasRung = false
-    /// When the callee's side must have reacted or answered.
-    var setupDeadline: Instant?
+    /// Trunks of whose capacity this call takes one each.
+    var occupiedTrunks: [String] = []
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
+    /// Under which dialogs requests find this call.
+    var dialogKeys: [CallControl.DialogKey] = []
 
     // Media.
     var media: MediaSessions.Taken?
@@ -58,6 +56,12 @@ final class Call {
     var offer: SessionDescription?
     /// The m= line that is relayed; the others are declined.
     var audioIndex = 0
+    /// The branch whose media the relay takes: the first one with a description, at last the winner.
+    var mediaBranch: BranchID?
+    /// The branch whose description the caller has got in a provisional response.
+    var describedBranch: BranchID?
+    /// Provisional statuses that the caller has got in this attempt.
+    var relayedStatuses: Set<Int> = []
     /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
     var isRTCPMuxed = false
     /// The answer as the caller gets it.
@@ -116,10 +120,7 @@ final class Call {
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
-        switch (answerRetransmission?.deadline, setupDeadline) {
-        case (let first?, let second?): min(first, second)
-        case (let first, let second): first ?? second
-        }
+        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline]).compactMap(\.self).min()
     }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
@@ -138,6 +139,34 @@ final class Call {
         if leg == .caller { callerSequence = number } else { calleeSequence = number }
         return true
     }
+
+    // MARK: The chosen branch
+
+    var callee: Dialog? {
+        get { chosenBranch?.dialog }
+        set { if let chosen, let newValue { branches[chosen.rawValue].dialog = newValue } }
+    }
+
+    /// Highest CSeq received in the callee's dialog.
+    var calleeSequence: UInt32? {
+        get { chosenBranch?.remoteSequence }
+        set { if let chosen { branches[chosen.rawValue].remoteSequence = newValue } }
+    }
+
+    /// The last response of the callee to the INVITE.
+    var calleeResponse: SIPMessage? { chosenBranch?.response }
+    /// Where the callee was called.
+    var calleeAddress: Flow? { chosenBranch?.target.destination }
+
+    private var chosenBranch: Branch? { chosen.map { branches[$0.rawValue] } }
+
+    func choose(_ id: BranchID) {
+        chosen = id
+        calleeTrunk = branches[id.rawValue].target.trunk
+    }
+
+    /// The branch of an INVITE client transaction; nil once another one took its place.
+    func branch(of transaction: TransactionID) -> BranchID? { branches.first { $0.transaction == transaction }?.id }
 
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
 }

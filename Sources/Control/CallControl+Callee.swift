@@ -22,28 +22,49 @@ extension CallControl {
 
     // MARK: Requests to the callee
 
-    mutating func inviteCallee(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let trunk = call.calleeTrunk, let offer = call.offer,
-            let port = call.media?.calleePort
-        else { preconditionFailure("an INVITE is placed once media is open") }
-        let flow = Flow(trunk.transport, to: trunk.address)
-        let sentBy = endpoint(for: flow)
-        let target = calleeURI(of: call, at: trunk)
+    /// Calls whom the next attempt names.
+    mutating func placeNextAttempt(of number: CallNumber, now: Instant) {
+        guard let call = calls[number], call.machine.release == nil, call.machine.media == .open, !call.attempts.isEmpty
+        else { return }
+        let attempt = call.attempts.removeFirst()
+        precondition(!attempt.targets.isEmpty, "an attempt has targets")
+        call.mediaBranch = nil
+        call.answer = nil
+        call.relayedStatuses = []
+        let ids = attempt.targets.map { place($0, of: call, number, now: now) }
+        call.choose(ids[0])
+        scheduleTimer(of: number)
+    }
+
+    /// Tries the next route, or tells the caller how the last attempt failed.
+    mutating func attemptFailed(
+        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
+    ) {
+        guard let call = calls[number] else { return }
+        call.choose(id)
+        enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+    }
+
+    private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
+        guard let offer = call.offer, let port = call.media?.calleePort else {
+            preconditionFailure("an INVITE is placed once media is open")
+        }
+        let id = call.machine.addBranch()
+        let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let user = from.uri.user.map { $0 + "@" } ?? ""
-        let to = call.invite.to
-        let toName = to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let toUser = to.uri.user.map { $0 + "@" } ?? ""
-        var dialog = Dialog(
-            calling: target, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
-            local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<sip:\(toUser)\(trunk.address)>",
-            sequence: 0, destination: flow)
-        let branch = newBranch()
-        // The generic request of a dialog fits: there is no route set and no remote tag yet.
-        var builder = dialog.request(
-            .invite, branch: branch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
+        let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
+        let dialog = Dialog(
+            calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
+            local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
+            sequence: 0, destination: target.destination, routeSet: target.routes)
+        var branch = Branch(id: id, target: target, dialog: dialog)
+        branch.viaBranch = newBranch()
+        // The generic request of a dialog fits: there is no remote tag yet.
+        var builder = branch.dialog.request(
+            .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
@@ -52,18 +73,21 @@ extension CallControl {
         }
         let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
         let body = offer.rewritten(rewrites(of: offer, audioIndex: call.audioIndex, to: relay))
-        calls[number]?.calleeBranch = branch
-        calls[number]?.callee = dialog
-        callsByDialog[DialogKey(callID: dialog.callID, localTag: localTag)] = (number, .callee)
-        calls[number]?.setupDeadline = now + trunk.inviteTimeout
-        scheduleTimer(of: number)
-        let transaction = send(
-            builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch,
-            to: flow, for: number, .callee, now: now)
-        calls[number]?.calleeTransaction = transaction
+        branch.setupTimer = (.invite, now + target.timers.invite)
+        call.branches.append(branch)
+        remember(branch.dialog, of: call, number, .callee)
+        call.branches[id.rawValue].transaction = send(
+            builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch.viaBranch,
+            to: target.destination, for: number, .callee, now: now)
+        return id
     }
 
-    /// The called user at the trunk: user and parameters as they came, host and port of the trunk.
+    /// The called user at a trunk: user and parameters as they came, host and port of the trunk.
+    func target(of call: Call, at trunk: Trunk) -> CalleeTarget {
+        let to = call.invite.to.uri.user.map { "\($0)@" } ?? ""
+        return CalleeTarget(trunk: trunk, uri: calleeURI(of: call, at: trunk), to: "sip:\(to)\(trunk.address)")
+    }
+
     private func calleeURI(of call: Call, at trunk: Trunk) -> String {
         let address = trunk.address
         guard let uri = SIPURI(call.invite.requestURI) else { return "sip:\(address)" }
@@ -87,35 +111,54 @@ extension CallControl {
     }
 
     /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
-    mutating func cancelCallee(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let id = call.calleeTransaction, let sent = transactions.sentRequest(id),
-            case .message(let invite) = SIPMessage.parse(sent.octets)
+    mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
+        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction,
+            let sent = transactions.sentRequest(transaction), case .message(let invite) = SIPMessage.parse(sent.octets)
         else { return }
         var builder = MessageBuilder(request: .cancel, uri: invite.requestURI)
         for name in [HeaderName.via, .from, .to, .callID] {
             if let field = invite.first(name) { builder.copy(field, from: invite) }
         }
+        for route in invite.all(.route) { builder.copy(route, from: invite) }
         builder.add(.cseq, "\(invite.cseq.number) CANCEL")
         builder.add(.maxForwards, "70")
-        builder.add(.reason, reason(of: call))
-        transactions.cancelSent(id, now: now)
+        builder.add(.reason, reason(of: call, branch: id))
+        transactions.cancelSent(transaction, now: now)
         _ = send(
-            builder.finish(), .cancel, branch: call.calleeBranch, to: sent.destination, for: number, .callee, now: now)
+            builder.finish(), .cancel, branch: call.branches[id.rawValue].viaBranch, to: sent.destination, for: number, .callee,
+            now: now)
     }
 
-    /// ACK for the callee's 2xx, at once: the answer's description already answers our offer.
-    mutating func acknowledgeCallee(_ number: CallNumber, now: Instant) {
-        guard var dialog = calls[number]?.callee else { return }
+    /// ACK for a callee's 2xx, at once: the answer's description already answers our offer.
+    mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
+        guard let call = calls[number] else { return }
+        var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
-        calls[number]?.acknowledgement = builder.finish()
-        sendAcknowledgement(number, isRetransmission: false, now: now)
+        call.branches[id.rawValue].acknowledgement = builder.finish()
+        sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
 
-    private mutating func sendAcknowledgement(_ number: CallNumber, isRetransmission: Bool, now: Instant) {
-        guard let call = calls[number], let dialog = call.callee, !call.acknowledgement.isEmpty else { return }
-        calls[number]?.note("ACK", leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
-        output(.send(call.acknowledgement, to: dialog.destination, transaction: nil))
+    private mutating func sendAcknowledgement(
+        _ id: BranchID, of number: CallNumber, isRetransmission: Bool, now: Instant
+    ) {
+        guard let call = calls[number] else { return }
+        let branch = call.branches[id.rawValue]
+        guard !branch.acknowledgement.isEmpty else { return }
+        call.note("ACK", leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
+        output(.send(branch.acknowledgement, to: branch.dialog.destination, transaction: nil))
+    }
+
+    /// BYE to a branch that answered when it was too late.
+    mutating func hangUpBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
+        guard let call = calls[number] else { return }
+        let viaBranch = newBranch()
+        let destination = call.branches[id.rawValue].dialog.destination
+        var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
+        builder.add(.reason, reason(of: call, branch: id))
+        builder.add(.userAgent, configuration.sip.userAgent)
+        openByes.insert(
+            send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now))
     }
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
@@ -130,7 +173,10 @@ extension CallControl {
     }
 
     /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.
-    private func reason(of call: Call) -> String {
+    private func reason(of call: Call, branch: BranchID? = nil) -> String {
+        if let branch, let winner = call.machine.winner, winner != branch {
+            return "SIP;cause=200;text=\"Call completed elsewhere\""
+        }
         if let reason = call.receivedReason { return reason }
         let release = call.machine.release
         let cause = release?.cause ?? .normal
@@ -163,89 +209,124 @@ extension CallControl {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
-        let isAnswer = (200..<300).contains(status)
-        let isInvite = call.calleeTransaction == id
-        note(
-            Self.summary(of: response.octets), id, isReceived: true, isInvite && isAnswer && !call.acknowledgement.isEmpty,
-            now: now)
-        guard isInvite else { return }
+        let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
+        let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
+        note(Self.summary(of: response.octets), id, isReceived: true, isRepeatedAnswer, now: now)
+        guard let branch else { return }
         switch status {
-        case 100..<200:
-            calls[number]?.calleeResponse = response
-            // The time to ring starts with the first 18x; until then it runs from the first sign of life.
-            let isNews = call.machine.callee == .inviting || (status > 100 && !call.hasRung)
-            if status > 100 { calls[number]?.hasRung = true }
-            if call.setupDeadline != nil, let trunk = call.calleeTrunk, isNews {
-                calls[number]?.setupDeadline = now + trunk.ringingTimeout
-                scheduleTimer(of: number)
-            }
-            if status > 100, call.machine.release == nil {
-                calls[number]?.callee?.update(with: response, source: source)
-                takeAnswer(response, from: source, of: number)
-            }
-            enqueue(.calleeProvisional(status: status), for: number)
-        case 200..<300: calleeAnswered(response, from: source, number, call, now: now)
+        case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
+        case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
         default:
-            calls[number]?.calleeResponse = response
-            enqueue(.calleeRejected(status: status), for: number)
+            call.branches[branch.id.rawValue].response = response
+            call.branches[branch.id.rawValue].setupTimer = nil
+            enqueue(.calleeRejected(branch.id, status: status), for: number)
+        }
+    }
+
+    private mutating func calleeProceeds(
+        _ response: SIPMessage, _ status: Int, from source: Flow, _ branch: Branch, _ number: CallNumber,
+        _ call: Call, now: Instant
+    ) {
+        let index = branch.id.rawValue
+        call.branches[index].response = response
+        if status > 100 { call.branches[index].hasRung = true }
+        if status > 100, call.machine.isOpen(branch.id) {
+            call.branches[index].dialog.update(with: response, source: source)
+            takeAnswer(response, from: source, branch.id, of: call)
+        }
+        if let timer = branch.setupTimer,
+            let stage = SetupTimers.stage(
+                after: timer.stage, status: status, hasDescription: call.branches[index].media != nil)
+        {
+            call.branches[index].setupTimer = (stage, now + branch.target.timers[stage])
+            scheduleTimer(of: number)
+        }
+        enqueue(.calleeProvisional(branch.id, status: status), for: number)
+    }
+
+    /// A branch that took too long over a stage of call set-up is given up.
+    mutating func setupTimersDue(of call: Call, _ number: CallNumber, now: Instant) {
+        for branch in call.branches {
+            guard let timer = branch.setupTimer, timer.due <= now else { continue }
+            call.branches[branch.id.rawValue].setupTimer = nil
+            let (cause, status): (ReleaseCause, Int) =
+                switch timer.stage {
+                case .invite: (.inviteTimeout, 408)
+                case .trying: (.tryingTimeout, 408)
+                case .progress: (.progressTimeout, 480)
+                case .earlyMedia: (.earlyMediaTimeout, 480)
+                case .ringing: (.ringingTimeout, 480)
+                }
+            enqueue(.calleeTimedOut(branch.id, cause, status: status), for: number)
         }
     }
 
     private mutating func calleeAnswered(
-        _ response: SIPMessage, from source: Flow, _ number: CallNumber, _ call: Call, now: Instant
+        _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
-        if call.acknowledgement.isEmpty {
-            calls[number]?.setupDeadline = nil
-            calls[number]?.callee?.update(with: response, source: source)
-            calls[number]?.calleeResponse = response
-            takeAnswer(response, from: source, of: number)
-            enqueue(.calleeAnswered(hasAnswer: calls[number]?.answer != nil), for: number)
-        } else if call.callee?.remoteTag == tag {
-            sendAcknowledgement(number, isRetransmission: true, now: now)  // our ACK was lost
+        let index = branch.id.rawValue
+        if branch.acknowledgement.isEmpty {
+            call.branches[index].setupTimer = nil
+            call.branches[index].dialog.update(with: response, source: source)
+            call.branches[index].response = response
+            takeAnswer(response, from: source, branch.id, of: call)
+            enqueue(.calleeAnswered(branch.id, hasAnswer: call.branches[index].media != nil), for: number)
+        } else if branch.dialog.remoteTag == tag {
+            sendAcknowledgement(branch.id, of: number, isRetransmission: true, now: now)  // our ACK was lost
         } else {
-            forkAnswered(response, tag: tag ?? "", from: source, number, call, now: now)
+            forkAnswered(response, tag: tag ?? "", from: source, branch, number, call, now: now)
         }
     }
 
-    /// A further branch of a fork answered: it is acknowledged, each time it asks, and hung up once (RFC 3261 §13.2.2.4).
+    /// Somebody else behind a fork of the callee's side answered too: it is acknowledged, each time it asks, and hung up
+    /// once (RFC 3261 §13.2.2.4).
     private mutating func forkAnswered(
-        _ response: SIPMessage, tag: String, from source: Flow, _ number: CallNumber, _ call: Call, now: Instant
+        _ response: SIPMessage, tag: String, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call,
+        now: Instant
     ) {
-        if let known = call.forkAcknowledgements[tag] {
+        if let known = branch.forkAcknowledgements[tag] {
             return output(.send(known.octets, to: known.destination, transaction: nil))
         }
-        guard var dialog = call.callee, call.forkAcknowledgements.count < Self.maximumForks else { return }
+        guard branch.forkAcknowledgements.count < Self.maximumForks else { return }
+        var dialog = branch.dialog
         dialog.update(with: response, source: source)
         let acknowledgement = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number
         ).finish()
-        calls[number]?.forkAcknowledgements[tag] = (acknowledgement, dialog.destination)
+        call.branches[branch.id.rawValue].forkAcknowledgements[tag] = (acknowledgement, dialog.destination)
         output(.send(acknowledgement, to: dialog.destination, transaction: nil))
-        let branch = newBranch()
-        let bye = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination)).finish()
-        openByes.insert(send(bye, .bye, branch: branch, to: dialog.destination, for: number, .callee, now: now))
+        let viaBranch = newBranch()
+        let bye = dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: dialog.destination)).finish()
+        openByes.insert(send(bye, .bye, branch: viaBranch, to: dialog.destination, for: number, .callee, now: now))
     }
 
-    /// Reads the answer in a response, if there is one, and tells the relay where the callee's media comes from.
-    private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, of number: CallNumber) {
-        guard let call = calls[number], let taken = call.media, let offer = call.offer,
-            !response.body.isEmpty, response.hasContentType("application/sdp"),
-            let answer = try? SessionDescription(parsing: response.body),
+    /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
+    private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
+        guard let taken = call.media, let offer = call.offer, !response.body.isEmpty,
+            response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             answer.media.count == offer.media.count
         else { return }
         let media = answer.media[call.audioIndex]
         guard media.isRTP, media.port != 0 else { return }
-        let address = Self.mediaAddress(of: media, from: source)
         let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
-        let rewritten = answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay))
-        calls[number]?.answer = rewritten
-        let isMuxed = media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux
-        if call.calleeMedia != address || call.isRTCPMuxed != isMuxed {
-            call.calleeMedia = address
-            call.isRTCPMuxed = isMuxed
-            expect(media, at: address, .callee, call, signalling: source)
-        }
+        call.branches[id.rawValue].media = BranchMedia(
+            answer: answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay)),
+            address: Self.mediaAddress(of: media, from: source), signalling: source,
+            isRTCPMuxed: media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux, description: media)
+        if call.mediaBranch == nil || call.mediaBranch == id { useMedia(of: id, in: call) }
+    }
+
+    /// The relay takes the callee's media from this branch.
+    private mutating func useMedia(of id: BranchID, in call: Call) {
+        guard let media = call.branches[id.rawValue].media else { return }
+        let isNew = call.mediaBranch != id || call.calleeMedia != media.address || call.isRTCPMuxed != media.isRTCPMuxed
+        if call.mediaBranch != id { call.lockedSources.callee = nil }
+        call.mediaBranch = id
+        call.answer = media.answer
+        call.calleeMedia = media.address
+        call.isRTCPMuxed = media.isRTCPMuxed
+        if isNew { expect(media.description, at: media.address, .callee, call, signalling: media.signalling) }
     }
 
     /// From here on the caller may send: it is about to learn our address.
@@ -268,23 +349,44 @@ extension CallControl {
 
     // MARK: Responses to the caller
 
-    mutating func relayProvisional(_ status: Int, to number: CallNumber, now: Instant) {
-        guard let call = calls[number], let response = call.calleeResponse else { return }
+    mutating func relayProvisional(_ status: Int, from id: BranchID, to number: CallNumber, now: Instant) {
+        guard let call = calls[number], let response = call.branches[id.rawValue].response else { return }
         let isFirst = call.ringAt == nil
         let isRinging = status == 180 || status == 183
-        if isRinging, isFirst { calls[number]?.ringAt = now }
-        let hasBody = !response.body.isEmpty && call.answer != nil
-        if hasBody { expectCaller(call) }
+        if isRinging, isFirst { call.ringAt = now }
+        // The caller hears one branch; of the others that ring beside it, only what is news.
+        let hasBody = !response.body.isEmpty && call.mediaBranch == id && call.answer != nil
+        guard hasBody || call.chosen == id || !call.relayedStatuses.contains(status) else { return }
+        call.relayedStatuses.insert(status)
+        if hasBody {
+            call.choose(id)
+            describe(id, to: call, number)
+            expectCaller(call)
+        }
         respond(number, status: status, reason: response.reasonPhrase, body: hasBody ? call.answer : nil, now: now)
         if isRinging, isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
     }
 
+    /// The caller is about to get the description of this branch. When it has that of another one, this is a dialog of its
+    /// own, as behind a proxy that forks: within one the answer may not change (RFC 3261 §13.2.1).
+    private mutating func describe(_ id: BranchID, to call: Call, _ number: CallNumber) {
+        if let described = call.describedBranch, described != id {
+            call.caller = Dialog(serving: call.invite, localTag: random.token(count: 12), source: call.source)
+            remember(call.caller, of: call, number, .caller)
+        }
+        call.describedBranch = id
+    }
+
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let answer = call.answer else { return }
+        guard let call = calls[number], let winner = call.machine.winner else { return }
+        call.choose(winner)
+        useMedia(of: winner, in: call)
+        describe(winner, to: call, number)
+        guard let answer = call.answer else { return }
         expectCaller(call)
         let octets = respond(number, status: 200, reason: nil, body: answer, now: now)
-        calls[number]?.answerOctets = octets
-        calls[number]?.answerRetransmission = SuccessRetransmission(now: now)
+        call.answerOctets = octets
+        call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
     }
 

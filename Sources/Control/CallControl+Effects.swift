@@ -8,10 +8,12 @@ import SIP
 extension CallControl {
     mutating func carryOut(_ effect: BackToBackCall.Effect, for number: CallNumber, now: Instant) {
         switch effect {
-        case .inviteCallee: inviteCallee(number, now: now)
-        case .cancelCallee: cancelCallee(number, now: now)
-        case .acknowledgeCallee: acknowledgeCallee(number, now: now)
-        case .relayProvisional(let status): relayProvisional(status, to: number, now: now)
+        case .inviteCallee: placeNextAttempt(of: number, now: now)
+        case .attemptFailed(let id, let failure): attemptFailed(id, failure, of: number, now: now)
+        case .cancelCallee(let id): cancelBranch(id, of: number, now: now)
+        case .acknowledgeCallee(let id): acknowledgeBranch(id, of: number, now: now)
+        case .hangUpBranch(let id): hangUpBranch(id, of: number, now: now)
+        case .relayProvisional(let id, let status): relayProvisional(status, from: id, to: number, now: now)
         case .answerCaller: answerCaller(number, now: now)
         case .rejectCaller(let status): rejectCaller(status, number, now: now)
         case .sendBye(let leg): sendBye(leg, of: number, now: now)
@@ -40,8 +42,8 @@ extension CallControl {
         observe(number, now: now)
         calls[number]?.activity?.account(until: now)
         calls[number]?.releaseAt = now
-        calls[number]?.setupDeadline = nil
         guard let call = calls[number] else { return }
+        for index in call.branches.indices { call.branches[index].setupTimer = nil }
         emit(
             .callReleased, for: call,
             [
@@ -133,13 +135,13 @@ extension CallControl {
 
     private mutating func writeRecord(of number: CallNumber, now: Instant) {
         guard let call = calls[number], let release = call.machine.release else { return }
-        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] -= 1 }
+        vacateTrunks(of: call)
         let releaseAt = call.releaseAt ?? now
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
-            calleeAddress: call.callee == nil ? nil : call.calleeTrunk?.address, setupAt: wallTime(call.setupAt),
+            calleeAddress: call.calleeAddress?.remote, setupAt: wallTime(call.setupAt),
             ringAt: call.ringAt.map(wallTime), answerAt: call.answerAt.map(wallTime), releaseAt: wallTime(releaseAt),
             durationMilliseconds: call.answerAt.map { (releaseAt - $0).milliseconds } ?? 0,
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
@@ -176,8 +178,6 @@ extension CallControl {
     private mutating func forget(_ number: CallNumber) {
         guard let call = calls.removeValue(forKey: number) else { return }
         callsByID[call.id] = nil
-        for dialog in [call.caller, call.callee].compactMap(\.self) {
-            callsByDialog[DialogKey(callID: dialog.callID, localTag: dialog.localTag)] = nil
-        }
+        for key in call.dialogKeys { callsByDialog[key] = nil }
     }
 }

@@ -16,10 +16,19 @@ extension CallControl {
     /// One call by its id, or by the Call-ID of either leg; nil when there is none.
     package func detail(_ id: String, now: Instant) -> CallDetail? {
         guard let call = call(named: id) else { return nil }
-        let callee = call.callee.map { leg(.callee, of: call, $0, signalling: call.calleeTrunk?.address ?? $0.fallback.remote) }
+        let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
         return CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
             callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
+    }
+
+    /// How many calls that hold a resource are in each state.
+    package func stateCounts() -> [CallSummary.State: Int] {
+        var counts: [CallSummary.State: Int] = [:]
+        for call in calls.values where call.machine.media != .closed || call.machine.release == nil {
+            counts[state(of: call), default: 0] += 1
+        }
+        return counts
     }
 
     package var connectedCount: Int { monitored.count }

@@ -16,6 +16,11 @@ extension CallControl {
     static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS"
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
+        // An INVITE that opens a call is refused with a record; an unknown CANCEL or a method unknown say more than 420 would.
+        let isNewCall = request.method == .invite && request.toTag == nil
+        if !isNewCall, request.method != .cancel, request.method != .unknown, let unsupported = Self.unsupportedExtensions(of: request) {
+            return answer(id, request, from: source, status: 420, [(.unsupported, unsupported)], now: now)
+        }
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
@@ -53,9 +58,10 @@ extension CallControl {
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         let refusal = refusal(of: call, now: now)
         call.refusalHeaders = refusal?.headers ?? []
-        callsByDialog[DialogKey(callID: call.caller.callID, localTag: call.caller.localTag)] = (number, .caller)
+        remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        for trunk in trunkNames(of: call) { callsByTrunk[trunk, default: 0] += 1 }
+        for trunk in [callerTrunk, calleeTrunk].compactMap(\.self) { occupy(trunk, by: call) }
+        if let calleeTrunk { call.attempts = [CalleeAttempt(targets: [target(of: call, at: calleeTrunk)])] }
         emit(
             .callSetup, for: call,
             [
@@ -81,16 +87,17 @@ extension CallControl {
         let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
         if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
         if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
-        let required = (call.invite.listValues(.require) + call.invite.listValues(.proxyRequire))
-            .map { String(decoding: $0, as: UTF8.self) }
-        if !required.isEmpty {
-            let unsupported: (HeaderName, String) = (.unsupported, required.joined(separator: ", "))
-            return Refusal(cause: .unsupportedExtension, status: 420, headers: [unsupported])
+        if let unsupported = Self.unsupportedExtensions(of: call.invite) {
+            return Refusal(cause: .unsupportedExtension, status: 420, headers: [(.unsupported, unsupported)])
         }
         guard let uri = SIPURI(call.invite.requestURI), uri.scheme != .other else {
             return Refusal(cause: .badRequest, status: 416)
         }
         if let refusal = readOffer(of: call) { return refusal }
+        // A caller that wants no description cannot be answered (RFC 3261 §21.4.7).
+        guard call.invite.accepts("application/sdp") else {
+            return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
+        }
         guard let calleeTrunk = call.calleeTrunk else {
             counters.add(to: .callsRefusedNoRoute)
             return Refusal(cause: .noRoute, status: 404)
@@ -107,6 +114,14 @@ extension CallControl {
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
         return nil
+    }
+
+    /// The option tags a request insists on and relayd does not know (RFC 3261 §8.2.2.3), as Unsupported lists them; nil when
+    /// there is none.
+    private static func unsupportedExtensions(of request: SIPMessage) -> String? {
+        let required = (request.listValues(.require) + request.listValues(.proxyRequire))
+            .map { String(decoding: $0, as: UTF8.self) }
+        return required.isEmpty ? nil : required.joined(separator: ", ")
     }
 
     private func readOffer(of call: Call) -> Refusal? {
@@ -167,7 +182,24 @@ extension CallControl {
         }
     }
 
-    func trunkNames(of call: Call) -> Set<String> { Set([call.callerTrunk?.name, call.calleeTrunk?.name].compactMap(\.self)) }
+    /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
+    mutating func occupy(_ trunk: Trunk, by call: Call) {
+        guard !call.occupiedTrunks.contains(trunk.name) else { return }
+        call.occupiedTrunks.append(trunk.name)
+        callsByTrunk[trunk.name, default: 0] += 1
+    }
+
+    mutating func vacateTrunks(of call: Call) {
+        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
+        call.occupiedTrunks = []
+    }
+
+    /// Requests of this dialog find the call from now on.
+    mutating func remember(_ dialog: Dialog, of call: Call, _ number: CallNumber, _ leg: Leg) {
+        let key = DialogKey(callID: dialog.callID, localTag: dialog.localTag)
+        callsByDialog[key] = (number, leg)
+        call.dialogKeys.append(key)
+    }
 
     // MARK: Within dialogs
 
@@ -233,7 +265,10 @@ extension CallControl {
         let key = DialogKey(
             callID: String(decoding: request.callID, as: UTF8.self),
             localTag: request.toTag.map { String(decoding: $0, as: UTF8.self) } ?? "")
-        guard let found = callsByDialog[key], let dialog = calls[found.call]?.dialog(of: found.leg) else { return nil }
+        guard let found = callsByDialog[key], let dialog = calls[found.call]?.dialog(of: found.leg),
+            // A branch that lost is no leg of the call. The caller may still use the tag it got before its present one.
+            found.leg == .caller || dialog.localTag == key.localTag
+        else { return nil }
         let peerTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
         return dialog.remoteTag == nil || dialog.remoteTag == peerTag ? found : nil
     }

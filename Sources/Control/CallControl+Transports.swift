@@ -29,7 +29,8 @@ extension CallControl {
     /// Where the media socket of a leg is, and what its peer is told: of the peer's address family. Without one of that family
     /// the default stands in.
     func mediaInterface(_ leg: Leg, of call: Call) -> MediaInterface {
-        let family = leg == .caller ? call.callerMedia?.ip.family : call.calleeTrunk?.address.ip.family
+        let target = call.calleeTrunk?.address.ip ?? call.attempts.first?.targets.first?.destination.ip
+        let family = leg == .caller ? call.callerMedia?.ip.family : target?.family
         return family.flatMap { configuration.mediaInterface(for: $0) }
             ?? MediaInterface(
                 name: "default", address: configuration.mediaAddress, advertised: configuration.advertisedMediaAddress)

@@ -317,28 +317,21 @@ package struct CallControl {
     }
 
     private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause) {
-        guard let use = transactionUses[id], calls[use.call]?.calleeTransaction == id else { return }
-        enqueue(.calleeUnreachable(cause), for: use.call)
+        guard let use = transactionUses[id], let branch = calls[use.call]?.branch(of: id) else { return }
+        enqueue(.calleeUnreachable(branch, cause), for: use.call)
     }
 
     private mutating func transactionEnded(_ id: TransactionID) {
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
-        if calls[use.call]?.calleeTransaction == id { enqueue(.calleeInviteEnded, for: use.call) }
+        if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 
     private mutating func callTimerDue(_ number: CallNumber, now: Instant) {
         calls[number]?.scheduled = nil
         guard let call = calls[number] else { return }
-        if let due = call.setupDeadline, due <= now {
-            calls[number]?.setupDeadline = nil
-            let isRinging = call.machine.callee == .ringing
-            enqueue(
-                .release(
-                    cause: isRinging ? .ringingTimeout : .inviteTimeout, status: isRinging ? 480 : 408, party: .relayd),
-                for: number)
-        }
+        setupTimersDue(of: call, number, now: now)
         if var retransmission = call.answerRetransmission {
             var effects: [SuccessRetransmission.Effect] = []
             retransmission.advance(to: now, effects: &effects)

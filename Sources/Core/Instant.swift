@@ -55,6 +55,11 @@ public struct WallTime: Hashable, Comparable, Sendable, BitwiseCopyable, Codable
         WallTime(milliseconds: time.milliseconds + duration.milliseconds)
     }
 
+    /// The time from `right` to `left`; negative when `left` came first.
+    public static func - (left: WallTime, right: WallTime) -> Duration {
+        .milliseconds(left.milliseconds - right.milliseconds)
+    }
+
     public init(from decoder: any Decoder) throws {
         let text = try decoder.singleValueContainer().decode(String.self)
         guard let time = WallTime(text) else {

@@ -14,6 +14,9 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case noRoute = "no_route"
     case unknownSource = "unknown_source"
     case inviteTimeout = "invite_timeout"
+    case tryingTimeout = "trying_timeout"
+    case progressTimeout = "progress_timeout"
+    case earlyMediaTimeout = "early_media_timeout"
     case ringingTimeout = "ringing_timeout"
     case portsExhausted = "ports_exhausted"
     case capacity
@@ -42,8 +45,8 @@ extension ReleaseCause {
     /// - Parameter status: the final SIP status, which decides where the cause does not.
     public func q850(status: Int) -> Int {
         switch self {
-        case .noMedia, .ackMissing, .inviteTimeout: 102  // recovery on timer expiry
-        case .ringingTimeout: 19  // no answer from user
+        case .noMedia, .ackMissing, .inviteTimeout, .tryingTimeout, .progressTimeout: 102  // recovery on timer expiry
+        case .ringingTimeout, .earlyMediaTimeout: 19  // no answer from user
         case .portsExhausted, .capacity: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
         case .operatorHangup: 31
@@ -65,6 +68,9 @@ extension ReleaseCause {
         case .noRoute: "No route to this number"
         case .unknownSource: "Source is no known trunk"
         case .inviteTimeout: "No response from the callee's side"
+        case .tryingTimeout: "Nothing but 100 from the callee's side"
+        case .progressTimeout: "No ringing after progress"
+        case .earlyMediaTimeout: "No answer after early media"
         case .ringingTimeout: "No answer"
         case .portsExhausted: "No media ports left"
         case .capacity: "Call limit reached"

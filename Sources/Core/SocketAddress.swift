@@ -37,6 +37,11 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
     /// `0.0.0.0` or `::`: in SDP the old form of hold (RFC 3264 §8.4), never somewhere to send to.
     public var isUnspecified: Bool { high == 0 && low == 0 }
 
+    /// 127.0.0.0/8 or ::1.
+    public var isLoopback: Bool {
+        family == .ipv4 ? (low >> 24) & 0xff == 127 : high == 0 && low == 1
+    }
+
     /// Private, link-local, carrier-grade or loopback space (RFC 1918, 3927, 4193, 4291, 6598): not reachable from outside.
     public var isPrivate: Bool {
         switch family {

@@ -12,7 +12,7 @@ struct RelayControl: ParsableCommand {
             70 when it does not answer as it should.
             """,
         subcommands: [
-            StatusCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
+            StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
             EventsCommand.self, ConfigCommand.self,
         ])
 }
@@ -45,6 +45,18 @@ struct StatusCommand: ParsableCommand {
         var client = try global.connect()
         let report = try client.status()
         global.print(report) { report.text($0) }
+    }
+}
+
+struct MetricsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "metrics", abstract: "Every metric in Prometheus' text format, as the HTTP endpoint serves it.")
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        var client = try global.connect()
+        let snapshot = try client.metrics()
+        global.print(snapshot) { _ in snapshot.prometheusText }
     }
 }
 

@@ -1,10 +1,12 @@
 import ArgumentParser
 import Configuration
 import Control
+import ControlProtocol
 import Core
 import Foundation
 import Glibc
 import Uring
+import Web
 
 /// relayd: media relay and SIP edge.
 @main
@@ -36,12 +38,25 @@ struct Run: ParsableCommand {
             var loop = try ControlLoop(
                 configuration: configuration, warnings: configuration.warnings(), signals: signals,
                 log: log)
+            try serveHTTP(configuration, &loop)
             print(banner(configuration))
             fflush(nil)
             try loop.run()
         } catch {
             printError("relayd: \(error)")
             throw ExitCode(EX_OSERR)
+        }
+    }
+
+    /// Metrics and pages are no reason not to carry calls: where they were not asked for, another program on the default
+    /// port is only a warning.
+    private func serveHTTP(_ configuration: Configuration, _ loop: inout ControlLoop) throws {
+        guard let address = configuration.http.listen else { return }
+        do {
+            try WebServer.start(on: address, WebSite(door: loop.door, allowsHangup: configuration.http.allowHangup))
+        } catch {
+            guard configuration.origins["http.listen"] == nil else { throw error }
+            loop.warn("\(error) Metrics and pages are not served.")
         }
     }
 
@@ -61,6 +76,7 @@ struct Run: ParsableCommand {
               trunks   \(configuration.trunks.isEmpty ? "none" : configuration.trunks.map(\.name).joined(separator: ", "))
               control  \(socket)
               records  \(configuration.records.directory)
+              http     \(configuration.http.listen.map { "http://\($0)/, metrics at /metrics" } ?? "off")
             Try next, in another terminal: \(directory)relayctl \(isDefault ? "" : "--socket \(socket) ")status
             """
     }
@@ -84,7 +100,19 @@ struct Check: ParsableCommand {
 struct Reference: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print every key with its default and meaning, as TOML.")
 
-    func run() { print(Configuration.referenceTOML(), terminator: "") }
+    @Flag(help: "The same as the page docs/configuration.md.")
+    var markdown = false
+
+    @Flag(help: "The page docs/metrics.md instead: every metric with its meaning.")
+    var metrics = false
+
+    func run() {
+        let text =
+            metrics
+            ? MetricFamily.referenceMarkdown()
+            : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
+        print(text, terminator: "")
+    }
 }
 
 /// Reads a configuration; with anything wrong in it, prints that and ends with `EX_CONFIG`.

@@ -41,6 +41,8 @@ import Testing
                 ng.timeout_callback =  (default)
                 ng.timeout_callback_format = xmlrpc (default)
                 control.socket = /tmp/relayd-1000/relayd.sock (default)
+                http.listen = 127.0.0.1:8380 (default)
+                http.allow_hangup = false (default)
                 records.directory = /home/op/.local/state/relayd (default)
                 log.level = notice (default)
                 """)
@@ -106,6 +108,11 @@ import Testing
             ringing_timeout = 60
             no_media_timeout = 0
             no_media_mode = "both"
+
+            # After the trunks: the lines of the keys above stay.
+            [http]
+            listen = ""
+            allow_hangup = true
             """)
         #expect(
             table(of: configuration) == """
@@ -142,6 +149,8 @@ import Testing
                 ng.timeout_callback = http://%%:8080/RPC2 (r.toml:30)
                 ng.timeout_callback_format = jsonrpc (r.toml:31)
                 control.socket = /tmp/r.sock (r.toml:34)
+                http.listen =  (r.toml:59)
+                http.allow_hangup = true (r.toml:60)
                 records.directory = /tmp/records (r.toml:37)
                 log.level = debug (r.toml:40)
                 trunk.alpha.name = alpha (r.toml:43)
@@ -153,6 +162,9 @@ import Testing
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
                 trunk.alpha.invite_timeout = 10s (default)
+                trunk.alpha.trying_timeout = 20s (default)
+                trunk.alpha.progress_timeout = 20s (default)
+                trunk.alpha.early_media_timeout = 120s (default)
                 trunk.alpha.ringing_timeout = 120s (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
@@ -165,6 +177,9 @@ import Testing
                 trunk.beta.2.prefixes = 49, +49,  (r.toml:50)
                 trunk.beta.2.capacity = 30 (r.toml:51)
                 trunk.beta.2.invite_timeout = 1500ms (r.toml:52)
+                trunk.beta.2.trying_timeout = 20s (default)
+                trunk.beta.2.progress_timeout = 20s (default)
+                trunk.beta.2.early_media_timeout = 120s (default)
                 trunk.beta.2.ringing_timeout = 60s (r.toml:53)
                 trunk.beta.2.no_media_timeout = 0s (r.toml:54)
                 trunk.beta.2.no_media_mode = both (r.toml:55)

@@ -32,6 +32,21 @@ enum Samples {
         ],
         warnings: ["The limit of open files (4096) allows 1,000 calls, not 2,500: raise LimitNOFILE."])
 
+    static let metrics: MetricsSnapshot = {
+        var snapshot = MetricsSnapshot(
+            status: status, callStates: ["setup": 1, "ringing": 7, "connected": 402],
+            releases: ["normal": 120_000, "no_media": 12])
+        var carrier = TrunkFigures(name: "carrier-berlin", address: address("203.0.113.5:5060"), calls: 204, capacity: 300)
+        var customers = TrunkFigures(name: "customers", address: address("198.51.100.20:5060"), calls: 206)
+        for record in records {
+            carrier.outgoing.add(record)
+            customers.incoming.add(record)
+            snapshot.distributions.add(record)
+        }
+        snapshot.trunks = [carrier, customers]
+        return snapshot
+    }()
+
     static let calls = [
         CallSummary(
             id: "k3f2a9c1", state: .connected, callerNumber: "493012345678", calledNumber: "442079460123",

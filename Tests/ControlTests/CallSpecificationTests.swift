@@ -390,7 +390,7 @@ import Testing
         let world = SimulatedWorld(seed: 21)
         var script = CallScript()
         script.answer = .never
-        script.ringDelay = .seconds(20)
+        script.ringDelay = .seconds(15)
         let caller = world.placeCall(script)
         world.run(for: .seconds(300))
         world.checkEnd()

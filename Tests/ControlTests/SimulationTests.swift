@@ -31,7 +31,7 @@ import Testing
     func repeats() {
         func octets() -> [[UInt8]] {
             let world = Self.world(17)
-            for _ in 0..<5 { world.placeCall(.random(&world.random)) }
+            for _ in 0..<12 { world.placeCall(.random(&world.random)) }
             world.run(for: .seconds(60))
             return world.traffic.map(\.message.octets)
         }
@@ -95,8 +95,11 @@ import Testing
             configuration.media.quarantine = .seconds(Int.random(in: 0...5, using: &random))
             if Int.random(in: 0..<3, using: &random) == 0 { configuration.media.ports = 10_000...10_011 }
             if Int.random(in: 0..<5, using: &random) == 0 { configuration.limits.calls = 3 }
-            configuration.trunks[1].inviteTimeout = .seconds(Int.random(in: 2...10, using: &random))
-            configuration.trunks[1].ringingTimeout = .seconds(Int.random(in: 4...30, using: &random))
+            configuration.trunks[1].timers.invite = .seconds(Int.random(in: 2...10, using: &random))
+            configuration.trunks[1].timers.trying = .seconds(Int.random(in: 2...6, using: &random))
+            configuration.trunks[1].timers.progress = .seconds(Int.random(in: 2...8, using: &random))
+            configuration.trunks[1].timers.earlyMedia = .seconds(Int.random(in: 4...30, using: &random))
+            configuration.trunks[1].timers.ringing = .seconds(Int.random(in: 4...30, using: &random))
             if Int.random(in: 0..<5, using: &random) == 0 { configuration.trunks[1].capacity = 2 }
         }
         if Int.random(in: 0..<4, using: &random) == 0 { world.worker.openFailure = 0.3 }

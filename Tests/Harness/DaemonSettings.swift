@@ -40,6 +40,10 @@ package struct DaemonSettings: Sendable {
     /// Seconds.
     package var ngTimeout = 60
     package var ngDeleteDelay = 30
+    /// Where metrics and pages are served, on the address of `listen`; nil: nowhere.
+    package var httpPort: UInt16? = 8380
+    /// Further lines of the table `[http]`, as in the file.
+    package var http: [String] = []
 
     package init(listen: SocketAddress, mediaPorts: ClosedRange<UInt16>) {
         self.listen = listen
@@ -60,6 +64,7 @@ package struct DaemonSettings: Sendable {
             "[records]", "directory = \"\(records)\"",
             "[log]", "level = \"\(logLevel)\"",
         ]
+        lines += ["[http]", "listen = \"\(httpPort.map { SocketAddress(ip: listen.ip, port: $0).description } ?? "")\""] + http
         var ngLines = ng
         if let ngListen {
             ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]

@@ -3,7 +3,7 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS
+    case sipp, tshark, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS, promtool, chromium
 
     package var isMet: Bool {
         switch self {
@@ -14,6 +14,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .rtpengine: Self.findsProgram("rtpengine")
         case .openssl: Self.findsProgram("openssl")
         case .kamailioTLS: Self.findsProgram("kamailio") && Self.hasKamailioModules(["tls"])
+        case .promtool: Self.findsProgram("promtool")
+        case .chromium: Self.findsProgram("chromium")
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
@@ -29,6 +31,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
         case .openssl: "openssl is not installed: apt-get install openssl"
         case .kamailioTLS: "Kamailio or its TLS module is not installed: apt-get install kamailio kamailio-tls-modules"
+        case .promtool: "promtool is not installed: apt-get install prometheus"
+        case .chromium: "chromium is not installed: apt-get install chromium"
         case .ipv6: "the loopback interface has no IPv6 address"
         }
     }

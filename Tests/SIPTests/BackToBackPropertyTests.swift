@@ -10,19 +10,19 @@ import Testing
     func anyOrder() {
         for seed in 1...4_000 as ClosedRange<UInt64> {
             var random = SeededRandom(seed: seed)
-            var watch = Watch()
-            for _ in 0..<Int.random(in: 1...24, using: &random) { watch.feed(Self.anyEvent(&random)) }
+            var watch = Watch(attempts: Self.anyAttempts(&random))
+            for _ in 0..<Int.random(in: 1...24, using: &random) { watch.feed(Self.anyEvent(watch.run.branchCount, &random)) }
             #expect(watch.problems.isEmpty, "seed \(seed): \(watch.problems) after \(watch.events)")
             if !watch.problems.isEmpty { return }
         }
     }
 
-    @Test("with peers that keep to the protocol every attempt ends: one answer, one record, nothing left, both legs closed")
+    @Test("with peers that keep to the protocol every attempt ends: one answer, one record, nothing left, all legs closed")
     func lawfulOrder() {
         for seed in 1...4_000 as ClosedRange<UInt64> {
             var random = SeededRandom(seed: seed)
-            var watch = Watch()
-            for _ in 0..<Int.random(in: 0...14, using: &random) {
+            var watch = Watch(attempts: Self.anyAttempts(&random))
+            for _ in 0..<Int.random(in: 0...24, using: &random) {
                 guard let event = watch.lawfulEvents.randomElement(using: &random) else { break }
                 watch.feed(event)
             }
@@ -36,30 +36,49 @@ import Testing
         }
     }
 
-    private static func anyEvent(_ random: inout SeededRandom) -> Event {
-        let events: [Event] = [
-            .mediaOpened, .mediaClosed, .calleeProvisional(status: 100), .calleeProvisional(status: 183),
-            .calleeAnswered(hasAnswer: true), .calleeAnswered(hasAnswer: false), .calleeRejected(status: 486),
-            .calleeUnreachable(.inviteTimeout), .calleeInviteEnded, .callerCancelled, .callerAcknowledged,
-            .callerAckMissing, .bye(from: .caller), .bye(from: .callee),
-            .release(cause: .noMedia, status: 200, party: .relayd),
+    /// One to three attempts of one to three branches.
+    private static func anyAttempts(_ random: inout SeededRandom) -> [Int] {
+        (0..<Int.random(in: 1...3, using: &random)).map { _ in Int.random(in: 1...3, using: &random) }
+    }
+
+    private static func anyEvent(_ branchCount: Int, _ random: inout SeededRandom) -> Event {
+        var events: [Event] = [
+            .mediaOpened, .mediaClosed, .callerCancelled, .callerAcknowledged, .callerAckMissing, .bye(from: .caller),
+            .bye(from: .callee), .release(cause: .noMedia, status: 200, party: .relayd),
         ]
+        for id in (0..<branchCount).map({ BranchID($0) }) {
+            events += [
+                .calleeProvisional(id, status: 100), .calleeProvisional(id, status: 183),
+                .calleeAnswered(id, hasAnswer: true), .calleeAnswered(id, hasAnswer: false),
+                .calleeRejected(id, status: [486, 503, 603].randomElement(using: &random)!),
+                .calleeUnreachable(id, .inviteTimeout), .calleeTimedOut(id, .ringingTimeout, status: 480),
+                .calleeInviteEnded(id),
+            ]
+        }
         return events.randomElement(using: &random)!
     }
 }
 
 /// A call and everything that was seen of it; `problems` is what it should not have done.
 private struct Watch {
-    var run = Run()
+    var run: Run
     private(set) var events: [BackToBackCall.Event] = []
     private(set) var problems: [String] = []
-    private var hadProvisional = false
+    private var hadProvisional: Set<BranchID> = []
     private var hadACK = false
     private var hadMediaClosed = false
     private var hadCalleeBye = false
     private var hadCallerBye = false
-    private var hasInviteEnded = false
+    private var inviteEnded: Set<BranchID> = []
     private var firstRelease: BackToBackCall.Release?
+
+    init(attempts: [Int]) { run = Run(attempts: attempts) }
+
+    private var branches: [BranchID] { (0..<run.branchCount).map { BranchID($0) } }
+
+    private func isPending(_ id: BranchID) -> Bool {
+        [.inviting, .ringing, .cancelPending, .cancelling].contains(run.call.state(of: id))
+    }
 
     /// What peers and relay that keep to the protocol may do next.
     var lawfulEvents: [BackToBackCall.Event] {
@@ -68,7 +87,12 @@ private struct Watch {
         if call.caller == .proceeding { next += [.callerCancelled, .bye(from: .caller)] }
         if call.caller == .answered || call.caller == .confirmed { next += [.bye(from: .caller), .callerCancelled] }
         if call.callee == .confirmed { next += [.bye(from: .callee)] }
-        if call.isCalleePending { next += [.calleeProvisional(status: 100), .calleeProvisional(status: 180)] }
+        for id in branches where isPending(id) {
+            next += [
+                .calleeProvisional(id, status: 100), .calleeProvisional(id, status: 180),
+                .calleeTimedOut(id, .inviteTimeout, status: 408), .calleeRejected(id, status: 503),
+            ]
+        }
         next.append(.release(cause: .noMedia, status: 480, party: .relayd))
         return next
     }
@@ -79,13 +103,15 @@ private struct Watch {
         let call = run.call
         if call.media == .opening, !hadMediaClosed { next.append(.mediaOpened) }
         if call.media == .closing { next.append(.mediaClosed) }
-        if call.isCalleePending {
-            next += [
-                .calleeAnswered(hasAnswer: true), .calleeAnswered(hasAnswer: false), .calleeRejected(status: 487),
-                .calleeUnreachable(.inviteTimeout),
-            ]
-        } else if run.all.contains(.inviteCallee), !hasInviteEnded {
-            next.append(.calleeInviteEnded)
+        for id in branches {
+            if isPending(id) {
+                next += [
+                    .calleeAnswered(id, hasAnswer: true), .calleeAnswered(id, hasAnswer: false),
+                    .calleeRejected(id, status: 487), .calleeRejected(id, status: 603), .calleeUnreachable(id, .inviteTimeout),
+                ]
+            } else if !inviteEnded.contains(id) {
+                next.append(.calleeInviteEnded(id))
+            }
         }
         if call.caller == .answered { next += [.callerAcknowledged, .callerAckMissing] }
         return next
@@ -95,20 +121,22 @@ private struct Watch {
         events.append(event)
         let callerBefore = run.call.caller
         switch event {
-        case .calleeProvisional: hadProvisional = hadProvisional || run.all.contains(.inviteCallee)
+        case .calleeProvisional(let id, _): hadProvisional.insert(id)
         case .callerAcknowledged, .callerAckMissing: hadACK = hadACK || callerBefore == .answered
         case .mediaClosed: hadMediaClosed = true
         case .bye(from: .callee): hadCalleeBye = hadCalleeBye || run.call.callee == .confirmed
         case .bye(from: .caller): hadCallerBye = true
-        case .calleeInviteEnded: hasInviteEnded = true
+        case .calleeInviteEnded(let id): inviteEnded.insert(id)
         default: break
         }
         let before = run.all
+        let winner = run.call.winner
         let effects = run.feed(event)
         for (index, effect) in effects.enumerated() { check(effect, after: before + effects[..<index]) }
         if let firstRelease, run.call.release != firstRelease { problems.append("the release changed") }
         firstRelease = firstRelease ?? run.call.release
         if run.call.release != nil, run.call.caller == .proceeding { problems.append("released, but no final response") }
+        if let winner, run.call.winner != winner { problems.append("the winner changed") }
     }
 
     private mutating func check(_ effect: BackToBackCall.Effect, after done: [BackToBackCall.Effect]) {
@@ -125,12 +153,15 @@ private struct Watch {
         }
         require(!done.contains(.forget), "after forget")
         switch effect {
-        case .cancelCallee:
-            require(hadProvisional, "before a provisional response")
-            require(!done.contains(.acknowledgeCallee), "after the answer")
-        case .acknowledgeCallee: require(done.contains(.inviteCallee), "nobody was called")
+        case .attemptFailed: require(!isFinalSent, "after the final response")
+        case .cancelCallee(let id):
+            require(hadProvisional.contains(id), "before a provisional response")
+            require(!done.contains(.acknowledgeCallee(id)), "after the answer")
+        case .hangUpBranch(let id):
+            require(done.contains(.acknowledgeCallee(id)), "before ACK")
+            require(run.call.winner != id, "the winner")
         case .sendBye(.callee):
-            require(done.contains(.acknowledgeCallee), "before ACK")
+            require(run.call.winner.map { done.contains(.acknowledgeCallee($0)) } ?? false, "before ACK")
             require(!hadCalleeBye, "after the callee's own BYE")
         case .sendBye(.caller):
             require(done.contains(.answerCaller) && hadACK, "before ACK")
@@ -150,10 +181,15 @@ private struct Watch {
         require(all.filter { $0 == .writeRecord }.count == 1, "records: \(all)")
         require(all.last == .forget, "not forgotten: \(all)")
         require(run.call.media == .closed, "media is not closed")
-        if all.contains(.acknowledgeCallee) {
-            require(all.contains(.sendBye(.callee)) != hadCalleeBye, "the callee leg needs exactly one BYE")
+        for id in branches where all.contains(.acknowledgeCallee(id)) {
+            if id == run.call.winner {
+                require(all.contains(.sendBye(.callee)) != hadCalleeBye, "the callee leg needs exactly one BYE")
+            } else {
+                require(all.contains(.hangUpBranch(id)), "\(id) answered and was not hung up")
+            }
         }
         if all.contains(.answerCaller) {
+            require(run.call.winner != nil, "an answer of nobody")
             require(all.contains(.sendBye(.caller)) != hadCallerBye, "the caller leg needs exactly one BYE")
         }
     }

@@ -12,6 +12,8 @@ final class ControlInbox: Sendable {
         case callback(CallbackSender.Outcome)
         /// The answer to a `records` request of a client that may be gone by now.
         case records(client: UInt32, ControlRequest, Result<[CallRecord], RecordError>)
+        /// From a thread of this process.
+        case question(ControlCommand, @Sendable (Result<ControlReply, ControlError>) -> Void)
     }
 
     let event: EventDescriptor

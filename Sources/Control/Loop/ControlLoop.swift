@@ -34,7 +34,7 @@ package struct ControlLoop: ~Copyable {
     }
 
     let configuration: Configuration
-    let warnings: [String]
+    private(set) var warnings: [String]
     private let log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
@@ -46,6 +46,7 @@ package struct ControlLoop: ~Copyable {
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
     let keeper: RecordKeeper
+    var figures = CallFigures()
     /// Nil when proxies are not told of calls whose media died.
     private let callbacks: CallbackSender?
     /// Why callbacks failed, as far as the log has it.
@@ -168,6 +169,12 @@ package struct ControlLoop: ~Copyable {
         batch = CompletionBatch(capacity: 512)
         self.ring = ring
     }
+
+    /// For other threads of this process; what they ask is answered once `run` runs.
+    package var door: ControlDoor { ControlDoor(inbox: inbox) }
+
+    /// A sentence that `relayctl status` is to show; before `run`.
+    package mutating func warn(_ sentence: String) { warnings.append(sentence) }
 
     private static func callbackSender(
         _ settings: Configuration.NG, _ inbox: ControlInbox
@@ -352,7 +359,8 @@ package struct ControlLoop: ~Copyable {
 
     // MARK: Records and events
 
-    private func keep(_ record: CallRecord) {
+    private mutating func keep(_ record: CallRecord) {
+        figures.add(record)
         guard !keeper.submit(record) else { return }
         logLost(record)
     }
@@ -382,9 +390,8 @@ package struct ControlLoop: ~Copyable {
             case .callback(let outcome): note(outcome)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
             case .records(let id, let request, let result):
-                let reply: Result<ControlReply, ControlError> = result.map { .records($0) }
-                    .mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
-                clients.reply(to: request, of: id, reply, now: now)
+                clients.reply(to: request, of: id, Self.reply(result), now: now)
+            case .question(let command, let completion): execute(command, completion, now: now)
             }
         }
     }
@@ -409,8 +416,33 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
+        if case .records(let query) = request.command {
+            let inbox = inbox
+            keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
+        } else {
+            clients.reply(to: request, of: client, answer(request.command, now: now), now: now)
+        }
+    }
+
+    private mutating func execute(
+        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
+        now: Instant
+    ) {
+        if case .records(let query) = command {
+            keeper.query(query) { completion(Self.reply($0)) }
+        } else {
+            completion(answer(command, now: now))
+        }
+    }
+
+    private static func reply(_ result: Result<[CallRecord], RecordError>) -> Result<ControlReply, ControlError> {
+        result.map { .records($0) }.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
+    }
+
+    /// Answers everything but `records`, which the store thread does.
+    private mutating func answer(_ command: ControlCommand, now: Instant) -> Result<ControlReply, ControlError> {
         let result: Result<ControlReply, ControlError>
-        switch request.command {
+        switch command {
         case .status: result = .success(.status(status(now: now)))
         case .calls: result = .success(.calls(control.summaries(now: now) + ngControl.summaries(now: now)))
         case .call(let name):
@@ -420,12 +452,10 @@ package struct ControlLoop: ~Copyable {
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
-        case .records(let query):
-            let inbox = inbox
-            keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
-            return
+        case .metrics: result = .success(.metrics(metrics(now: now)))
+        case .records: preconditionFailure("the store thread answers for records")
         }
-        clients.reply(to: request, of: client, result, now: now)
+        return result
     }
 
     private static func unknownCall(_ name: String) -> ControlError {

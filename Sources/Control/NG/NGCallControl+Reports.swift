@@ -62,6 +62,9 @@ extension NGCallControl {
 
     package var callCount: Int { calls.count }
     package var connectedCount: Int { calls.values.count { $0.answeredAt != nil } }
+    package func stateCounts() -> [CallSummary.State: Int] {
+        [.connected: connectedCount, .setup: callCount - connectedCount]
+    }
     package var sessionCount: Int { callsBySession.count }
 
     /// Every call, oldest first.

@@ -4,6 +4,7 @@ package import Core
 /// What call control can be asked to do, by whichever protocol: valid by construction, ready to carry out.
 package enum ControlCommand: Equatable, Sendable {
     case status
+    case metrics
     case calls
     /// By `CallSummary.id`.
     case call(String)
@@ -23,6 +24,9 @@ package enum ControlCommand: Equatable, Sendable {
         case .status:
             try parameters.allow([])
             self = .status
+        case .metrics:
+            try parameters.allow([])
+            self = .metrics
         case .calls:
             try parameters.allow([])
             self = .calls

@@ -11,6 +11,7 @@ package struct ControlRequest: Equatable, Sendable {
 /// What a command came to.
 package enum ControlReply: Equatable, Sendable {
     case status(StatusReport)
+    case metrics(MetricsSnapshot)
     case calls([CallSummary])
     case call(CallDetail)
     /// Done, or for a hangup: begun.
@@ -23,6 +24,7 @@ package enum ControlReply: Equatable, Sendable {
         do {
             return switch self {
             case .status(let report): try ControlLine.response(to: id, result: report)
+            case .metrics(let snapshot): try ControlLine.response(to: id, result: snapshot)
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())

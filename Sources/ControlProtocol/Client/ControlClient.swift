@@ -19,6 +19,10 @@ package struct ControlClient: ~Copyable {
         try call(.status, parameters: NoParameters?.none, result: StatusReport.self)
     }
 
+    package mutating func metrics() throws(ControlClientError) -> MetricsSnapshot {
+        try call(.metrics, parameters: NoParameters?.none, result: MetricsSnapshot.self)
+    }
+
     package mutating func calls() throws(ControlClientError) -> [CallSummary] {
         try call(.calls, parameters: NoParameters?.none, result: [CallSummary].self)
     }

@@ -2,6 +2,8 @@
 package enum ControlMethod: String, CaseIterable, Sendable {
     /// No parameters; answers a `StatusReport`.
     case status
+    /// No parameters; answers a `MetricsSnapshot`.
+    case metrics
     /// No parameters; answers `[CallSummary]`, one for each call that still holds a resource.
     case calls
     /// `CallParameters`; answers a `CallDetail`.

@@ -1,13 +1,17 @@
 package import Core
 
-/// One call attempt through a back-to-back user agent: a caller leg that relayd serves, a callee leg that it places, and
-/// the media session between them.
+/// One call attempt through a back-to-back user agent: a caller leg that relayd serves, the branches it places towards
+/// callees, and the media session between them.
+///
+/// Branches are placed one after another, when one has failed (serial), or several at once (parallel). The first 2xx wins
+/// and makes the callee's leg; what else answers is acknowledged and hung up.
 ///
 /// Holds no message, socket or clock. The owner translates what happens into `Event`s, carries out every effect of one
 /// event before giving the next, and may rely on these properties, which the tests check over random event orders:
 ///
 /// - the caller's INVITE gets exactly one final response;
-/// - a callee leg that was confirmed, even by a 2xx that crossed a CANCEL, is acknowledged and ends with BYE, sent or received;
+/// - a branch that was answered, even by a 2xx that crossed a CANCEL, is acknowledged and ends with BYE, sent or received;
+/// - nothing that comes from a branch that lost changes the call;
 /// - media is closed once if it was opened, and `writeRecord` comes exactly once, after that;
 /// - the first reason to release is the one recorded.
 package struct BackToBackCall: Sendable {
@@ -37,30 +41,40 @@ package struct BackToBackCall: Sendable {
     package enum Event: Sendable {
         case mediaOpened
         case mediaClosed
-        /// 101–199 from the callee.
-        case calleeProvisional(status: Int)
-        /// The first 2xx. `hasAnswer`: it, or an earlier provisional response, carried a usable session description.
-        case calleeAnswered(hasAnswer: Bool)
-        /// A final 300–699 from the callee.
-        case calleeRejected(status: Int)
+        /// 100-199 from a callee.
+        case calleeProvisional(BranchID, status: Int)
+        /// The first 2xx of a branch. `hasAnswer`: it, or an earlier provisional response, carried a usable session
+        /// description.
+        case calleeAnswered(BranchID, hasAnswer: Bool)
+        /// A final 300-699 from a callee.
+        case calleeRejected(BranchID, status: Int)
         /// The INVITE could not be sent, or nothing came back until timer B.
-        case calleeUnreachable(ReleaseCause)
+        case calleeUnreachable(BranchID, ReleaseCause)
+        /// A set-up timer ran out. `status` is what this counts as among the branches' responses.
+        case calleeTimedOut(BranchID, ReleaseCause, status: Int)
         /// The INVITE client transaction is over, with nothing further to come.
-        case calleeInviteEnded
+        case calleeInviteEnded(BranchID)
         case callerCancelled
         case callerAcknowledged
         /// 64*T1 without an ACK for our 2xx (RFC 3261 §13.3.1.4).
         case callerAckMissing
+        /// From a leg of the call: from no branch but the one that won.
         case bye(from: Leg)
         /// relayd ends the call. `status` is what an unanswered caller is told.
         case release(cause: ReleaseCause, status: Int, party: ReleaseParty)
     }
 
     package enum Effect: Equatable, Sendable {
+        /// Media is there: call `addBranch` for each INVITE of the first attempt, or release.
         case inviteCallee
-        case cancelCallee
-        case acknowledgeCallee
-        case relayProvisional(status: Int)
+        /// Every branch has failed; this is the one that says most, and how it failed. Call `addBranch` for each INVITE of the
+        /// next attempt, or give `.release` with this or a better reason.
+        case attemptFailed(BranchID, Release)
+        case cancelCallee(BranchID)
+        case acknowledgeCallee(BranchID)
+        /// BYE to a branch that answered and is not the call's callee leg.
+        case hangUpBranch(BranchID)
+        case relayProvisional(BranchID, status: Int)
         case answerCaller
         case rejectCaller(status: Int)
         case sendBye(Leg)
@@ -74,12 +88,15 @@ package struct BackToBackCall: Sendable {
     }
 
     package private(set) var caller = CallerState.proceeding
-    package private(set) var callee = CalleeState.idle
     package private(set) var media = MediaState.opening
     package private(set) var release: Release?
+    /// The branch that answered first while the call stood: the callee's leg.
+    package private(set) var winner: BranchID?
+    private var branches: [CalleeBranch] = []
+    /// The first branch of the attempt that is under way.
+    private var attemptStart = 0
     /// Set while the caller's BYE has to wait for its ACK (RFC 3261 §15).
     private var owesCallerBye = false
-    private var isInviteTransactionAlive = false
     private var isRecordWritten = false
     private var isForgotten = false
 
@@ -87,12 +104,34 @@ package struct BackToBackCall: Sendable {
 
     package var isConnected: Bool { release == nil && callee == .confirmed && (caller == .answered || caller == .confirmed) }
 
-    /// The INVITE towards the callee is out and has no final response yet.
-    package var isCalleePending: Bool {
-        switch callee {
+    /// The state of the branch that won; until one has, of the branch of this attempt that has come furthest.
+    package var callee: CalleeState {
+        if let winner { return branches[winner.rawValue].state }
+        let states = branches[attemptStart...].map(\.state)
+        return [.ringing, .inviting, .cancelling, .cancelPending, .finished].first { states.contains($0) } ?? .idle
+    }
+
+    /// An INVITE towards a callee is out and has no final response yet.
+    package var isCalleePending: Bool { branches.contains { Self.isPending($0.state) } }
+
+    package func state(of branch: BranchID) -> CalleeState { branches[branch.rawValue].state }
+
+    /// Neither answered, nor failed, nor given up: its responses still count.
+    package func isOpen(_ branch: BranchID) -> Bool { release == nil && winner == nil && branches[branch.rawValue].isOpen }
+
+    private static func isPending(_ state: CalleeState) -> Bool {
+        switch state {
         case .inviting, .ringing, .cancelPending, .cancelling: true
         case .idle, .confirmed, .finished: false
         }
+    }
+
+    /// The owner places an INVITE, while carrying out `inviteCallee` or `attemptFailed`.
+    package mutating func addBranch() -> BranchID {
+        precondition(media == .open && release == nil && winner == nil, "nobody is to be called now")
+        if branches[attemptStart...].allSatisfy({ $0.failure != nil }) { attemptStart = branches.count }
+        branches.append(CalleeBranch())
+        return BranchID(branches.count - 1)
     }
 
     package mutating func handle(_ event: Event, effects: inout [Effect]) {
@@ -100,19 +139,23 @@ package struct BackToBackCall: Sendable {
         case .mediaOpened: mediaOpened(&effects)
         case .mediaClosed:
             media = .closed
-        case .calleeProvisional(let status): provisional(status, &effects)
-        case .calleeAnswered(let hasAnswer): answered(hasAnswer: hasAnswer, &effects)
-        case .calleeRejected(let status):
-            guard isCalleePending else { break }
-            callee = .finished
-            end(Release(cause: .rejected, status: status, party: .callee), &effects)
-        case .calleeUnreachable(let cause):
-            guard isCalleePending else { break }
-            callee = .finished
-            end(Release(cause: cause, status: cause == .transportFailed ? 503 : 408, party: .relayd), &effects)
-        case .calleeInviteEnded:
-            isInviteTransactionAlive = false
-            if callee != .confirmed { callee = .finished }
+        case .calleeProvisional(let id, let status): provisional(id, status, &effects)
+        case .calleeAnswered(let id, let hasAnswer): answered(id, hasAnswer: hasAnswer, &effects)
+        case .calleeRejected(let id, let status):
+            guard Self.isPending(branches[id.rawValue].state) else { break }
+            branches[id.rawValue].state = .finished
+            failed(id, Release(cause: .rejected, status: status, party: .callee), &effects)
+        case .calleeUnreachable(let id, let cause):
+            guard Self.isPending(branches[id.rawValue].state) else { break }
+            branches[id.rawValue].state = .finished
+            failed(id, Release(cause: cause, status: cause == .transportFailed ? 503 : 408, party: .relayd), &effects)
+        case .calleeTimedOut(let id, let cause, let status):
+            guard branches[id.rawValue].isOpen else { break }
+            giveUp(id, &effects)
+            failed(id, Release(cause: cause, status: status, party: .relayd), &effects)
+        case .calleeInviteEnded(let id):
+            branches[id.rawValue].isTransactionAlive = false
+            if branches[id.rawValue].state != .confirmed { branches[id.rawValue].state = .finished }
         case .callerCancelled:
             guard caller == .proceeding else { break }  // the answer crossed the CANCEL and wins (RFC 3261 §9.2)
             end(Release(cause: .callerCancelled, status: 487, party: .caller), &effects)
@@ -133,38 +176,70 @@ package struct BackToBackCall: Sendable {
         guard media == .opening else { return }
         media = .open
         guard release == nil else { return closeMedia(&effects) }
-        callee = .inviting
-        isInviteTransactionAlive = true
         effects.append(.inviteCallee)
     }
 
-    private mutating func provisional(_ status: Int, _ effects: inout [Effect]) {
-        switch callee {
+    private mutating func provisional(_ id: BranchID, _ status: Int, _ effects: inout [Effect]) {
+        switch branches[id.rawValue].state {
         case .inviting, .ringing:
-            callee = .ringing
-            if status > 100 { effects.append(.relayProvisional(status: status)) }
+            branches[id.rawValue].state = .ringing
+            if status > 100 { effects.append(.relayProvisional(id, status: status)) }
         case .cancelPending:
-            callee = .cancelling
-            effects.append(.cancelCallee)
+            branches[id.rawValue].state = .cancelling
+            effects.append(.cancelCallee(id))
         case .idle, .cancelling, .confirmed, .finished: break
         }
     }
 
-    private mutating func answered(hasAnswer: Bool, _ effects: inout [Effect]) {
-        switch callee {
-        case .inviting, .ringing, .cancelPending, .cancelling: callee = .confirmed
-        case .idle, .confirmed, .finished: return
-        }
-        effects.append(.acknowledgeCallee)
-        guard release == nil else {
-            return byeCallee(&effects)  // the answer crossed our CANCEL (RFC 3261 §9.1)
+    private mutating func answered(_ id: BranchID, hasAnswer: Bool, _ effects: inout [Effect]) {
+        guard Self.isPending(branches[id.rawValue].state) else { return }
+        effects.append(.acknowledgeCallee(id))
+        guard release == nil, winner == nil, branches[id.rawValue].failure == nil else {
+            branches[id.rawValue].state = .finished
+            effects.append(.hangUpBranch(id))  // the answer crossed our CANCEL (RFC 3261 §9.1)
+            return
         }
         guard hasAnswer else {
-            return end(Release(cause: .mediaNotAcceptable, status: 488, party: .relayd), &effects)
+            branches[id.rawValue].state = .finished
+            effects.append(.hangUpBranch(id))
+            return failed(id, Release(cause: .mediaNotAcceptable, status: 488, party: .relayd), &effects)
         }
+        branches[id.rawValue].state = .confirmed
+        winner = id
+        giveUpAll(&effects)
         caller = .answered
         effects.append(.answerCaller)
         effects.append(.connected)
+    }
+
+    /// A branch will not answer. Once none of its attempt may, the owner hears of the best failure.
+    private mutating func failed(_ id: BranchID, _ failure: Release, _ effects: inout [Effect]) {
+        guard branches[id.rawValue].failure == nil else { return }
+        branches[id.rawValue].failure = failure
+        guard release == nil, winner == nil else { return }
+        if failure.status >= 600 { giveUpAll(&effects) }  // nobody else is to be asked (RFC 3261 §16.7, step 5)
+        let failures = branches[attemptStart...].enumerated().compactMap { offset, branch in
+            branch.failure.map { (id: BranchID(attemptStart + offset), release: $0) }
+        }
+        guard failures.count == branches.count - attemptStart,
+            let best = failures.min(by: { $0.release.rank < $1.release.rank })
+        else { return }
+        effects.append(.attemptFailed(best.id, best.release))
+    }
+
+    /// CANCEL for a branch, as soon as it may be sent.
+    private mutating func giveUp(_ id: BranchID, _ effects: inout [Effect]) {
+        switch branches[id.rawValue].state {
+        case .inviting: branches[id.rawValue].state = .cancelPending
+        case .ringing:
+            branches[id.rawValue].state = .cancelling
+            effects.append(.cancelCallee(id))
+        case .idle, .cancelPending, .cancelling, .confirmed, .finished: break
+        }
+    }
+
+    private mutating func giveUpAll(_ effects: inout [Effect]) {
+        for index in branches.indices { giveUp(BranchID(index), &effects) }
     }
 
     private mutating func acknowledged(_ effects: inout [Effect]) {
@@ -187,8 +262,8 @@ package struct BackToBackCall: Sendable {
             }
             caller = .finished
         case .callee:
-            guard callee == .confirmed else { return }
-            callee = .finished
+            guard let winner, callee == .confirmed else { return }
+            branches[winner.rawValue].state = .finished
         }
         end(Release(cause: .normal, status: 200, party: party), &effects)
     }
@@ -196,13 +271,10 @@ package struct BackToBackCall: Sendable {
     /// Ends whatever is still up. Only the first call decides cause and party.
     private mutating func end(_ reason: Release, _ effects: inout [Effect]) {
         if release == nil { release = reason }
-        switch callee {
-        case .inviting: callee = .cancelPending
-        case .ringing:
-            callee = .cancelling
-            effects.append(.cancelCallee)
-        case .confirmed: byeCallee(&effects)
-        case .idle, .cancelPending, .cancelling, .finished: break
+        giveUpAll(&effects)
+        if let winner, callee == .confirmed {
+            branches[winner.rawValue].state = .finished
+            effects.append(.sendBye(.callee))
         }
         switch caller {
         case .proceeding:
@@ -213,11 +285,6 @@ package struct BackToBackCall: Sendable {
         case .finished: break
         }
         if media == .open { closeMedia(&effects) }
-    }
-
-    private mutating func byeCallee(_ effects: inout [Effect]) {
-        callee = .finished
-        effects.append(.sendBye(.callee))
     }
 
     private mutating func sendCallerBye(_ effects: inout [Effect]) {
@@ -237,8 +304,8 @@ package struct BackToBackCall: Sendable {
             isRecordWritten = true
             effects.append(.writeRecord)
         }
-        let isCalleeDone = (callee == .finished || callee == .idle) && !isInviteTransactionAlive
-        if caller == .finished, isCalleeDone, !isForgotten {
+        let areCalleesDone = branches.allSatisfy { !$0.isTransactionAlive && $0.state == .finished }
+        if caller == .finished, areCalleesDone, !isForgotten {
             isForgotten = true
             effects.append(.forget)
         }

@@ -34,17 +34,19 @@ package struct Dialog: Sendable {
 
     /// The user agent client's side, before any answer (§12.1.2).
     ///
-    /// - Parameter local: the From value of the request, with `localTag`.
+    /// - Parameters:
+    ///   - local: the From value of the request, with `localTag`.
+    ///   - routeSet: Route values of its first request, from configuration or a registration's Path.
     package init(
         calling target: String, callID: String, localTag: String, local: String, remote: String, sequence: UInt32,
-        destination: Flow
+        destination: Flow, routeSet: [String] = []
     ) {
         self.callID = callID
         self.localTag = localTag
         self.local = local
         self.remote = remote
         remoteTarget = target
-        routeSet = []
+        self.routeSet = routeSet
         localSequence = sequence
         fallback = destination
     }

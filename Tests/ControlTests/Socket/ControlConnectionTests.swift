@@ -37,7 +37,7 @@ struct ControlConnectionTests {
         "what cannot be carried out is answered at once with code and sentence",
         arguments: [
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cals\"}", -32601, "did you mean \\\"calls\\\"?"),
-            ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"shutdown\"}", -32601, "there are status, calls"),
+            ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"shutdown\"}", -32601, "there are status, metrics, calls"),
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\"}", -32602, "needs \\\"id\\\""),
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\",\"params\":{\"id\":7}}", -32602, "\\\"id\\\" of \\\"call\\\" must be a string"),
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\",\"params\":[\"k3\"]}", -32602, "object"),

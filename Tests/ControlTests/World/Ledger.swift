@@ -32,7 +32,8 @@ struct Ledger {
     private var sessions: [SessionID: Session] = [:]
     private var portFreeAt: [UInt16: Instant] = [:]
     private var attempts: Set<String> = []
-    private var placed: Set<String> = []
+    /// The Call-ID of the caller, by that of each branch placed for it.
+    private var placed: [String: String] = [:]
     private var dialogs: [String: Dialog] = [:]
     private var records: [String: CallRecord] = [:]
     /// How long a call had been silent when its media was closed, by the caller's Call-ID.
@@ -63,7 +64,7 @@ struct Ledger {
     mutating func sent(_ message: SIPMessage, to destination: SocketAddress, _ worker: WorkerStub, at now: Instant) {
         let callID = text(message.callID)
         switch (message.status, message.method) {
-        case (nil, .invite): placed.insert(callID)
+        case (nil, .invite): if placed[callID] == nil { placed[callID] = Caller.callID(named: message) }
         case (nil, .cancel):
             if dialogs[callID]?.hasProvisional != true { fail("CANCEL before a provisional response", at: now) }
             if dialogs[callID]?.successTags.isEmpty == false, dialogs[callID]?.byeBranchesSent.isEmpty == true {
@@ -80,7 +81,7 @@ struct Ledger {
                 fail("BYE to the caller before its ACK", at: now)
             }
         case (nil, .ack):
-            if placed.contains(callID) {
+            if placed[callID] != nil {
                 dialogs[callID, default: Dialog()].acknowledgedTags.insert(text(message.toTag ?? []))
             }
         case (let status?, .invite) where message.cseq.number == 1 && status >= 200 && status != 482:
@@ -176,7 +177,12 @@ struct Ledger {
         if control.nextDeadline != nil { fail("a timer is left", at: now) }
         if worker.sessionCount != 0 { fail("a session is left open", at: now) }
         if Set(records.keys) != attempts { fail("attempts \(attempts.count), records \(records.count)", at: now) }
-        if Set(records.values.compactMap(\.calleeCallID)) != placed { fail("a call was placed that no record names", at: now) }
+        if !Set(placed.values).isSubset(of: records.keys) { fail("a call was placed that no record is about", at: now) }
+        for record in records.values {
+            let branches = placed.filter { $0.value == record.callerCallID }.keys
+            let isNamed = record.calleeCallID.map { branches.contains($0) } ?? branches.isEmpty
+            if !isNamed { fail("the record names \(record.calleeCallID ?? "nobody") of \(branches.count) branches", at: now) }
+        }
         for record in records.values.sorted(by: { $0.id < $1.id }) { checkEnd(of: record, at: now) }
     }
 
@@ -190,8 +196,20 @@ struct Ledger {
             fail("\(record.cause): no BYE on the caller's leg", at: now)
         }
         if record.answerAt == nil, !caller.byeBranchesSent.isEmpty { fail("BYE to a caller that got no answer", at: now) }
+        for (callID, _) in placed where placed[callID] == record.callerCallID {
+            checkEnd(of: record, branch: dialogs[callID] ?? Dialog(), isWinner: callID == record.calleeCallID, at: now)
+        }
+        if record.cause == .noMedia {
+            // The BYE to a further branch of a fork has no reason to give.
+            let reasons = (caller.byeReasons + callee.byeReasons).filter { $0.contains("cause=102") }
+            // A caller that hangs up while its BYE waits for the ACK gets none.
+            if reasons.count != 2, caller.byesReceived == 0 || reasons.count != 1 { fail("no_media, but BYEs say \(caller.byeReasons), \(callee.byeReasons)", at: now) }
+        }
+    }
+
+    private mutating func checkEnd(of record: CallRecord, branch callee: Dialog, isWinner: Bool, at now: Instant) {
         // A 2xx may come after the INVITE was given up; then there is no transaction any more, and nothing to say.
-        let isGivenUp = record.answerAt == nil && callee.byeBranchesSent.isEmpty
+        let isGivenUp = !(isWinner && record.answerAt != nil) && callee.byeBranchesSent.isEmpty
         if !isGivenUp, callee.byeBranchesSent.count + min(1, callee.byesReceived) < callee.successTags.count {
             fail("\(record.cause): BYEs on the callee's leg: \(callee.byeBranchesSent.count)", at: now)
         }
@@ -199,12 +217,6 @@ struct Ledger {
             fail("an answer of the callee was not acknowledged", at: now)
         }
         if callee.byeBranchesSent.count > callee.successTags.count { fail("too many BYEs to the callee", at: now) }
-        if record.cause == .noMedia {
-            // The BYE to a further branch of a fork has no reason to give.
-            let reasons = (caller.byeReasons + callee.byeReasons).filter { $0.contains("cause=102") }
-            // A caller that hangs up while its BYE waits for the ACK gets none.
-            if reasons.count != 2, caller.byesReceived == 0 || reasons.count != 1 { fail("no_media, but BYEs say \(caller.byeReasons), \(callee.byeReasons)", at: now) }
-        }
     }
 
     private func text(_ octets: ArraySlice<UInt8>) -> String { String(decoding: octets, as: UTF8.self) }

@@ -102,6 +102,9 @@ final class SimulatedWorld {
         return traffic[first...].filter { !$0.isReceived && $0.peer == source }.map(\.message)
     }
 
+    /// Delivers octets as from a socket of `source`'s, at once.
+    func inject(_ octets: [UInt8], from source: SocketAddress) { deliver(octets, from: source) }
+
     /// Calls that hold a resource, oldest first.
     var presentCalls: [String] { control.summaries(now: now).map(\.id) }
 

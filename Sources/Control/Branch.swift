@@ -1,0 +1,46 @@
+import Configuration
+import Core
+import SIP
+
+/// One INVITE towards a callee: its dialog, its transaction and what came back.
+struct Branch {
+    let id: BranchID
+    let target: CalleeTarget
+    var dialog: Dialog
+    /// Highest CSeq received in this dialog.
+    var remoteSequence: UInt32?
+    /// The INVITE client transaction, and the branch of its Via.
+    var transaction: TransactionID?
+    var viaBranch = ""
+    /// The ACK for the 2xx, sent again for each retransmission of it; empty until there is one.
+    var acknowledgement: [UInt8] = []
+    /// The ACK for each further branch of a fork behind this one that answered, by its To tag; one BYE goes with the first.
+    var forkAcknowledgements: [String: (octets: [UInt8], destination: Flow)] = [:]
+    /// The response at hand while its effects are carried out; the final one stays.
+    var response: SIPMessage?
+    /// A response beyond 100 has come.
+    var hasRung = false
+    /// The set-up timer that runs, and when it is due.
+    var setupTimer: (stage: SetupTimers.Stage, due: Instant)?
+    /// A description came with a response of this branch: it can be answered.
+    var media: BranchMedia?
+
+    init(id: BranchID, target: CalleeTarget, dialog: Dialog) {
+        self.id = id
+        self.target = target
+        self.dialog = dialog
+    }
+}
+
+/// What the answer of one branch says of media.
+struct BranchMedia {
+    /// The answer as the caller gets it.
+    var answer: [UInt8]
+    /// Where the callee asks for RTP.
+    var address: SocketAddress
+    /// Where the description came from.
+    var signalling: Flow
+    /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
+    var isRTCPMuxed: Bool
+    var description: SessionDescription.Media
+}

@@ -1,0 +1,39 @@
+import Configuration
+import Core
+import SIP
+
+/// Where one INVITE of a call goes.
+struct CalleeTarget: Sendable {
+    /// Nil for a registered phone.
+    var trunk: Trunk?
+    /// Request-URI.
+    var uri: String
+    /// The URI of To.
+    var to: String
+    /// Where the INVITE is sent, whatever `uri` and `routes` say.
+    var destination: Flow
+    /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
+    var routes: [String] = []
+    var timers = SetupTimers()
+
+    init(trunk: Trunk, uri: String, to: String) {
+        self.trunk = trunk
+        self.uri = uri
+        self.to = to
+        destination = Flow(trunk.transport, to: trunk.address)
+        timers = trunk.timers
+    }
+
+    init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {
+        self.uri = uri
+        self.to = to
+        self.destination = destination
+        self.routes = routes
+        self.timers = timers
+    }
+}
+
+/// Whom a call tries at one time: one target, or several that ring together and of which the first to answer wins.
+struct CalleeAttempt: Sendable {
+    var targets: [CalleeTarget]
+}
