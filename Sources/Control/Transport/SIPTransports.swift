@@ -241,7 +241,9 @@ struct SIPTransports: ~Copyable {
             counters.add(to: .sipDatagramsSent)
             return true
         }
-        guard let connection = connection(for: flow) ?? connect(flow, now: now, on: &ring) else { return false }
+        var known = connection(for: flow)
+        if known == nil { known = connect(flow, now: now, on: &ring) }
+        guard let connection = known else { return false }
         let isSent = connection.machine.send(octets, transaction, now: now)
         if isSent { counters.add(to: .sipStreamMessagesSent) }
         touch(connection)

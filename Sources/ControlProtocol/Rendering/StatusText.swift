@@ -93,13 +93,13 @@ extension StatusReport.Connections {
         var table = Table()
         table.add("CONNECTION", cells: shown.map { "\($0.transport.rawValue):\($0.remote)" })
         table.add("", cells: shown.map { $0.outgoing ? "out" : "in" })
-        table.add("TRUNK", cells: shown.map { style.safe($0.trunk ?? "") })
-        table.add("STATE", cells: shown.map { style.safe($0.state) })
-        table.add("AGE", alignment: .right, cells: shown.map { Quantity.duration(seconds: $0.ageSeconds) })
-        table.add("QUIET", alignment: .right, cells: shown.map { Quantity.duration(seconds: $0.quietSeconds) })
+        table.add("TRUNK", cells: shown.map { "\(style.safe($0.trunk ?? ""))" })
+        table.add("STATE", cells: shown.map { "\(style.safe($0.state))" })
+        table.add("AGE", alignment: .right, cells: shown.map { "\(Quantity.duration(seconds: $0.ageSeconds))" })
+        table.add("QUIET", alignment: .right, cells: shown.map { "\(Quantity.duration(seconds: $0.quietSeconds))" })
         table.add("IN", alignment: .right, cells: shown.map { "\($0.messagesReceived)" })
         table.add("OUT", alignment: .right, cells: shown.map { "\($0.messagesSent)" })
-        table.add("TLS", cells: shown.map { style.safe($0.tls) })
+        table.add("TLS", cells: shown.map { "\(style.safe($0.tls))" })
         return table
     }
 }

@@ -191,6 +191,7 @@ final class SimulatedWorld {
                 records.append(record)
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
+            case .reuse, .endConnection: break  // of streams, and here there are none
             }
         }
         ledger.check(control, worker, at: now)
