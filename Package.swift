@@ -30,7 +30,7 @@ let package = Package(
         // Modules, leaf first. No module imports one that stands below it.
         .systemLibrary(name: "CLibUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .target(name: "CURing", dependencies: ["CLibUring"]),
-        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CTLS", dependencies: ["CLibSSL"]),
         .target(name: "Core", swiftSettings: settings),
         .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),

@@ -1,4 +1,5 @@
 package import Configuration
+import Core
 import Glibc
 package import Records
 package import Relay

@@ -146,13 +146,13 @@ struct SIPTransports: ~Copyable {
             case .required: .required
             }
         let isServed = configuration.sip.allListeners.contains { $0.transport == .tls }
-        serverContext = try attempt(StartError.tls) { () throws(TLSContext.Failure) in
+        let serverContext = try attempt(StartError.tls) { () throws(TLSContext.Failure) -> TLSContext? in
             guard isServed else { return nil }
             return try TLSContext(
                 isServer: true, certificate: tls.certificate, key: tls.key, authorities: tls.authorities, verification: clients)
         }
         let isClient = isServed || configuration.trunks.contains { $0.transport == .tls }
-        clientContext = try attempt(StartError.tls) { () throws(TLSContext.Failure) in
+        let clientContext = try attempt(StartError.tls) { () throws(TLSContext.Failure) -> TLSContext? in
             guard isClient else { return nil }
             return try TLSContext(
                 isServer: false, certificate: tls.certificate, key: tls.key, authorities: tls.authorities,
@@ -166,6 +166,8 @@ struct SIPTransports: ~Copyable {
         limits.idle = configuration.sip.idleTimeout
         limits.messageOctets = configuration.limits.messageOctets
         self.listeners = listeners
+        self.serverContext = serverContext
+        self.clientContext = clientContext
         endpoints = configuration.sip.endpoints
         self.kinds = kinds
         self.counters = counters
