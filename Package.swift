@@ -47,11 +47,13 @@ let package = Package(
             dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
             swiftSettings: settings),
         .target(name: "NG", dependencies: ["Core", "SIP"], swiftSettings: settings),
+        .target(name: "Capture", dependencies: ["Core"], swiftSettings: settings),
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
         .target(
             name: "Control",
             dependencies: [
-                "Core", "SIP", "NG", "TLS", "Uring", "Relay", "Records", "Configuration", "ControlProtocol",
+                "Core", "RTP", "SIP", "NG", "TLS", "Uring", "Relay", "Records", "Configuration", "Capture",
+                "ControlProtocol",
             ],
             swiftSettings: settings + lifetimes),
         .target(
@@ -80,6 +82,7 @@ let package = Package(
         .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
         .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
         .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
         .testTarget(name: "RecordsTests", dependencies: ["Records", "Core"], swiftSettings: settings),

@@ -116,6 +116,14 @@ extension Configuration {
         /// Whole seconds without RTP before a connected call is released; zero is off.
         package var noMediaTimeout = Duration.seconds(60)
         package var noMediaMode = NoMediaMode.both
+        /// In place of `noMediaTimeout` while a call is on hold; zero: held calls are not released for silence.
+        package var holdTimeout = Duration.seconds(3_600)
+        /// The same for a side whose silence is meant: comfort noise, silence suppression.
+        package var vadTimeout = Duration.seconds(180)
+        /// Settings for called numbers; the longest prefix counts, before those of trunks.
+        package var noMediaPrefixes: [NoMediaPrefix] = []
+        /// Calls to these numbers are never released for silence.
+        package var emergencyNumbers = ["112", "911", "999"]
     }
 
     package struct Limits: Sendable {
@@ -145,8 +153,12 @@ extension Configuration {
         package var socket: String?
         /// Without RTP for so long, an answered call is closed; zero is off.
         package var timeout = Duration.seconds(60)
-        /// The same while both sides are on hold.
+        /// The same while a side has the call on hold.
         package var silentTimeout = Duration.seconds(3_600)
+        /// Nil: `media.no_media_mode`.
+        package var noMediaMode: NoMediaMode?
+        /// Where recordings go; nil: a proxy that asks for one is refused.
+        package var recordingDirectory: String?
         /// An offer without an answer for so long is closed.
         package var offerTimeout = Duration.seconds(3_600)
         /// A deleted call is kept for so long, unless `delete` says otherwise.
@@ -188,6 +200,10 @@ package enum NoMediaMode: String, CaseIterable, Sendable {
     case both
     /// When either side is silent.
     case any
+    /// When the caller is silent, whatever the callee does; and the other way round.
+    case caller, callee
+    /// Never.
+    case off
 }
 
 /// The least important event that is logged.

@@ -74,7 +74,25 @@ extension Configuration {
             "Time without RTP after which a connected call is released; 0 switches this off."),
         .init(
             "media.no_media_mode", \.media.noMediaMode, .oneOf, .newCallsOnly,
-            "Release a call when \"both\" sides are silent, or when \"any\" of them is."),
+            "Release a call when \"both\" sides are silent, when \"any\" of them is, when the \"caller\" or the \"callee\" "
+                + "is, or never (\"off\")."),
+        .init(
+            "media.hold_timeout", \.media.holdTimeout, .duration(.zero ... .seconds(604_800)), .newCallsOnly,
+            "The no-media timeout while a side has the call on hold; 0: held calls are not released for silence."),
+        .init(
+            "media.vad_timeout", \.media.vadTimeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
+            "The no-media timeout of a side that sends comfort noise or has agreed on silence suppression; 0: none."),
+        .init(
+            "media.no_media_prefixes", \.media.noMediaPrefixes,
+            ValueFormat<NoMediaPrefix>.string(
+                expected: "", text: \.description, parse: { NoMediaPrefix($0) }
+            ).list("a list of text like \"49=120\", \"1900=any\" or \"4930=90s caller\""),
+            .newCallsOnly, example: ("[\"49=120\", \"1900=any\", \"4930=90s caller\"]", "none"),
+            "No-media timeout and mode by prefix of the called number; the longest counts, before what a trunk says."),
+        .init(
+            "media.emergency_numbers", \.media.emergencyNumbers,
+            ValueFormat<String>.prefix.list("a list of numbers, each text of its own, like [\"112\", \"911\"]"), .newCallsOnly,
+            "Called numbers whose calls are never released for silence. A + in front makes no difference."),
 
         .init(
             "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
@@ -111,7 +129,15 @@ extension Configuration {
             "Time without RTP after which a call driven over NG is closed; 0 switches this off."),
         .init(
             "ng.silent_timeout", \.ng.silentTimeout, .duration(.seconds(1) ... .seconds(604_800)), .newCallsOnly,
-            "The same while both sides are on hold."),
+            "The same while a side has the call on hold."),
+        .init(
+            "ng.no_media_mode", \.ng.noMediaMode, ValueFormat<NoMediaMode>.oneOf.optional, .newCallsOnly,
+            example: ("\"both\"", "media.no_media_mode"),
+            "Which silence closes a call; \"both\" is what rtpengine does."),
+        .init(
+            "ng.recording_directory", \.ng.recordingDirectory, ValueFormat.path(limit: 4_000).optional, .needsRestart,
+            example: ("\"/var/spool/relayd\"", "recording is refused"),
+            "Where calls are recorded when a proxy asks for it (start recording, record-call): a pcapng file each."),
         .init(
             "ng.offer_timeout", \.ng.offerTimeout, .duration(.seconds(1) ... .seconds(604_800)), .newCallsOnly,
             "How long an offer waits for its answer."),

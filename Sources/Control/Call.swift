@@ -66,11 +66,14 @@ final class Call {
     var isRTCPMuxed = false
     /// The answer as the caller gets it.
     var answer: [UInt8]?
+    /// What the latest description of each side says of the medium that is relayed.
+    private(set) var described: [Leg: SessionDescription.Media] = [:]
+    /// A hold began or ended since the last sweep: silence so far counts no longer.
+    var hasHoldChanged = false
     var callerMedia: SocketAddress?
     var calleeMedia: SocketAddress?
     var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)
-    let noMediaTimeout: Duration
-    let noMediaMode: NoMediaMode
+    let noMedia: NoMediaRule
     var activity: MediaActivity?
     /// From the worker, once the session is closed.
     var fromCaller = LegStatistics()
@@ -98,7 +101,7 @@ final class Call {
 
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
-        callerTrunk: Trunk?, localTag: String, noMediaTimeout: Duration, noMediaMode: NoMediaMode, now: Instant
+        callerTrunk: Trunk?, localTag: String, noMedia: NoMediaRule, now: Instant
     ) {
         self.id = id
         self.recordID = recordID
@@ -108,8 +111,7 @@ final class Call {
         self.callerTrunk = callerTrunk
         caller = Dialog(serving: invite, localTag: localTag, source: source)
         callerSequence = invite.cseq.number
-        self.noMediaTimeout = noMediaTimeout
-        self.noMediaMode = noMediaMode
+        self.noMedia = noMedia
         setupAt = now
     }
 
@@ -167,6 +169,16 @@ final class Call {
 
     /// The branch of an INVITE client transaction; nil once another one took its place.
     func branch(of transaction: TransactionID) -> BranchID? { branches.first { $0.transaction == transaction }?.id }
+
+    /// Takes in what one side says of the medium that is relayed, now and whenever it says so anew.
+    func describe(_ media: SessionDescription.Media, by leg: Leg) {
+        let wasHeld = isHeld
+        described[leg] = media
+        if isHeld != wasHeld { hasHoldChanged = true }
+    }
+
+    /// One of the sides has it on hold.
+    var isHeld: Bool { described.values.contains(where: \.isHold) }
 
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
 }

@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 import Core
+import RTP
 import Relay
 import SIP
 
@@ -326,6 +327,7 @@ extension CallControl {
         call.answer = media.answer
         call.calleeMedia = media.address
         call.isRTCPMuxed = media.isRTCPMuxed
+        call.describe(media.description, by: .callee)
         if isNew { expect(media.description, at: media.address, .callee, call, signalling: media.signalling) }
     }
 
@@ -339,11 +341,13 @@ extension CallControl {
         _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow
     ) {
         guard let session = call.media?.session else { return }
+        call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         let source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
-            direction: MediaDirection(media.direction))
+            direction: MediaDirection(media.direction),
+            formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
         output(.relay(.expect(session, leg, source)))
     }
 

@@ -106,9 +106,13 @@ extension CallControl {
         var silent: [CallNumber] = []
         for number in monitored {
             observe(number, now: now)
+            if let call = calls[number], call.hasHoldChanged {
+                call.hasHoldChanged = false
+                call.activity?.restart(at: now)
+            }
             guard let call = calls[number], let activity = call.activity else { continue }
             if now - activity.accountedUntil >= MediaActivity.accountInterval { calls[number]?.activity?.account(until: now) }
-            if activity.isSilent(at: now, timeout: call.noMediaTimeout, mode: call.noMediaMode) { silent.append(number) }
+            if isSilent(call, activity, at: now) { silent.append(number) }
         }
         // In the order they came: a set has none, and one seed has to give one run.
         for number in silent.sorted(by: { $0.rawValue < $1.rawValue }) {
@@ -121,6 +125,28 @@ extension CallControl {
                 ], now: now)
             enqueue(.release(cause: .noMedia, status: 200, party: .relayd), for: number)
         }
+    }
+
+    private func isSilent(_ call: Call, _ activity: MediaActivity, at now: Instant) -> Bool {
+        // Ahead for nearly every call in every sweep: then nothing else has to be looked at.
+        guard let earliest = activity.earliestEnd(call.noMedia), earliest <= now else { return false }
+        let end = activity.silenceEnds(
+            call.noMedia, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
+        return end.map { $0 <= now } ?? false
+    }
+
+    /// What `leg` said last about its media, and whether its silence is meant.
+    func mediaState(_ leg: Leg, of call: Call) -> LegMediaState {
+        guard let session = call.media?.session else { return LegMediaState() }
+        let holds = call.described[leg]?.isHold ?? false
+        if media.statistics.isInComfortNoise(session.index, leg) { return LegMediaState(holds: holds, mayBeSilent: true) }
+        guard let offer = call.described[.caller], let answer = call.described[.callee] else {
+            return LegMediaState(holds: holds)
+        }
+        let payloadType = media.statistics[session.index, leg].payloadType
+        return LegMediaState(
+            holds: holds,
+            mayBeSilent: SilenceSuppression.isNegotiated(offer: offer, answer: answer, payloadType: payloadType))
     }
 
     /// Ends one call for an operator; false when there is no such call, or it has ended already.
@@ -147,14 +173,16 @@ extension CallControl {
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
             fromCaller: direction(call.fromCaller), fromCallee: direction(call.fromCallee), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
-            noMediaTimeoutSeconds: Int(call.noMediaTimeout.components.seconds))
+            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds))
         output(.record(record))
     }
 
     private func direction(_ statistics: LegStatistics) -> CallRecord.Direction {
-        CallRecord.Direction(
+        var direction = CallRecord.Direction(
             packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
             lastMediaAt: statistics.lastPacket.map(wallTime))
+        direction.add(statistics)
+        return direction
     }
 
     private static func roundedSeconds(_ duration: Duration?) -> Int { Int(((duration ?? .zero).inSeconds).rounded()) }

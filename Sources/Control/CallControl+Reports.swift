@@ -41,18 +41,14 @@ extension CallControl {
     }
 
     private func summary(of call: Call, now: Instant) -> CallSummary {
-        let isOff = call.noMediaTimeout == .zero
         return CallSummary(
             id: call.id, state: state(of: call), callerNumber: call.callerNumber, calledNumber: call.calledNumber,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
             answerAt: call.answerAt.map(wallTime),
             durationSeconds: call.answerAt.map { Int(((call.releaseAt ?? now) - $0).components.seconds) } ?? 0,
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
-            monitored: !isOff && call.machine.isConnected,
-            monitoredReason: isOff
-                ? "no_media_timeout is 0" : call.machine.isConnected ? "relayed and connected" : "not connected yet",
-            noMediaTimeoutSeconds: Int(call.noMediaTimeout.components.seconds),
-            noMediaMode: call.noMediaMode == .both ? .both : .any)
+            call.noMedia,
+            call.machine.isConnected ? (mediaState(.caller, of: call), mediaState(.callee, of: call)) : nil)
     }
 
     private func state(of call: Call) -> CallSummary.State {
@@ -73,7 +69,7 @@ extension CallControl {
         let sinceAnswer = call.answerAt.map { max(.zero, now - $0) }
         return CallSummary.Media(
             state: state, silenceSeconds: call.answerAt == nil ? nil : (silence ?? sinceAnswer)?.inSeconds,
-            packets: figures.packets)
+            packets: figures.packets, figures)
     }
 
     private func liveStatistics(_ leg: Leg, of call: Call) -> LegStatistics {
@@ -90,7 +86,9 @@ extension CallControl {
             sdpAddress: leg == .caller ? call.callerMedia : call.calleeMedia,
             lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
-            strangersDropped: figures.strangersDropped)
+            strangersDropped: figures.strangersDropped,
+            media: MediaReport(
+                figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime))
     }
 
     private func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {

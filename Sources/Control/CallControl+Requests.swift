@@ -45,15 +45,13 @@ extension CallControl {
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source.remote, isStream: source.isReliable)
         let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
-        // What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
-        let noMediaTimeout =
-            calleeTrunk?.noMediaTimeout ?? callerTrunk?.noMediaTimeout ?? configuration.media.noMediaTimeout
-        let noMediaMode = calleeTrunk?.noMediaMode ?? callerTrunk?.noMediaMode ?? configuration.media.noMediaMode
+        let noMedia = NoMediaRule(
+            calling: SIPURI(invite.requestURI)?.user ?? "", from: callerTrunk, to: calleeTrunk, configuration.media)
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMediaTimeout: noMediaTimeout, noMediaMode: noMediaMode, now: now)
+            noMedia: noMedia, now: now)
         call.calleeTrunk = calleeTrunk
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         let refusal = refusal(of: call, now: now)

@@ -1,4 +1,3 @@
-package import Configuration
 package import Core
 
 /// When each side of a connected call was last heard, and what follows from it. Pure; the sweep feeds it.
@@ -32,12 +31,11 @@ package struct MediaActivity: Sendable {
         max(.zero, now - (leg == .caller ? caller : callee))
     }
 
-    /// Whether the call is to be released. Never with a timeout of zero.
-    package func isSilent(at now: Instant, timeout: Duration, mode: NoMediaMode) -> Bool {
-        guard timeout > .zero else { return false }
-        let heard = mode == .both ? max(caller, callee) : min(caller, callee)
-        return now - heard >= timeout
-    }
+    /// The last packet of `leg`, or what counts as one: the answer, and every change of hold.
+    package func lastHeard(_ leg: Leg) -> Instant { leg == .caller ? caller : callee }
+
+    /// Silence so far is forgotten: a hold begins or ends, and who was silent till now had a reason.
+    package mutating func restart(at now: Instant) { observe(caller: now, callee: now) }
 
     /// Adds the time since the last account to `talk` or `deadAir`. A direction was alive in it when a packet came in it.
     package mutating func account(until now: Instant) {

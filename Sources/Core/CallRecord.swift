@@ -10,6 +10,16 @@ public struct CallRecord: Codable, Hashable, Sendable {
         public var lost: UInt64 = 0
         /// When the last valid packet came.
         public var lastMediaAt: WallTime?
+        /// Mean opinion score by ITU-T G.107, on average and in the worst five seconds; nil without enough packets.
+        public var mos: Double?
+        public var lowestMOS: Double?
+        /// The mean of its windows (RFC 3550 §A.8), and the highest it was.
+        public var jitterMilliseconds: Double?
+        public var highestJitterMilliseconds: Double?
+        /// Of the packets that should have come; nil when none should.
+        public var lossPercent: Double?
+        /// From relayd to this party and back, by RTCP; nil when that did not tell.
+        public var roundTripMilliseconds: Double?
 
         public init(packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, lastMediaAt: WallTime? = nil) {
             self.packets = packets

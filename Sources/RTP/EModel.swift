@@ -87,26 +87,8 @@ package struct CodecImpairment: Equatable, Sendable {
     package static let ilbc = CodecImpairment(impairment: 12, lossRobustness: 32)
 
     /// By the name in `a=rtpmap`, in any case; unknown ones count as G.711.
-    package init(encodingName: String) {
-        switch encodingName.uppercased() {
-        case "G729", "G729A": self = .g729
-        case "G723": self = .g7231
-        case "GSM": self = .gsm
-        case "GSM-EFR", "AMR": self = .gsmEnhanced
-        case "G726-32": self = .g726
-        case "ILBC": self = .ilbc
-        case "OPUS": self = .opus
-        default: self = .g711
-        }
-    }
+    package init(encodingName: String) { self = SpeechCodec(encodingName: encodingName).impairment }
 
     /// By static payload type (RFC 3551 §6); dynamic and unknown ones count as G.711.
-    package init(payloadType: UInt8) {
-        switch payloadType {
-        case 3: self = .gsm
-        case 4: self = .g7231
-        case 18: self = .g729
-        default: self = .g711
-        }
-    }
+    package init(payloadType: UInt8) { self = SpeechCodec(payloadType: payloadType).impairment }
 }

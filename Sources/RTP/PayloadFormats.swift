@@ -12,7 +12,7 @@ public enum PayloadUse: UInt8, Sendable, BitwiseCopyable {
 /// What a leg's SDP says about its payload types, as far as statistics need it: 32 octets, no references.
 @frozen
 public struct PayloadFormats: Sendable, BitwiseCopyable {
-    /// The clock rate in the low 23 bits, the use above it, the type in bits 25 and above; zero is no entry.
+    /// The clock rate in the low 20 bits, the codec and the use above it, the type in bits 25 and above; zero is no entry.
     private var entries: InlineArray<8, UInt32> = .init(repeating: 0)
 
     public init() {}
@@ -24,13 +24,29 @@ public struct PayloadFormats: Sendable, BitwiseCopyable {
     ///
     /// - Parameters:
     ///   - payloadType: at most 127.
-    ///   - clockRate: ticks of the timestamp per second; zero and more than 2^23 - 1 are ignored.
-    public mutating func set(_ payloadType: UInt8, to use: PayloadUse, clockRate: UInt32 = 8000) {
+    ///   - clockRate: ticks of the timestamp per second; zero and more than 2^20 - 1 are ignored.
+    ///   - codec: of a medium, for its quality.
+    public mutating func set(
+        _ payloadType: UInt8, to use: PayloadUse, clockRate: UInt32 = 8000, codec: SpeechCodec = .g711
+    ) {
         precondition(payloadType < 128)
-        guard clockRate > 0, clockRate < 1 << 23 else { return }
+        guard clockRate > 0, clockRate < 1 << 20 else { return }
         for index in 0..<entries.count where entries[index] == 0 || entries[index] >> 25 == UInt32(payloadType) {
-            entries[index] = UInt32(payloadType) << 25 | UInt32(use.rawValue) << 23 | clockRate
+            entries[index] =
+                UInt32(payloadType) << 25 | UInt32(use.rawValue) << 23 | UInt32(codec.rawValue) << 20 | clockRate
             return
+        }
+    }
+
+    /// Takes over what `other` says of types that are not set here, as far as there is room.
+    public mutating func fill(from other: PayloadFormats) {
+        for index in 0..<other.entries.count {
+            let entry = other.entries[index]
+            guard entry != 0, self.entry(of: UInt8(entry >> 25)) == 0 else { continue }
+            for place in 0..<entries.count where entries[place] == 0 {
+                entries[place] = entry
+                break
+            }
         }
     }
 
@@ -44,7 +60,14 @@ public struct PayloadFormats: Sendable, BitwiseCopyable {
     /// Ticks of the timestamp per second: as set, else by the static type (RFC 3551 §6), else 8000.
     public func clockRate(of payloadType: UInt8) -> UInt32 {
         let entry = entry(of: payloadType)
-        return entry != 0 ? entry & 0x7f_ffff : Self.staticClockRate(of: payloadType)
+        return entry != 0 ? entry & 0xf_ffff : Self.staticClockRate(of: payloadType)
+    }
+
+    /// As set, else by the static type.
+    public func codec(of payloadType: UInt8) -> SpeechCodec {
+        let entry = entry(of: payloadType)
+        guard entry != 0 else { return SpeechCodec(payloadType: payloadType) }
+        return SpeechCodec(rawValue: UInt8(entry >> 20 & 7)) ?? .g711
     }
 
     private func entry(of payloadType: UInt8) -> UInt32 {

@@ -45,12 +45,21 @@ extension CallRecord {
         CREATE INDEX call_record_called_number ON call_record (called_number);
         """
 
+    /// Quality, since version 2 of the schema.
+    private static let qualityColumns = [
+        "mos", "lowest_mos", "jitter_ms", "highest_jitter_ms", "loss_percent", "round_trip_ms",
+    ]
+
+    static let qualitySchema = ["caller", "callee"].flatMap { party in
+        qualityColumns.map { "ALTER TABLE call_record ADD COLUMN \(party)_\($0) REAL;" }
+    }.joined(separator: "\n")
+
     private static let columns = [
         "id", "setup_at", "ring_at", "answer_at", "released_at", "duration_ms", "caller_number", "called_number", "cause",
         "sip_code", "q850", "ended_by", "caller_trunk", "callee_trunk", "caller_address", "callee_address",
         "caller_call_id", "callee_call_id", "talk_s", "dead_air_s", "no_media_timeout_s", "caller_packets", "caller_octets",
         "caller_lost", "caller_last_media_at", "callee_packets", "callee_octets", "callee_lost", "callee_last_media_at",
-    ]
+    ] + ["caller", "callee"].flatMap { party in qualityColumns.map { "\(party)_\($0)" } }
 
     /// An id that is there keeps its row; any other conflict is an error.
     static let insertion = """
@@ -74,6 +83,12 @@ extension CallRecord {
                 direction.lastMediaAt?.description,
             ]
         }
+        for direction in [fromCaller, fromCallee] {
+            values += [
+                direction.mos, direction.lowestMOS, direction.jitterMilliseconds, direction.highestJitterMilliseconds,
+                direction.lossPercent, direction.roundTripMilliseconds,
+            ]
+        }
         return StatementArguments(values)
     }
 
@@ -92,9 +107,16 @@ extension CallRecord {
             return value
         }
         func direction(_ party: String) throws(RecordError) -> Direction {
-            Direction(
+            var direction = Direction(
                 packets: row["\(party)_packets"], octets: row["\(party)_octets"], lost: row["\(party)_lost"],
                 lastMediaAt: try optionalText("\(party)_last_media_at", WallTime.init))
+            direction.mos = row["\(party)_mos"]
+            direction.lowestMOS = row["\(party)_lowest_mos"]
+            direction.jitterMilliseconds = row["\(party)_jitter_ms"]
+            direction.highestJitterMilliseconds = row["\(party)_highest_jitter_ms"]
+            direction.lossPercent = row["\(party)_loss_percent"]
+            direction.roundTripMilliseconds = row["\(party)_round_trip_ms"]
+            return direction
         }
         self.init(
             id: row["id"], callerCallID: row["caller_call_id"], calleeCallID: row["callee_call_id"],

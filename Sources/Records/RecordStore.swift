@@ -86,6 +86,7 @@ package final class RecordStore {
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1: call records") { try $0.execute(sql: CallRecord.schema) }
+        migrator.registerMigration("2: quality of media") { try $0.execute(sql: CallRecord.qualitySchema) }
         return migrator
     }
 

@@ -19,6 +19,11 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     static let blocked = LegHandling(rawValue: 2)
     static let silenced = LegHandling(rawValue: 4)
     static let blockedPayloadTypes = LegHandling(rawValue: 8)
+    /// Its datagrams are copied for a listener.
+    static let tapped = LegHandling(rawValue: 16)
+
+    /// What sends every datagram another way than the common one's.
+    static let detour: LegHandling = [.datagrams, .tapped]
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -61,4 +66,5 @@ struct LegSlot: BitwiseCopyable {
     var control = ControlSourceLock()
     var blockedPayloadTypes: PayloadTypes = []
     var roundTrip = RoundTripTracker()
+    var quality = QualityGauge()
 }

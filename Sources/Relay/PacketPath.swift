@@ -55,13 +55,14 @@ public struct PacketPath: ~Copyable {
     let activity: ActivityTable
     let statistics: StatisticsTable
     let counters: CounterBlock
+    private let tap: PacketTap?
 
     /// - Parameters:
     ///   - sessionCapacity: sessions of this worker.
     ///   - worker: its number among `workers`; the tables are shared by all.
     public init(
         sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
-        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil
     ) {
         precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
         self.sessionCapacity = sessionCapacity
@@ -77,6 +78,7 @@ public struct PacketPath: ~Copyable {
         self.activity = activity
         self.statistics = statistics
         self.counters = counters
+        self.tap = tap
     }
 
     deinit {
@@ -135,9 +137,16 @@ public struct PacketPath: ~Copyable {
 
     public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
         let number = session * 2 + leg.offset
-        let transport = self[leg: number].handling.intersection(.datagrams)
-        self[leg: number].handling = LegHandling(treatment).union(transport)
+        let others = self[leg: number].handling.intersection(.detour)
+        self[leg: number].handling = LegHandling(treatment).union(others)
         self[leg: number].blockedPayloadTypes = treatment.blockedPayloadTypes
+    }
+
+    /// Copies both legs' datagrams to the tap, or no longer.
+    public mutating func tap(session: Int, _ isOn: Bool) {
+        for number in (session * 2)...(session * 2 + 1) {
+            if isOn { self[leg: number].handling.insert(.tapped) } else { self[leg: number].handling.remove(.tapped) }
+        }
     }
 
     /// From now on its packets are dropped, and its statistics are final.
@@ -147,7 +156,8 @@ public struct PacketPath: ~Copyable {
             self[leg: number].isOpen = false
             // The time line takes whole seconds; the last one is over with the call.
             // SAFETY: inside by the line above.
-            unsafe endSecond(legs + number, table: tableIndex(number * 2), now: now.nanoseconds &+ 1_000_000_000)
+            unsafe endSecond(
+                legs + number, table: tableIndex(number * 2), now: now.nanoseconds &+ 1_000_000_000, isFinal: true)
         }
     }
 
@@ -200,14 +210,59 @@ public struct PacketPath: ~Copyable {
             verdict.octets = datagram.payload
         }
         let octets = pool.octets(verdict.octets)
-        if unsafe stream & 1 == 0 && leg.pointee.handling.rawValue & LegHandling.datagrams.rawValue != 0 {
-            unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
+        if unsafe leg.pointee.handling.rawValue & LegHandling.detour.rawValue != 0 {
+            unsafe relayByDetour(octets, from: source, stream: stream, leg: leg, of: pool, now: now, verdict: &verdict)
         } else if stream & 1 == 0, octets.count >= 2, !PacketKind.isControl(octets[1]), let header = RTPHeader(parsing: octets) {
             unsafe relay(header, in: octets, from: source, stream: stream, leg: leg, of: pool, now: now, verdict: &verdict)
         } else {
             unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
         return verdict
+    }
+
+    /// The same for a leg whose media is no RTP, or is listened to.
+    @inline(never)
+    private mutating func relayByDetour(
+        _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>,
+        of pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
+    ) {
+        let handling = unsafe leg.pointee.handling
+        if stream & 1 == 0 && handling.contains(.datagrams) {
+            unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
+        } else if stream & 1 == 0, octets.count >= 2, !PacketKind.isControl(octets[1]), let header = RTPHeader(parsing: octets) {
+            unsafe relay(header, in: octets, from: source, stream: stream, leg: leg, of: pool, now: now, verdict: &verdict)
+        } else {
+            unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
+        }
+        if handling.contains(.tapped) {
+            unsafe copyToTap(octets, from: source, stream: stream, leg: leg, now: now, verdict)
+        }
+    }
+
+    /// After everything else was done with it: as it went out, silence of a silenced leg included.
+    private func copyToTap(
+        _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64,
+        _ verdict: Verdict
+    ) {
+        guard let tap else { return }
+        let peer = unsafe legs + ((stream &>> 1) ^ 1)
+        let isOnRTCPPort = stream & 1 == 1
+        var isAccepted = true
+        if let source, isOnRTCPPort {
+            isAccepted = unsafe leg.pointee.control.isLocked && isSame(source, leg.pointee.control.source)
+        } else if let source {
+            isAccepted = unsafe leg.pointee.lock.isLocked && isSame(source, leg.pointee.lock.source)
+        }
+        let isTreated = unsafe !leg.pointee.handling.subtracting(.detour).isEmpty
+        let isWithheld = unsafe isAccepted && isTreated && !isOnRTCPPort && !verdict.isForwarded && peer.pointee.lock.isLocked
+        let number = UInt32((stream &>> 2) * tableStride + tableOffset)
+        unsafe tap.put(
+            TappedPacket(
+                session: SessionID(index: number, generation: leg.pointee.generation), leg: stream & 2 == 0 ? .caller : .callee,
+                isOnRTCPPort: isOnRTCPPort, leftByRTCPPort: verdict.stream & 1 == 1, isAccepted: isAccepted,
+                isWithheld: isWithheld, at: Instant(nanoseconds: now), source: source ?? leg.pointee.lock.source,
+                destination: verdict.isForwarded ? verdict.destination ?? peer.pointee.lock.source : nil),
+            octets)
     }
 
     /// A well-formed RTP packet on an RTP port. `source` is nil on a connected socket.
@@ -421,11 +476,21 @@ public struct PacketPath: ~Copyable {
 
     /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
     @inline(never)
-    private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64) {
+    private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
+        // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
+        let peer = unsafe legs + ((leg - legs) ^ 1)
         unsafe leg.pointee.media.advance(
             to: UInt32(truncatingIfNeeded: second), timeline: statisticsSlots[table].timeline)
+        let trips = unsafe (leg.pointee.roundTrip.latest, peer.pointee.roundTrip.latest)
+        let roundTrip = trips.0 == nil ? trips.1 : (trips.0 ?? .zero) + (trips.1 ?? .zero)
+        let measure = unsafe leg.pointee.quality.advance(
+            to: UInt32(truncatingIfNeeded: second), leg.pointee.media, roundTrip: roundTrip, isFinal: isFinal)
+        if let measure {
+            // Until the first window is whole each second says more than the one before.
+            unsafe statisticsSlots[table].publish(measure, startingAnew: leg.pointee.quality.windows < 2)
+        }
         unsafe statisticsSlots[table].publish(leg.pointee.media, roundTrip: leg.pointee.roundTrip)
     }
 

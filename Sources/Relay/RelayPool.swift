@@ -26,6 +26,7 @@ final class WorkerLink: Sendable {
     let commands: Mailbox<RelayCommand>
     let events: Mailbox<RelayEvent>
     let counters = CounterBlock()
+    let tap = PacketTap()
     let activity: ActivityTable
     let statistics: StatisticsTable
     let control: RingDescriptor
@@ -126,7 +127,7 @@ public struct RelayPool: ~Copyable {
     /// - Returns: false when a mailbox is full: the worker is behind, and the command was not taken.
     public mutating func send(_ command: RelayCommand) -> Bool {
         switch command {
-        case .open(let id, _, _), .expect(let id, _, _), .treat(let id, _, _), .close(let id):
+        case .open(let id, _, _), .expect(let id, _, _), .treat(let id, _, _), .tap(let id, _), .close(let id):
             let worker = Int(id.index) % links.count
             mustRing[worker] = true
             return links[worker].commands.send(command)
@@ -155,6 +156,9 @@ public struct RelayPool: ~Copyable {
         }
         return nil
     }
+
+    /// Where one worker puts copies of the datagrams of tapped sessions; one thread may read each.
+    public func tap(worker: Int) -> PacketTap { links[worker].tap }
 
     /// One worker's counters.
     public func counters(worker: Int) -> CounterBlock { links[worker].counters }

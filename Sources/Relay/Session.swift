@@ -31,8 +31,10 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case expect(SessionID, Leg, ExpectedSource)
     /// What is done from now on to the media the leg sends.
     case treat(SessionID, Leg, MediaTreatment)
-    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`
-    /// and `treat` are.
+    /// From now on, or no longer, each datagram of both legs is copied to the worker's `PacketTap`.
+    case tap(SessionID, isOn: Bool)
+    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`,
+    /// `treat` and `tap` are.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop

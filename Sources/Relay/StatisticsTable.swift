@@ -54,8 +54,40 @@ public struct LegStatistics: Equatable, Sendable {
     public var shortestRoundTrip: Duration?
     public var longestRoundTrip: Duration?
     public var roundTripMeasurements: UInt32 = 0
+    /// How it was heard, window by window of five seconds; nil before the first is over. Final with `closed`.
+    public var quality: StreamQuality?
+    /// Packets that should have come: those that came once, and those that never did.
+    public var expected: UInt64 = 0
 
     public init() {}
+}
+
+/// The speech quality of one leg's stream: the mean of its windows, the worst and the best of them.
+public struct StreamQuality: Equatable, Sendable {
+    public struct Measure: Equatable, Sendable {
+        /// MOS-CQE by G.107, 1 to 4.5.
+        public var score: Double
+        public var jitter: Duration
+        /// 0 to 1.
+        public var lossRatio: Double
+        /// From one party to the other and back; nil when RTCP did not tell.
+        public var roundTrip: Duration?
+        /// When the window ended, to the second.
+        public var at: Instant
+
+        init(_ measure: QualityTally.Measure) {
+            score = measure.score
+            jitter = measure.jitter
+            lossRatio = measure.lossRatio
+            roundTrip = measure.roundTrip
+            at = Instant(nanoseconds: UInt64(measure.second) * 1_000_000_000)
+        }
+    }
+
+    public var average: Measure
+    public var lowest: Measure
+    public var highest: Measure
+    public var windows: UInt32
 }
 
 /// Counts of every leg: relaxed atomics whose only writer is the session's worker, read by control at any time until the
@@ -96,6 +128,12 @@ public final class StatisticsTable: @unchecked Sendable {
         return unsafe slots[Int(index) * 2 + leg.offset].expectation?.direction
     }
 
+    /// True when the leg's last packet was comfort noise, as of the last whole second: silence after it is meant.
+    public func isInComfortNoise(_ index: UInt32, _ leg: Leg) -> Bool {
+        precondition(index < activity.sessionCapacity)
+        return unsafe slots[Int(index) * 2 + leg.offset].isInComfortNoise
+    }
+
     /// True when both SDPs let the leg send: it does, and the other leg receives. One that is not known yet stands in no way.
     /// A call none of whose legs is expected to send is on hold on both sides.
     public func isExpectedToSend(_ index: UInt32, _ leg: Leg) -> Bool {
@@ -128,13 +166,17 @@ struct LegCounts: ~Copyable {
         case ssrc, payloadTypePlusOne, ssrcChanges, payloadTypeChanges, restarts, timestampJumps
         case comfortNoisePackets, isInComfortNoise, telephoneEvents
         case roundTrip, shortestRoundTrip, longestRoundTrip, roundTripMeasurements
+        case windows
+        // Three measures of five words each.
+        case average, lowest = 26, highest = 31
+
     }
 
     let packets = Atomic<UInt64>(0)
     let octets = Atomic<UInt64>(0)
     private let lost = Atomic<UInt64>(0)
     private let mediaPackets = Atomic<UInt64>(0)
-    private let details: InlineArray<20, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
+    private let details: InlineArray<36, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
     let timeline = MediaTimeline()
     let strangersDropped = Atomic<UInt64>(0)
     let rtcpPackets = Atomic<UInt64>(0)
@@ -154,7 +196,7 @@ struct LegCounts: ~Copyable {
         octets.store(0, ordering: .relaxed)
         lost.store(0, ordering: .relaxed)
         mediaPackets.store(0, ordering: .relaxed)
-        for detail in Detail.allCases { self[detail] = 0 }
+        for index in details.indices { details[index].store(0, ordering: .relaxed) }
         timeline.clear()
         strangersDropped.store(0, ordering: .relaxed)
         rtcpPackets.store(0, ordering: .relaxed)
@@ -181,6 +223,8 @@ struct LegCounts: ~Copyable {
         let word = 1 | UInt64(expectation.direction.rawValue) << 8 | (expectation.hasAddress ? 0 : 2)
         expectationWord.store(word, ordering: .relaxed)
     }
+
+    var isInComfortNoise: Bool { self[.isInComfortNoise] != 0 }
 
     private subscript(detail: Detail) -> UInt32 {
         get { details[detail.rawValue].load(ordering: .relaxed) }
@@ -214,6 +258,46 @@ struct LegCounts: ~Copyable {
         if let shortest = trip.shortest { self[.shortestRoundTrip] = Self.microseconds(shortest) }
         if let longest = trip.longest { self[.longestRoundTrip] = Self.microseconds(longest) }
         self[.roundTripMeasurements] = trip.measurements
+    }
+
+    /// Writer only: takes in one window.
+    ///
+    /// - Parameter startingAnew: what was published before was preliminary.
+    @inline(never)
+    func publish(_ measure: QualityTally.Measure, startingAnew: Bool) {
+        var tally = startingAnew ? QualityTally() : tally
+        tally.add(measure)
+        store(tally.average, at: .average)
+        store(tally.lowest, at: .lowest)
+        store(tally.highest, at: .highest)
+        self[.windows] = tally.windows
+    }
+
+    private var tally: QualityTally {
+        var tally = QualityTally()
+        tally.windows = self[.windows]
+        tally.average = measure(at: .average)
+        tally.lowest = measure(at: .lowest)
+        tally.highest = measure(at: .highest)
+        return tally
+    }
+
+    private func store(_ measure: QualityTally.Measure, at first: Detail) {
+        let words: InlineArray<5, UInt32> = [
+            measure.scaledRating, measure.jitterNanoseconds, measure.scaledLoss, measure.roundTripNanoseconds, measure.second,
+        ]
+        for index in words.indices { details[first.rawValue + index].store(words[index], ordering: .relaxed) }
+    }
+
+    private func measure(at first: Detail) -> QualityTally.Measure {
+        func word(_ index: Int) -> UInt32 { details[first.rawValue + index].load(ordering: .relaxed) }
+        var measure = QualityTally.Measure()
+        measure.scaledRating = word(0)
+        measure.jitterNanoseconds = word(1)
+        measure.scaledLoss = word(2)
+        measure.roundTripNanoseconds = word(3)
+        measure.second = word(4)
+        return measure
     }
 
     private static func microseconds(_ duration: Duration) -> UInt32 { UInt32(clamping: duration.nanoseconds / 1000) }
@@ -273,6 +357,14 @@ struct LegCounts: ~Copyable {
         statistics.comfortNoisePackets = self[.comfortNoisePackets]
         statistics.isInComfortNoise = self[.isInComfortNoise] != 0
         statistics.telephoneEvents = self[.telephoneEvents]
+        let media = mediaPackets.load(ordering: .relaxed)
+        statistics.expected = media + statistics.lost - min(media, UInt64(statistics.duplicates))
+        let tally = tally
+        if tally.windows > 0 {
+            statistics.quality = StreamQuality(
+                average: StreamQuality.Measure(tally.average), lowest: StreamQuality.Measure(tally.lowest),
+                highest: StreamQuality.Measure(tally.highest), windows: tally.windows)
+        }
         statistics.roundTripMeasurements = self[.roundTripMeasurements]
         if statistics.roundTripMeasurements > 0 {
             statistics.roundTrip = duration(.roundTrip)

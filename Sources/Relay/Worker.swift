@@ -50,7 +50,7 @@ struct Worker: ~Copyable {
         sockets = SessionSockets(sessions: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
-            counters: link.counters, activity: link.activity, statistics: link.statistics)
+            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap)
         closing = Array(repeating: nil, count: sessions)
         self.link = link
         plainReceiveDelay = UInt64(clamping: settings.plainReceiveDelay.nanoseconds)
@@ -297,6 +297,7 @@ struct Worker: ~Copyable {
             case .open(let id, let caller, let callee): open(id, caller: caller, callee: callee)
             case .expect(let id, let leg, let source): expect(id, leg, source)
             case .treat(let id, let leg, let treatment): treat(id, leg, treatment)
+            case .tap(let id, let isOn): tap(id, isOn)
             case .close(let id): close(id)
             case .stop: isStopping = true
             }
@@ -343,6 +344,12 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.treat(session: session, leg: leg, treatment)
+    }
+
+    private mutating func tap(_ id: SessionID, _ isOn: Bool) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.tap(session: session, isOn)
     }
 
     private mutating func close(_ id: SessionID) {

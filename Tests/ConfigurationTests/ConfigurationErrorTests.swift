@@ -25,7 +25,10 @@ import Testing
             "r.toml:2: media.quarantine: -9223372036854775808 is out of range, expected whole seconds or text like \"90s\" "
                 + "or \"2m\", from 0s to 3600s"),
         ("[media]\nno_media_mode = \"either\"",
-            "r.toml:2: media.no_media_mode: \"either\" is not valid, expected one of \"both\", \"any\""),
+            "r.toml:2: media.no_media_mode: \"either\" is not valid, expected one of \"both\", \"any\", \"caller\", \"callee\", \"off\""),
+        ("[media]\nno_media_prefixes = [\"49=sometimes\"]",
+            "r.toml:2: media.no_media_prefixes: \"49=sometimes\" is not valid, expected a list of text like \"49=120\", "
+                + "\"1900=any\" or \"4930=90s caller\""),
         ("[media]\nports = \"10001-10100\"",
             "r.toml:2: media.ports: \"10001-10100\" is not valid, expected text like \"10000-20000\": the first port even and "
                 + "at least 1024, four ports or more"),

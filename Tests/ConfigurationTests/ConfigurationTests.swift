@@ -26,6 +26,10 @@ import Testing
                 media.type_of_service = 184 (default)
                 media.no_media_timeout = 60s (default)
                 media.no_media_mode = both (default)
+                media.hold_timeout = 3600s (default)
+                media.vad_timeout = 180s (default)
+                media.no_media_prefixes =  (default)
+                media.emergency_numbers = 112, 911, 999 (default)
                 limits.calls = 2000 (default)
                 limits.retry_after = 5s (default)
                 limits.connections = 1000 (default)
@@ -36,6 +40,8 @@ import Testing
                 ng.socket =  (default)
                 ng.timeout = 60s (default)
                 ng.silent_timeout = 3600s (default)
+                ng.no_media_mode =  (default)
+                ng.recording_directory =  (default)
                 ng.offer_timeout = 3600s (default)
                 ng.delete_delay = 30s (default)
                 ng.timeout_callback =  (default)
@@ -69,6 +75,10 @@ import Testing
             workers = 2
             type_of_service = 0
             no_media_mode = "any"
+            hold_timeout = 0
+            vad_timeout = "2m"
+            no_media_prefixes = ["49=120", "1900=any", "4930=90s caller"]
+            emergency_numbers = ["112", "+911"]
 
             [limits]
             calls = 500
@@ -84,6 +94,8 @@ import Testing
             tcp = "[::1]:2224"
             timeout_callback = "http://%%:8080/RPC2"
             timeout_callback_format = "jsonrpc"
+            no_media_mode = "callee"
+            recording_directory = "/tmp/recordings"
 
             [control]
             socket = "/tmp/r.sock"
@@ -134,27 +146,33 @@ import Testing
                 media.type_of_service = 0 (r.toml:15)
                 media.no_media_timeout = 90s (SS_NOMEDIAHANGUPTIME at r.toml:1)
                 media.no_media_mode = any (r.toml:16)
-                limits.calls = 500 (r.toml:19)
-                limits.retry_after = 10s (r.toml:20)
+                media.hold_timeout = 0s (r.toml:17)
+                media.vad_timeout = 120s (r.toml:18)
+                media.no_media_prefixes = 49=120s, 1900=any, 4930=90s caller (r.toml:19)
+                media.emergency_numbers = 112, +911 (r.toml:20)
+                limits.calls = 500 (r.toml:23)
+                limits.retry_after = 10s (r.toml:24)
                 limits.connections = 1000 (default)
                 limits.connections_per_source = 100 (default)
                 limits.message_size = 65536 (default)
-                ng.listen = 127.0.0.1:2223 (r.toml:23)
-                ng.tcp = [::1]:2224 (r.toml:29)
-                ng.socket = /tmp/ng.sock (r.toml:24)
-                ng.timeout = 0s (r.toml:25)
-                ng.silent_timeout = 1800s (r.toml:26)
-                ng.offer_timeout = 300s (r.toml:27)
-                ng.delete_delay = 0s (r.toml:28)
-                ng.timeout_callback = http://%%:8080/RPC2 (r.toml:30)
-                ng.timeout_callback_format = jsonrpc (r.toml:31)
-                control.socket = /tmp/r.sock (r.toml:34)
-                http.listen =  (r.toml:59)
-                http.allow_hangup = true (r.toml:60)
-                records.directory = /tmp/records (r.toml:37)
-                log.level = debug (r.toml:40)
-                trunk.alpha.name = alpha (r.toml:43)
-                trunk.alpha.address = 192.0.2.1:5060 (r.toml:44)
+                ng.listen = 127.0.0.1:2223 (r.toml:27)
+                ng.tcp = [::1]:2224 (r.toml:33)
+                ng.socket = /tmp/ng.sock (r.toml:28)
+                ng.timeout = 0s (r.toml:29)
+                ng.silent_timeout = 1800s (r.toml:30)
+                ng.no_media_mode = callee (r.toml:36)
+                ng.recording_directory = /tmp/recordings (r.toml:37)
+                ng.offer_timeout = 300s (r.toml:31)
+                ng.delete_delay = 0s (r.toml:32)
+                ng.timeout_callback = http://%%:8080/RPC2 (r.toml:34)
+                ng.timeout_callback_format = jsonrpc (r.toml:35)
+                control.socket = /tmp/r.sock (r.toml:40)
+                http.listen =  (r.toml:65)
+                http.allow_hangup = true (r.toml:66)
+                records.directory = /tmp/records (r.toml:43)
+                log.level = debug (r.toml:46)
+                trunk.alpha.name = alpha (r.toml:49)
+                trunk.alpha.address = 192.0.2.1:5060 (r.toml:50)
                 trunk.alpha.transport =  (default)
                 trunk.alpha.tls_name =  (default)
                 trunk.alpha.tls_verify = on (default)
@@ -168,21 +186,21 @@ import Testing
                 trunk.alpha.ringing_timeout = 120s (default)
                 trunk.alpha.no_media_timeout = 90s (default)
                 trunk.alpha.no_media_mode = any (default)
-                trunk.beta.2.name = beta.2 (r.toml:47)
-                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:48)
+                trunk.beta.2.name = beta.2 (r.toml:53)
+                trunk.beta.2.address = 192.0.2.2:5070 (r.toml:54)
                 trunk.beta.2.transport =  (default)
                 trunk.beta.2.tls_name =  (default)
                 trunk.beta.2.tls_verify = on (default)
-                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:49)
-                trunk.beta.2.prefixes = 49, +49,  (r.toml:50)
-                trunk.beta.2.capacity = 30 (r.toml:51)
-                trunk.beta.2.invite_timeout = 1500ms (r.toml:52)
+                trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml:55)
+                trunk.beta.2.prefixes = 49, +49,  (r.toml:56)
+                trunk.beta.2.capacity = 30 (r.toml:57)
+                trunk.beta.2.invite_timeout = 1500ms (r.toml:58)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)
                 trunk.beta.2.early_media_timeout = 120s (default)
-                trunk.beta.2.ringing_timeout = 60s (r.toml:53)
-                trunk.beta.2.no_media_timeout = 0s (r.toml:54)
-                trunk.beta.2.no_media_mode = both (r.toml:55)
+                trunk.beta.2.ringing_timeout = 60s (r.toml:59)
+                trunk.beta.2.no_media_timeout = 0s (r.toml:60)
+                trunk.beta.2.no_media_mode = both (r.toml:61)
                 """)
         #expect(configuration.sip.advertised == SocketAddress("203.0.113.5:5080"))
         #expect(configuration.advertisedMediaAddress == IPAddress("203.0.113.6"))

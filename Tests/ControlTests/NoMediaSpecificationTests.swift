@@ -1,4 +1,6 @@
 import Configuration
+import Control
+import ControlProtocol
 import Core
 import SIP
 import Testing
@@ -30,16 +32,17 @@ import Testing
         #expect(world.counters[.callsReleasedNoMedia] == 1)
     }
 
-    @Test("one silent direction ends the call in mode any, not in mode both", arguments: Leg.allCases, NoMediaMode.allCases)
+    @Test("one silent direction ends the call in mode any and in the mode of its name, not in the others", arguments: Leg.allCases, NoMediaMode.allCases)
     func oneSilent(leg: Leg, mode: NoMediaMode) {
         let world = SimulatedWorld(seed: 8, noMediaTimeout: .seconds(10), noMediaMode: mode)
         let (caller, callee) = world.establishCall()
         world.run(for: .seconds(5))
         (leg == .caller ? caller : callee).stopMedia()
         world.run(for: .seconds(11))
-        #expect(world.records.map(\.cause) == (mode == .any ? [.noMedia] : []))
+        let ends = mode == .any || mode == (leg == .caller ? .caller : .callee)
+        #expect(world.records.map(\.cause) == (ends ? [.noMedia] : []))
         world.run(for: .seconds(600))
-        #expect(world.presentCalls.count == (mode == .any ? 0 : 1))
+        #expect(world.presentCalls.count == (ends ? 0 : 1))
         #expect(world.problems == [])
     }
 
@@ -69,6 +72,52 @@ import Testing
         _ = world.establishCall(script)
         world.run(for: .seconds(3_600))
         #expect(world.presentCalls.count == 1)
+    }
+
+    @Test("the called number decides before the trunks: the longest prefix, and never for an emergency number")
+    func numbers() throws {
+        for (number, timeout, mode) in [
+            ("4912", 60, NoMediaMode.both), ("4930", 5, .caller), ("49301", 5, .any), ("4999", 60, .off),
+            ("112", 60, .off), ("+112", 60, .off), ("1120", 60, .both),
+        ] {
+            var media = Configuration(host: .current).media
+            media.noMediaPrefixes = ["4930=5 caller", "49301=any", "4999=off"].compactMap { NoMediaPrefix($0) }
+            #expect(media.noMediaPrefixes.count == 3)
+            media.noMediaPrefixes[1].timeout = .seconds(5)
+            var trunk = Trunk(name: "t", address: SimulatedWorld.calleeAddress)
+            trunk.noMediaTimeout = .seconds(60)
+            let rule = NoMediaRule(calling: number, from: nil, to: trunk, media)
+            #expect(rule.timeout == .seconds(timeout) && rule.mode == mode, "\(number): \(rule)")
+        }
+    }
+
+    @Test("a call to an emergency number is never released for silence, and relayctl is told why")
+    func emergency() throws {
+        let world = SimulatedWorld(seed: 21, noMediaTimeout: .seconds(5)) {
+            $0.media.emergencyNumbers = ["490"]
+        }
+        let (caller, callee) = world.establishCall()
+        caller.stopMedia()
+        callee.stopMedia()
+        world.run(for: .seconds(5_000))
+        let call = try #require(world.control.summaries(now: world.now).first)
+        #expect(!call.monitored && call.monitoredReason == "emergency number" && call.noMediaMode == .off)
+    }
+
+    @Test("a call on hold has the longer timeout, and ends by it", arguments: ["sendonly", "inactive"])
+    func hold(direction: String) throws {
+        let world = SimulatedWorld(seed: 22, noMediaTimeout: .seconds(5)) { $0.media.holdTimeout = .seconds(50) }
+        var script = CallScript()
+        script.offerMedia = "m=audio 40000 RTP/AVP 0\r\na=\(direction)\r\n"
+        script.callerSendsMedia = false
+        script.calleeSendsMedia = false
+        _ = world.establishCall(script)
+        world.run(for: .seconds(40))
+        let call = try #require(world.control.summaries(now: world.now).first)
+        #expect(call.monitored && call.monitoredReason == "on hold, for which it is 50 s")
+        world.run(for: .seconds(20))
+        let record = try #require(world.records.first)
+        #expect(record.cause == .noMedia && (50_000...50_200).contains(record.durationMilliseconds))
     }
 
     @Test("a timeout of the caller's trunk counts where the callee's has none of its own")

@@ -67,6 +67,16 @@ package final class Kamailio: Sendable {
         }
     }
 
+    /// What the MOS variables said once a BYE had deleted the call: the words `mos=average/lowest/highest` and
+    /// `jitter`, `loss`, `samples`, `roundtrip`, `min_at`.
+    package var quality: [[String: String]] {
+        log.split(separator: "\n").compactMap { line in
+            guard let start = line.range(of: "quality ") else { return nil }
+            let words = line[start.upperBound...].split(separator: " ").map { $0.split(separator: "=", maxSplits: 1) }
+            return Dictionary(words.map { (String($0[0]), $0.count > 1 ? String($0[1]) : "") }) { first, _ in first }
+        }
+    }
+
     /// Ends it and its children at once. Asked politely, it now and then takes more than 5 s.
     package func stop() { process.kill() }
 
@@ -74,6 +84,17 @@ package final class Kamailio: Sendable {
         let modules = ["tm", "sl", "rr", "pv", "corex", "textops", "siputils", "xlog", "rtpengine"]
         let nodes = plan.nodes.map { "udp:\($0.address)=\($0.weight)" }.joined(separator: " ")
         let branches = plan.callees.dropFirst().map { #"    append_branch("sip:callee@\#($0)");"# }
+        // Where the statistics of a deleted call go (module rtpengine, §5 of its documentation).
+        let variables = [
+            "mos_average_pv": "mos", "mos_min_pv": "min", "mos_max_pv": "max", "mos_average_jitter_pv": "jitter",
+            "mos_average_packetloss_pv": "loss", "mos_average_samples_pv": "samples",
+            "mos_average_roundtrip_pv": "roundtrip", "mos_min_at_pv": "min_at",
+        ]
+        let parameters = variables.sorted { $0.key < $1.key }.map { name, variable in
+            "modparam(\"rtpengine\", \"\(name)\", \"$avp(\(variable))\")"
+        }
+        let shown = "quality mos=$avp(mos)/$avp(min)/$avp(max) jitter=$avp(jitter) loss=$avp(loss) samples=$avp(samples) "
+            + "roundtrip=$avp(roundtrip) min_at=$avp(min_at)"
         return """
             #!KAMAILIO
             debug=2
@@ -85,6 +106,7 @@ package final class Kamailio: Sendable {
             \(modules.map { "loadmodule \"\($0).so\"" }.joined(separator: "\n"))
             modparam("rtpengine", "rtpengine_sock", "\(nodes)")
             modparam("rtpengine", "rtpengine_tout_ms", 200)
+            \(parameters.joined(separator: "\n"))
             modparam("rtpengine", "rtpengine_retr", 1)
             modparam("rtpengine", "rtpengine_disable_tout", 1)
             modparam("rtpengine", "rtpengine_allow_op", 1)
@@ -99,6 +121,7 @@ package final class Kamailio: Sendable {
                     if (!loose_route()) exit;
                     if (is_method("BYE")) xlog("L_NOTICE", "rtpstat=$rtpstat\\n");
                     if (!is_method("ACK") || has_body("application/sdp")) rtpengine_manage("\(plan.flags)");
+                    if (is_method("BYE")) xlog("L_NOTICE", "\(shown)\\n");
                     t_on_reply("MEDIA");
                     t_relay();
                     exit;

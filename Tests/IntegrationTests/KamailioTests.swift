@@ -32,6 +32,11 @@ struct KamailioTests {
             let packets = statistics.split(separator: ",").dropFirst().first?.split(separator: " ").first.flatMap { Int($0) }
             #expect(packets == Int(call.callerMedia.sentCount + call.calleeMedia.sentCount), "\(statistics)")
             #expect(try bed.relayd.control.counter(.ngErrors) == 0)
+            // Of a short call there is one window each way; G.711 without loss has 4.41.
+            let quality = try await eventually("Kamailio's MOS variables") { bed.kamailio.quality.first }
+            #expect(quality["mos"] == "4.4/4.4/4.4", "\(quality)")
+            #expect(quality["loss"] == "0" && quality["jitter"].flatMap { Int($0) } ?? -1 >= 0, "\(quality)")
+            #expect(quality["samples"].flatMap { Int($0) } ?? 0 >= 1, "\(quality)")
         }
     }
 

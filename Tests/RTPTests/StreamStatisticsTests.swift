@@ -321,7 +321,7 @@ struct StreamPayloadTests {
         formats.set(96, to: .media, clockRate: 48_000)
         formats.set(96, to: .telephoneEvent, clockRate: 16_000)
         formats.set(97, to: .media, clockRate: 0)
-        formats.set(97, to: .media, clockRate: 1 << 23)
+        formats.set(97, to: .media, clockRate: 1 << 20)
         formats.set(0, to: .media, clockRate: 11_111)
         #expect(formats.clockRate(of: 96) == 16_000 && formats.use(of: 96) == .telephoneEvent)
         #expect(formats.clockRate(of: 97) == 8000 && formats.clockRate(of: 0) == 11_111)

@@ -28,7 +28,7 @@ final class TemporaryDirectory: Sendable {
 /// A record with every field set, all different for different numbers.
 func record(_ number: Int) -> CallRecord {
     let setup = WallTime(milliseconds: 1_700_000_000_000 + Int64(number) * 1_001)
-    return CallRecord(
+    var record = CallRecord(
         id: "id-\(number)", callerCallID: "a-\(number)@host", calleeCallID: "b-\(number)@host", callerTrunk: "alpha",
         calleeTrunk: number.isMultiple(of: 2) ? "beta" : "gamma", callerNumber: "+49\(number)", calledNumber: "0030\(number)",
         callerAddress: SocketAddress(ip: IPAddress(ipv4: 0xc000_0201), port: 5_060),
@@ -38,6 +38,14 @@ func record(_ number: Int) -> CallRecord {
         fromCallee: .init(packets: 2_990, octets: 514_280, lost: 12, lastMediaAt: setup + .seconds(59)),
         cause: number.isMultiple(of: 3) ? .noMedia : .normal, sipCode: 200, q850: 16, endedBy: .callee,
         noMediaTimeoutSeconds: 60)
+    record.fromCaller.mos = 4.25
+    record.fromCaller.lowestMOS = 3.5
+    record.fromCaller.jitterMilliseconds = 2.125
+    record.fromCaller.highestJitterMilliseconds = 14.5
+    record.fromCaller.lossPercent = 0.0625
+    record.fromCaller.roundTripMilliseconds = 45.5
+    record.fromCallee.mos = 3.75
+    return record
 }
 
 /// A record with no optional field, and text that has to be escaped.

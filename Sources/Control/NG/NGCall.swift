@@ -36,6 +36,8 @@ struct NGCall: Sendable {
         /// Its description lets it send, and receive.
         let sends: Bool
         let receives: Bool
+        /// It offers comfort noise, or a codec that suppresses silence by itself and may.
+        let suppressesSilence: Bool
         /// Payload types of telephone-event (RFC 4733) that this side wants to receive it with.
         let telephoneEvents: PayloadTypes
         /// Both this side and relayd said `a=rtcp-mux`; known with the answer, as before until then.
@@ -74,6 +76,8 @@ struct NGCall: Sendable {
     /// For `relayctl`.
     let shortID: String
     let createdAt: Instant
+    /// Which silence closes it: as configured when it began.
+    let noMedia: NoMediaRule
     var lastSignal: Instant
     var answeredAt: Instant?
     var caller = Side()
@@ -93,11 +97,12 @@ struct NGCall: Sendable {
     var isClosing = false
     var scheduled: Instant?
 
-    init(id: String, shortID: String, client: NGClient, now: Instant) {
+    init(id: String, shortID: String, client: NGClient, noMedia: NoMediaRule, now: Instant) {
         self.id = id
         self.shortID = shortID
         self.client = client
         createdAt = now
+        self.noMedia = noMedia
         lastSignal = now
     }
 

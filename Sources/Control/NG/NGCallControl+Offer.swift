@@ -2,6 +2,7 @@ import Configuration
 import ControlProtocol
 import Core
 import NG
+import RTP
 import Relay
 import SIP
 
@@ -22,7 +23,7 @@ extension NGCallControl {
                 return .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
             }
             report.managedSessions += 1
-            let call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, now: now)
+            let call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, noMedia: NoMediaRule(configuration), now: now)
             calls[id] = call
             emit(.callSetup, for: call, ["from": fromTag, "client": exchange.client.ip?.description ?? ""], now: now)
         }
@@ -216,10 +217,15 @@ extension NGCallControl {
 
     /// Tells the relay where the media of `leg` come from now.
     private mutating func expect(_ leg: Leg, _ call: NGCall) {
-        for (medium, announced) in zip(call.media, call[leg].announced) {
+        for (index, (medium, announced)) in zip(call.media, call[leg].announced).enumerated() {
             guard let medium, let announced else { continue }
             var source = announced.source
             source.isRTCPMuxed = announced.isRTCPMuxed
+            // Sent with the numbers that the other side chose, where it has (RFC 3264 §5.1).
+            if index < call[leg.other].announced.count, let other = call[leg.other].announced[index] {
+                source.formats = other.source.formats
+                source.formats.fill(from: announced.source.formats)
+            }
             output(.expect(medium.taken.session, leg, source))
         }
     }
@@ -239,8 +245,9 @@ extension NGCallControl {
         return NGCall.Announced(
             source: ExpectedSource(
                 rtp: address, rtcp: rtcp, signalling: request.receivedFrom ?? address.ip,
-                transport: medium.isRTP ? .rtp : .datagram, direction: MediaDirection(medium.direction)),
+                transport: medium.isRTP ? .rtp : .datagram, direction: MediaDirection(medium.direction),
+                formats: PayloadFormats(medium)),
             hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress,
-            telephoneEvents: telephoneEvents)
+            suppressesSilence: SilenceSuppression.isOffered(by: medium), telephoneEvents: telephoneEvents)
     }
 }

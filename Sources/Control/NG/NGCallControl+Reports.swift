@@ -27,9 +27,27 @@ extension NGCallControl {
                 media: media(of: call, leg),
                 peers: call.legsByTag.filter { $0.value == leg.other }.map(\.key).sorted())
         }
+        let sources = Leg.allCases.flatMap { figures(of: call, $0) }.compactMap { figures in
+            figures.ssrc.map { source($0, figures) }
+        }
         return NGCallReport(
-            created: wallTime(call.createdAt), lastSignal: wallTime(call.lastSignal), rtp: rtp, rtcp: rtcp, sources: [],
+            created: wallTime(call.createdAt), lastSignal: wallTime(call.lastSignal), rtp: rtp, rtcp: rtcp, sources: sources,
             tags: tags)
+    }
+
+    private func source(_ ssrc: UInt32, _ figures: LegStatistics) -> NGCallReport.Source {
+        guard let quality = figures.quality else { return NGCallReport.Source(ssrc: ssrc) }
+        var average = ngQuality(quality.average)
+        average.reportedAt = nil
+        average.sampleCount = Int(quality.windows)
+        return NGCallReport.Source(
+            ssrc: ssrc, average: average, lowest: ngQuality(quality.lowest), highest: ngQuality(quality.highest))
+    }
+
+    private func ngQuality(_ measure: StreamQuality.Measure) -> NGQuality {
+        NGQuality(
+            mos: measure.score, jitter: measure.jitter, lossRatio: measure.lossRatio, roundTrip: measure.roundTrip,
+            reportedAt: wallTime(measure.at))
     }
 
     private func figures(of call: NGCall, _ leg: Leg) -> [LegStatistics] {
@@ -43,7 +61,7 @@ extension NGCallControl {
             let announced = index < call[leg].announced.count ? call[leg].announced[index] : nil
             let stream = NGCallReport.Stream(
                 local: medium.advertised(to: leg), advertised: announced?.source.rtp, endpoint: figures.source,
-                lastPacket: figures.lastPacket.map(wallTime),
+                ssrc: figures.ssrc, lastPacket: figures.lastPacket.map(wallTime),
                 traffic: NGTraffic(packets: figures.packets, octets: figures.octets))
             return NGCallReport.Medium(kind: medium.kind, transport: medium.transport, rtp: stream)
         }
@@ -81,16 +99,13 @@ extension NGCallControl {
     }
 
     private func summary(of call: NGCall, now: Instant) -> CallSummary {
-        let timeout = Int(configuration.ng.timeout.components.seconds)
-        return CallSummary(
+        CallSummary(
             id: call.shortID, state: call.answeredAt == nil ? .setup : .connected, callerNumber: call.caller.tag ?? "",
             calledNumber: call.callee.tag ?? "", callerTrunk: "ng", calleeTrunk: "ng", setupAt: wallTime(call.createdAt),
             answerAt: call.answeredAt.map(wallTime),
             durationSeconds: call.answeredAt.map { Int((now - $0).components.seconds) } ?? 0,
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
-            monitored: timeout > 0 && call.answeredAt != nil,
-            monitoredReason: timeout == 0 ? "ng.timeout is 0" : call.answeredAt == nil ? "not answered yet" : "driven over NG",
-            noMediaTimeoutSeconds: timeout, noMediaMode: configuration.media.noMediaMode == .both ? .both : .any)
+            call.noMedia, call.answeredAt == nil ? nil : (mediaState(.caller, of: call), mediaState(.callee, of: call)))
     }
 
     private func media(_ leg: Leg, of call: NGCall, now: Instant) -> CallSummary.Media {
@@ -102,7 +117,7 @@ extension NGCallControl {
             ? .held : silence.map { $0 < .seconds(1) ? .flowing : .silent } ?? .waiting
         return CallSummary.Media(
             state: state, silenceSeconds: call.answeredAt == nil ? nil : (silence ?? sinceAnswer)?.inSeconds,
-            packets: figures.reduce(0) { $0 + $1.packets })
+            packets: figures.reduce(0) { $0 + $1.packets }, figures.first ?? LegStatistics())
     }
 
     private func leg(_ leg: Leg, of call: NGCall) -> CallDetail.Leg {
@@ -117,6 +132,12 @@ extension NGCallControl {
             relayAddress: first?.advertised(to: leg), sdpAddress: source?.rtp,
             lockedSource: figures.compactMap(\.source).first,
             packets: figures.reduce(0) { $0 + $1.packets }, octets: figures.reduce(0) { $0 + $1.octets },
-            lost: figures.reduce(0) { $0 + $1.lost }, strangersDropped: figures.reduce(0) { $0 + $1.strangersDropped })
+            lost: figures.reduce(0) { $0 + $1.lost }, strangersDropped: figures.reduce(0) { $0 + $1.strangersDropped },
+            // Of the first medium: figures of several do not add up.
+            media: first.map { medium in
+                MediaReport(
+                    media.statistics[medium.taken.session.index, leg],
+                    timeline: media.statistics.timeline(medium.taken.session.index, leg), wallTime)
+            })
     }
 }

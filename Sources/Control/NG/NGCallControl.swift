@@ -274,22 +274,32 @@ package struct NGCallControl {
     /// When the call has to be looked at again.
     private func deadline(of call: NGCall, now: Instant) -> Instant? {
         // A look too many costs little; one in the past would never end, and one far ahead outlives its call.
-        (call.deleteAt ?? mediaDeadline(of: call)).map { min(max($0, now + .milliseconds(10)), now + .seconds(60)) }
+        (call.deleteAt ?? mediaDeadline(of: call, now: now)).map { min(max($0, now + .milliseconds(10)), now + .seconds(60)) }
     }
 
     /// When it is over for want of media, or of an answer, if nothing changes.
-    private func mediaDeadline(of call: NGCall) -> Instant? {
+    private func mediaDeadline(of call: NGCall, now: Instant) -> Instant? {
         guard let answeredAt = call.answeredAt else { return call.lastSignal + configuration.ng.offerTimeout }
-        guard configuration.ng.timeout > .zero else { return nil }
-        let sending = Leg.allCases.filter(call.sends)
-        guard !sending.isEmpty else {
-            return max(answeredAt, call.lastSignal, lastHeard(call, .caller), lastHeard(call, .callee))
-                + configuration.ng.silentTimeout
+        // Signalling says as well as media that somebody is there.
+        var activity = MediaActivity(connectedAt: max(answeredAt, call.lastSignal))
+        activity.observe(caller: lastHeard(call, .caller), callee: lastHeard(call, .callee))
+        // Only a call that may be silent already is looked at more closely.
+        guard let earliest = activity.earliestEnd(call.noMedia), earliest <= now else {
+            return activity.earliestEnd(call.noMedia)
         }
-        let start = max(answeredAt, call.lastSignal)
-        let heard = sending.map { max(start, lastHeard(call, $0)) }
-        let last = configuration.media.noMediaMode == .both ? heard.max() : heard.min()
-        return last.map { $0 + configuration.ng.timeout }
+        let end = activity.silenceEnds(
+            call.noMedia, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
+        // Comfort noise comes and goes without a word of the proxy's.
+        return end ?? now + .seconds(60)
+    }
+
+    /// What `leg` said last about its media, and whether its silence is meant.
+    func mediaState(_ leg: Leg, of call: NGCall) -> LegMediaState {
+        let isComfortable = call.media.contains { medium in
+            medium.map { media.statistics.isInComfortNoise($0.taken.session.index, leg) } ?? false
+        }
+        let haveAgreed = Leg.allCases.allSatisfy { call[$0].announced.contains { $0?.suppressesSilence ?? false } }
+        return LegMediaState(holds: !call.sends(leg), mayBeSilent: isComfortable || haveAgreed)
     }
 
     private func lastHeard(_ call: NGCall, _ leg: Leg) -> Instant {
@@ -304,7 +314,7 @@ package struct NGCallControl {
             report.regularlyEndedSessions += 1
             return close(id, cause: "normal", now: now)
         }
-        guard let due = mediaDeadline(of: call), due <= now else { return schedule(id, now: now) }
+        guard let due = mediaDeadline(of: call, now: now), due <= now else { return schedule(id, now: now) }
         counters.add(to: .ngCallsTimedOut)
         if call.answeredAt == nil {
             report.offerTimedOutSessions += 1

@@ -35,11 +35,14 @@ package struct CallDetail: Codable, Equatable, Sendable {
         package var lost: UInt64
         /// Packets on this leg's ports from someone other than the locked source.
         package var strangersDropped: UInt64
+        /// How its media was heard; nil from a daemon that does not say.
+        package var media: MediaReport?
 
         package init(
             callID: String, localTag: String, remoteTag: String? = nil, signallingAddress: SocketAddress,
             relayAddress: SocketAddress? = nil, sdpAddress: SocketAddress? = nil, lockedSource: SocketAddress? = nil,
-            packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, strangersDropped: UInt64 = 0
+            packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, strangersDropped: UInt64 = 0,
+            media: MediaReport? = nil
         ) {
             self.callID = callID
             self.localTag = localTag
@@ -52,6 +55,7 @@ package struct CallDetail: Codable, Equatable, Sendable {
             self.octets = octets
             self.lost = lost
             self.strangersDropped = strangersDropped
+            self.media = media
         }
     }
 }

@@ -17,6 +17,10 @@ package struct CallSummary: Codable, Equatable, Sendable {
         case both
         /// That of either direction.
         case any
+        /// That of one party, whatever the other does.
+        case caller, callee
+        /// None.
+        case off
     }
 
     /// Short enough to type; unique among present calls.
@@ -72,11 +76,21 @@ package struct CallSummary: Codable, Equatable, Sendable {
         /// Since the last valid packet, or since the answer when none came; nil before the answer.
         package var silenceSeconds: Double?
         package var packets: UInt64
+        /// Of the call so far; nil while nothing is known.
+        package var mos: Double?
+        package var jitterMilliseconds: Double?
+        package var lossPercent: Double?
 
-        package init(state: MediaState = .waiting, silenceSeconds: Double? = nil, packets: UInt64 = 0) {
+        package init(
+            state: MediaState = .waiting, silenceSeconds: Double? = nil, packets: UInt64 = 0, mos: Double? = nil,
+            jitterMilliseconds: Double? = nil, lossPercent: Double? = nil
+        ) {
             self.state = state
             self.silenceSeconds = silenceSeconds
             self.packets = packets
+            self.mos = mos
+            self.jitterMilliseconds = jitterMilliseconds
+            self.lossPercent = lossPercent
         }
     }
 }

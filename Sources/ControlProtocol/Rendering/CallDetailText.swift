@@ -4,6 +4,10 @@ extension CallDetail {
     /// For people: facts in groups, then the messages of both legs.
     package func text(_ style: TextStyle) -> String {
         var groups = [headline(style), times.rendered(style), dialogs.rendered(style), media.rendered(style).text]
+        let timelines = [("From the caller", caller), ("From the callee", callee)].compactMap { name, leg in
+            leg?.media?.timelineText(name, style)
+        }
+        if !timelines.isEmpty { groups.append(timelines.joined()) }
         if !ladder.isEmpty { groups.append(LadderEntry.ladderText(ladder, style)) }
         return groups.joined(separator: "\n")
     }
@@ -20,7 +24,14 @@ extension CallDetail {
         list.add("Set up", summary.setupAt.description)
         list.add("Answered", summary.answerAt?.description ?? "-")
         if summary.monitored {
-            let which = summary.noMediaMode == .both ? "from both sides" : "from either side"
+            let which =
+                switch summary.noMediaMode {
+                case .both: "from both sides"
+                case .any: "from either side"
+                case .caller: "from the caller"
+                case .callee: "from the callee"
+                case .off: "from nobody"
+                }
             list.add("Monitored", "yes: silence of \(summary.noMediaTimeoutSeconds) s \(which) ends it "
                 + "(\(summary.monitoredReason))")
         } else {
@@ -49,6 +60,9 @@ extension CallDetail {
         facts.append(("octets received", { "\($0.octets)" }))
         facts.append(("packets lost", { "\($0.lost)" }))
         facts.append(("strangers dropped", { "\($0.strangersDropped)" }))
+        if caller.media != nil || callee?.media != nil {
+            for row in MediaReport.rows { facts.append((row.name, { $0.media.map(row.value) ?? "-" })) }
+        }
         var table = Table()
         table.add("", cells: [.init("media", .strong)] + facts.map { .init($0.name, .strong) })
         table.add("CALLER", cells: [summary.fromCaller.cell] + facts.map { .init($0.value(caller)) })

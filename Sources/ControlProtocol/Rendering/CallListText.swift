@@ -13,6 +13,9 @@ extension CallSummary {
         table.add("H:MM:SS", alignment: .right, cells: calls.map { .init($0.durationText) })
         table.add("CALLER RTP", cells: calls.map { $0.fromCaller.cell })
         table.add("CALLEE RTP", cells: calls.map { $0.fromCallee.cell })
+        table.add("MOS", leftOutAt: 3, cells: calls.map { .init($0.bothWays(\.mos)) })
+        table.add("JITTER ms", leftOutAt: 5, cells: calls.map { .init($0.bothWays(\.jitterMilliseconds)) })
+        table.add("LOSS %", leftOutAt: 4, cells: calls.map { .init($0.bothWays(\.lossPercent)) })
         table.add(monitoredHeading, leftOutAt: 1, cells: calls.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
         let (text, leftOut) = table.rendered(style)
         return text + footer(calls, withReasons: leftOut.contains(monitoredHeading), style)
@@ -33,6 +36,13 @@ extension CallSummary {
             }
         }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// Of what came from the caller, and from the callee: `4.41/3.9`.
+    private func bothWays(_ figure: KeyPath<Media, Double?>) -> String {
+        let figures = [fromCaller[keyPath: figure], fromCallee[keyPath: figure]]
+        guard figures.contains(where: { $0 != nil }) else { return "-" }
+        return figures.map { $0.map(decimal) ?? "-" }.joined(separator: "/")
     }
 
     var durationText: String { answerAt == nil ? "-" : Quantity.duration(seconds: durationSeconds) }

@@ -52,6 +52,12 @@ extension CallRecord {
 
 extension CallRecord.Direction {
     fileprivate var text: String {
-        "\(packets) packets, \(octets) octets, \(lost) lost, last at \(lastMediaAt?.description ?? "-")"
+        var text = "\(packets) packets, \(octets) octets, \(lost) lost"
+        if let lossPercent { text += " (\(decimal(lossPercent)) %)" }
+        if let mos { text += ", MOS \(decimal(mos))" + (lowestMOS.map { " (lowest \(decimal($0)))" } ?? "") }
+        if let jitterMilliseconds { text += ", jitter \(decimal(jitterMilliseconds)) ms" }
+        if let highestJitterMilliseconds { text += " (highest \(decimal(highestJitterMilliseconds)))" }
+        if let roundTripMilliseconds { text += ", round trip \(decimal(roundTripMilliseconds)) ms" }
+        return text + ", last at \(lastMediaAt?.description ?? "-")"
     }
 }

@@ -44,6 +44,40 @@ import Testing
         #expect(world.events.count { $0.name == .mediaSilent } == 1)
     }
 
+    @Test("ng.no_media_mode counts before that of media; one side is enough where it is meant", arguments: [
+        NoMediaMode.caller, .callee, .off,
+    ])
+    func oneSide(mode: NoMediaMode) {
+        let world = NGWorld {
+            $0.ng.timeout = .seconds(10)
+            $0.ng.noMediaMode = mode
+            $0.media.noMediaMode = .both
+        }
+        let ports = world.establish("c")
+        _ = world.worker.startFlow(to: ports.towardsCallee, at: world.now)
+        world.run(for: .seconds(12))
+        #expect((world.release(of: "c") != nil) == (mode == .caller))
+        #expect(world.control.summaries(now: world.now).allSatisfy { $0.monitored == (mode == .callee) })
+    }
+
+    @Test("comfort noise agreed on by both sides: the longer time-out of silence suppression")
+    func comfortNoise() {
+        let world = NGWorld {
+            $0.ng.timeout = .seconds(10)
+            $0.media.vadTimeout = .seconds(40)
+        }
+        let sdp = { (address: String) in
+            NGWorld.audio(address).replacing("RTP/AVP 0", with: "RTP/AVP 0 13")
+        }
+        _ = world.offer("c", from: "a", sdp("198.51.100.1"))
+        let answer = world.answer("c", from: "a", to: "b", sdp("198.51.100.2"))
+        expectRelease(world, answer.at - NGWorld.start + .seconds(40), "no_media")
+        let other = NGWorld { $0.ng.timeout = .seconds(10) }
+        other.establish("c", offer: sdp("198.51.100.1"))
+        other.run(for: .seconds(12))
+        #expect(other.release(of: "c")?.cause == "no_media", "one side alone has agreed on nothing")
+    }
+
     @Test("mode both: the last packet of either side counts; mode any: that of the side silent for longer", arguments: [
         NoMediaMode.both, .any,
     ])
@@ -93,7 +127,7 @@ import Testing
         expectRelease(world, held.at - NGWorld.start + .seconds(100), "no_media")
     }
 
-    @Test("mode any: of a call held with music only the holder has to be heard")
+    @Test("a call that one side holds has the longer time-out in every mode, with music or without")
     func musicOnHold() {
         let world = Self.world(.any)
         let ports = world.establish("c")
@@ -103,7 +137,10 @@ import Testing
         world.run(for: .seconds(30))
         #expect(world.release(of: "c") == nil)
         music.end = world.now
-        expectRelease(world, world.time - .milliseconds(20) + .seconds(10), "no_media")
+        world.run(for: .seconds(60))
+        #expect(world.release(of: "c") == nil)
+        world.run(for: .seconds(50))
+        #expect(world.release(of: "c")?.cause == "no_media")
     }
 
     @Test("hold by 0.0.0.0 is hold, though the other side's phone says nothing of it")

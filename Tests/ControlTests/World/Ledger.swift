@@ -119,7 +119,7 @@ struct Ledger {
             if let entry = sessions[session], let callID = entry.callID {
                 silenceAtEnd[callID] = silence(session, entry, worker, at: now)
             }
-        case .expect(let session, _, _), .treat(let session, _, _):
+        case .expect(let session, _, _), .treat(let session, _, _), .tap(let session, _):
             if sessions[session] == nil { fail("a command for no session", at: now) }
         case .stop: break
         }
@@ -167,7 +167,13 @@ struct Ledger {
     private func silence(_ id: SessionID, _ session: Session, _ worker: WorkerStub, at now: Instant) -> Duration {
         guard let connectedAt = session.connectedAt else { return .zero }
         let last = [Leg.caller, .callee].map { max(connectedAt, worker.lastPacket[id]?[$0] ?? connectedAt) }
-        return now - (configuration.media.noMediaMode == .both ? last.max()! : last.min()!)
+        return switch configuration.media.noMediaMode {
+        case .both: now - last.max()!
+        case .any: now - last.min()!
+        case .caller: now - last[0]
+        case .callee: now - last[1]
+        case .off: .zero
+        }
     }
 
     // MARK: What holds once all is over

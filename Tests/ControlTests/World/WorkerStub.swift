@@ -45,7 +45,7 @@ final class WorkerStub {
             precondition(sessions[session]?.isOpen == true && sessions[session]?.isClosing == false, "closed twice")
             sessions[session]?.isClosing = true
             return (.closed(session), delay)
-        case .expect, .treat, .stop:
+        case .expect, .treat, .tap, .stop:
             return nil
         }
     }

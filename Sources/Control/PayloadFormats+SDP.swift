@@ -1,0 +1,26 @@
+import RTP
+import SIP
+
+extension PayloadFormats {
+    /// What the payload types of a description stand for. Static types that are as RFC 3551 says take no room.
+    init(_ media: SessionDescription.Media) {
+        self.init()
+        for payload in media.payloads { add(payload) }
+    }
+
+    /// Of what a party sends: with the numbers that the other one chose, which are mostly its own too (RFC 3264 §5.1).
+    init(receivedBy other: SessionDescription.Media?, sentBy own: SessionDescription.Media) {
+        self = other.map(PayloadFormats.init) ?? PayloadFormats()
+        fill(from: PayloadFormats(own))
+    }
+
+    private mutating func add(_ payload: SessionDescription.Payload) {
+        let use: PayloadUse = payload.isTelephoneEvent ? .telephoneEvent : payload.isComfortNoise ? .comfortNoise : .media
+        let rate = payload.clockRate.flatMap { UInt32(exactly: $0) } ?? clockRate(of: payload.number)
+        let codec = payload.encodingName.map { SpeechCodec(encodingName: $0) } ?? SpeechCodec(payloadType: payload.number)
+        guard
+            use != self.use(of: payload.number) || rate != clockRate(of: payload.number) || codec != self.codec(of: payload.number)
+        else { return }
+        set(payload.number, to: use, clockRate: rate, codec: codec)
+    }
+}
