@@ -168,7 +168,7 @@ import Testing
                 r.toml:2: media.workers: 0 is out of range, expected a whole number from 1 to 256
                 r.toml:3: media.port: unknown key, did you mean `media.ports`?
                 r.toml:7: trunk.address: "host" is not valid, expected a literal address, with a port when it is not 5060, \
-                like "192.0.2.1" or "[2001:db8::1]:5080"
+                like "192.0.2.1", "[2001:db8::1]:5080" or "tls:192.0.2.1:5061"
                 r.toml:10: limits.calls: -1 is out of range, expected a whole number from 1 to 100000
                 """)
     }

@@ -38,26 +38,28 @@ import Testing
             configuration.media.interfaces = [MediaInterface(name: "six", address: IPAddress("2001:db8::1")!)]
         }
         let octets = Array(try Data(contentsOf: Self.folder.appendingPathComponent("\(message.name).dat")))
+        world.toleratesUnreadable = true
         world.inject(octets, from: SimulatedWorld.callerAddress)
         world.run(for: .milliseconds(400))
         let sent = world.traffic.filter { !$0.isReceived }
         let answers = sent.filter { $0.peer.ip == SimulatedWorld.callerAddress.ip }.map(\.message)
         let placed = sent.filter { $0.peer == SimulatedWorld.calleeAddress && $0.message.method == .invite }
+        let broken = world.unreadable.map { String(decoding: $0.octets.dropFirst(8).prefix(3), as: UTF8.self) }
+        #expect(world.unreadable.allSatisfy { $0.peer.ip == SimulatedWorld.callerAddress.ip })
         #expect(sent.allSatisfy { [SimulatedWorld.callerAddress.ip, SimulatedWorld.calleeAddress.ip].contains($0.peer.ip) })
         switch message.expected {
-        case ["nothing"]: #expect(sent.isEmpty)
+        case ["nothing"]: #expect(sent.isEmpty && broken.isEmpty)
         case ["placed"]:
             #expect(placed.first?.message.isRequest == true)
             #expect(answers.first?.status == 100)
             #expect(answers.allSatisfy { ($0.status ?? 999) < 300 }, "\(answers.map(\.status))")
         default:
             #expect(placed.isEmpty)
-            let final = try #require(answers.last?.status)
-            #expect(message.expected.contains("\(final)"), "\(final)")
-            #expect(Set(answers.map(\.status)).subtracting([100]).count == 1)
+            let finals = Set(answers.compactMap(\.status).map { "\($0)" } + broken).subtracting(["100"])
+            #expect(finals.count == 1 && finals.isSubset(of: message.expected), "\(finals)")
         }
         if message.name == "bext01" {
-            #expect(answers.last?.text(.unsupported) == "nothingSupportsThis, nothingSupportsThisEither")
+            #expect(answers.last?.text(.unsupported)?.hasPrefix("nothingSupportsThis, nothingSupportsThisEither") == true)
         }
         if message.name == "invut" || message.name == "sdp01" { #expect(answers.last?.text(.accept) == "application/sdp") }
         if ["intmeth", "esc02", "mpart01"].contains(message.name) { #expect(answers.last?.first(.allow) != nil) }

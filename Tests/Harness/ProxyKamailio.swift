@@ -79,6 +79,7 @@ package final class ProxyKamailio: Sendable {
             tcp_children=2
             auto_aliases=no
             tcp_accept_no_cl=no
+            tcp_source_ipv4=\(plan.host)
             \(isTLS ? "enable_tls=yes" : "")
             listen=udp:\(plan.address)
             listen=\(plan.transport):\(plan.streamAddress)

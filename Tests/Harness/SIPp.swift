@@ -56,9 +56,11 @@ package final class SIPp: Sendable {
         var arguments = ["-sf", Self.scenarioFile(plan.scenario), "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
-        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip).lowerBound)"]
+        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip.family == .ipv4 ? plan.address.ip : .ipv4Loopback).lowerBound)"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
+        // Its default is more than the limit of open files.
+        if plan.transport == "tn" { arguments += ["-max_socket", "1000"] }
         arguments += ["-t", plan.transport, "-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
         if let media = plan.media {
             arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]

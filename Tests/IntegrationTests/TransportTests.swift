@@ -259,7 +259,7 @@ struct TLSTransportTests {
                 "sh",
                 [
                     "-c",
-                    "(cat \(input); sleep 1) | openssl s_client -quiet -connect \(address) -servername relayd.test "
+                    "(cat \(input); sleep 1) | openssl s_client -quiet -no_ign_eof -connect \(address) -servername relayd.test "
                         + "-verify_hostname relayd.test -verify_return_error -CAfile \(certificate.certificate)",
                 ])
             #expect(result.output.hasPrefix("SIP/2.0 200 OK"), "\(result.output) \(result.errors)")

@@ -50,7 +50,7 @@ import Testing
         ("Content-Length:", "400 Malformed Content-Length"), ("Content-Length: 70000", "413 Request Entity Too Large"),
     ])
     func unframed(header: String, expected: String) {
-        #expect(items("OPTIONS sip:a@b SIP/2.0\r\n\(header)\r\n\r\n" + Self.options) == [expected])
+        #expect(items("OPTIONS sip:a@b SIP/2.0\r\n\(header)\r\n\r\n" + Self.options) == [expected, "unframed"])
     }
 
     @Test("the same Content-Length twice is no contradiction")
@@ -64,7 +64,7 @@ import Testing
         #expect(items("\u{16}\u{3}\u{1}") == ["notSIP"])
         #expect(items("\rX") == ["notSIP"])
         #expect(items("OPTIONS " + String(repeating: "a", count: 5_000), limit: 4_096) == ["headerTooLong"])
-        #expect(items("OPTIONS sip:a@b SIP/2.0\r\nl: 4096\r\n\r\n", limit: 4_096) == ["413 Request Entity Too Large"])
+        #expect(items("OPTIONS sip:a@b SIP/2.0\r\nl: 4096\r\n\r\n", limit: 4_096) == ["413 Request Entity Too Large", "unframed"])
     }
 
     @Test("any octets in any pieces: no crash, nothing kept beyond the limit, and the pieces do not matter")

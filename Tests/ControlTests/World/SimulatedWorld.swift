@@ -36,6 +36,9 @@ final class SimulatedWorld {
     private(set) var callers: [Caller] = []
     private(set) var callees: [Callee] = []
     private(set) var traffic: [Traffic] = []
+    /// Answers to requests so broken that the answer, which repeats parts of them, cannot be read either.
+    private(set) var unreadable: [(peer: SocketAddress, octets: [UInt8])] = []
+    var toleratesUnreadable = false
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
     private(set) var commands: [RelayCommand] = []
@@ -199,6 +202,7 @@ final class SimulatedWorld {
 
     private func send(_ octets: [UInt8], to destination: SocketAddress, _ transaction: TransactionID?) {
         guard case .message(let message) = SIPMessage.parse(octets) else {
+            if toleratesUnreadable { return unreadable.append((destination, octets)) }
             return ledger.fail("sent what cannot be read: \(String(decoding: octets, as: UTF8.self))", at: now)
         }
         traffic.append(Traffic(at: now, isReceived: false, peer: destination, message: message))
