@@ -1,11 +1,12 @@
 # make demo    a caller and a callee talk through relayd, in front of you
 # make test    everything that is tested, with its own set-up
 # make run     relayd in the foreground with its embedded defaults
-# make bench   what a relayed packet and a call cost, beside peers
+# make sanitize  relay, ring and RTP tests under ThreadSanitizer and AddressSanitizer; minutes of building
+# make bench   what a relayed packet and a call cost, beside peers and aims
 # make build   relayd and relayctl, in .build/release
 # make docs    the pages that are made from the code: docs/configuration.md and docs/metrics.md
 
-.PHONY: demo test run bench build docs clean
+.PHONY: demo test sanitize run bench build docs clean
 
 RELEASE = .build/release
 
@@ -25,6 +26,18 @@ test:
 	@scripts/phase "SIP benchmark (does it run)" Benchmarks/run-sip --quick
 	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
 
+# Builds of their own, so that the others stay as they are.
+SANITIZED = 'RelayTests|UringTests|RTPTests'
+
+sanitize:
+	@scripts/setup test
+	@scripts/phase "build (ThreadSanitizer)" swift build --build-tests --sanitize=thread --scratch-path .build-tsan
+	@scripts/phase "tests (ThreadSanitizer)" env TSAN_OPTIONS=halt_on_error=1 \
+		swift test --skip-build --sanitize=thread --scratch-path .build-tsan --disable-xctest --filter $(SANITIZED)
+	@scripts/phase "build (AddressSanitizer)" swift build --build-tests --sanitize=address --scratch-path .build-asan
+	@scripts/phase "tests (AddressSanitizer)" env ASAN_OPTIONS=detect_leaks=0 \
+		swift test --skip-build --sanitize=address --scratch-path .build-asan --disable-xctest --filter $(SANITIZED)
+
 run: build
 	@exec $(RELEASE)/relayd
 
@@ -33,9 +46,8 @@ build:
 	@scripts/phase "build (release)" swift build -c release --product relayd
 	@scripts/phase "build relayctl" swift build -c release --product relayctl
 
-bench:
+bench: build
 	@scripts/setup bench
-	@scripts/phase "build (release)" swift build -c release --product relayd
 	@Benchmarks/run
 	@Benchmarks/run-sip
 
@@ -44,4 +56,4 @@ docs:
 	@swift run -q relayd reference --metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 clean:
-	@rm -rf .build Benchmarks/.build bench.json bench-sip.json
+	@rm -rf .build .build-tsan .build-asan Benchmarks/.build bench.json bench-sip.json

@@ -32,10 +32,12 @@ let package = Package(
         .target(name: "CURing", dependencies: ["CLibUring"]),
         .systemLibrary(name: "CLibSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CTLS", dependencies: ["CLibSSL"]),
+        .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CDigest", dependencies: ["CLibCrypto"]),
         .target(name: "Core", swiftSettings: settings),
         .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),
         .target(name: "RTP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
-        .target(name: "SIP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
+        .target(name: "SIP", dependencies: ["Core", "CDigest"], swiftSettings: settings + lifetimes),
         .target(name: "Uring", dependencies: ["CURing", "Core"], swiftSettings: settings + lifetimes),
         .target(name: "Relay", dependencies: ["Core", "RTP", "Uring"], swiftSettings: settings + lifetimes),
         .target(
@@ -68,7 +70,7 @@ let package = Package(
             dependencies: ["Core", "Uring", "Control", "Configuration", "ControlProtocol", "Web", argumentParser],
             swiftSettings: settings),
         .executableTarget(
-            name: "relayctl", dependencies: ["Core", "ControlProtocol", argumentParser], swiftSettings: settings),
+            name: "relayctl", dependencies: ["Core", "SIP", "ControlProtocol", argumentParser], swiftSettings: settings),
 
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(
@@ -76,6 +78,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "relayd-demo", dependencies: ["Harness", "ControlProtocol", "Core"], path: "Tests/Demo",
+            swiftSettings: settings),
+        // What a call costs in call control alone, for callgrind.
+        .executableTarget(
+            name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
             swiftSettings: settings),
 
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),

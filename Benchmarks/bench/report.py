@@ -33,7 +33,7 @@ def summarize(rounds):
         summary["highestPerSecond"] = spread([one["highestPerSecond"] for one in ladders]) | {
             "isLowerBound": any(one["isLowerBound"] for one in ladders)
         }
-    for name in ("systemCallsPerPacket", "setup"):
+    for name in ("systemCallsPerPacket",):
         for one in rounds:
             if name in one:
                 summary[name] = one[name]
@@ -51,7 +51,7 @@ def is_comparable(summary):
 
 def compare(servers):
     """Ratios of relayd, in each of its variants, to each peer: `{"relayd": {"rtpengine": {…}}}`."""
-    ours = {name: one for name, one in servers.items() if name.startswith("relayd")}
+    ours = {name: one for name, one in servers.items() if name.startswith("relay")}
     peers = {name: one for name, one in servers.items() if name not in ours}
     return {
         name: {peer: _ratios(one, other) for peer, other in peers.items()} for name, one in ours.items()
@@ -104,13 +104,6 @@ def table(cell):
     for ours, peers in cell["ratios"].items():
         lines += [f"  {ours} / {peer}: {_ratio_line(found)}" for peer, found in peers.items()]
     for name, one in cell["servers"].items():
-        if "setup" in one:
-            setup = one["setup"]
-            lines.append(
-                f"  {name}: {setup['cpuMicrosecondsPerCallOfferAnswer']:.0f} µs CPU for offer and answer of a call,"
-                f" {setup['cpuMicrosecondsPerCallDelete']:.0f} µs for delete,"
-                f" {setup['residentKilobytesPerCall']:.1f} kB of its own memory per call")
-    for name, one in cell["servers"].items():
         found = {fault: count for fault, count in one["faults"].items() if count}
         if found:
             lines.append(f"  FAULTS of {name}: " + ", ".join(f"{count} {fault}" for fault, count in found.items()))
@@ -141,3 +134,82 @@ def smoke(cell):
     for name, one in cell["servers"].items():
         steady = one["rounds"][0]["steady"]
         yield f"{name} relayed {steady['received']} of {steady['sent']} packets"
+
+
+def setup_table(cell):
+    """What calls cost to set up, to have, and to end."""
+    lines = ["", f"Offer, answer and delete of a call over NG, {cell['calls']:,} calls at a time; median (lowest–highest) of the rounds"]
+    for name, one in cell["servers"].items():
+        leak = one["left"]
+        lines.append(
+            f"  {name}: {_range(one['cpuMicrosecondsPerCall'], 0)} µs CPU a call"
+            f" ({one['cpuMicrosecondsPerCallOfferAnswer']['median']:.0f} offer and answer,"
+            f" {one['cpuMicrosecondsPerCallDelete']['median']:.0f} delete);"
+            f" {_range(one['residentKilobytesPerCall'], 1)} kB of its own memory,"
+            f" {_range(one['kernelKilobytesPerCall'], 1)} kB of the kernel's")
+        lines.append(
+            f"    after {leak['calls']:,} calls: {leak['boundSockets']} sockets and {leak['descriptors']} descriptors more than"
+            f" before the first, {leak['residentKilobytes']:+,} kB against the end of the first {cell['calls']:,}")
+    return "\n".join(lines)
+
+
+def overload_table(cell):
+    lines = ["", f"One and a half times of what it carries, {cell['calls']:,} calls, a core shared with {cell['hogs']} busy loops"]
+    for name, one in cell["servers"].items():
+        lines.append(
+            f"  {name}: offered {one['offeredPerSecond']:,.0f}/s, {one['loss'] * 100:.1f} % lost; of one stream"
+            f" {one['bestStreamLoss'] * 100:.1f} % at the least, {one['medianStreamLoss'] * 100:.1f} % in the middle,"
+            f" {one['worstStreamLoss'] * 100:.1f} % at the most; {one['starvedStreams']} streams starved")
+    return "\n".join(lines)
+
+
+def aims(result):
+    """What was aimed at beside what was measured: `(figure, aim, measured or None, isMet)`."""
+    rows = []
+
+    def add(figure, aim, measured, digits=2, unit=""):
+        sign, limit = aim
+        if measured is None:
+            return
+        value = measured["median"] if isinstance(measured, dict) else measured
+        text = _range(measured, digits) if isinstance(measured, dict) else f"{value:.{digits}f}"
+        is_met = value <= limit if sign == "≤" else value >= limit
+        rows.append({
+            "figure": figure, "aim": f"{sign} {limit:g}{unit}", "measured": text + unit, "isMet": is_met,
+            "isLowerBound": isinstance(measured, dict) and measured.get("isLowerBound", False)})
+
+    for cell in result["loads"]:
+        load = f"{cell['calls'] * 2 * cell['packetsPerSecondPerDirection']:,.0f} packets/s"
+        ratios, relayd = cell["ratios"], cell["servers"].get("relayd", {})
+        against = ratios.get("relayd", {}).get("rtpengine", {})
+        plain = ratios.get("relayd-no-window", {}).get("rtpengine", {})
+        add(f"{load}: CPU per packet against rtpengine", ("≤", 0.45), against.get("cpu"), unit=" ×")
+        add(f"{load}: the same without the waiting window", ("≤", 0.55), plain.get("cpu"), unit=" ×")
+        add(f"{load}: CPU per packet against io_uring in C", ("≤", 1.05), ratios.get("relayd", {}).get("uring-relay", {}).get("cpu"), unit=" ×")
+        add(f"{load}: p99 with the window against rtpengine", ("≤", 1), against.get("latency_p99"), unit=" ×")
+        add(f"{load}: p50 without the window against rtpengine", ("≤", 1), plain.get("latency_p50"), unit=" ×")
+        add(f"{load}: system calls per packet", ("≤", 0.05), relayd.get("systemCallsPerPacket"), 3)
+        add(f"{load}: highest rate against rtpengine", ("≥", 2.5), against.get("highest"), unit=" ×")
+    faults = sum(sum(one["faults"].values()) for cell in result["loads"] for name, one in cell["servers"].items() if name.startswith("relay"))
+    if result["loads"]:
+        add("duplicates, reorders, misdeliveries", ("≤", 0), faults, 0)
+    setup = (result.get("setup") or {}).get("servers", {})
+    if "relayd" in setup:
+        ours, theirs = setup["relayd"], setup.get("rtpengine")
+        if theirs:
+            add("CPU to set up and end a call over NG against rtpengine", ("≤", 0.5),
+                ratio(ours["cpuMicrosecondsPerCall"]["rounds"], theirs["cpuMicrosecondsPerCall"]["rounds"]), unit=" ×")
+        add("own memory per call", ("≤", 2), ours["residentKilobytesPerCall"], 1, " kB")
+        add("sockets and descriptors left behind", ("≤", 0), ours["left"]["boundSockets"] + ours["left"]["descriptors"], 0)
+    overload = (result.get("overload") or {}).get("servers", {})
+    if "relayd" in overload:
+        add("streams starved under overload", ("≤", 0), overload["relayd"]["starvedStreams"], 0)
+    return rows
+
+
+def aims_table(rows):
+    lines = ["", "Aims"]
+    for row in rows:
+        bound = "≥ " if row["isLowerBound"] else ""
+        lines.append(f"  {'met   ' if row['isMet'] else 'MISSED'}  {row['figure']}: {bound}{row['measured']} (aim {row['aim']})")
+    return "\n".join(lines)

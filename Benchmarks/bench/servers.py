@@ -14,6 +14,8 @@ from . import ng
 ADDRESS = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 10000, 32766
 START_LIMIT_SECONDS = 30
+#: As many as an ordinary limit of 20,000 open files lets relayd have.
+MOST_CALLS = 4900
 
 
 class ServerFailed(Exception):
@@ -27,6 +29,12 @@ def cpu_seconds(pid):
     if libc.clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:
         raise ServerFailed(f"no process {pid}")
     return time.clock_gettime(clock.value)
+
+
+def kernel_kilobytes():
+    """What the kernel's own objects take on this host, sockets among them."""
+    with open("/proc/meminfo") as memory:
+        return next(int(line.split()[1]) for line in memory if line.startswith("Slab:"))
 
 
 def resident_kilobytes(pid):
@@ -139,11 +147,15 @@ class NGServer(Server):
         self.launch(self.command(), stdout=subprocess.DEVNULL)
         self.client = ng.NGClient(ADDRESS, self.ng_port)
         self.wait_until_it_answers()
-        cpu, memory = cpu_seconds(self.pid), resident_kilobytes(self.pid)
+        return self.add_calls(endpoints)
+
+    def add_calls(self, endpoints):
+        cpu, memory, kernel = cpu_seconds(self.pid), resident_kilobytes(self.pid), kernel_kilobytes()
         ports = [self.client.open_call(call, *pair) for call, pair in enumerate(endpoints)]
         self.setup = {
             "cpuMicrosecondsPerCallOfferAnswer": (cpu_seconds(self.pid) - cpu) * 1e6 / len(endpoints),
             "residentKilobytesPerCall": (resident_kilobytes(self.pid) - memory) / len(endpoints),
+            "kernelKilobytesPerCall": (kernel_kilobytes() - kernel) / len(endpoints),
         }
         self.calls = len(endpoints)
         return ports
@@ -153,6 +165,19 @@ class NGServer(Server):
         for call in range(self.calls):
             self.client.close_call(call)
         self.setup["cpuMicrosecondsPerCallDelete"] = (cpu_seconds(self.pid) - cpu) * 1e6 / self.calls
+        self.setup["cpuMicrosecondsPerCall"] = (
+            self.setup["cpuMicrosecondsPerCallOfferAnswer"] + self.setup["cpuMicrosecondsPerCallDelete"])
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def bound_sockets(self):
+        """How many sockets are bound to relay ports on the benchmark's address."""
+        wanted = "".join(f"{int(part):02X}" for part in reversed(ADDRESS.split(".")))
+        with open("/proc/net/udp") as table:
+            next(table)
+            locals_ = (line.split()[1].split(":") for line in table)
+            return sum(address == wanted and FIRST_PORT <= int(port, 16) <= LAST_PORT for address, port in locals_)
 
     def wait_until_it_answers(self):
         deadline = time.monotonic() + START_LIMIT_SECONDS
@@ -189,7 +214,7 @@ class RTPEngine(NGServer):
 class RelayHost(PortPrinter):
     """relayd's relay without its signalling: the `Relay` module with one worker."""
 
-    name = "relayd"
+    name = "relay-host"
     more = []
 
     def __init__(self, core, log_path):
@@ -209,14 +234,15 @@ class RelayHost(PortPrinter):
 class RelayHostWithoutWindow(RelayHost):
     """The same, handling packets as they come instead of gathering them for up to a millisecond."""
 
-    name = "relayd-no-window"
+    name = "relay-host-no-window"
     more = ["--window-microseconds", "0"]
 
 
-class RelaydOverNG(NGServer):
+class Relayd(NGServer):
     """The whole daemon with one worker, driven as Kamailio drives it; all its threads share the core."""
 
-    name = "relayd-over-ng"
+    name = "relayd"
+    window = "1ms"
 
     def command(self):
         directory = self.log_path + ".d"
@@ -227,9 +253,18 @@ class RelaydOverNG(NGServer):
                 f'[sip]\nlisten = "{ADDRESS}:{free_udp_port()}"\n'
                 f'[ng]\nlisten = "{ADDRESS}:{self.ng_port}"\ntimeout = 3600\ndelete_delay = 0\n'
                 f'[media]\nworkers = 1\nports = "{FIRST_PORT}-{LAST_PORT}"\nquarantine = 0\n'
-                f'[limits]\ncalls = 4900\n'
+                f'wait_window = "{self.window}"\n'
+                # As little as rtpengine logs at the level it is given above.
+                f'[log]\nlevel = "error"\n[limits]\ncalls = {MOST_CALLS}\n'
                 f'[control]\nsocket = "{directory}/relayd.sock"\n[records]\ndirectory = "{directory}"\n')
         return [relayd_binary(), "--config", configuration]
+
+
+class RelaydWithoutWindow(Relayd):
+    """The same, handling packets as they come instead of gathering them for up to a millisecond."""
+
+    name = "relayd-no-window"
+    window = "0s"
 
 
 #: "debug" for a smoke test, whose figures nobody sees.
@@ -240,8 +275,8 @@ def relayd_binary():
     return os.path.join(os.path.dirname(os.path.dirname(build_directory())), ".build", relayd_build, "relayd")
 
 
-DEFAULT = [RelayHost, EpollRelay, RTPEngine]
-ALL = [RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RelaydOverNG, RTPEngine]
+DEFAULT = [Relayd, RelaydWithoutWindow, UringRelay, RTPEngine]
+ALL = [Relayd, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RTPEngine]
 
 
 def find_missing():
@@ -250,7 +285,7 @@ def find_missing():
     if not os.access(os.path.join(build_directory(), "release", "relay-host"), os.X_OK):
         RelayHost.missing = "relay-host was not built"  # and with it the class below it
     if not os.access(relayd_binary(), os.X_OK):
-        RelaydOverNG.missing = "relayd has no release build (`make build` makes one)"
+        Relayd.missing = "relayd has no release build (`make build` makes one)"
 
 
 def build_directory():

@@ -23,6 +23,7 @@ struct options {
     double ladderFrom;      // packets per second over all; 0 = no ladder
     double ladderLimit;     // where it ends, carried or not
     double ladderSeconds;   // per step
+    double overload;        // times the highest rate that was carried; 0 = none
     double tolerableLagSeconds;
     int pid;
     const char *ports;
@@ -34,7 +35,7 @@ static void usage(void) {
     fprintf(stderr,
             "usage: load --calls N --ports FILE [--server 127.0.0.1] [--pid SERVER] [--rate 50] [--warm-up 4]\n"
             "            [--seconds 5] [--ladder FIRST_PACKETS_PER_SECOND] [--ladder-seconds 1]\n"
-            "            [--ladder-limit PACKETS_PER_SECOND] [--tolerable-lag SECONDS]\n"
+            "            [--ladder-limit PACKETS_PER_SECOND] [--overload FACTOR] [--tolerable-lag SECONDS]\n"
             "       load --list-endpoints --calls N\n");
     exit(64);
 }
@@ -56,6 +57,7 @@ static struct options parse(int argc, char **argv) {
         {"ladder", 1, 0, 'l'},
         {"ladder-seconds", 1, 0, 'L'},
         {"ladder-limit", 1, 0, 'm'},
+        {"overload", 1, 0, 'o'},
         {"tolerable-lag", 1, 0, 't'},
         {"ports", 1, 0, 'f'},
         {"server", 1, 0, 'a'},
@@ -70,6 +72,7 @@ static struct options parse(int argc, char **argv) {
         case 's': options.seconds = strtod(optarg, NULL); break;
         case 'l': options.ladderFrom = strtod(optarg, NULL); break;
         case 'm': options.ladderLimit = strtod(optarg, NULL); break;
+        case 'o': options.overload = strtod(optarg, NULL); break;
         case 't': options.tolerableLagSeconds = strtod(optarg, NULL); break;
         case 'L': options.ladderSeconds = strtod(optarg, NULL); break;
         case 'p': options.pid = atoi(optarg); break;
@@ -99,12 +102,14 @@ static void listEndpoints(unsigned calls) {
 
 static void printWindow(const struct window *window) {
     printf("{\"offeredPerSecond\": %.0f, \"sentPerSecond\": %.0f, \"seconds\": %.3f, \"sent\": %lu, \"received\": %lu, "
-           "\"loss\": %.6f, \"late\": %.6f, \"worstStreamLoss\": %.6f, "
+           "\"loss\": %.6f, \"late\": %.6f, "
+           "\"bestStreamLoss\": %.6f, \"medianStreamLoss\": %.6f, \"worstStreamLoss\": %.6f, \"starvedStreams\": %u, "
            "\"cpuMicrosecondsPerPacket\": %.4f, \"serverCoreShare\": %.4f, "
            "\"latencyMicroseconds\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}, "
            "\"generatorLagMicroseconds\": %.0f, \"generatorLimited\": %s}",
            window->offeredRate, window->sent / window->seconds, window->seconds, window->sent, window->received,
-           lossOf(window), unusableOf(window) - lossOf(window), window->worstStreamLoss,
+           lossOf(window), unusableOf(window) - lossOf(window), window->bestStreamLoss, window->medianStreamLoss,
+           window->worstStreamLoss, window->starvedStreams,
            window->received ? window->serverNanoseconds / 1e3 / window->received : 0,
            window->serverNanoseconds / 1e9 / window->seconds, percentile(&window->latency, 0.5) / 1e3,
            percentile(&window->latency, 0.9) / 1e3, percentile(&window->latency, 0.99) / 1e3,
@@ -132,7 +137,9 @@ static bool isCarried(struct traffic *traffic, double rate, double seconds, stru
 
 /// Finds the highest rate that is carried: up in steps of a quarter until one fails, then three bisections, so the answer is
 /// right to about 3 %. It is a lower bound when the next rate failed for the generator's sake.
-static void climb(struct traffic *traffic, const struct options *options) {
+///
+/// - Returns: the rate.
+static double climb(struct traffic *traffic, const struct options *options) {
     static struct window window;
     connectEndpoints(traffic);
     double good = 0, bad = 0, rate = options->ladderFrom;
@@ -163,6 +170,18 @@ static void climb(struct traffic *traffic, const struct options *options) {
         }
     }
     printf("], \"highestPerSecond\": %.0f, \"isLowerBound\": %s}", good, isLowerBound ? "true" : "false");
+    return good;
+}
+
+/// Offers more than can be carried: first for as long as it takes to fill the sockets' buffers, then measured.
+static void overload(struct traffic *traffic, double rate) {
+    static struct window window;
+    traffic->tolerableLag = UINT64_MAX;  // the bursts of a late generator are part of it
+    double perStream = rate / (2 * traffic->calls);
+    warmUp(traffic, perStream, 8);
+    measure(traffic, perStream, 4, &window);
+    printf(", \"overload\": ");
+    printWindow(&window);
 }
 
 int main(int argc, char **argv) {
@@ -195,7 +214,8 @@ int main(int argc, char **argv) {
     measureSteadily(&traffic, options.rate, options.seconds, &steady);
     printf("{\"calls\": %u, \"packetsPerSecondPerDirection\": %g, \"steady\": ", options.calls, options.rate);
     printWindow(&steady);
-    if (options.ladderFrom > 0) climb(&traffic, &options);
+    double highest = options.ladderFrom > 0 ? climb(&traffic, &options) : 0;
+    if (options.overload > 0 && highest > 0) overload(&traffic, options.overload * highest);
     struct faults *faults = &traffic.faults;
     printf(", \"faults\": {\"duplicates\": %lu, \"reordered\": %lu, \"misdelivered\": %lu, \"wrongSource\": %lu, "
            "\"damaged\": %lu}}\n",

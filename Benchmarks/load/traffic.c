@@ -221,6 +221,30 @@ void warmUp(struct traffic *traffic, double rate, double seconds) {
     run(traffic, rate, seconds);
 }
 
+static int compare(const void *left, const void *right) {
+    double difference = *(const double *)left - *(const double *)right;
+    return (difference > 0) - (difference < 0);
+}
+
+/// Who lost how much, and who was forgotten.
+static void judgeStreams(struct traffic *traffic, struct window *result) {
+    uint32_t streams = 2 * traffic->calls;
+    double *losses = calloc(streams, sizeof *losses);
+    if (!losses) fail("calloc");
+    double fewPackets = 0.25 * (double)result->received / streams;
+    for (uint32_t index = 0; index < streams; index++) {
+        uint32_t sent = traffic->endpoints[index].sentInWindow;
+        uint32_t received = traffic->endpoints[index ^ 1].receivedInWindow;
+        losses[index] = sent ? (double)(sent - received) / sent : 0;
+        if (sent && received < fewPackets) result->starvedStreams++;
+    }
+    qsort(losses, streams, sizeof *losses, compare);
+    result->bestStreamLoss = losses[0];
+    result->medianStreamLoss = losses[streams / 2];
+    result->worstStreamLoss = losses[streams - 1];
+    free(losses);
+}
+
 void measure(struct traffic *traffic, double rate, double seconds, struct window *result) {
     memset(result, 0, sizeof *result);
     result->offeredRate = rate * 2 * traffic->calls;
@@ -239,10 +263,5 @@ void measure(struct traffic *traffic, double rate, double seconds, struct window
     settle(traffic);
     traffic->current = NULL;
 
-    for (uint32_t index = 0; index < 2 * traffic->calls; index++) {
-        uint32_t sent = traffic->endpoints[index].sentInWindow;
-        uint32_t received = traffic->endpoints[index ^ 1].receivedInWindow;
-        double loss = sent ? (double)(sent - received) / sent : 0;
-        if (loss > result->worstStreamLoss) result->worstStreamLoss = loss;
-    }
+    judgeStreams(traffic, result);
 }

@@ -39,7 +39,10 @@ struct window {
     uint64_t received;           // packets sent inside the window that arrived, copies not counted
     uint64_t late;               // of these, the ones too late to be played
     uint64_t serverNanoseconds;  // CPU time of all the server's threads, user and kernel
-    double worstStreamLoss;      // fraction lost of the stream that lost most
+    double bestStreamLoss;       // fraction lost of the stream that lost least
+    double medianStreamLoss;
+    double worstStreamLoss;      // of the one that lost most
+    unsigned starvedStreams;     // of which less than a quarter arrived of what arrived of the mean stream
     uint64_t largestLag;         // how far behind its schedule the generator fell, nanoseconds
     bool generatorLimited;       // the generator could not keep the rate: says nothing about the server
     struct histogram latency;

@@ -1,15 +1,20 @@
 #define _GNU_SOURCE
 #include "CURing.h"
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 // io_uring_enter(2) itself: liburing 2.3 has no way to pass min_wait_usec. A negative `wait` only submits.
@@ -144,4 +149,112 @@ int curing_wait_readable(int fd, int milliseconds) {
     do result = poll(&entry, 1, milliseconds);
     while (result < 0 && errno == EINTR);
     return result < 0 ? -errno : result;
+}
+
+// MARK: Datagrams in batches, and what becomes of them
+
+struct curing_batch {
+    unsigned capacity;
+    struct mmsghdr *messages;
+    struct iovec *parts;
+    struct sockaddr_in6 *addresses;
+};
+
+curing_batch *curing_batch_open(unsigned capacity) {
+    curing_batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL) return NULL;
+    batch->capacity = capacity;
+    batch->messages = calloc(capacity, sizeof *batch->messages);
+    batch->parts = calloc(capacity, sizeof *batch->parts);
+    batch->addresses = calloc(capacity, sizeof *batch->addresses);
+    if (batch->messages == NULL || batch->parts == NULL || batch->addresses == NULL) {
+        curing_batch_close(batch);
+        return NULL;
+    }
+    for (unsigned index = 0; index < capacity; index++) {
+        batch->messages[index].msg_hdr.msg_iov = &batch->parts[index];
+        batch->messages[index].msg_hdr.msg_iovlen = 1;
+        batch->messages[index].msg_hdr.msg_name = &batch->addresses[index];
+    }
+    return batch;
+}
+
+void curing_batch_close(curing_batch *batch) {
+    free(batch->messages);
+    free(batch->parts);
+    free(batch->addresses);
+    free(batch);
+}
+
+void curing_batch_set(curing_batch *batch, unsigned index, const struct sockaddr_in6 *address, uint32_t length, const void *octets, size_t count) {
+    if (index >= batch->capacity) abort();
+    batch->addresses[index] = *address;
+    batch->messages[index].msg_hdr.msg_namelen = length;
+    batch->parts[index].iov_base = (void *)octets;
+    batch->parts[index].iov_len = count;
+}
+
+unsigned curing_batch_send(curing_batch *batch, int socket, unsigned count, int32_t *errors) {
+    unsigned next = 0, sent = 0;
+    int isAgain = 0;
+    if (count > batch->capacity) abort();
+    while (next < count) {
+        int result = sendmmsg(socket, batch->messages + next, count - next, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (result > 0) {
+            for (int index = 0; index < result; index++) errors[next + index] = 0;
+            next += (unsigned)result;
+            sent += (unsigned)result;
+            isAgain = 0;
+            continue;
+        }
+        int reason = result == 0 ? EIO : errno;
+        if (reason == EINTR) continue;
+        if (!isAgain && (reason == ECONNREFUSED || reason == EHOSTUNREACH || reason == ENETUNREACH || reason == EPROTO || reason == ENOPROTOOPT)) {
+            isAgain = 1;
+            continue;
+        }
+        isAgain = 0;
+        errors[next++] = reason;
+        if (reason == EAGAIN)
+            while (next < count) errors[next++] = EAGAIN;
+    }
+    return sent;
+}
+
+int curing_report_errors(int socket, int family) {
+    int on = 1;
+    int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    return setsockopt(socket, level, family == AF_INET6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
+int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *error) {
+    for (;;) {
+        char octets[64], control[512];
+        struct iovec part = {octets, sizeof octets};
+        memset(destination, 0, sizeof *destination);
+        struct msghdr message = {
+            .msg_name = destination, .msg_namelen = sizeof *destination, .msg_iov = &part, .msg_iovlen = 1,
+            .msg_control = control, .msg_controllen = sizeof control};
+        ssize_t count = recvmsg(socket, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+        if (count < 0) {
+            if (errno == EINTR) continue;
+            return errno == EAGAIN ? 0 : -errno;
+        }
+        for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+            int isIPv4 = header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR;
+            int isIPv6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
+            if (!isIPv4 && !isIPv6) continue;
+            struct sock_extended_err what;
+            memcpy(&what, CMSG_DATA(header), sizeof what);
+            if (what.ee_origin != SO_EE_ORIGIN_ICMP && what.ee_origin != SO_EE_ORIGIN_ICMP6) continue;
+            *error = (int32_t)what.ee_errno;
+            return 1;
+        }
+    }
+}
+
+uint64_t curing_thread_time(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }

@@ -9,11 +9,20 @@ package struct Configuration: Sendable {
     package var limits = Limits()
     package var control: Control
     package var records: Records
+    package var routing = Routing()
     package var ng = NG()
+    package var trace = Trace()
     package var http = HTTP()
+    package var registrar = Registrar()
+    package var keepAlive = KeepAlive()
+    package var protection = Protection()
     package var log = Log()
     /// In the order of the file; names are unique.
     package var trunks: [Trunk] = []
+    /// In the order of the file; each names a trunk that there is.
+    package var routes: [Route] = []
+    /// Those of the file, then those of the users file; names and numbers are unique.
+    package var users: [User] = []
 
     /// Where each key that was given stands, by its dotted name. A key that is missing here has its default.
     package internal(set) var origins: [String: Origin] = [:]
@@ -56,6 +65,19 @@ package struct Configuration: Sendable {
     /// The no-media timeout of calls to `trunk` whose other trunk has none of its own; zero is off.
     package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
 
+    /// The set-up timers of calls to `trunk`.
+    package func timers(for trunk: Trunk) -> SetupTimers {
+        var timers = routing.timers
+        timers.invite = trunk.inviteTimeout ?? timers.invite
+        timers.trying = trunk.tryingTimeout ?? timers.trying
+        timers.progress = trunk.progressTimeout ?? timers.progress
+        timers.earlyMedia = trunk.earlyMediaTimeout ?? timers.earlyMedia
+        timers.ringing = trunk.ringingTimeout ?? timers.ringing
+        return timers
+    }
+
+    package func failover(for trunk: Trunk) -> [StatusPattern] { trunk.failover ?? routing.failover }
+
     package func noMediaMode(for trunk: Trunk) -> NoMediaMode { trunk.noMediaMode ?? media.noMediaMode }
 }
 
@@ -73,6 +95,14 @@ extension Configuration {
         package var tls = TLS()
         /// A connection over which nothing comes or goes for so long is closed.
         package var idleTimeout = Duration.seconds(3_600)
+        /// The session interval asked for and granted (RFC 4028), whole seconds; zero is off.
+        package var sessionTimer = Duration.seconds(1_800)
+        /// The least session interval accepted; 90 s or more.
+        package var sessionTimerMinimum = Duration.seconds(90)
+        package var sessionTimerRefresher = SessionTimerRefresher.uac
+
+        /// The address messages come to and go from, as far as it is known.
+        package var local: SocketAddress { listen.ip.isUnspecified ? advertised : listen }
 
         /// Every address SIP is received on; never empty.
         package var allListeners: [SIPListener] {
@@ -111,6 +141,8 @@ extension Configuration {
         /// How long a freed port pair rests.
         package var quarantine = Duration.seconds(30)
         package var workers: Int
+        /// How long a busy worker gathers packets before it relays them; zero never waits.
+        package var waitWindow = Duration.milliseconds(1)
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
         /// Whole seconds without RTP before a connected call is released; zero is off.
@@ -129,6 +161,13 @@ extension Configuration {
     package struct Limits: Sendable {
         /// Concurrent calls, and so the relay's session capacity.
         package var calls = 2_000
+        /// Registered contacts, of all users together.
+        package var bindings = 100_000
+        package var bindingsPerUser = 10
+        /// Concurrent calls from one address that is no trunk; zero is without limit.
+        package var callsPerSource = 200
+        /// Whole seconds a call may last at most; zero is without limit.
+        package var maximumDuration = Duration.zero
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
         /// SIP connections over TCP and TLS, and how many of them one address may have that is no trunk's.
@@ -136,6 +175,19 @@ extension Configuration {
         package var connectionsPerSource = 100
         /// Octets of one SIP message over a connection.
         package var messageOctets = 65_536
+    }
+
+    /// How calls find a trunk, and what happens when one fails.
+    package struct Routing: Sendable {
+        /// How many routes one call tries at the most.
+        package var attempts = 5
+        /// After these responses the next route is tried.
+        package var failover = [StatusPattern("408")!, StatusPattern("5xx")!]
+        /// A trunk that fails so often in a row is taken out.
+        package var failures = 3
+        /// How often a trunk is asked whether it is there.
+        package var probeInterval = Duration.seconds(30)
+        package var timers = SetupTimers()
     }
 
     package struct Control: Sendable {
@@ -171,6 +223,13 @@ extension Configuration {
     package struct Records: Sendable {
         /// Where journal and store live.
         package var directory: String
+        /// Days; zero is for ever.
+        package var keepDays = 0
+    }
+
+    package struct Trace: Sendable {
+        /// For SIP messages, in MiB.
+        package var memoryMebibytes = 64
     }
 
     /// Metrics and pages.
@@ -192,6 +251,11 @@ extension Configuration {
         /// Given under the name the key has in VOS3000.
         case vosAlias(String, file: String, line: Int)
     }
+}
+
+/// Who is to refresh a session: the side that sent the request which sets the timer, or the one that answered (RFC 4028 §4).
+package enum SessionTimerRefresher: String, CaseIterable, Sendable {
+    case uac, uas
 }
 
 /// When a silent call is released.

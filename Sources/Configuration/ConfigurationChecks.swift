@@ -32,7 +32,6 @@ extension ConfigurationReader {
 
     mutating func checkTrunks() {
         var lineOfName: [String: Int] = [:]
-        var ownerOfPrefix: [String: String] = [:]
         var ownerOfSource: [TrunkSource: String] = [:]
         for (trunk, number) in zip(configuration.trunks, trunkNumbers) {
             let path = ["trunk", String(number)]
@@ -44,12 +43,6 @@ extension ConfigurationReader {
             }
             lineOfName[trunk.name] = lines[path + ["name"]]
             checkTransport(of: trunk, path)
-            for prefix in trunk.prefixes {
-                if let owner = ownerOfPrefix.updateValue(trunk.name, forKey: prefix) {
-                    refuse(
-                        path + ["prefixes"], key: "trunk.prefixes",
-                        "\(prefix.quotedForTOML) is also routed to trunk \(owner.quotedForTOML), expected one trunk a prefix")
-                }
             }
             for source in trunk.sources {
                 if let owner = ownerOfSource.updateValue(trunk.name, forKey: source) {
@@ -96,6 +89,18 @@ extension ConfigurationReader {
                 "\(trunk.address) is an IPv\(is6 ? 6 : 4) address, expected IPv\(is6 ? 4 : 6) while sip.listen is \(place)")
         } else if trunk.transport == .udp, !listeners.contains(where: { $0.transport == .udp && $0.address.ip.family == trunk.address.ip.family }) {
             refuse(path + ["address"], key: "trunk.address", "\(trunk.address) is reached by UDP, and no listener is of UDP")
+        }
+    }
+
+    mutating func checkRoutes() {
+        let names = configuration.trunks.map(\.name)
+        for (route, number) in zip(configuration.routes, routeNumbers) where !names.contains(route.trunk) {
+            // A trunk with a mistake of its own has been refused already.
+            guard !problems.contains(where: { $0.key?.hasPrefix("trunk") ?? false }) else { return }
+            let hint = Suggestion.nearest(to: route.trunk, among: names).map { ", did you mean `\($0)`?" } ?? ""
+            refuse(
+                ["route", String(number), "trunk"], key: "route.trunk",
+                "\(route.trunk.quotedForTOML) is no trunk\(hint.isEmpty ? ", expected the name of one" : hint)")
         }
     }
 

@@ -40,6 +40,17 @@ extension Configuration {
         .init(
             "sip.idle_timeout", \.sip.idleTimeout, .duration(.seconds(30) ... .seconds(86_400)), .needsRestart,
             "A SIP connection over which nothing comes or goes for so long is closed."),
+        .init(
+            "sip.session_timer", \.sip.sessionTimer, .sessionInterval, .newCallsOnly, vosName: "SS_SESSION_TIMER",
+            "The session interval asked for and granted (RFC 4028); a call that nobody refreshes ends. 0 switches this off."),
+        .init(
+            "sip.session_timer_min_se", \.sip.sessionTimerMinimum, .duration(.seconds(90) ... .seconds(86_400)), .newCallsOnly,
+            vosName: "SS_SESSION_TIMER_MIN_SE",
+            "The shortest session interval accepted; less is refused with 422."),
+        .init(
+            "sip.session_timer_refresher", \.sip.sessionTimerRefresher, .oneOf, .newCallsOnly,
+            vosName: "SS_SESSION_TIMER_REFRESHER",
+            "Who refreshes where the other side leaves the choice: who sends the request (\"uac\") or who answers it (\"uas\")."),
 
         .init(
             "media.address", \.media.address, ValueFormat.bindAddress.optional, .needsRestart,
@@ -65,6 +76,9 @@ extension Configuration {
             "media.workers", \.media.workers, .integer(1...256), .needsRestart,
             example: ("1", "the number of processors less one, at least 1"),
             "Relay threads, each pinned to a processor."),
+        .init(
+            "media.wait_window", \.media.waitWindow, .duration(.zero ... .milliseconds(10), granularity: .milliseconds(1)), .needsRestart,
+            "How long a busy worker gathers packets at the most; saves half of its processor time. 0 relays each at once."),
         .init(
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
@@ -98,6 +112,18 @@ extension Configuration {
             "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
             "Concurrent calls; one more is refused with 503."),
         .init(
+            "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
+            "Registered contacts of all users together; a further one is refused with 503."),
+        .init(
+            "limits.bindings_per_user", \.limits.bindingsPerUser, .integer(1...1_000), .needsRestart,
+            "Registered contacts of one user; a further one takes the place of the one refreshed longest ago."),
+        .init(
+            "limits.calls_per_source", \.limits.callsPerSource, .integer(0...100_000), .needsRestart,
+            "Concurrent calls from one address that is no trunk; 0 is without limit."),
+        .init(
+            "limits.maximum_duration", \.limits.maximumDuration, .duration(.zero ... .seconds(604_800)), .newCallsOnly,
+            "How long an answered call may last; then it is ended. 0 is without limit."),
+        .init(
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
 
@@ -110,6 +136,39 @@ extension Configuration {
         .init(
             "limits.message_size", \.limits.messageOctets, .integer(4_096...65_536, unit: "octets"), .needsRestart,
             "The longest SIP message taken from a connection."),
+        .init(
+            "routing.attempts", \.routing.attempts, .integer(1...20), .newCallsOnly, vosName: "SS_GATEWAY_SWITCH_LIMIT",
+            "How many routes a call tries at the most."),
+        .init(
+            "routing.failover", \.routing.failover, ValueFormat.failover, .newCallsOnly,
+            "After these responses the next route is tried, as after a timeout before ringing. Never once the callee's RTP "
+                + "has come."),
+        .init(
+            "routing.failures", \.routing.failures, .integer(1...1_000), .appliedNow,
+            "A trunk that fails so often in a row (no response, not reachable, 503) is taken out."),
+        .init(
+            "routing.probe_interval", \.routing.probeInterval, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
+            "How often a trunk that is out is asked with OPTIONS whether it is back."),
+        .init(
+            "routing.invite_timeout", \.routing.timers.invite,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_INVITE", "From INVITE to any response."),
+        .init(
+            "routing.trying_timeout", \.routing.timers.trying,
+            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_TRYING", "From 100 Trying to any response beyond it."),
+        .init(
+            "routing.progress_timeout", \.routing.timers.progress,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_SESSION_PROGRESS", "From 183 or another progress without SDP to ringing or the final response."),
+        .init(
+            "routing.early_media_timeout", \.routing.timers.earlyMedia,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_SESSION_PROGRESS_SDP", "From a provisional response with SDP to the final response."),
+        .init(
+            "routing.ringing_timeout", \.routing.timers.ringing,
+            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
+            vosName: "SS_SIP_TIMEOUT_RINGING", "From 180 Ringing to the final response."),
 
         .init(
             "ng.listen", \.ng.listen, ValueFormat.listenAddress.optional, .needsRestart,
@@ -175,11 +234,19 @@ extension Configuration {
                 "\"/var/lib/relayd\"", "$STATE_DIRECTORY, /var/lib/relayd as root, else ~/.local/state/relayd"
             ),
             "Where call records are kept: the journal and the SQLite store."),
+        .init(
+            "records.keep_days", \.records.keepDays, .integer(0...36_500), .needsRestart,
+            "Records older than so many days are removed from the store; 0 keeps them for ever."),
+
+        .init(
+            "trace.memory_mib", \.trace.memoryMebibytes, .integer(1...65_536, unit: "MiB"), .needsRestart,
+            "Memory for the trace of SIP messages that `relayctl trace` shows; the oldest make room for new ones. Taken as it "
+                + "fills."),
 
         .init(
             "log.level", \.log.level, .oneOf, .appliedNow,
             "The least important events that are logged."),
-    ]
+    ] + registrarKeys
 }
 
 extension Trunk {
@@ -217,25 +284,77 @@ extension Trunk {
             "capacity", \.capacity, .integer(0...100_000), .newCallsOnly,
             "Concurrent calls to and from it; 0 is without limit."),
         .init(
-            "invite_timeout", \.timers.invite,
-            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
-            "From INVITE to any response."),
+            "calls_per_second", \.callsPerSecond, .integer(0...10_000), .newCallsOnly,
+            "New calls a second from it, and as many to it; 0 is without limit. Beyond it, calls from it get 503, calls to it "
+                + "take the next route."),
         .init(
-            "trying_timeout", \.timers.trying,
-            .duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)), .newCallsOnly,
-            "From 100 Trying to any response beyond it."),
+            "priority", \.priority, .integer(0...1_000), .newCallsOnly,
+            "Of trunks with the same prefix the one with the lowest is tried first."),
         .init(
-            "progress_timeout", \.timers.progress,
-            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From 183 or another progress without SDP to ringing or the final response."),
+            "weight", \.weight, .integer(1...1_000), .newCallsOnly,
+            "Of trunks with the same prefix and priority, how often this one comes first, compared with the others."),
         .init(
-            "early_media_timeout", \.timers.earlyMedia,
-            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From a provisional response with SDP to the final response."),
+            "called_in", \.calledIn, ValueFormat.rules, .newCallsOnly,
+            "How the called number of a call from it is rewritten before it is routed."),
         .init(
-            "ringing_timeout", \.timers.ringing,
-            .duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)), .newCallsOnly,
-            "From 180 Ringing to the final response."),
+            "caller_in", \.callerIn, ValueFormat.rules, .newCallsOnly,
+            "How the caller's number of a call from it is rewritten."),
+        .init(
+            "called_out", \.calledOut, ValueFormat.rules, .newCallsOnly,
+            "How the called number of a call to it is rewritten, after it was routed."),
+        .init(
+            "caller_out", \.callerOut, ValueFormat.rules, .newCallsOnly,
+            "How the caller's number of a call to it is rewritten."),
+        .init(
+            "failover", \.failover, ValueFormat.failover.optional, .newCallsOnly,
+            example: ("[\"408\", \"5xx\"]", "routing.failover"),
+            "After these responses from it the next route is tried."),
+        .init(
+            "probe", \.probe, .oneOf, .newCallsOnly,
+            "Asks it with OPTIONS whether it is there: while it is \"down\", \"always\", or \"off\": then one call tries it after "
+                + "each probe_interval."),
+        .init(
+            "invite_timeout", \.inviteTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("10", "routing.invite_timeout"),
+            "The same for calls to it."),
+        .init(
+            "trying_timeout", \.tryingTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("20", "routing.trying_timeout"),
+            "The same for calls to it."),
+        .init(
+            "progress_timeout", \.progressTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("20", "routing.progress_timeout"),
+            "The same for calls to it."),
+        .init(
+            "early_media_timeout", \.earlyMediaTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("120", "routing.early_media_timeout"),
+            "The same for calls to it."),
+        .init(
+            "ringing_timeout", \.ringingTimeout,
+            ValueFormat.duration(.milliseconds(100) ... .seconds(3_600), granularity: .milliseconds(1)).optional,
+            .newCallsOnly, example: ("120", "routing.ringing_timeout"),
+            "The same for calls to it."),
+        .init(
+            "session_timer", \.sessionTimer, ValueFormat.sessionInterval.optional, .newCallsOnly,
+            example: ("1800", "sip.session_timer"),
+            "The session interval on the leg towards it; 0 switches session timers off there."),
+        .init(
+            "session_timer_min_se", \.sessionTimerMinimum,
+            ValueFormat.duration(.seconds(90) ... .seconds(86_400)).optional, .newCallsOnly,
+            example: ("90", "sip.session_timer_min_se"),
+            "The shortest session interval accepted from it."),
+        .init(
+            "session_timer_refresher", \.sessionTimerRefresher, ValueFormat<SessionTimerRefresher>.oneOf.optional, .newCallsOnly,
+            example: ("\"uas\"", "sip.session_timer_refresher"),
+            "Who refreshes on the leg towards it, where it leaves the choice."),
+        .init(
+            "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
+            example: ("7200", "limits.maximum_duration"),
+            "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

@@ -20,12 +20,13 @@ extension Configuration {
         guard let text = String(validating: octets, as: UTF8.self) else {
             throw refused("is not UTF-8 text, expected TOML")
         }
-        return try parse(text: text, file: path, host: host)
+        return try parse(text: text, file: path, host: host, readsUsersFile: true)
     }
 
-    /// Reads a text; `file` is what its problems and origins name. All that is wrong with it is reported at once.
+    /// Reads a text; `file` is what its problems and origins name. The file of further users is left alone
+    /// unless `readsUsersFile`. All that is wrong with it is reported at once.
     package static func parse(
-        text: String, file: String, host: HostFacts = .current
+        text: String, file: String, host: HostFacts = .current, readsUsersFile: Bool = false
     ) throws(ConfigurationError) -> Configuration {
         let document: (top: [String: TOMLNode], lines: KeyLines)
         do {
@@ -38,6 +39,9 @@ extension Configuration {
         reader.read(document.top)
         reader.checkAddresses()
         reader.checkTrunks()
+        reader.checkRoutes()
+        reader.completePhones()
+        if readsUsersFile { reader.readUsersFile() }
         guard reader.problems.isEmpty else {
             throw ConfigurationError(problems: reader.problems.sorted { ($0.line ?? 0) < ($1.line ?? 0) })
         }
@@ -53,6 +57,10 @@ struct ConfigurationReader {
     var problems: [ConfigurationError.Problem] = []
     /// Which `[[trunk]]` each trunk of the configuration is; one that could not be read has none.
     var trunkNumbers: [Int] = []
+    /// The same for each `[[route]]`.
+    var routeNumbers: [Int] = []
+    /// Which `[[user]]` each user of the file is.
+    var userNumbers: [Int] = []
 
     init(file: String, lines: KeyLines, configuration: Configuration) {
         self.file = file
@@ -69,12 +77,16 @@ struct ConfigurationReader {
         for (name, node) in top.sorted(by: { $0.key < $1.key }) {
             if name == "trunk" {
                 readTrunks(node)
+            } else if name == "route" {
+                readRoutes(node)
+            } else if name == "user" {
+                readUsers(node)
             } else if tables[name] != nil {
                 readTable(name, node)
             } else if let key = Configuration.keys.first(where: { $0.vosName == name }) {
                 readAlias(name, key, node, isGivenTwice: isPresent(key.name, in: top))
             } else {
-                refuseUnknown(name, isTable: node.isTable, candidates: Array(tables.keys) + ["trunk"])
+                refuseUnknown(name, isTable: node.isTable, candidates: Array(tables.keys) + ["trunk", "route", "user"])
             }
         }
     }
@@ -149,13 +161,49 @@ struct ConfigurationReader {
         trunkNumbers.append(number)
     }
 
-    private mutating func refuseUnknown(
+    private mutating func readRoutes(_ node: TOMLNode) {
+        guard case .array(let elements) = node else {
+            return refuse(["route"], key: "route", "\(node.summary), expected [[route]], one for each route")
+        }
+        for (number, element) in elements.enumerated() {
+            guard case .table(let entries) = element else {
+                refuse(["route"], key: "route", "\(element.summary), expected [[route]], one for each route")
+                continue
+            }
+            readRoute(number, entries)
+        }
+    }
+
+    private mutating func readRoute(_ number: Int, _ entries: [String: TOMLNode]) {
+        let path = ["route", String(number)]
+        let problemsBefore = problems.count
+        var route = Route(prefixes: [], trunk: "")
+        for key in Route.keys.prefix(2) where entries[key.name] == nil {
+            refuse(path, key: "route.\(key.name)", "is missing, expected \(key.expected)")
+        }
+        for (leaf, node) in entries.sorted(by: { $0.key < $1.key }) {
+            guard let key = Route.keys.first(where: { $0.name == leaf }) else {
+                refuseUnknown("route.\(leaf)", path: path + [leaf], isTable: node.isTable, candidates: [])
+                continue
+            }
+            if let problem = key.problem(reading: node, into: &route) {
+                refuse(path + [leaf], key: "route.\(leaf)", problem)
+            }
+            configuration.origins["route.\(configuration.routes.count + 1).\(leaf)"] = .file(file, line: lines[path + [leaf]])
+        }
+        guard problems.count == problemsBefore else { return }
+        configuration.routes.append(route)
+        routeNumbers.append(number)
+    }
+
+    mutating func refuseUnknown(
         _ name: String, path: [String]? = nil, isTable: Bool, candidates: [String]
     ) {
         var names = candidates
         if !isTable {
             names += Configuration.keys.map(\.name) + Configuration.keys.compactMap(\.vosName)
-            names += Trunk.keys.map { "trunk.\($0.name)" }
+            names += Trunk.keys.map { "trunk.\($0.name)" } + Route.keys.map { "route.\($0.name)" }
+            names += User.keys.map { "user.\($0.name)" }
         }
         let suggestion = Suggestion.nearest(to: name, among: names).map { ", did you mean `\($0)`?" } ?? ""
         refuse(
@@ -171,7 +219,7 @@ struct ConfigurationReader {
 }
 
 extension TOMLNode {
-    fileprivate var isTable: Bool {
+    var isTable: Bool {
         switch self {
         case .table: true
         case .array(let elements): elements.contains { $0.isTable }

@@ -31,9 +31,9 @@ extension Configuration {
         }
         let isDriven = ng.listen != nil || ng.tcp != nil || ng.socket != nil
         if trunks.isEmpty {
-            if !isDriven { warnings.append("trunk: there is none, so every call is refused") }
-        } else if trunks.allSatisfy(\.prefixes.isEmpty) {
-            warnings.append("trunk.prefixes: no trunk has any, so no call can be routed")
+            if !isDriven, users.isEmpty { warnings.append("trunk: there is none, so every call is refused") }
+        } else if trunks.allSatisfy(\.prefixes.isEmpty), routes.isEmpty, users.isEmpty {
+            warnings.append("trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed")
         }
         if let address = http.listen, !address.ip.isLoopback {
             warnings.append(
@@ -47,7 +47,7 @@ extension Configuration {
         for trunk in trunks where own.contains(trunk.address) {
             warnings.append("trunk.address: \(trunk.name) is at relayd's own address, so calls to it come back")
         }
-        return warnings
+        return warnings + phoneWarnings
     }
 
     private func text(_ ports: ClosedRange<UInt16>) -> String { "\(ports.lowerBound)-\(ports.upperBound)" }

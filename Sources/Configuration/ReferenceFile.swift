@@ -24,6 +24,15 @@ extension Configuration {
         for key in Trunk.keys {
             lines += entry(for: key, leaf: key.name, literal: key.literal(trunk), isComment: true) + [""]
         }
+        lines += ["# Further routes to a trunk. Prefixes and trunk are required.", "#[[route]]"]
+        let route = Route(prefixes: ["49"], trunk: "carrier")
+        for key in Route.keys {
+            lines += entry(for: key, leaf: key.name, literal: key.literal(route), isComment: true) + [""]
+        }
+        lines += ["# One table for each phone. The name is required, and either password or ha1.", "#[[user]]"]
+        for key in User.keys {
+            lines += entry(for: key, leaf: key.name, literal: key.literal(User(name: "ada")), isComment: true) + [""]
+        }
         return lines.joined(separator: "\n")
     }
 

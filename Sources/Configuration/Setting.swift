@@ -1,6 +1,6 @@
 /// One row of `relayctl config show`.
 package struct Setting: Hashable, Sendable {
-    /// The dotted name; `trunk.NAME.KEY` for a trunk's.
+    /// The dotted name; `trunk.NAME.KEY` for a trunk's, `route.NUMBER.KEY` for a route's.
     package var key: String
     /// The value in effect, also where it follows another key; empty when there is none.
     package var value: String
@@ -18,13 +18,29 @@ extension Configuration {
                 key: key.name, value: key.text(self), origin: origins[key.name] ?? .default, vosName: key.vosName,
                 reload: key.reload, explanation: key.explanation)
         }
-        return own + trunks.flatMap(settings(of:))
+        return own + trunks.flatMap(settings(of:)) + routes.enumerated().flatMap { settings(of: $1, number: $0 + 1) }
+    }
+
+    private func settings(of route: Route, number: Int) -> [Setting] {
+        Route.keys.map { key in
+            let name = "route.\(number).\(key.name)"
+            return Setting(
+                key: name, value: key.text(route), origin: origins[name] ?? .default, vosName: key.vosName,
+                reload: key.reload, explanation: key.explanation)
+        }
     }
 
     private func settings(of trunk: Trunk) -> [Setting] {
         var effective = trunk
         effective.noMediaTimeout = noMediaTimeout(for: trunk)
         effective.noMediaMode = noMediaMode(for: trunk)
+        let timers = timers(for: trunk)
+        effective.inviteTimeout = timers.invite
+        effective.tryingTimeout = timers.trying
+        effective.progressTimeout = timers.progress
+        effective.earlyMediaTimeout = timers.earlyMedia
+        effective.ringingTimeout = timers.ringing
+        effective.failover = failover(for: trunk)
         return Trunk.keys.map { key in
             let name = "trunk.\(trunk.name).\(key.name)"
             return Setting(

@@ -21,7 +21,35 @@ package struct Trunk: Sendable {
     package var prefixes: [String] = []
     /// Concurrent calls to and from it; zero is without limit.
     package var capacity = 0
-    package var timers = SetupTimers()
+    /// Calls a second, from it and to it each; zero is without limit.
+    package var callsPerSecond = 0
+    /// Of trunks with the same prefix the lowest is tried first.
+    package var priority = 0
+    /// Among trunks of the same prefix and priority, how often this one comes first.
+    package var weight = 1
+    /// What becomes of the numbers of calls from it, before they are routed.
+    package var calledIn: [NumberRule] = []
+    package var callerIn: [NumberRule] = []
+    /// What becomes of the numbers of calls to it.
+    package var calledOut: [NumberRule] = []
+    package var callerOut: [NumberRule] = []
+    /// Nil: `routing.failover`.
+    package var failover: [StatusPattern]?
+    package var probe = ProbeMode.down
+    /// Nil: as `[routing]` has it, for each of the five.
+    package var inviteTimeout: Duration?
+    package var tryingTimeout: Duration?
+    package var progressTimeout: Duration?
+    package var earlyMediaTimeout: Duration?
+    package var ringingTimeout: Duration?
+    /// Nil: `sip.session_timer`; zero is off.
+    package var sessionTimer: Duration?
+    /// Nil: `sip.session_timer_min_se`.
+    package var sessionTimerMinimum: Duration?
+    /// Nil: `sip.session_timer_refresher`.
+    package var sessionTimerRefresher: SessionTimerRefresher?
+    /// Nil: `limits.maximum_duration`; zero is without limit.
+    package var maximumDuration: Duration?
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.
@@ -50,6 +78,16 @@ extension Trunk {
             if let transport = newValue.transport { namedTransport = transport }
         }
     }
+}
+
+/// When a trunk is asked with OPTIONS whether it is there.
+package enum ProbeMode: String, CaseIterable, Sendable {
+    /// While it is down.
+    case down
+    /// At all times.
+    case always
+    /// Never: a trunk that is down is tried again after one interval.
+    case off
 }
 
 /// An address, an address with a port, or a network that a trunk's requests come from.

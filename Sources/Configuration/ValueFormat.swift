@@ -135,6 +135,16 @@ extension ValueFormat where Value == Duration {
             literal: { $0.milliseconds % 1_000 == 0 ? "\($0.milliseconds / 1_000)" : text(of: $0).quotedForTOML })
     }
 
+    /// A session interval of RFC 4028: off, or 90 s and more.
+    static let sessionInterval = ValueFormat(
+        expected: "0, or whole seconds or text like \"30m\", from 90s to 24h",
+        parse: { (node) throws(Refusal) in
+            let value = try duration(.zero ... .seconds(86_400)).parse(node)
+            guard value == .zero || value >= .seconds(90) else { throw Refusal(reason: "\(text(of: value)) is out of range") }
+            return value
+        },
+        text: { text(of: $0) }, literal: { duration(.zero ... .seconds(86_400)).literal($0) })
+
     private static let units: [(suffix: String, milliseconds: Int64)] = [
         ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000),
     ]

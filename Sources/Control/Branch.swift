@@ -22,6 +22,8 @@ struct Branch {
     var hasRung = false
     /// The set-up timer that runs, and when it is due.
     var setupTimer: (stage: SetupTimers.Stage, due: Instant)?
+    /// What becomes of the call's callee side when this branch wins.
+    var side = CallSide()
     /// A description came with a response of this branch: it can be answered.
     var media: BranchMedia?
 

@@ -33,7 +33,17 @@ final class Call {
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
+    /// Set when a user of ours calls: what it has proven to be, whatever From says.
+    var callerIdentity: String?
+    /// It counts for the limit of calls from its address.
+    var isCountedBySource = false
+
     // The callee's side.
+    /// The called number as it is routed: after the rules of the trunk it comes from.
+    var routedNumber = ""
+    /// Trunks that may still be tried.
+    var routes: [Routing.Candidate] = []
+    var routesTried = 0
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
@@ -49,6 +59,26 @@ final class Call {
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
     var dialogKeys: [CallControl.DialogKey] = []
+
+    // What happens once it is up.
+    private var sides = (caller: CallSide(), callee: CallSide())
+    /// The change of the session that is under way.
+    var change: SessionChange?
+    var changeDeadline: Instant?
+    /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
+    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
+    /// Requests of relayd's own that keep a session alive.
+    var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
+    /// The earliest of what both session timers and the longest duration want.
+    var timerDeadline: Instant?
+    /// When the call has lasted long enough.
+    var endsAt: Instant?
+    /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
+    var abandonedChanges: Set<TransactionID> = []
+    /// Nothing else refers to the call any more.
+    var isForgetDue = false
+    /// By the transaction that asks the other leg.
+    var passedRequests: [TransactionID: PassedRequest] = [:]
 
     // Media.
     var media: MediaSessions.Taken?
@@ -73,7 +103,7 @@ final class Call {
     var callerMedia: SocketAddress?
     var calleeMedia: SocketAddress?
     var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)
-    let noMedia: NoMediaRule
+    var noMedia: NoMediaRule
     var activity: MediaActivity?
     /// From the worker, once the session is closed.
     var fromCaller = LegStatistics()
@@ -117,12 +147,12 @@ final class Call {
 
     /// The caller asked for TLS on every hop.
     var isSecure: Bool { invite.uri.scheme == .sips }
-    var callerNumber: String { invite.from.uri.user ?? "" }
+    var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
     var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
-        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline]).compactMap(\.self).min()
+        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline]).compactMap(\.self).min()
     }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
@@ -140,6 +170,11 @@ final class Call {
         guard number > last else { return false }
         if leg == .caller { callerSequence = number } else { calleeSequence = number }
         return true
+    }
+
+    /// A request with this CSeq has come before.
+    func isPast(_ number: UInt32, from leg: Leg) -> Bool {
+        (leg == .caller ? callerSequence : calleeSequence).map { number <= $0 } ?? false
     }
 
     // MARK: The chosen branch
@@ -181,4 +216,25 @@ final class Call {
     var isHeld: Bool { described.values.contains(where: \.isHold) }
 
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
+
+    func setDialog(_ dialog: Dialog, of leg: Leg) {
+        if leg == .caller { caller = dialog } else { callee = dialog }
+    }
+
+    /// Re-INVITE, UPDATE and their 2xx name the peer's Contact anew (RFC 3261 §12.2).
+    func refreshTarget(of leg: Leg, from message: SIPMessage, source: Flow) {
+        if leg == .caller {
+            caller.refreshTarget(from: message, source: source)
+        } else {
+            callee?.refreshTarget(from: message, source: source)
+        }
+    }
+
+    /// relayd itself has a re-INVITE under way on one of the legs.
+    var isRefreshing: Bool { refreshes.values.contains { $0.method == .invite } }
+
+    subscript(leg: Leg) -> CallSide {
+        get { leg == .caller ? sides.caller : sides.callee }
+        set { if leg == .caller { sides.caller = newValue } else { sides.callee = newValue } }
+    }
 }

@@ -13,6 +13,8 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
+    private static let identities: Set<HeaderName> = [.pAssertedIdentity, .pPreferredIdentity, .remotePartyID]
+
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
@@ -34,16 +36,13 @@ extension CallControl {
         call.relayedStatuses = []
         let ids = attempt.targets.map { place($0, of: call, number, now: now) }
         call.choose(ids[0])
+        takeMediaSettings(of: call)
         scheduleTimer(of: number)
     }
 
-    /// Tries the next route, or tells the caller how the last attempt failed.
-    mutating func attemptFailed(
-        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
-    ) {
-        guard let call = calls[number] else { return }
-        call.choose(id)
-        enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+    /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
+    func takeMediaSettings(of call: Call) {
+        call.noMedia = NoMediaRule(calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
@@ -55,12 +54,13 @@ extension CallControl {
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = from.uri.user.map { $0 + "@" } ?? ""
+        let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let dialog = Dialog(
+        var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
             local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
+        dialog.isBehindNAT = target.isBehindNAT
         var branch = Branch(id: id, target: target, dialog: dialog)
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
@@ -68,8 +68,13 @@ extension CallControl {
             .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
         builder.add(.allow, Self.allow)
+        branch.side.timer = sessionTimer(towards: target.trunk)
+        if let supported = Self.supported(branch.side.timer) { builder.add(.supported, supported) }
+        for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
+            // What a phone says of itself counts only as far as it has proven it.
+            if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
             builder.copy(field, from: call.invite)
         }
         let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
@@ -77,29 +82,14 @@ extension CallControl {
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
+        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
         call.branches[id.rawValue].transaction = send(
             builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return id
     }
 
-    /// The called user at a trunk: user and parameters as they came, host and port of the trunk.
-    func target(of call: Call, at trunk: Trunk) -> CalleeTarget {
-        let to = call.invite.to.uri.user.map { "\($0)@" } ?? ""
-        return CalleeTarget(trunk: trunk, uri: calleeURI(of: call, at: trunk), to: "sip:\(to)\(trunk.address)")
-    }
-
-    private func calleeURI(of call: Call, at trunk: Trunk) -> String {
-        let address = trunk.address
-        guard let uri = SIPURI(call.invite.requestURI) else { return "sip:\(address)" }
-        let user = uri.user.map { "\($0)@" } ?? ""
-        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
-        // With sips the transport is TLS anyway (RFC 5630 §3.1.3).
-        let transport = trunk.transport == .udp || uri.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
-        return "\(uri.scheme == .sips ? "sips" : "sip"):\(user)\(address)\(transport)\(isPhone ? ";user=phone" : "")"
-    }
-
-    private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
+    func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
         guard field.name == .other else { return Self.passedThrough.contains(field.name) }
         let name = message.nameText(field)
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
@@ -111,10 +101,18 @@ extension CallControl {
         description.media.indices.map { $0 == audioIndex ? .relay(relay) : .decline }
     }
 
-    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction,
-            let sent = transactions.sentRequest(transaction), case .message(let invite) = SIPMessage.parse(sent.octets)
+        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        sendCancel(
+            of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
+            reason: reason(of: call, branch: id), now: now)
+    }
+
+    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
+    mutating func sendCancel(
+        of id: TransactionID, branch: String, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
+    ) {
+        guard let sent = transactions.sentRequest(id), case .message(let invite) = SIPMessage.parse(sent.octets)
         else { return }
         var builder = MessageBuilder(request: .cancel, uri: invite.requestURI)
         for name in [HeaderName.via, .from, .to, .callID] {
@@ -123,11 +121,9 @@ extension CallControl {
         for route in invite.all(.route) { builder.copy(route, from: invite) }
         builder.add(.cseq, "\(invite.cseq.number) CANCEL")
         builder.add(.maxForwards, "70")
-        builder.add(.reason, reason(of: call, branch: id))
-        transactions.cancelSent(transaction, now: now)
-        _ = send(
-            builder.finish(), .cancel, branch: call.branches[id.rawValue].viaBranch, to: sent.destination, for: number, .callee,
-            now: now)
+        if let reason { builder.add(.reason, reason) }
+        transactions.cancelSent(id, now: now)
+        _ = send(builder.finish(), .cancel, branch: branch, to: sent.destination, for: number, leg, now: now)
     }
 
     /// ACK for a callee's 2xx, at once: the answer's description already answers our offer.
@@ -184,7 +180,7 @@ extension CallControl {
         return "Q.850;cause=\(cause.q850(status: release?.status ?? 200));text=\"\(cause.sentence)\""
     }
 
-    private mutating func send(
+    mutating func send(
         _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
@@ -208,15 +204,21 @@ extension CallControl {
         _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
         if response.status ?? 0 >= 200 { openByes.remove(id) }
+        if receiveTrunkResponse(id, response, now: now) { return }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
         note(Self.summary(of: response.octets), id, isReceived: true, isRepeatedAnswer, now: now)
-        guard let branch else { return }
+        guard let branch else {
+            _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
+            return
+        }
+        noteResponse(response, of: branch, now: now)
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
+        case 422 where retryInvite(branch.id, of: number, refusedWith: response, now: now): break
         default:
             call.branches[branch.id.rawValue].response = response
             call.branches[branch.id.rawValue].setupTimer = nil
@@ -258,6 +260,9 @@ extension CallControl {
                 case .earlyMedia: (.earlyMediaTimeout, 480)
                 case .ringing: (.ringingTimeout, 480)
                 }
+            if timer.stage == .invite, let name = branch.target.trunk?.name {
+                trunkFailed(name, "no response to INVITE in \(branch.target.timers.invite)", now: now)
+            }
             enqueue(.calleeTimedOut(branch.id, cause, status: status), for: number)
         }
     }
@@ -270,6 +275,8 @@ extension CallControl {
         if branch.acknowledgement.isEmpty {
             call.branches[index].setupTimer = nil
             call.branches[index].dialog.update(with: response, source: source)
+            call.branches[index].side.learn(from: response)
+            call.branches[index].side.timer.accepted(SessionTimer.Terms(response), now: now)
             call.branches[index].response = response
             takeAnswer(response, from: source, branch.id, of: call)
             enqueue(.calleeAnswered(branch.id, hasAnswer: call.branches[index].media != nil), for: number)
@@ -315,6 +322,9 @@ extension CallControl {
             answer: answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
             isRTCPMuxed: media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux, description: media)
+        call.branches[id.rawValue].side.description = answer
+        call.branches[id.rawValue].side.mediumIndex = call.audioIndex
+        call.branches[id.rawValue].side.signalling = source
         if call.mediaBranch == nil || call.mediaBranch == id { useMedia(of: id, in: call) }
     }
 
@@ -337,15 +347,16 @@ extension CallControl {
         expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
     }
 
-    private mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow
+    mutating func expect(
+        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
+        transport: MediaTransport = .rtp
     ) {
         guard let session = call.media?.session else { return }
         call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         let source = ExpectedSource(
-            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed,
+            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
             formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
         output(.relay(.expect(session, leg, source)))
@@ -384,11 +395,14 @@ extension CallControl {
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let winner = call.machine.winner else { return }
         call.choose(winner)
+        if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
         useMedia(of: winner, in: call)
         describe(winner, to: call, number)
+        call[.callee] = call.branches[winner.rawValue].side
         guard let answer = call.answer else { return }
         expectCaller(call)
-        let octets = respond(number, status: 200, reason: nil, body: answer, now: now)
+        let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer, body: answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
@@ -404,6 +418,7 @@ extension CallControl {
             switch status {
             case 300..<400: status = 480  // redirection is not followed
             case 401, 407: status = 503  // the challenge was for us
+            case 420, 421, 422: status = 500  // so was the demand
             default: reason = response.reasonPhrase
             }
             for name in [HeaderName.reason, .retryAfter, .warning] {
@@ -428,6 +443,7 @@ extension CallControl {
         if status < 300 {
             builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
             builder.add(.allow, Self.allow)
+            if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)

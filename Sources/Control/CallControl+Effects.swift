@@ -30,9 +30,14 @@ extension CallControl {
         calls[number]?.answerAt = now
         calls[number]?.activity = MediaActivity(connectedAt: now)
         monitored.insert(number)
+        if let call = calls[number] { startTimers(of: call, now: now) }
+        scheduleTimer(of: number)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
         emit(.callAnswered, for: calls[number], now: now)
     }
+
+    /// What the parties may do with their media has changed, hold included.
+    func sessionAgreed(_ call: Call, now: Instant) {}
 
     /// The first reason to end a call was found: its figures stop here.
     mutating func callReleased(_ number: CallNumber, _ release: BackToBackCall.Release, now: Instant) {
@@ -42,6 +47,7 @@ extension CallControl {
         observe(number, now: now)
         calls[number]?.activity?.account(until: now)
         calls[number]?.releaseAt = now
+        endMidDialog(of: number, now: now)
         guard let call = calls[number] else { return }
         for index in call.branches.indices { call.branches[index].setupTimer = nil }
         emit(
@@ -162,6 +168,11 @@ extension CallControl {
     private mutating func writeRecord(of number: CallNumber, now: Instant) {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
+        vacateSource(of: call)
+        if let name = call.calleeTrunk?.name, let answerAt = call.answerAt {
+            trunkStates[name]?.ended += 1
+            trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
+        }
         let releaseAt = call.releaseAt ?? now
         let record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
@@ -203,7 +214,11 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    private mutating func forget(_ number: CallNumber) {
+    mutating func forget(_ number: CallNumber) {
+        guard calls[number]?.abandonedChanges.isEmpty ?? true else {
+            calls[number]?.isForgetDue = true
+            return
+        }
         guard let call = calls.removeValue(forKey: number) else { return }
         callsByID[call.id] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }

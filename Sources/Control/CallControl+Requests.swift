@@ -13,20 +13,25 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
     }
 
-    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
-        // An INVITE that opens a call is refused with a record; an unknown CANCEL or a method unknown say more than 420 would.
-        let isNewCall = request.method == .invite && request.toTag == nil
-        if !isNewCall, request.method != .cancel, request.method != .unknown, let unsupported = Self.unsupportedExtensions(of: request) {
-            return answer(id, request, from: source, status: 420, [(.unsupported, unsupported)], now: now)
+        // INVITE, REGISTER and what belongs to a dialog look for themselves.
+        let looksItself = request.toTag != nil || [.invite, .register, .cancel, .unknown].contains(request.method)
+        let unknown = looksItself ? [] : Self.unknownExtensions(requiredBy: request, sessionTimer(towards: nil))
+        if !unknown.isEmpty {
+            return answer(id, request, from: source, status: 420, [(.unsupported, unknown.joined(separator: ", "))], now: now)
         }
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
+        case .register: receiveRegister(id, request, from: source, now: now)
         case .options where request.toTag == nil:
             answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
-        case .invite, .bye, .options: receiveInDialog(id, request, from: source, now: now)
+        case .invite, .bye, .options, .update, .info: receiveInDialog(id, request, from: source, now: now)
+        case .message where request.toTag != nil: receiveInDialog(id, request, from: source, now: now)
+        case .refer where request.toTag != nil: answer(id, request, from: source, status: 603, now: now)
+        case .subscribe, .notify: answer(id, request, from: source, status: 489, now: now)
         case .unknown: answer(id, request, from: source, status: 501, now: now)
         default: answer(id, request, from: source, status: 405, now: now)
         }
@@ -44,27 +49,30 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let callerTrunk = routing.trunk(from: source.remote, isStream: source.isReliable)
-        let calleeTrunk = SIPURI(invite.requestURI)?.user.flatMap { routing.trunk(to: $0) }
-        let noMedia = NoMediaRule(
-            calling: SIPURI(invite.requestURI)?.user ?? "", from: callerTrunk, to: calleeTrunk, configuration.media)
+        let caller = phones?.admitted
+        let callee = SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) }
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMedia: noMedia, now: now)
-        call.calleeTrunk = calleeTrunk
+            noMedia: NoMediaRule(calling: SIPURI(invite.requestURI)?.user ?? "", from: callerTrunk, to: nil, configuration.media), now: now)
+        call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
+        call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
-        let refusal = refusal(of: call, now: now)
+        if let caller { identify(call, as: caller) }
+        if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
+        let refusal = refusal(of: call, isToUser: callee != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
+        call.calleeTrunk = call.attempts.first?.targets.first?.trunk
+        takeMediaSettings(of: call)
         remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        for trunk in [callerTrunk, calleeTrunk].compactMap(\.self) { occupy(trunk, by: call) }
-        if let calleeTrunk { call.attempts = [CalleeAttempt(targets: [target(of: call, at: calleeTrunk)])] }
+        if let callerTrunk { occupy(callerTrunk, by: call) }
         emit(
             .callSetup, for: call,
             [
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
-                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": calleeTrunk?.name ?? "",
+                "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
         calls[number] = call
         callsByID[call.id] = number
@@ -77,49 +85,85 @@ extension CallControl {
     }
 
     /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
-    private mutating func refusal(of call: Call, now: Instant) -> Refusal? {
-        guard call.callerTrunk != nil else {
+    private mutating func refusal(of call: Call, isToUser: Bool, now: Instant) -> Refusal? {
+        guard call.callerTrunk != nil || call.callerIdentity != nil else {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
         }
         let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
         if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
         if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
-        if let unsupported = Self.unsupportedExtensions(of: call.invite) {
-            return Refusal(cause: .unsupportedExtension, status: 420, headers: [(.unsupported, unsupported)])
+        let required = Self.unknownExtensions(requiredBy: call.invite, call[.caller].timer)
+        if !required.isEmpty {
+            let unsupported: (HeaderName, String) = (.unsupported, required.joined(separator: ", "))
+            return Refusal(cause: .unsupportedExtension, status: 420, headers: [unsupported])
         }
         guard let uri = SIPURI(call.invite.requestURI), uri.scheme != .other else {
             return Refusal(cause: .badRequest, status: 416)
+        }
+        if let refusal = Self.timerRefusal(of: call.invite, call[.caller].timer) {
+            return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
         // A caller that wants no description cannot be answered (RFC 3261 §21.4.7).
         guard call.invite.accepts("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
         }
-        guard let calleeTrunk = call.calleeTrunk else {
-            counters.add(to: .callsRefusedNoRoute)
-            return Refusal(cause: .noRoute, status: 404)
-        }
-        // What was promised to the caller holds on both legs, or not at all (RFC 5630 §3.1.2).
-        if uri.scheme == .sips, calleeTrunk.transport != .tls { return Refusal(cause: .badRequest, status: 416) }
         if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
-        let isFull = [call.callerTrunk, calleeTrunk].compactMap(\.self)
-            .contains { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity }
-        if isFull || callsBySession.count >= configuration.limits.calls {
+        if isToUser, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
+        if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
-        return nil
+        let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
+        let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
+        if isCallerFull || isCallerTooFast || callsBySession.count >= configuration.limits.calls {
+            counters.add(to: .callsRefusedCapacity)
+            return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
+        }
+        return isToUser ? nil : findRoute(of: call, now: now)
     }
 
-    /// The option tags a request insists on and relayd does not know (RFC 3261 §8.2.2.3), as Unsupported lists them; nil when
-    /// there is none.
-    private static func unsupportedExtensions(of request: SIPMessage) -> String? {
-        let required = (request.listValues(.require) + request.listValues(.proxyRequire))
-            .map { String(decoding: $0, as: UTF8.self) }
-        return required.isEmpty ? nil : required.joined(separator: ", ")
+    /// Whom the call goes to first; nil when there is somebody.
+    private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
+        if SIPURI(call.invite.requestURI)?.user != nil {
+            call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        }
+        // What was promised to the caller holds on both legs, or not at all (RFC 5630 §3.1.2).
+        if call.isSecure, !call.routes.isEmpty {
+            call.routes.removeAll { $0.trunk.transport != .tls }
+            if call.routes.isEmpty { return Refusal(cause: .badRequest, status: 416) }
+        }
+        switch nextRoute(of: call, now: now) {
+        case .success(let target):
+            call.attempts = [CalleeAttempt(targets: [target])]
+            return nil
+        case .failure(let failure):
+            switch failure.reason {
+            case .unknownNumber:
+                counters.add(to: .callsRefusedNoRoute)
+                return Refusal(cause: .noRoute, status: 404)
+            case .busy(let retryAfter):
+                counters.add(to: .callsRefusedRoutesBusy)
+                return Refusal(
+                    cause: .allRoutesBusy, status: 503, headers: [(.retryAfter, "\(retryAfter.components.seconds)")])
+            case .down:
+                counters.add(to: .callsRefusedRoutesDown)
+                let wait = configuration.routing.probeInterval.components.seconds
+                return Refusal(cause: .allRoutesDown, status: 503, headers: [(.retryAfter, "\(wait)")])
+            }
+        }
+    }
+
+    /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
+    static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
+        let known = supported(timer) ?? ""
+        let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
+            !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
+        }
+        return required + request.listValues(.proxyRequire).map { String(decoding: $0, as: UTF8.self) }
     }
 
     private func readOffer(of call: Call) -> Refusal? {
@@ -133,6 +177,10 @@ extension CallControl {
                 return Refusal(cause: .mediaNotAcceptable, status: 488)
             }
             call.audioIndex = index
+            call[.caller].description = offer
+            call[.caller].mediumIndex = index
+            call[.caller].signalling = call.source
+            call[.caller].learn(from: call.invite)
             call.callerMedia = Self.mediaAddress(of: offer.media[index], from: call.source)
             call.offer = offer
             return nil
@@ -180,18 +228,6 @@ extension CallControl {
         }
     }
 
-    /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
-    mutating func occupy(_ trunk: Trunk, by call: Call) {
-        guard !call.occupiedTrunks.contains(trunk.name) else { return }
-        call.occupiedTrunks.append(trunk.name)
-        callsByTrunk[trunk.name, default: 0] += 1
-    }
-
-    mutating func vacateTrunks(of call: Call) {
-        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
-        call.occupiedTrunks = []
-    }
-
     /// Requests of this dialog find the call from now on.
     mutating func remember(_ dialog: Dialog, of call: Call, _ number: CallNumber, _ leg: Leg) {
         let key = DialogKey(callID: dialog.callID, localTag: dialog.localTag)
@@ -208,11 +244,17 @@ extension CallControl {
             counters.add(to: .sipStrayRequests)
             return answer(id, cancel, from: source, status: 481, now: now)
         }
-        guard let use = transactionUses[invite], let call = calls[use.call], call.inviteTransaction == invite else {
+        guard let use = transactionUses[invite], let call = calls[use.call],
+            call.inviteTransaction == invite || call.change?.requestTransaction == invite
+        else {
             return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
         }
-        transactionUses[id] = TransactionUse(call: use.call, leg: .caller)
+        transactionUses[id] = TransactionUse(call: use.call, leg: use.leg)
         note("CANCEL", id, isReceived: true, false, now: now)
+        guard call.change?.requestTransaction != invite else {
+            answer(id, cancel, from: source, status: 200, now: now)
+            return changeCancelled(invite, of: use.call, now: now)
+        }
         if call.machine.release == nil, call.machine.caller == .proceeding {
             calls[use.call]?.receivedReason = cancel.text(.reason)
         }
@@ -232,23 +274,54 @@ extension CallControl {
         guard calls[number]?.takeSequence(request.cseq.number, from: leg) == true else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
+        let unknown = Self.unknownExtensions(requiredBy: request, call[leg].timer)
+        guard unknown.isEmpty || request.method == .bye else {
+            return answer(
+                id, request, from: source, status: 420, [(.unsupported, unknown.joined(separator: ", "))], now: now)
+        }
+        guard call.machine.release == nil || request.method == .bye else {
+            return answer(id, request, from: source, status: 481, now: now)  // its BYE is under way
+        }
         switch request.method {
         case .bye:
             if call.machine.release == nil { calls[number]?.receivedReason = request.text(.reason) }
             answer(id, request, from: source, status: 200, now: now)
             enqueue(.bye(from: leg), for: number)
-        case .invite:
-            // A changed session is refused; the call goes on with the one it has (RFC 3261 §14.2).
-            answer(id, request, from: source, status: 488, now: now)
+        case .invite: receiveChange(id, request, from: source, of: number, leg, now: now)
+        case .update where !request.body.isEmpty: receiveChange(id, request, from: source, of: number, leg, now: now)
+        case .update: receiveTargetRefresh(id, request, from: source, of: number, leg, now: now)
+        case .info, .message: pass(id, request, from: source, of: number, leg, now: now)
         default: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         }
     }
 
+    /// An UPDATE without an offer: nothing to pass, but a Contact to learn and a session to keep up (RFC 3311 §5.2).
+    private mutating func receiveTargetRefresh(
+        _ id: TransactionID, _ request: SIPMessage, from source: Flow, of number: CallNumber, _ leg: Leg, now: Instant
+    ) {
+        guard let call = calls[number] else { return }
+        if let refusal = Self.timerRefusal(of: request, call[leg].timer) {
+            return answer(id, request, from: source, status: refusal.status, refusal.headers, now: now)
+        }
+        call[leg].learn(from: request)
+        call.refreshTarget(of: leg, from: request, source: source)
+        let timer = call.machine.isConnected ? timerHeaders(answering: request, of: leg, call, now: now) : []
+        respond(to: request, id, from: source, of: call, leg, status: 200, headers: timer, now: now)
+        scheduleTimer(of: number)
+    }
+
     mutating func receiveAcknowledgement(_ message: SIPMessage, now: Instant) {
-        guard let (number, leg) = dialog(of: message), leg == .caller, let call = calls[number],
-            message.cseq.number == call.invite.cseq.number
-        else {
+        guard let (number, leg) = dialog(of: message), let call = calls[number] else {
             counters.add(to: .sipStrayRequests)
+            return
+        }
+        if receiveChangeAcknowledgement(message, number, leg, now: now) { return }
+        guard leg == .caller, message.cseq.number == call.invite.cseq.number else {
+            if call.isPast(message.cseq.number, from: leg) {
+                call.note("ACK", leg: leg, isReceived: true, isRetransmission: true, at: now)
+            } else {
+                counters.add(to: .sipStrayRequests)
+            }
             return
         }
         let isFirst = call.machine.caller == .answered

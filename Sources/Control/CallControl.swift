@@ -18,7 +18,13 @@ package struct CallControl {
         case endConnection(UInt32)
         case relay(RelayCommand)
         case record(CallRecord)
+        /// The answer to `probe`, with its token.
+        case probed(UInt64, ProbeReport)
         case event(Event)
+        /// To be kept over a restart.
+        case registration(RegistrationLine)
+        /// Report what became of it with `keepAlivesSent`.
+        case keepAlive(KeepAliveBatch)
     }
 
     /// What is still to be done before control returns: messages lead to call events, those to further messages.
@@ -62,6 +68,11 @@ package struct CallControl {
     /// One reading of both clocks, to turn instants into wall time.
     private var clocks: (instant: Instant, wall: WallTime)
 
+    /// Nil when there are no users.
+    var phones: Phones?
+    /// What User-Agent of a scanner holds, in lower case.
+    let scanners: [[UInt8]]
+
     var random: SeededRandom
     var transactions = TransactionLayer()
     var calls: [CallNumber: Call] = [:]
@@ -75,9 +86,18 @@ package struct CallControl {
     var callTimers = TimerQueue<CallNumber>()
     /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
+    /// What else is known of them, by name.
+    var trunkStates: [String: TrunkState]
+    var trunkTimers = TimerQueue<String>()
+    /// Requests that serve a trunk and no call: which one.
+    var trunkTransactions: [TransactionID: String] = [:]
+    /// Operators that wait for the answer to a probe.
+    var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
     /// Peers that take no TCP connections, and until when they are not asked again.
     var withoutStreams: [SocketAddress: Instant] = [:]
+    /// While `relayctl doctor` places calls.
+    var doctor: DoctorTrunks?
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
@@ -90,16 +110,26 @@ package struct CallControl {
     /// A busy port (someone else's socket) is no reason to refuse a call while others are free.
     static let maximumOpenAttempts = 4
 
+    /// - Parameter digestKey: 32 secret octets, the same after a restart; nil: phones are challenged anew then.
     package init(
-        configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom, now: Instant, wallTime: WallTime
+        configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom,
+        digestKey: [UInt8]? = nil, now: Instant, wallTime: WallTime
     ) {
         self.configuration = configuration
         self.media = media
         self.counters = counters
         self.random = random
-        routing = Routing(trunks: configuration.trunks)
+        routing = Routing(trunks: configuration.trunks, routes: configuration.routes)
+        trunkStates = Dictionary(
+            configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
+        guard !configuration.users.isEmpty else { return }
+        let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
+        phones = Phones(
+            configuration, key: key, runName: self.random.token(count: 8), seed: self.random.next(),
+            via: configuration.sip.advertised, now: now, wallTime: wallTime)
     }
 
     // MARK: Inputs
@@ -110,19 +140,21 @@ package struct CallControl {
         switch SIPMessage.parse(datagram) {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
+        case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now): break
         case .message(let message) where isTooMuch(message):
             counters.add(to: .sipRefusedOverload)
             answerOutsideTransaction(message, status: 503, reason: "Service Unavailable", from: source)
         case .message(let message):
             noteAlias(message, from: source)
-            var results: [TransactionLayer.Output] = []
-            transactions.receive(message, from: source, now: now, outputs: &results)
-            enqueue(results)
+            guard admit(message, from: source, now: now) else { break }
+            receiveAdmitted(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
             counters.add(to: .sipMalformed)
             guard message.isRequest, message.method != .ack else { break }
             answerOutsideTransaction(message, status: status, reason: reason, from: source)
-        case .keepAlive: counters.add(to: .sipKeepAlives)
+        case .keepAlive:
+            counters.add(to: .sipKeepAlives)
+            noteHeard(from: source, now: now)
         case .discard: counters.add(to: .sipMalformed)
         }
         drain(now)
@@ -141,6 +173,15 @@ package struct CallControl {
         case .keepAlive, .discard: break
         }
         if let connection = source.connection { output(.endConnection(connection)) }
+    }
+
+    /// A message that may go on to its transaction.
+    mutating func receiveAdmitted(_ message: SIPMessage, from source: Flow, now: Instant) {
+        var results: [TransactionLayer.Output] = []
+        transactions.receive(message, from: source, now: now, outputs: &results)
+        enqueue(results)
+        drain(now)
+        phones?.admitted = nil
     }
 
     /// The network refused a message of this transaction.
@@ -178,16 +219,22 @@ package struct CallControl {
             callTimerDue(number, now: now)
             drain(now)
         }
+        while let name = trunkTimers.takeDue(at: now) {
+            trunkTimerDue(name, now: now)
+            drain(now)
+        }
         if let due = nextSweep, due <= now {
             sweep(now: now)
             nextSweep = monitored.isEmpty ? nil : now + Self.sweepInterval
             drain(now)
         }
+        advancePhones(to: now)
     }
 
     /// When `advance` is due next; nil when nothing waits.
     package var nextDeadline: Instant? {
-        [transactions.nextDeadline, callTimers.nextDue, nextSweep].compactMap(\.self).min()
+        [transactions.nextDeadline, callTimers.nextDue, trunkTimers.nextDue, nextSweep, phones?.nextDeadline]
+            .compactMap(\.self).min()
     }
 
     /// Ends every call and refuses new ones. `isIdle` tells when all is done.
@@ -211,7 +258,7 @@ package struct CallControl {
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
-            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0
+            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
             && callsByTrunk.values.allSatisfy { $0 == 0 } && media.usedPairCount == 0
     }
 
@@ -240,6 +287,9 @@ package struct CallControl {
     private func isAnswerToUs(_ response: SIPMessage) -> Bool {
         endpoints.contains(response.topVia) && response.listValues(.via).count == 1
     }
+
+    /// One reading of both clocks.
+    var clockReading: (instant: Instant, wall: WallTime) { clocks }
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
 
@@ -300,8 +350,9 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
-            calleeUnreachable(id, .inviteTimeout)
-        case .transportFailed(let id): calleeUnreachable(id, .transportFailed)
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
+        case .transportFailed(let id):
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
         case .ended(let id): transactionEnded(id)
         }
     }
@@ -316,15 +367,22 @@ package struct CallControl {
         for effect in effects { carryOut(effect, for: number, now: now) }
     }
 
-    private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause) {
-        guard let use = transactionUses[id], let branch = calls[use.call]?.branch(of: id) else { return }
+    private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause, now: Instant) {
+        let reason = cause == .transportFailed ? "cannot be reached: the network refuses" : "no response"
+        if trunkTransactionFailed(id, reason, now: now) { return }
+        guard let use = transactionUses[id], let call = calls[use.call], let branch = call.branch(of: id) else { return }
+        if call.machine.isOpen(branch), let name = call.branches[branch.rawValue].target.trunk?.name {
+            trunkFailed(name, "INVITE: \(reason)", now: now)
+        }
         enqueue(.calleeUnreachable(branch, cause), for: use.call)
     }
 
     private mutating func transactionEnded(_ id: TransactionID) {
+        trunkTransactions[id] = nil
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
+        changeTransactionEnded(id, of: use.call)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 
@@ -347,6 +405,8 @@ package struct CallControl {
                 }
             }
         }
+        changeTimerDue(number, now: now)
+        sessionTimerDue(number, now: now)
         scheduleTimer(of: number)
     }
 

@@ -11,6 +11,8 @@ package struct CallFigures {
     package init() {}
 
     package mutating func add(_ record: CallRecord) {
+        // Test calls are no traffic.
+        guard record.callerTrunk != CallRecord.doctorTrunk else { return }
         releases[record.cause.rawValue, default: 0] += 1
         if let trunk = record.callerTrunk { incoming[trunk, default: .init()].add(record) }
         if let trunk = record.calleeTrunk { outgoing[trunk, default: .init()].add(record) }

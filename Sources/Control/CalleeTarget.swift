@@ -15,13 +15,18 @@ struct CalleeTarget: Sendable {
     /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
     var routes: [String] = []
     var timers = SetupTimers()
+    /// Where its Contact points is beyond a NAT: all requests of the dialog go by `destination`.
+    var isBehindNAT = false
 
-    init(trunk: Trunk, uri: String, to: String) {
+    /// The user of From; nil: as the caller has it.
+    var fromUser: String?
+
+    init(trunk: Trunk, timers: SetupTimers, uri: String, to: String) {
         self.trunk = trunk
         self.uri = uri
         self.to = to
         destination = Flow(trunk.transport, to: trunk.address)
-        timers = trunk.timers
+        self.timers = timers
     }
 
     init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {

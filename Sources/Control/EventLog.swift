@@ -19,7 +19,15 @@ package struct EventLog: Sendable {
     package func log(_ event: Event) {
         var fields = event.fields
         fields["call"] = event.callID
-        log(event.name == .mediaLocked || event.name == .callSetup ? .debug : .notice, event.name.rawValue, fields)
+        log(Self.level(of: event.name), event.name.rawValue, fields)
+    }
+
+    private static func level(of name: Event.Name) -> LogLevel {
+        switch name {
+        case .mediaLocked, .callSetup: .debug
+        case .credentialsSuspended, .keepAliveShortfall: .warning
+        default: .notice
+        }
     }
 
     /// Fields come in alphabetical order; values with spaces or quotes are quoted.

@@ -1,21 +1,41 @@
 package import Configuration
 package import Core
 
-/// Which trunk a request comes from, and which one a called number goes to. Made once from the configuration.
+/// Which trunk a request comes from, and which ones a called number may go to. Made once from the configuration.
 package struct Routing: Sendable {
+    /// One way for a called number.
+    package struct Candidate: Sendable {
+        package let trunk: Trunk
+        /// Of the route, to be applied before the trunk's own rules.
+        package let called: [NumberRule]
+        package let caller: [NumberRule]
+        let priority: Int
+        let weight: Int
+    }
+
     private let trunks: [Trunk]
     private let sources: [(source: TrunkSource, trunk: Int)]
-    private let trunkByPrefix: [String: Int]
+    private let candidatesByPrefix: [String: [Candidate]]
     private let longestPrefix: Int
 
-    package init(trunks: [Trunk]) {
+    package init(trunks: [Trunk], routes: [Route] = []) {
         self.trunks = trunks
         sources = trunks.enumerated()
             .flatMap { index, trunk in trunk.sources.map { (source: $0, trunk: index) } }
             .sorted { $0.source.specificity > $1.source.specificity }
-        let prefixes = trunks.enumerated().flatMap { index, trunk in trunk.prefixes.map { ($0, index) } }
-        trunkByPrefix = Dictionary(prefixes, uniquingKeysWith: { first, _ in first })
-        longestPrefix = prefixes.map(\.0.utf8.count).max() ?? 0
+        var candidates: [(prefix: String, candidate: Candidate)] = []
+        for trunk in trunks {
+            let candidate = Candidate(trunk: trunk, called: [], caller: [], priority: trunk.priority, weight: trunk.weight)
+            candidates += trunk.prefixes.map { ($0, candidate) }
+        }
+        for route in routes {
+            guard let trunk = trunks.first(where: { $0.name == route.trunk }) else { continue }
+            let candidate = Candidate(
+                trunk: trunk, called: route.called, caller: route.caller, priority: route.priority, weight: route.weight)
+            candidates += route.prefixes.map { ($0, candidate) }
+        }
+        candidatesByPrefix = Dictionary(grouping: candidates, by: \.prefix).mapValues { $0.map(\.candidate) }
+        longestPrefix = candidates.map(\.prefix.utf8.count).max() ?? 0
     }
 
     /// The trunk with the most specific source that contains `address`; nil for a stranger.
@@ -25,13 +45,37 @@ package struct Routing: Sendable {
         sources.first { $0.source.contains(address, ignoringPort: isStream) }.map { trunks[$0.trunk] }
     }
 
-    /// The trunk with the longest prefix of `number`; nil when no route leads anywhere.
-    package func trunk(to number: String) -> Trunk? {
+    package func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }
+
+    /// Every way for `number`, the best first: the longest prefix, then the lowest priority, then at random by weight. Each
+    /// trunk comes once, where it stands best.
+    package func candidates(for number: String, random: inout SeededRandom) -> [Candidate] {
+        var found: [Candidate] = []
         var prefix = number.prefix(longestPrefix)
         while true {
-            if let index = trunkByPrefix[String(prefix)] { return trunks[index] }
-            guard !prefix.isEmpty else { return nil }
+            let equals = candidatesByPrefix[String(prefix)] ?? []
+            for priority in Set(equals.map(\.priority)).sorted() {
+                found += Self.shuffled(equals.filter { $0.priority == priority }, random: &random)
+            }
+            guard !prefix.isEmpty else { break }
             prefix.removeLast()
         }
+        var seen: Set<String> = []
+        return found.filter { seen.insert($0.trunk.name).inserted }
+    }
+
+    /// Draws one after another, each with a chance in proportion to its weight among those that are left.
+    private static func shuffled(_ candidates: [Candidate], random: inout SeededRandom) -> [Candidate] {
+        var left = candidates
+        var drawn: [Candidate] = []
+        while left.count > 1 {
+            var place = Int.random(in: 0..<left.reduce(0) { $0 + $1.weight }, using: &random)
+            let index = left.firstIndex { candidate in
+                place -= candidate.weight
+                return place < 0
+            }
+            drawn.append(left.remove(at: index ?? 0))
+        }
+        return drawn + left
     }
 }

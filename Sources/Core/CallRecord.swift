@@ -29,6 +29,9 @@ public struct CallRecord: Codable, Hashable, Sendable {
         }
     }
 
+    /// Stands for both trunks of a test call of `relayctl doctor`.
+    public static let doctorTrunk = "doctor"
+
     /// Unique over all attempts and restarts; the store keeps one record an id.
     public var id: String
     public var callerCallID: String
@@ -109,16 +112,28 @@ public struct RecordQuery: Codable, Hashable, Sendable {
     public var cause: ReleaseCause?
     /// Either side's trunk name.
     public var trunk: String?
+    /// Either number contains it.
+    public var number: String?
     /// Released at or after.
     public var since: WallTime?
+    /// Released before.
+    public var until: WallTime?
+    /// From answer to release, whole seconds.
+    public var leastSeconds: Int?
+    public var mostSeconds: Int?
 
     public init(
-        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, trunk: String? = nil, since: WallTime? = nil
+        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, trunk: String? = nil, number: String? = nil,
+        since: WallTime? = nil, until: WallTime? = nil, leastSeconds: Int? = nil, mostSeconds: Int? = nil
     ) {
         self.limit = limit
         self.match = match
         self.cause = cause
         self.trunk = trunk
+        self.number = number
         self.since = since
+        self.until = until
+        self.leastSeconds = leastSeconds
+        self.mostSeconds = mostSeconds
     }
 }

@@ -53,14 +53,35 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipConnectionsIdle
     case sipStreamsMalformed
     case sipTlsFailures
+    case sipScannersDropped
+    // Phones.
+    case registrations
+    case registrationsRefused
+    case registersQueued
+    case registersDropped
+    case challengesSent
+    case challengesWithheld
+    case credentialsWrong
+    case credentialsSuspended
+    case noncesStale
+    case keepAlivesSent
+    case keepAliveErrors
+    case keepAliveAnswers
     // Calls.
     case callsAttempted
     case callsAnswered
     case callsReleased
     case callsReleasedNoMedia
+    case sessionChanges
+    case sessionChangesRefused
+    case sessionRefreshes
     case callsRefusedPorts
     case callsRefusedCapacity
     case callsRefusedNoRoute
+    case callsRefusedRoutesBusy
+    case callsRefusedRoutesDown
+    case callsRerouted
+    case trunksWentDown
     case mailboxFull
     // The NG protocol.
     case ngRequests

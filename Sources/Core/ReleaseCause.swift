@@ -6,12 +6,23 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case normal
     case noMedia = "no_media"
     case ackMissing = "ack_missing"
+    /// A party answered 481, 408 or nothing to a request inside its dialog.
+    case peerLost = "peer_lost"
+    /// Nobody refreshed a leg's session in time (RFC 4028).
+    case sessionTimeout = "session_timeout"
+    /// The longest time a call may last is over.
+    case maximumDuration = "maximum_duration"
     case operatorHangup = "operator_hangup"
     case shutdown
     // Attempts that were never answered.
     case callerCancelled = "caller_cancelled"
     case rejected
     case noRoute = "no_route"
+    /// Each route to the number is at a limit, or its trunk asked to be left alone.
+    case allRoutesBusy = "all_routes_busy"
+    /// Each trunk that leads to the number is out.
+    case allRoutesDown = "all_routes_down"
+    case notRegistered = "not_registered"
     case unknownSource = "unknown_source"
     case inviteTimeout = "invite_timeout"
     case tryingTimeout = "trying_timeout"
@@ -20,6 +31,8 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case ringingTimeout = "ringing_timeout"
     case portsExhausted = "ports_exhausted"
     case capacity
+    /// The caller asked for a shorter session than is accepted (422).
+    case sessionIntervalTooSmall = "session_interval_too_small"
     case mediaNotAcceptable = "media_not_acceptable"
     case badRequest = "bad_request"
     case tooManyHops = "too_many_hops"
@@ -31,9 +44,10 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
         switch self {
         case .normal: "Normal release"
         case .noMedia: "No media timeout"
+        case .sessionTimeout: "Session timeout"
         case .noRoute: "NoAvailableRouter"
         case .inviteTimeout: "InviteTimeout"
-        case .capacity, .portsExhausted: "AllGatewayBusy"
+        case .capacity, .portsExhausted, .allRoutesBusy, .allRoutesDown: "AllGatewayBusy"
         default: nil
         }
     }
@@ -45,11 +59,13 @@ extension ReleaseCause {
     /// - Parameter status: the final SIP status, which decides where the cause does not.
     public func q850(status: Int) -> Int {
         switch self {
-        case .noMedia, .ackMissing, .inviteTimeout, .tryingTimeout, .progressTimeout: 102  // recovery on timer expiry
+        case .noMedia, .ackMissing, .peerLost, .sessionTimeout, .inviteTimeout, .tryingTimeout, .progressTimeout: 102  // recovery on timer expiry
         case .ringingTimeout, .earlyMediaTimeout: 19  // no answer from user
-        case .portsExhausted, .capacity: 34  // no circuit or channel available
+        case .portsExhausted, .capacity, .allRoutesBusy: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
-        case .operatorHangup: 31
+        case .notRegistered: 20  // subscriber absent
+        case .allRoutesDown: 38  // network out of order
+        case .operatorHangup, .maximumDuration: 31
         case .shutdown, .transportFailed: 41  // temporary failure
         default: Q850.cause(forStatus: status)
         }
@@ -61,11 +77,18 @@ extension ReleaseCause {
         case .normal: "Normal call clearing"
         case .noMedia: "No RTP received"
         case .ackMissing: "No ACK for the answer in 32 s"
+        case .peerLost: "The other side no longer has this call"
+        case .sessionTimeout: "Session timer expired without refresh"
+        case .maximumDuration: "Longest call duration reached"
+        case .sessionIntervalTooSmall: "Session interval too small"
         case .operatorHangup: "Hung up by the operator"
         case .shutdown: "Server is stopping"
         case .callerCancelled: "Cancelled by the caller"
         case .rejected: "Rejected by the callee"
         case .noRoute: "No route to this number"
+        case .allRoutesBusy: "Every route to this number is busy"
+        case .allRoutesDown: "Every route to this number is down"
+        case .notRegistered: "The called user is not registered"
         case .unknownSource: "Source is no known trunk"
         case .inviteTimeout: "No response from the callee's side"
         case .tryingTimeout: "Nothing but 100 from the callee's side"

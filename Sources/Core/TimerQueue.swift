@@ -2,20 +2,31 @@
 ///
 /// A binary heap with lazy removal: a key may stand in it several times, and the owner checks a key that comes due
 /// against its own deadline. One entry costs 16 octets; setting and taking cost log n.
+///
+/// Inlinable, so that each module gets it for its own keys: control looks at `nextDue` in every turn.
 public struct TimerQueue<Key: Sendable>: Sendable {
-    private struct Entry: Sendable {
-        let due: Instant
-        let key: Key
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline let due: Instant
+        @usableFromInline let key: Key
+
+        @inlinable
+        init(due: Instant, key: Key) {
+            self.due = due
+            self.key = key
+        }
     }
 
-    private var heap: [Entry] = []
+    @usableFromInline var heap: [Entry] = []
 
+    @inlinable
     public init() {}
 
     /// When the next entry is due; nil when nothing waits.
-    public var nextDue: Instant? { heap.first?.due }
-    public var count: Int { heap.count }
+    @inlinable public var nextDue: Instant? { heap.first?.due }
+    @inlinable public var count: Int { heap.count }
 
+    @inlinable
     public mutating func schedule(_ key: Key, at due: Instant) {
         heap.append(Entry(due: due, key: key))
         var child = heap.count - 1
@@ -28,6 +39,7 @@ public struct TimerQueue<Key: Sendable>: Sendable {
     }
 
     /// Takes the earliest entry that is due at `now`; nil when there is none.
+    @inlinable
     public mutating func takeDue(at now: Instant) -> Key? {
         guard let first = heap.first, first.due <= now else { return nil }
         let last = heap.removeLast()
@@ -38,7 +50,8 @@ public struct TimerQueue<Key: Sendable>: Sendable {
         return first.key
     }
 
-    private mutating func siftDown() {
+    @inlinable
+    mutating func siftDown() {
         var parent = 0
         while true {
             var smallest = parent

@@ -18,10 +18,10 @@ package struct RoundTripTracker: Sendable, BitwiseCopyable {
 
     /// Measurements so far.
     package private(set) var measurements: UInt32 = 0
-    /// The newest; the figures are nil before the first.
-    package private(set) var latest: Duration?
-    package private(set) var shortest: Duration?
-    package private(set) var longest: Duration?
+    // Microseconds.
+    private var latestTime: UInt32 = 0
+    private var shortestTime: UInt32 = 0
+    private var longestTime: UInt32 = 0
     /// What the leg last said about what it receives, of the source reported first.
     package private(set) var latestBlock: RTCPReportBlock?
 
@@ -71,12 +71,19 @@ package struct RoundTripTracker: Sendable, BitwiseCopyable {
             let kept = (UInt64(block.delaySinceLastSenderReport) * 1_000_000_000) >> 16
             // DLSR is rounded, and clocks run apart a little: less than nothing by a millisecond is nothing.
             guard kept <= elapsed || kept - elapsed < 1_000_000 else { return }
-            let roundTrip = Duration.nanoseconds(Int64(clamping: elapsed > kept ? elapsed - kept : 0))
+            let roundTrip = UInt32(clamping: elapsed > kept ? (elapsed - kept) / 1000 : 0)
+            shortestTime = measurements == 0 ? roundTrip : min(shortestTime, roundTrip)
+            longestTime = max(longestTime, roundTrip)
+            latestTime = roundTrip
             measurements &+= 1
-            latest = roundTrip
-            shortest = shortest.map { min($0, roundTrip) } ?? roundTrip
-            longest = longest.map { max($0, roundTrip) } ?? roundTrip
             return
         }
     }
+
+    /// The newest; the figures are nil before the first.
+    package var latest: Duration? { duration(latestTime) }
+    package var shortest: Duration? { duration(shortestTime) }
+    package var longest: Duration? { duration(longestTime) }
+
+    private func duration(_ microseconds: UInt32) -> Duration? { measurements > 0 ? .microseconds(microseconds) : nil }
 }

@@ -4,10 +4,8 @@ import Synchronization
 
 /// What other threads hand to the store thread. They hold the lock only to append, it only to take everything.
 final class Inbox: Sendable {
-    struct Query: Sendable {
-        var query: RecordQuery
-        var completion: @Sendable (Result<[CallRecord], RecordError>) -> Void
-    }
+    /// Asks the store, or is told why there is none; on the store thread.
+    typealias Query = @Sendable (Result<RecordStore, RecordError>) -> Void
 
     /// Everything that came since the last time.
     struct Content: Sendable {
@@ -41,7 +39,7 @@ final class Inbox: Sendable {
     }
 
     /// False when stopping.
-    func add(_ query: Query) -> Bool {
+    func add(query: @escaping Query) -> Bool {
         change { state in
             guard !state.content.isStopping else { return false }
             state.content.queries.append(query)

@@ -21,6 +21,8 @@ package final class RecordKeeper: Sendable {
         package var rotationSize = 16 << 20
         /// How many of those are kept.
         package var rotatedCount = 8
+        /// Records older than so many days are removed from the store, once an hour; zero keeps them for ever.
+        package var keepDays = 0
         /// How long to wait after the first failure; doubled with each, up to 100 times as long.
         package var retryDelay = Duration.milliseconds(100)
         /// Called on the store thread for each record, once it is in the journal.
@@ -68,7 +70,39 @@ package final class RecordKeeper: Sendable {
     package func query(
         _ query: RecordQuery, completion: @escaping @Sendable (Result<[CallRecord], RecordError>) -> Void
     ) {
-        if !inbox.add(Inbox.Query(query: query, completion: completion)) { completion(.failure(.stopped)) }
+        ask({ (store) throws(RecordError) in try store.records(matching: query) }, completion)
+    }
+
+    /// As `query`: how calls went, by group.
+    package func report(
+        _ query: ReportQuery, completion: @escaping @Sendable (Result<[ReportRow], RecordError>) -> Void
+    ) {
+        ask({ (store) throws(RecordError) in try store.report(query) }, completion)
+    }
+
+    /// As `query`: looks for ghost calls. Takes a second or two over very many records, in which new ones wait.
+    package func audit(
+        _ query: AuditQuery, completion: @escaping @Sendable (Result<AuditReport, RecordError>) -> Void
+    ) {
+        ask({ (store) throws(RecordError) in try store.audit(query) }, completion)
+    }
+
+    private func ask<Answer>(
+        _ question: @escaping @Sendable (RecordStore) throws(RecordError) -> Answer,
+        _ completion: @escaping @Sendable (Result<Answer, RecordError>) -> Void
+    ) {
+        let isTaken = inbox.add { store in
+            switch store {
+            case .failure(let error): completion(.failure(error))
+            case .success(let store):
+                do throws(RecordError) {
+                    completion(.success(try question(store)))
+                } catch {
+                    completion(.failure(error))
+                }
+            }
+        }
+        if !isTaken { completion(.failure(.stopped)) }
     }
 
     /// Writes what is left and ends the thread, within 3 seconds. Calling it again does nothing.

@@ -53,10 +53,21 @@ package final class RecordStore {
             conditions.append("(caller_trunk = ? OR callee_trunk = ?)")
             arguments += [trunk, trunk]
         }
+        if let number = query.number {
+            // Not LIKE: a number may contain what stands for something there.
+            conditions.append("(instr(caller_number, ?) > 0 OR instr(called_number, ?) > 0)")
+            arguments += [number, number]
+        }
         if let since = query.since {
             conditions.append("released_at >= ?")
             arguments.append(since.description)
         }
+        if let until = query.until {
+            conditions.append("released_at < ?")
+            arguments.append(until.description)
+        }
+        if let seconds = query.leastSeconds { conditions.append("duration_ms >= \(seconds * 1_000)") }
+        if let seconds = query.mostSeconds { conditions.append("duration_ms < \((seconds + 1) * 1_000)") }
         let filter = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
         let sql = """
             SELECT * FROM call_record \(filter) ORDER BY released_at DESC, id DESC \
@@ -70,6 +81,14 @@ package final class RecordStore {
                 return records
             }
         }
+    }
+
+    func read<Value>(_ body: (Database) throws -> Value) throws(RecordError) -> Value {
+        try Self.translated { try database.read(body) }
+    }
+
+    func write<Value>(_ body: (Database) throws -> Value) throws(RecordError) -> Value {
+        try Self.translated { try database.write(body) }
     }
 
     package func count() throws(RecordError) -> Int {

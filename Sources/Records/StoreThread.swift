@@ -37,6 +37,7 @@ struct StoreThread: ~Copyable {
     private var storeRetry: Retry
     private var rotationRetry: Retry
     private var synchronizedAt = Instant(nanoseconds: 0)
+    private var removalDueAt = Instant(nanoseconds: 0)
     /// Set once the thread is asked to stop: from then on it gives up.
     private var stopDeadline: Instant?
 
@@ -66,8 +67,9 @@ struct StoreThread: ~Copyable {
             if content.isStopping, stopDeadline == nil { stopDeadline = .now + .seconds(2) }
             write(content.records)
             if isStoreDue || !content.queries.isEmpty || stopDeadline != nil { bringStoreUp() }
-            for query in content.queries { query.completion(answer(query.query)) }
+            for query in content.queries { query(store.map { .success($0) } ?? .failure(storeError)) }
             synchronizeIfDue()
+            removeOldIfDue()
             rotateIfDue()
             if let stopDeadline, inbox.pending == 0 || .now >= stopDeadline { break }
             inbox.wait(timeUntilNextStep())
@@ -166,14 +168,21 @@ struct StoreThread: ~Copyable {
         note(isFirst: storeRetry.fail(), "\(error); call records stay in \(journal.path) until it takes them")
     }
 
-    private func answer(_ query: RecordQuery) -> Result<[CallRecord], RecordError> {
-        guard let store else { return .failure(storeError) }
+    /// Some at a time, so that new records need not wait for long.
+    private mutating func removeOldIfDue() {
+        guard options.keepDays > 0, stopDeadline == nil, removalDueAt <= .now, let store else { return }
         do {
-            return .success(try store.records(matching: query))
+            let removed = try store.removeRecords(
+                before: WallTime.now + .seconds(-86_400 * options.keepDays), limit: Self.removalCount)
+            removalDueAt = .now + (removed == Self.removalCount ? .milliseconds(100) : .seconds(3_600))
         } catch {
-            return .failure(error)
+            removalDueAt = .now + .seconds(3_600)
+            counters.add(to: .recordFailures)
+            options.onTrouble?("\(error); old call records are removed later")
         }
     }
+
+    private static let removalCount = 2_000
 
     /// At most once a second: each one can hold the disk for some milliseconds.
     private mutating func synchronizeIfDue() {
@@ -218,6 +227,7 @@ struct StoreThread: ~Copyable {
             next.append(storeRetry.dueAt)
         }
         if journal.needsSynchronizing { next.append(synchronizedAt + .seconds(1)) }
+        if options.keepDays > 0, store != nil { next.append(removalDueAt) }
         if rotationRetry.isFailing { next.append(rotationRetry.dueAt) }
         if stopDeadline != nil { next.append(.now + options.retryDelay) }
         return next.min().map { $0 - .now }

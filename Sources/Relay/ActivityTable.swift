@@ -1,5 +1,6 @@
 public import Core
 internal import Synchronization
+internal import Uring
 
 /// When each leg last sent valid RTP from its locked source.
 ///
@@ -14,11 +15,11 @@ public final class ActivityTable: @unchecked Sendable {
     public init(sessionCapacity: Int) {
         precondition(sessionCapacity > 0)
         self.sessionCapacity = sessionCapacity
-        unsafe slots = .allocate(capacity: sessionCapacity * 2)
-        for index in 0..<(sessionCapacity * 2) { unsafe (slots + index).initialize(to: Atomic(0)) }
+        // SAFETY: an atomic word of zeros is `Atomic(0)`.
+        unsafe slots = ZeroedMemory.allocate(Atomic<UInt64>.self, count: sessionCapacity * 2)
     }
 
-    deinit { unsafe slots.deallocate() }
+    deinit { unsafe ZeroedMemory.free(slots) }
 
     /// Called by the session's worker, or by a test in its place.
     public func touch(_ index: UInt32, _ leg: Leg, at now: Instant) {

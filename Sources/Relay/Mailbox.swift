@@ -37,6 +37,12 @@ public final class Mailbox<Message: BitwiseCopyable & Sendable>: @unchecked Send
         return true
     }
 
+    /// By the sending thread: true when the next `send` will be taken.
+    public var hasRoom: Bool { tail.load(ordering: .relaxed) &- head.load(ordering: .acquiring) <= mask }
+
+    /// By the sending thread: true when the receiver has taken everything.
+    public var isEmpty: Bool { tail.load(ordering: .relaxed) == head.load(ordering: .acquiring) }
+
     /// By the receiving thread. Nil when it is empty.
     public func receive() -> Message? {
         let start = head.load(ordering: .relaxed)

@@ -67,8 +67,8 @@ public struct PacketPath: ~Copyable {
         precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
         self.sessionCapacity = sessionCapacity
         self.lockPolicy = lockPolicy
-        unsafe legs = .allocate(capacity: sessionCapacity * 2)
-        unsafe legs.initialize(repeating: LegSlot(), count: sessionCapacity * 2)
+        // SAFETY: a slot of zeros is one that is not open, of which nothing else is read.
+        unsafe legs = ZeroedMemory.allocate(LegSlot.self, count: sessionCapacity * 2)
         unsafe tally = .allocate(capacity: Counter.allCases.count)
         unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
         unsafe activitySlots = activity.slots
@@ -82,7 +82,7 @@ public struct PacketPath: ~Copyable {
     }
 
     deinit {
-        unsafe legs.deallocate()
+        unsafe ZeroedMemory.free(legs)
         unsafe tally.deallocate()
     }
 

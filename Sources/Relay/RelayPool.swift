@@ -23,7 +23,7 @@ public enum RelayStartError: Error, CustomStringConvertible {
 final class WorkerLink: Sendable {
     let number: Int
     let settings: RelaySettings
-    let commands: Mailbox<RelayCommand>
+    let commands: Mailbox<WorkerCommand>
     let events: Mailbox<RelayEvent>
     let counters = CounterBlock()
     let tap = PacketTap()
@@ -63,8 +63,26 @@ public struct RelayPool: ~Copyable {
     private let links: [WorkerLink]
     private let threads: [Thread]
     private let rings: [RingDescriptor]
-    private var mustRing: [Bool]
+    private enum Doorbell { case none, later, now }
+
+    private struct LegSet: OptionSet {
+        let rawValue: UInt8
+
+        init(rawValue: UInt8) { self.rawValue = rawValue }
+        init(_ leg: Leg) { rawValue = 1 << UInt8(leg.offset) }
+    }
+
+    private var doorbells: [Doorbell]
+    /// Of each session, the legs whose sources were announced since it was opened.
+    private var expectedLegs: [LegSet]
+    /// When workers that were sent something that nobody waits for are woken; nil while there are none.
+    public private(set) var nextDoorbell: Instant?
     private var nextWorker = 0
+    /// What opening sessions came to, from `nextOutcome` on.
+    private var outcomes: [RelayEvent] = []
+    private var nextOutcome = 0
+    /// What is counted here and not by a worker: refused sockets.
+    public let counters = CounterBlock()
 
     /// Starts the workers.
     ///
@@ -108,7 +126,7 @@ public struct RelayPool: ~Copyable {
         } catch {
             for index in threads.indices {
                 // Mailboxes are still empty, and a worker that has started reads its own before its first wait.
-                _ = links[index].commands.send(.stop)
+                _ = links[index].commands.send(.relay(.stop))
                 threads[index].join()
             }
             throw error
@@ -119,37 +137,90 @@ public struct RelayPool: ~Copyable {
         self.links = links
         self.threads = threads
         self.rings = rings
-        mustRing = Array(repeating: false, count: settings.workers)
+        doorbells = Array(repeating: .none, count: settings.workers)
+        expectedLegs = Array(repeating: [], count: activity.sessionCapacity)
     }
 
-    /// Queues a command for the session's worker; `stop` goes to all of them. It is read after `flushDoorbells`.
+    /// Makes the sockets of a session to be opened, so that the outcome is the next event; queues any other command for the
+    /// session's worker, and `stop` for all of them. A worker reads them after `flushDoorbells`.
     ///
     /// - Returns: false when a mailbox is full: the worker is behind, and the command was not taken.
     public mutating func send(_ command: RelayCommand) -> Bool {
         switch command {
-        case .open(let id, _, _), .expect(let id, _, _), .treat(let id, _, _), .tap(let id, _), .close(let id):
-            let worker = Int(id.index) % links.count
-            mustRing[worker] = true
-            return links[worker].commands.send(command)
+        case .open(let id, let caller, let callee):
+            return open(id, caller: caller, callee: callee)
+        case .close(let id):
+            return send(.relay(command), to: worker(of: id), doorbell: .later)
+        case .expect(let id, let leg, _):
+            // The first packet of a new session wakes the worker, which then reads what is expected. Later a connected socket
+            // keeps a new source's packets from it.
+            let isFirst = expectedLegs[Int(id.index)].insert(LegSet(leg)).inserted
+            return send(.relay(command), to: worker(of: id), doorbell: isFirst ? .later : .now)
+        case .treat(let id, _, _), .tap(let id, _):
+            return send(.relay(command), to: worker(of: id), doorbell: .now)
         case .stop:
             var isSent = true
-            for worker in links.indices {
-                mustRing[worker] = true
-                if !links[worker].commands.send(.stop) { isSent = false }
-            }
+            for worker in links.indices where !send(.relay(.stop), to: worker, doorbell: .now) { isSent = false }
             return isSent
         }
     }
 
-    /// Rings each worker that was sent something, once a turn of control. Goes out with the ring's next submission.
-    public mutating func flushDoorbells(on ring: inout Ring) {
-        for worker in links.indices where mustRing[worker] {
-            mustRing[worker] = !ring.ringDoorbell(of: rings[worker], delivering: Worker.doorbellToken)
-        }
+    private func worker(of id: SessionID) -> Int { Int(id.index) % links.count }
+
+    private mutating func send(_ command: WorkerCommand, to worker: Int, doorbell: Doorbell) -> Bool {
+        let isSent = links[worker].commands.send(command)
+        if doorbell == .now || !isSent { doorbells[worker] = .now } else if doorbells[worker] == .none { doorbells[worker] = .later }
+        return isSent
     }
 
-    /// The next event of any worker; nil when there is none now. Call until nil after each doorbell.
+    private mutating func open(_ id: SessionID, caller: SocketAddress, callee: SocketAddress) -> Bool {
+        let worker = worker(of: id)
+        guard links[worker].commands.hasRoom else {
+            doorbells[worker] = .now
+            return false
+        }
+        do throws(SocketRefusal) {
+            let sockets = try SessionSockets(
+                caller: caller, callee: callee, typeOfService: settings.typeOfService, faults: settings.faults)
+            let isSent = send(.adopt(id, sockets), to: worker, doorbell: .later)
+            precondition(isSent, "there was room, and nobody else sends")
+            expectedLegs[Int(id.index)] = []
+            outcomes.append(.opened(id))
+        } catch {
+            counters.add(to: .socketsRefused)
+            outcomes.append(.openFailed(id, errno: error.code.code, address: error.address))
+        }
+        return true
+    }
+
+    /// Rings each worker that was sent something, once a turn of control. Goes out with the ring's next submission.
+    ///
+    /// - Parameter now: leaves those for which nothing is urgent until `nextDoorbell`; nil rings them too.
+    public mutating func flushDoorbells(on ring: inout Ring, now: Instant? = nil) {
+        let isDue: Bool
+        if let now { isDue = nextDoorbell.map { $0 <= now } ?? false } else { isDue = true }
+        var isWaiting = false
+        for worker in links.indices where doorbells[worker] != .none {
+            if doorbells[worker] == .later && !isDue {
+                isWaiting = true
+            } else if ring.ringDoorbell(of: rings[worker], delivering: Worker.doorbellToken) {
+                doorbells[worker] = .none
+            }
+        }
+        guard isWaiting, let now else { return nextDoorbell = nil }
+        if nextDoorbell == nil { nextDoorbell = now + settings.doorbellDelay }
+    }
+
+    /// The next event; nil when there is none now. Call until nil after each doorbell, and after `open` was sent.
     public mutating func nextEvent() -> RelayEvent? {
+        if nextOutcome < outcomes.count {
+            nextOutcome += 1
+            return outcomes[nextOutcome - 1]
+        }
+        if nextOutcome > 0 {
+            outcomes.removeAll(keepingCapacity: outcomes.count <= 64)
+            nextOutcome = 0
+        }
         for _ in links.indices {
             if let event = links[nextWorker].events.receive() { return event }
             nextWorker = (nextWorker + 1) % links.count

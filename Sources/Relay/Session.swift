@@ -23,7 +23,7 @@ public struct SessionID: Hashable, Sendable, BitwiseCopyable {
     }
 }
 
-/// What control tells a worker.
+/// What control tells the relay.
 public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     /// Make the sockets. The addresses are each leg's local RTP address; RTCP is one port above. Answered by `opened` or `openFailed`.
     case open(SessionID, caller: SocketAddress, callee: SocketAddress)
@@ -40,7 +40,15 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case stop
 }
 
-/// What a worker tells control.
+/// What a worker is sent.
+enum WorkerCommand: Sendable, BitwiseCopyable {
+    /// A session was opened with these sockets.
+    case adopt(SessionID, SessionSockets)
+    /// Any but `open`.
+    case relay(RelayCommand)
+}
+
+/// What the relay tells control.
 public enum RelayEvent: Sendable, BitwiseCopyable, Equatable {
     case opened(SessionID)
     /// No socket of the session is left open. `address` is the one that was refused.
@@ -63,12 +71,17 @@ public struct RelaySettings: Sendable {
     /// TOS or traffic class octet of everything sent; 0xb8 is expedited forwarding.
     public var typeOfService: UInt8 = 0xb8
     public var lock = LockPolicy()
-    /// How long a busy worker gathers packets before it handles them; zero never waits.
+    /// How long a busy worker gathers packets before it handles them, at the most; zero never waits.
     public var waitWindow: Duration = .milliseconds(1)
+    /// So many packets end the waiting: more at once save little, so that the window shrinks as the rate grows.
+    public var waveGoal = 40
     /// Packets a second from which on a worker counts as busy.
     public var busyRate = 5_000
     /// How often a worker looks after its sockets.
     public var housekeepingInterval: Duration = .milliseconds(250)
+    /// What nobody waits for, that is a new session's sockets, the end of one, and its confirmation, may lie in a mailbox for
+    /// so long before a sleeping thread is woken: then one awakening serves many.
+    public var doorbellDelay: Duration = .milliseconds(10)
     /// How long a connected socket is still asked for sources: strangers' datagrams may have been queued before the connect.
     var plainReceiveDelay: Duration = .milliseconds(500)
     /// Receive buffers of each worker, 2 KiB each; a power of two.

@@ -7,57 +7,39 @@ struct SocketRefusal: Error {
     let address: SocketAddress
 }
 
-/// Makes the sockets of a worker's sessions, four each, at the places of their streams among the ring's fixed files.
+/// The four sockets of a session, bound, on their way from control, which makes them, to the worker, whose ring keeps them.
 ///
-/// The table of fixed files alone keeps them open: their descriptors are closed at once, so that the calls do not share the
-/// limit of open files with everything else. Connecting them goes through the ring.
-struct SessionSockets: ~Copyable {
-    private var generations: [UInt32]
-    /// For tests: the so many-th socket from now on is refused, for this reason.
-    var refusal: (number: Int, code: Errno)?
+/// Control makes them so that no packet waits for it, and so that it knows the outcome at once: an offer is answered without
+/// waking a worker. What arrives before the worker has taken them over waits in the kernel. A plain value: the worker closes
+/// the descriptors once its table of fixed files has them, which alone keeps the sockets open from then on, so that calls do
+/// not share the limit of open files with everything else. Connecting them goes through the ring.
+struct SessionSockets: BitwiseCopyable, Sendable {
+    /// Each leg's RTP and RTCP socket, in the order of the streams.
+    let descriptors: InlineArray<4, OpenDescriptor>
 
-    init(sessions: Int) { generations = Array(repeating: 0, count: sessions) }
-
-    func generation(session: Int) -> UInt32 { generations[session] }
-
-    /// Makes and registers all four, or none.
-    mutating func open(
-        session: Int, generation: UInt32, caller: SocketAddress, callee: SocketAddress, typeOfService: UInt8,
-        ring: inout Ring
+    /// Makes all four, or none.
+    init(
+        caller: SocketAddress, callee: SocketAddress, typeOfService: UInt8, faults: KernelFaults?
     ) throws(SocketRefusal) {
-        generations[session] = generation
         let addresses: InlineArray<4, SocketAddress> = [caller, caller.above, callee, callee.above]
-        let sockets = try InlineArray<4, DatagramSocket> { index throws(SocketRefusal) in
+        var made = InlineArray<4, OpenDescriptor?>(repeating: nil)
+        for index in made.indices {
             do throws(Errno) {
-                return try makeSocket(on: addresses[index], typeOfService: typeOfService)
+                if let code = faults?.refusalOfNextSocket() { throw code }
+                // A port of 0 would be the kernel's choice, and the one above 65535 is.
+                guard addresses[index].port != 0 else { throw .invalidArgument }
+                made[index] = try DatagramSocket(bindingTo: addresses[index], typeOfService: typeOfService, isForMedia: true)
+                    .release()
             } catch {
+                for earlier in 0..<index { made[earlier]?.close() }
                 throw SocketRefusal(code: error, address: addresses[index])
             }
         }
-        let descriptors = InlineArray<4, Int32> { sockets[$0].file.number }
-        do throws(Errno) {
-            try ring.setFixedFiles(descriptors, at: UInt32(session * 4))
-        } catch {
-            throw SocketRefusal(code: error, address: caller)
-        }
-        withExtendedLifetime(sockets) {}  // open until the table has them
+        descriptors = InlineArray { made[$0]! }
     }
 
-    private mutating func makeSocket(on address: SocketAddress, typeOfService: UInt8) throws(Errno) -> DatagramSocket {
-        if let (number, code) = refusal {
-            refusal = number > 1 ? (number - 1, code) : nil
-            if number == 1 { throw code }
-        }
-        // A port of 0 would be the kernel's choice, and the one above 65535 is.
-        guard address.port != 0 else { throw .invalidArgument }
-        return try DatagramSocket(bindingTo: address, typeOfService: typeOfService, isForMedia: true)
-    }
-
-    /// Closes all four. No operation on them may be under way.
-    func close(session: Int, ring: inout Ring) {
-        // Cannot fail: nothing is put in, and the places exist.
-        try? ring.setFixedFiles(InlineArray(repeating: -1), at: UInt32(session * 4))
-    }
+    /// Closes the descriptors: the fixed files have the sockets, or nobody shall.
+    func close() { for index in descriptors.indices { descriptors[index].close() } }
 }
 
 extension SocketAddress {
@@ -70,7 +52,7 @@ extension SocketAddress {
 struct HeldBuffers: ~Copyable {
     private let ids: UnsafeMutablePointer<UInt16>
     private let capacity: Int
-    private var count = 0
+    private(set) var count = 0
 
     /// - Parameter capacity: as many as there are buffers, so that it cannot be full.
     init(capacity: Int) {

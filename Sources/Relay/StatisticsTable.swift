@@ -1,6 +1,7 @@
 public import Core
 package import RTP
 internal import Synchronization
+internal import Uring
 
 /// What one leg did in its session so far.
 public struct LegStatistics: Equatable, Sendable {
@@ -101,11 +102,11 @@ public final class StatisticsTable: @unchecked Sendable {
     public init(activity: ActivityTable) {
         self.activity = activity
         let count = activity.sessionCapacity * 2
-        unsafe slots = .allocate(capacity: count)
-        for index in 0..<count { unsafe (slots + index).initialize(to: LegCounts()) }
+        // SAFETY: `LegCounts` is made of atomic words that begin as zero.
+        unsafe slots = ZeroedMemory.allocate(LegCounts.self, count: count)
     }
 
-    deinit { unsafe slots.deallocate() }
+    deinit { unsafe ZeroedMemory.free(slots) }
 
     public subscript(index: UInt32, leg: Leg) -> LegStatistics {
         precondition(index < activity.sessionCapacity)

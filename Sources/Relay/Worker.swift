@@ -14,9 +14,11 @@ struct Worker: ~Copyable {
     private var pool: BufferPool
     private var batch = CompletionBatch(capacity: Worker.waveSize)
     private var path: PacketPath
-    private var sockets: SessionSockets
+    /// Of the last use of each slot.
+    private var generations: [UInt32]
     /// Buffers of queued sends: given back once the kernel has consumed those.
     private var held: HeldBuffers
+    private var starved: StarvedStreams
     private let link: WorkerLink
 
     private var openSessions = 0
@@ -25,9 +27,13 @@ struct Worker: ~Copyable {
     /// Sessions that wait for their receives to end.
     private var closing: [SessionID?]
     private var isStopping = false
+    /// A command that could not be carried out yet, for want of kernel memory; those after it wait in the mailbox.
+    private var stalledCommand: WorkerCommand?
     /// Events that did not fit into the mailbox; sent before any other.
     private var backlog: [RelayEvent] = []
     private var mustRingControl = false
+    /// When control is woken for what it does not wait for, if it has not looked by itself; zero while there is nothing.
+    private var ringControlAt: UInt64 = 0
 
     private var now: UInt64 = 0
     private var nextHousekeeping: UInt64 = 0
@@ -36,6 +42,7 @@ struct Worker: ~Copyable {
     private var systemCallsCounted: UInt64 = 0
     /// For tests: what the receives that were ended in a test's name say they ended of.
     private var faultOfReceives: (code: Errno, left: Int)?
+    private var fixedFilesToRefuse = 0
 
     /// On the worker's thread.
     init(link: WorkerLink) throws(RingError) {
@@ -47,7 +54,8 @@ struct Worker: ~Copyable {
         pool = try BufferPool(ring: ring, group: 1, count: settings.receiveBuffers)
         self.ring = ring
         held = HeldBuffers(capacity: settings.receiveBuffers)
-        sockets = SessionSockets(sessions: sessions)
+        starved = StarvedStreams(streams: sessions * 4)
+        generations = Array(repeating: 0, count: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
             counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap)
@@ -77,14 +85,16 @@ struct Worker: ~Copyable {
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
-        try ring.submitAndWait(atLeast: UInt32(Self.waveSize), gather: window, timeout: waitLimit)
+        try ring.submitAndWait(atLeast: UInt32(link.settings.waveGoal), gather: window, timeout: waitLimit)
         if ring.isSubmitted { held.giveBack(to: &pool) }
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
         if let faults = link.settings.faults { fail(faults) }
+        // In every turn, and before its packets: each packet meets what control had said when it came, without a doorbell. One
+        // that the kernel had no memory for is made up for, too.
+        readMailbox()
         relayWave(count)
-        // Commands whose doorbell the kernel had no memory for are found here.
-        if count == 0 { readMailbox() }
+        if !starved.isEmpty { feedStarved() }
         if now >= nextHousekeeping { keepHouse() }
         flushEvents()
         path.count(.relayTurns)
@@ -95,9 +105,10 @@ struct Worker: ~Copyable {
 
     /// To the next housekeeping while there is anything to look after.
     private var waitLimit: Duration {
-        if !backlog.isEmpty { return .milliseconds(1) }
-        guard openSessions > 0 else { return .seconds(1) }
-        return .nanoseconds(nextHousekeeping > now ? Int64(nextHousekeeping - now) : 0)
+        if !backlog.isEmpty || stalledCommand != nil { return .milliseconds(1) }
+        var next = openSessions > 0 ? nextHousekeeping : now &+ 1_000_000_000
+        if ringControlAt != 0 { next = min(next, ringControlAt) }
+        return .nanoseconds(next > now ? Int64(next - now) : 0)
     }
 
     /// The packet path: everything that runs per packet is compiled into this function.
@@ -132,7 +143,7 @@ struct Worker: ~Copyable {
     private mutating func handleOther(_ completion: Completion) {
         switch completion.token.kind {
         case PacketPath.send: path.count(.sendFailures)
-        case Self.doorbell: readMailbox()
+        case Self.doorbell: break  // the mailbox is read in every turn
         case Self.doorbellFailed: mustRingControl = true
         case Self.connected: connectEnded(completion)
         default: break
@@ -193,7 +204,22 @@ struct Worker: ~Copyable {
             path[leg: stream / 2].connectedSince = now
         }
         if !isOurs { path.count(.receiveRearms) }
+        if completion.failure == .noBuffers && starved.append(stream) { return }
         arm(stream: stream)
+    }
+
+    /// Arms streams that starved of buffers, the first in line first, as far as there are buffers for them.
+    @inline(never)
+    private mutating func feedStarved() {
+        // What is neither held nor waits among the completions is free. A receive takes up to 32 datagrams in one go.
+        let free = pool.bufferCount - held.count - ring.completionsReady
+        var rest = max(1, free / 32)
+        while rest > 0, let stream = starved.next() {
+            // Closed meanwhile, or opened anew.
+            guard mode(stream: stream) == .none, path[leg: stream / 2].isOpen else { continue }
+            arm(stream: stream)
+            rest -= 1
+        }
     }
 
     // MARK: Sources
@@ -265,7 +291,7 @@ struct Worker: ~Copyable {
             // Usually there is nothing to do. Otherwise the kernel took no operation when it should have been done.
             let present = mode(stream: stream)
             if isOpen && present == .none {
-                arm(stream: stream)
+                if starved.isEmpty { arm(stream: stream) }
             } else if present != (isOpen ? wantedMode(stream: stream) : .none) {
                 cancelReceive(stream: stream)
             }
@@ -292,14 +318,20 @@ struct Worker: ~Copyable {
     // MARK: Commands
 
     private mutating func readMailbox() {
-        while let command = link.commands.receive() {
+        while let command = stalledCommand ?? link.commands.receive() {
+            stalledCommand = nil
             switch command {
-            case .open(let id, let caller, let callee): open(id, caller: caller, callee: callee)
-            case .expect(let id, let leg, let source): expect(id, leg, source)
-            case .treat(let id, let leg, let treatment): treat(id, leg, treatment)
-            case .tap(let id, let isOn): tap(id, isOn)
-            case .close(let id): close(id)
-            case .stop: isStopping = true
+            case .adopt(let id, let sockets):
+                guard adopt(id, sockets) else {
+                    stalledCommand = command
+                    return
+                }
+            case .relay(.expect(let id, let leg, let source)): expect(id, leg, source)
+            case .relay(.treat(let id, let leg, let treatment)): treat(id, leg, treatment)
+            case .relay(.tap(let id, let isOn)): tap(id, isOn)
+            case .relay(.close(let id)): close(id)
+            case .relay(.stop): isStopping = true
+            case .relay(.open): preconditionFailure("the pool opens")
             }
         }
     }
@@ -308,20 +340,23 @@ struct Worker: ~Copyable {
 
     private func sessionID(_ session: Int) -> SessionID {
         SessionID(
-            index: UInt32(session * link.settings.workers + link.number), generation: sockets.generation(session: session))
+            index: UInt32(session * link.settings.workers + link.number), generation: generations[session])
     }
 
-    private mutating func open(_ id: SessionID, caller: SocketAddress, callee: SocketAddress) {
+    /// Takes a session's sockets over; false when the kernel has no memory for that now.
+    private mutating func adopt(_ id: SessionID, _ sockets: SessionSockets) -> Bool {
         let session = localSession(id)
-        do throws(SocketRefusal) {
-            try sockets.open(
-                session: session, generation: id.generation, caller: caller, callee: callee,
-                typeOfService: link.settings.typeOfService, ring: &ring)
-        } catch {
-            path.count(.socketsRefused)
-            post(.openFailed(id, errno: error.code.code, address: error.address))
-            return
+        guard fixedFilesToRefuse == 0 else {
+            fixedFilesToRefuse -= 1
+            return false
         }
+        do throws(Errno) {
+            try ring.setFixedFiles(sockets.descriptors, at: UInt32(session * 4))
+        } catch {
+            return false
+        }
+        sockets.close()
+        generations[session] = id.generation
         path.open(session: session, generation: id.generation)
         if openSessions == 0 {
             now = MonotonicClock.now.nanoseconds
@@ -330,7 +365,7 @@ struct Worker: ~Copyable {
         openSessions += 1
         slotsUsed = max(slotsUsed, session + 1)
         for stream in (session * 4)..<(session * 4 + 4) { arm(stream: stream) }
-        post(.opened(id))
+        return true
     }
 
     private mutating func expect(_ id: SessionID, _ leg: Leg, _ source: ExpectedSource) {
@@ -366,9 +401,9 @@ struct Worker: ~Copyable {
         guard let id = closing[session] else { return }
         for stream in (session * 4)..<(session * 4 + 4) where mode(stream: stream) != .none { return }
         closing[session] = nil
-        sockets.close(session: session, ring: &ring)
+        ring.clearFixedFiles(at: UInt32(session * 4))
         openSessions -= 1
-        post(.closed(id))
+        post(.closed(id), isAwaited: false)
     }
 
     // MARK: Failures in tests
@@ -376,7 +411,7 @@ struct Worker: ~Copyable {
     private mutating func fail(_ faults: KernelFaults) {
         for fault in faults.take() {
             switch fault {
-            case .refuseSocket(let number, let code): sockets.refusal = (number, code)
+            case .refuseFixedFiles(let count): fixedFilesToRefuse = count
             case .refuseEntries(let count): ring.entriesToRefuse = count
             case .endReceives(let code):
                 let armed = (0..<(slotsUsed * 4)).filter { mode(stream: $0) != .none }
@@ -395,8 +430,12 @@ struct Worker: ~Copyable {
 
     // MARK: Events
 
-    private mutating func post(_ event: RelayEvent) {
-        mustRingControl = true
+    private mutating func post(_ event: RelayEvent, isAwaited: Bool = true) {
+        if isAwaited {
+            mustRingControl = true
+        } else if ringControlAt == 0 {
+            ringControlAt = max(1, now &+ UInt64(clamping: link.settings.doorbellDelay.nanoseconds))
+        }
         if !backlog.isEmpty || !link.events.send(event) { backlog.append(event) }
     }
 
@@ -404,6 +443,10 @@ struct Worker: ~Copyable {
         while let event = backlog.first, link.events.send(event) {
             backlog.removeFirst()
             mustRingControl = true
+        }
+        if ringControlAt != 0 && (mustRingControl || now >= ringControlAt) {
+            ringControlAt = 0
+            if !link.events.isEmpty { mustRingControl = true }
         }
         guard mustRingControl else { return }
         mustRingControl = !ring.ringDoorbell(

@@ -26,6 +26,13 @@ public struct DatagramSocket: ~Copyable {
 
     public var file: File { File(descriptor: descriptor) }
 
+    /// Hands the socket to another owner, who closes it.
+    public consuming func release() -> OpenDescriptor {
+        let open = OpenDescriptor(number: descriptor)
+        discard self
+        return open
+    }
+
     /// Where it is bound; tells the port the kernel chose when it was bound to port 0.
     public var localAddress: SocketAddress {
         get throws(Errno) {

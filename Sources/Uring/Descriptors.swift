@@ -2,6 +2,18 @@ internal import Core
 internal import CURing
 internal import Glibc
 
+/// A descriptor on its way from one thread to another, as a plain value: whoever has it last calls `close` once.
+public struct OpenDescriptor: Sendable, BitwiseCopyable {
+    let number: Int32
+
+    /// An empty place among fixed files.
+    public static let none = OpenDescriptor(number: -1)
+
+    public func close() {
+        if number >= 0 { _ = Glibc.close(number) }
+    }
+}
+
 /// Signals as something to wait for with `Ring.pollReadable`.
 public struct SignalDescriptor: ~Copyable {
     private let descriptor: Int32

@@ -50,6 +50,8 @@ public struct Ring: ~Copyable {
     private let fixedFileCount: UInt32
     /// True when the kernel can wait for a batch up to a time and for the first completion after it (Linux 6.12).
     public let canGather: Bool
+    /// True when system calls name the ring by a registered number, which saves the kernel looking it up.
+    public var hasRegisteredDescriptor: Bool { enterFlags != 0 }
     /// For tests: so many times a full queue stays full after a submission, as when the kernel takes nothing.
     package var entriesToRefuse = 0
     /// System calls made by submitting and waiting so far.
@@ -173,6 +175,9 @@ public struct Ring: ~Copyable {
 
     /// True when `takeCompletions` would find something.
     public var hasCompletions: Bool { unsafe curing_ready(ring) > 0 || curing_overflowed(ring) != 0 }
+
+    /// How many wait to be taken.
+    public var completionsReady: Int { Int(unsafe curing_ready(ring)) }
 
     /// True when the kernel has consumed everything that was queued.
     public var isSubmitted: Bool { unsafe curing_unsubmitted(ring) == 0 }
@@ -345,9 +350,19 @@ public struct Ring: ~Copyable {
         return true
     }
 
-    /// Puts descriptors into the fixed-file table from `index` on; -1 empties a place. The table keeps a file open by itself:
-    /// its descriptor may be closed, and it closes when its place is emptied and nothing is under way on it.
-    public mutating func setFixedFiles(_ descriptors: InlineArray<4, Int32>, at index: UInt32) throws(Errno) {
+    /// Puts descriptors into the fixed-file table from `index` on. The table keeps a file open by itself: its descriptor may
+    /// be closed, and it closes when its place is emptied and nothing is under way on it.
+    public mutating func setFixedFiles(_ descriptors: InlineArray<4, OpenDescriptor>, at index: UInt32) throws(Errno) {
+        try setFixedFiles(InlineArray { descriptors[$0].number }, at: index)
+    }
+
+    /// Empties four places of the fixed-file table from `index` on.
+    public mutating func clearFixedFiles(at index: UInt32) {
+        // Cannot fail: nothing is put in, and the places exist.
+        try? setFixedFiles(InlineArray<4, Int32>(repeating: -1), at: index)
+    }
+
+    private mutating func setFixedFiles(_ descriptors: InlineArray<4, Int32>, at index: UInt32) throws(Errno) {
         precondition(index + 4 <= fixedFileCount, "fixed file index past the table")
         let span = descriptors.span
         let result = unsafe span.withUnsafeBufferPointer { buffer in

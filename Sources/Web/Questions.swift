@@ -5,35 +5,26 @@ import Core
 /// Asks control, the same question at most four times a second however many ask here: the rest get the answer that is there.
 actor Questions {
     private let door: ControlDoor
-    private var shared: [Question: (asked: ContinuousClock.Instant, answer: Task<Answer, Never>)] = [:]
+    private var shared: [String: (asked: ContinuousClock.Instant, answer: Task<Answer, Never>)] = [:]
 
     typealias Answer = Result<ControlReply, ControlError>
 
-    /// The questions that many may ask at once.
-    enum Question: Hashable {
-        case metrics, status, calls
-
-        var command: ControlCommand {
-            switch self {
-            case .metrics: .metrics
-            case .status: .status
-            case .calls: .calls
-            }
-        }
-    }
-
     private static let freshness = Duration.milliseconds(250)
+    /// Of different questions that are remembered.
+    private static let limit = 64
 
     init(door: ControlDoor) { self.door = door }
 
-    func answer(to question: Question) async -> Answer {
+    func answer(to command: ControlCommand) async -> Answer {
         let now = ContinuousClock.now
-        if let (asked, answer) = shared[question], now - asked < Self.freshness { return await answer.value }
-        let answer = Task { [door] in await door.ask(question.command) }
-        shared[question] = (now, answer)
+        let name = "\(command)"
+        if let (asked, answer) = shared[name], now - asked < Self.freshness { return await answer.value }
+        if shared.count >= Self.limit { shared = shared.filter { now - $0.value.asked < Self.freshness } }
+        let answer = Task { [door] in await door.ask(command) }
+        if shared.count < Self.limit { shared[name] = (now, answer) }
         return await answer.value
     }
 
-    /// What only one asks.
+    /// For what changes something.
     nonisolated func answer(once command: ControlCommand) async -> Answer { await door.ask(command) }
 }

@@ -5,6 +5,7 @@ import Core
 /// What is asked over HTTP, as far as it matters here.
 package struct WebRequest: Sendable {
     package var method = "GET"
+    /// Without the query, percent signs decoded.
     package var path: String
     package var query: [String: String] = [:]
     /// The Host header.
@@ -32,14 +33,18 @@ package struct WebResponse: Sendable {
         WebResponse(status: status, body: Array((text + "\n").utf8))
     }
 
+    static func page(_ text: String, _ contentType: String) -> WebResponse {
+        WebResponse(contentType: "\(contentType); charset=utf-8", body: Array(text.utf8))
+    }
+
     package var phrase: String {
         switch status {
         case 200: "OK"
+        case 400: "Bad Request"
         case 403: "Forbidden"
         case 404: "Not Found"
         case 405: "Method Not Allowed"
-        case 503: "Service Unavailable"
-        default: "Bad Request"
+        default: "Service Unavailable"
         }
     }
 }
@@ -56,26 +61,72 @@ package struct WebSite: Sendable {
 
     /// Nothing from elsewhere is loaded, and no page from elsewhere frames this one.
     static let contentSecurityPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        + "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
     package func answer(_ request: WebRequest) async -> WebResponse {
         guard Self.isOurs(host: request.host) else {
             return .text("Ask by address: \(request.host?.prefix(80) ?? "") is a name.", status: 403)
         }
+        let parts = request.path.split(separator: "/").map(String.init)
+        if request.method == "POST" { return await post(request, parts) }
         guard request.method == "GET" else { return .text("Only GET.", status: 405) }
-        switch request.path {
-        case "/metrics": return await metrics()
-        default: return .text("There is nothing here: see /metrics.", status: 404)
+        switch parts.first {
+        case nil: return .page(Page.html(allowsHangup: allowsHangup), "text/html")
+        case "page.js" where parts.count == 1: return .page(Page.script, "text/javascript")
+        case "page.css" where parts.count == 1: return .page(Page.style, "text/css")
+        case "metrics" where parts.count == 1: return await metrics()
+        case "api": return await api(Array(parts.dropFirst()), request.query)
+        default: return .text("There is nothing here: see / and /metrics.", status: 404)
         }
     }
 
     private func metrics() async -> WebResponse {
-        switch await questions.answer(to: .metrics) {
-        case .success(.metrics(let snapshot)):
+        await json(questions.answer(to: .metrics)) { reply in
+            guard case .metrics(let snapshot) = reply else { return nil }
             return WebResponse(
                 contentType: MetricsSnapshot.prometheusContentType, body: Array(snapshot.prometheusText.utf8))
-        case .success: preconditionFailure("metrics are answered with metrics")
-        case .failure(let error): return .text(error.message, status: 503)
+        }
+    }
+
+    // MARK: Data
+
+    private func api(_ parts: [String], _ query: [String: String]) async -> WebResponse {
+        switch (parts.first, parts.count) {
+        case ("overview", 1): return await json(questions.answer(to: .metrics))
+        case ("calls", 1):
+            let calls = CallsQuery(
+                order: query["order"].flatMap(CallOrder.init), match: query["match"],
+                limit: min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 200)))
+            return await json(questions.answer(to: .calls(calls)))
+        case ("calls", 2): return await json(questions.answer(to: .call(parts[1])))
+        case ("records", 1):
+            var records = RecordQuery(limit: min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 100)))
+            records.match = query["match"]
+            records.number = query["number"]
+            records.trunk = query["trunk"]
+            records.cause = query["cause"].flatMap(ReleaseCause.init)
+            return await json(questions.answer(to: .records(records)))
+        default: return .text("There is no such data.", status: 404)
+        }
+    }
+
+    /// The one thing that changes something: `/api/calls/ID/hangup`.
+    private func post(_ request: WebRequest, _ parts: [String]) async -> WebResponse {
+        guard parts.count == 4, parts[0] == "api", parts[1] == "calls", parts[3] == "hangup" else {
+            return .text("Only GET.", status: 405)
+        }
+        guard allowsHangup else { return .text("Calls cannot be ended from here: http.allow_hangup is false.", status: 403) }
+        guard request.isOwnPage else { return .text("The header X-Relayd is missing.", status: 403) }
+        return await json(questions.answer(once: .hangup(parts[2])))
+    }
+
+    private func json(
+        _ answer: Questions.Answer, _ render: (ControlReply) -> WebResponse? = { $0.json }
+    ) -> WebResponse {
+        switch answer {
+        case .success(let reply): render(reply) ?? .text("relayd answered something else.", status: 503)
+        case .failure(let error): .text(error.message, status: error.kind == .notFound ? 404 : 503)
         }
     }
 
@@ -85,5 +136,21 @@ package struct WebSite: Sendable {
         guard let host else { return true }  // HTTP/1.0
         if host == "localhost" || host.hasPrefix("localhost:") { return true }
         return SocketAddress(host, defaultPort: 80) != nil
+    }
+}
+
+extension ControlReply {
+    fileprivate var json: WebResponse? {
+        let text: String
+        switch self {
+        case .metrics(let snapshot): text = JSONText.line(snapshot)
+        case .status(let report): text = JSONText.line(report)
+        case .calls(let calls): text = JSONText.line(calls)
+        case .call(let detail): text = JSONText.line(detail)
+        case .records(let records): text = JSONText.line(records)
+        case .done: text = JSONText.line(Acknowledgement())
+        default: return nil
+        }
+        return WebResponse(contentType: "application/json", body: Array(text.utf8))
     }
 }

@@ -12,8 +12,9 @@ struct RelayControl: ParsableCommand {
             70 when it does not answer as it should.
             """,
         subcommands: [
-            StatusCommand.self, MetricsCommand.self, CallsCommand.self, CallCommand.self, HangupCommand.self, RecordsCommand.self,
-            EventsCommand.self, ConfigCommand.self,
+            StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self,
+            TrunksCommand.self, ProbeCommand.self, RecordsCommand.self, ReportCommand.self, AuditCommand.self,
+            DoctorCommand.self, EventsCommand.self, TraceCommand.self, ConfigCommand.self,
         ])
 }
 
@@ -25,10 +26,12 @@ struct GlobalOptions: ParsableArguments {
     @Flag(help: "Print JSON for programs.")
     var json = false
 
-    func connect() throws(ControlClientError) -> ControlClient {
+    /// - Parameter timeLimitSeconds: how long relayd may take to answer.
+    func connect(timeLimitSeconds: Int = 5) throws(ControlClientError) -> ControlClient {
         let environment = ProcessInfo.processInfo.environment
         let named = socket ?? environment["RELAYD_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
-        return try ControlClient(path: named ?? defaultControlSocketPath(environment: environment))
+        return try ControlClient(
+            path: named ?? defaultControlSocketPath(environment: environment), timeLimitSeconds: timeLimitSeconds)
     }
 
     /// Prints `value` as JSON where that is wanted, else the text.
@@ -68,9 +71,15 @@ struct CallsCommand: ParsableCommand {
     @Option(help: "What comes first: the longest duration, the longest silence, or in order of the column.")
     var sort = CallOrder.duration
 
+    @Option(help: "Only calls of which a number, trunk or the id contains this.")
+    var match: String?
+
+    @Option(help: "At most so many.")
+    var limit: Int?
+
     func run() throws {
         var client = try global.connect()
-        let calls = sort.sorted(try client.calls())
+        let calls = try client.calls(CallsQuery(order: sort, match: match, limit: limit))
         global.print(calls) { CallSummary.listText(calls, $0) }
     }
 }
@@ -104,45 +113,31 @@ struct HangupCommand: ParsableCommand {
     }
 }
 
-struct RecordsCommand: ParsableCommand {
+struct TrunksCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "records", abstract: "Records of ended calls, the newest first.")
+        commandName: "trunks", abstract: "Each trunk: whether it is up, its calls and limits, ASR, ACD, its last failure.")
     @OptionGroup var global: GlobalOptions
-
-    @Option(help: "At most so many, 1 to 10000.")
-    var limit = 50
-
-    @Option(help: "A record id, a Call-ID or a number, in full.")
-    var match: String?
-
-    @Option(help: "Only calls that ended for this reason.")
-    var cause: CauseArgument?
-
-    @Option(help: "Only calls from or to this trunk.")
-    var trunk: String?
-
-    @Option(help: "Released since then: 30m, 2h, 7d, or a UTC time like 2026-01-31T08:00.")
-    var since: String?
-
-    func validate() throws {
-        guard (1...10_000).contains(limit) else { throw ValidationError("--limit must be from 1 to 10000.") }
-        _ = try sinceTime()
-    }
 
     func run() throws {
         var client = try global.connect()
-        let query = RecordQuery(limit: limit, match: match, cause: cause?.cause, trunk: trunk, since: try sinceTime())
-        let records = try client.records(query)
-        global.print(records) { CallRecord.listText(records, $0) }
+        let trunks = try client.trunks()
+        global.print(trunks) { TrunkReport.listText(trunks, $0) }
     }
+}
 
-    private func sinceTime() throws -> WallTime? {
-        guard let since else { return nil }
-        let now = WallTime(milliseconds: Int64(Date().timeIntervalSince1970 * 1_000))
-        guard let time = WallTime(typed: since, now: now) else {
-            throw ValidationError("--since must be like 30m, 2h or 7d, or a UTC time like 2026-01-31T08:00.")
-        }
-        return time
+struct ProbeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "probe", abstract: "Sends OPTIONS to a trunk now and says what came back, and when.")
+    @OptionGroup var global: GlobalOptions
+
+    @Argument(help: "As `relayctl trunks` shows it.")
+    var trunk: String
+
+    func run() throws {
+        // A transaction is given up after 32 s (RFC 3261 §17.1.2).
+        var client = try global.connect(timeLimitSeconds: 40)
+        let report = try client.probe(trunk: trunk)
+        global.print(report) { report.text($0) }
     }
 }
 

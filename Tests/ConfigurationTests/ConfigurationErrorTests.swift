@@ -109,8 +109,17 @@ import Testing
             "r.toml:2: trunk.name: \"a b\" is not valid, expected 1 to 64 of the characters A-Z a-z 0-9 _ . -"),
         ("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n\n[[trunk]]\nname = \"a\"\naddress = \"192.0.2.2\"",
             "r.toml:6: trunk.name: \"a\" is also the trunk in line 2, expected a name of its own"),
-        (twoTrunks("prefixes = [\"49\", \"\"]", "prefixes = [\"49\"]"),
-            "r.toml:8: trunk.prefixes: \"49\" is also routed to trunk \"a\", expected one trunk a prefix"),
+        (twoTrunks("", "called_in = [\"cut 2\"]"),
+            "r.toml:8: trunk.called_in: \"cut 2\" is not valid, expected a list of rules, applied in order: \"strip 2\", "
+                + "\"prepend 0049\", \"replace +49 0\""),
+        (twoTrunks("", "failover = [\"486\"]"),
+            "r.toml:8: trunk.failover: \"486\" is not valid, expected a list of statuses like [\"408\", \"480\", \"5xx\"], "
+                + "without 486, 487 and 6xx, which are the callee's last word"),
+        (twoTrunks("", "[[route]]\nprefixes = [\"49\"]\ntrunk = \"aa\""),
+            "r.toml:10: route.trunk: \"aa\" is no trunk, did you mean `a`?"),
+        (twoTrunks("", "[[route]]\ntrunk = \"a\""),
+            "r.toml:8: route.prefixes: is missing, expected a list of digits, each text of its own, like [\"49\", \"+49\"]; "
+                + "\"\" is the default route"),
         (twoTrunks("", "sources = [\"192.0.2.1:5060\"]"),
             "r.toml:8: trunk.sources: 192.0.2.1:5060 is also a source of trunk \"a\", expected one trunk a source"),
         (twoTrunks("", "prefixes = [\"4a\"]"),

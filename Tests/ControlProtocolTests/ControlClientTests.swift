@@ -22,7 +22,7 @@ struct ControlClientTests {
         #expect(try client.nextEvent() == event)
         #expect(try client.nextEvent() == nil)
         #expect(server.received().map { String(decoding: $0, as: UTF8.self) } == [
-            "{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"calls\"}\n", "{\"id\":2,\"jsonrpc\":\"2.0\",\"method\":\"events\"}\n",
+            "{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"calls\",\"params\":{}}\n", "{\"id\":2,\"jsonrpc\":\"2.0\",\"method\":\"events\"}\n",
         ])
     }
 

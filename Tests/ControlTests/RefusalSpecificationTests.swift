@@ -205,14 +205,14 @@ import Testing
     // MARK: Requests that are no call
 
     @Test("other requests", arguments: [
-        ("OPTIONS", 200), ("MESSAGE", 405), ("REGISTER", 405), ("SUBSCRIBE", 405), ("JUGGLE", 501), ("BYE", 481), ("CANCEL", 481),
+        ("OPTIONS", 200), ("MESSAGE", 405), ("REGISTER", 405), ("SUBSCRIBE", 489), ("JUGGLE", 501), ("BYE", 481), ("CANCEL", 481),
     ])
     func otherRequests(method: String, status: Int) throws {
         let world = SimulatedWorld(seed: 7)
         let replies = world.exchange(Self.request(method))
         #expect(replies.map(\.status) == [status])
         let hasAllow = [200, 405, 501].contains(status)
-        #expect((replies[0].text(.allow) == "INVITE, ACK, CANCEL, BYE, OPTIONS") == hasAllow)
+        #expect((replies[0].text(.allow) == "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO") == hasAllow)
         if method == "OPTIONS" { #expect(replies[0].text(.accept) == "application/sdp") }
         #expect(world.exchange(Self.request(method)).map(\.status) == [status])
         #expect(world.records.isEmpty)

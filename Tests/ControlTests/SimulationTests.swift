@@ -95,12 +95,22 @@ import Testing
             configuration.media.quarantine = .seconds(Int.random(in: 0...5, using: &random))
             if Int.random(in: 0..<3, using: &random) == 0 { configuration.media.ports = 10_000...10_011 }
             if Int.random(in: 0..<5, using: &random) == 0 { configuration.limits.calls = 3 }
-            configuration.trunks[1].timers.invite = .seconds(Int.random(in: 2...10, using: &random))
-            configuration.trunks[1].timers.trying = .seconds(Int.random(in: 2...6, using: &random))
-            configuration.trunks[1].timers.progress = .seconds(Int.random(in: 2...8, using: &random))
-            configuration.trunks[1].timers.earlyMedia = .seconds(Int.random(in: 4...30, using: &random))
-            configuration.trunks[1].timers.ringing = .seconds(Int.random(in: 4...30, using: &random))
+            configuration.trunks[1].inviteTimeout = .seconds(Int.random(in: 2...10, using: &random))
+            configuration.trunks[1].tryingTimeout = .seconds(Int.random(in: 2...6, using: &random))
+            configuration.trunks[1].progressTimeout = .seconds(Int.random(in: 2...8, using: &random))
+            configuration.trunks[1].earlyMediaTimeout = .seconds(Int.random(in: 4...30, using: &random))
+            configuration.trunks[1].ringingTimeout = .seconds(Int.random(in: 4...30, using: &random))
             if Int.random(in: 0..<5, using: &random) == 0 { configuration.trunks[1].capacity = 2 }
+            if Int.random(in: 0..<8, using: &random) == 0 { configuration.trunks[1].callsPerSecond = 1 }
+            if Bool.random(using: &random) {
+                // A second way, of the same rank or behind.
+                var other = Trunk(name: "c", address: SimulatedWorld.otherCalleeAddress, prefixes: ["49"])
+                other.priority = Int.random(in: 0...1, using: &random)
+                other.inviteTimeout = .seconds(Int.random(in: 2...10, using: &random))
+                configuration.trunks.append(other)
+                configuration.trunks[1].failover = [StatusPattern("5xx")!, StatusPattern("404")!]
+            }
+            configuration.routing.failures = Int.random(in: 1...3, using: &random)
         }
         if Int.random(in: 0..<4, using: &random) == 0 { world.worker.openFailure = 0.3 }
         if Int.random(in: 0..<8, using: &random) == 0 { world.sendFailure = 0.02 }

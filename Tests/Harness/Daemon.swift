@@ -37,8 +37,8 @@ package final class Daemon: Sendable {
         let text = settings.toml(socket: control.socketPath, records: directory.file("records"))
         let configuration = directory.file("relayd.toml")
         try Data(text.utf8).write(to: URL(fileURLWithPath: configuration))
-        process = try ChildProcess(
-            Self.executable, ["--config", configuration], outputPath: directory.file("relayd.log"))
+        let command = (settings.launcher?(directory) ?? []) + [Self.executable, "--config", configuration]
+        process = try ChildProcess(command[0], Array(command.dropFirst()), outputPath: directory.file("relayd.log"))
     }
 
     /// Everything it logged so far.

@@ -42,6 +42,9 @@ package struct DaemonSettings: Sendable {
     package var ngDeleteDelay = 30
     /// Where metrics and pages are served, on the address of `listen`; nil: nowhere.
     package var httpPort: UInt16? = 8380
+    /// What is put before relayd's command line: a program that prepares something and then becomes relayd. It is given the
+    /// daemon's directory, in which `records` is where call records go.
+    package var launcher: (@Sendable (TemporaryDirectory) -> [String])?
     /// Further lines of the table `[http]`, as in the file.
     package var http: [String] = []
 

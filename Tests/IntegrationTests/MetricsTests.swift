@@ -86,26 +86,4 @@ struct MetricsTests {
     private func names(in text: String) -> [Substring] {
         text.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }
     }
-
-    struct Page {
-        var status: Int
-        var contentType: String?
-        var text: String
-    }
-
-    private func page(
-        _ path: String, of bed: Testbed, method: String = "GET", host: String? = nil
-    ) async throws -> Page {
-        let result = try await run(
-            "curl",
-            ["-s", "-X", method, "-i", "--max-time", "10"] + (host.map { ["-H", "Host: \($0)"] } ?? [])
-                + ["http://\(bed.host):8380\(path)"])
-        guard result.code == 0 else { throw SocketError(description: "curl ended with \(result.code)") }
-        let parts = result.output.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
-        let head = parts[0].split(separator: "\r\n")
-        return Page(
-            status: Int(head[0].split(separator: " ")[1]) ?? 0,
-            contentType: head.first { $0.lowercased().hasPrefix("content-type:") }?.dropFirst(14).description,
-            text: parts.count > 1 ? String(parts[1]) : "")
-    }
 }

@@ -119,13 +119,43 @@ extension RelayPoolTests.KernelFaultTests {
         let taken = scene.bench.allocator.take()
         let id = try #require(taken)
         let tooManyFiles = Errno(code: 24)
-        scene.faults.inject(.refuseSocket(number: socket, tooManyFiles))
+        scene.faults.refuseSocket(number: socket, tooManyFiles)
         try scene.bench.send(.open(id, caller: caller, callee: callee))
         #expect(try scene.bench.event() == .openFailed(id, errno: tooManyFiles.code, address: addresses[socket - 1]))
-        #expect(scene.counter(.socketsRefused) == 1)
+        #expect(scene.bench.pool.counters[.socketsRefused] == 1)
         for address in addresses { _ = try DatagramSocket(bindingTo: address) }
         try scene.bench.send(.open(id, caller: caller, callee: callee))
         #expect(try scene.bench.event() == .opened(id))
+        try scene.expectMediaAndClose()
+    }
+
+    @Test("a worker that cannot take a session's sockets over tries again, and loses no command and no packet meanwhile")
+    func fixedFilesRefused() throws {
+        var scene = try Scene.locked()
+        scene.faults.inject(.refuseFixedFiles(5))
+        // The fault is there before the session is.
+        try scene.caller.rtp.send(rtp(1).span, to: scene.session.rtp(.caller))
+        #expect(try scene.callee.rtp.receiveWaiting()?.octets == rtp(1))
+        let second = try scene.bench.openSession()
+        let caller = try Endpoint()
+        let callee = try Endpoint()
+        try callee.rtp.send(rtp(0, ssrc: 2).span, to: second.rtp(.callee))
+        try caller.rtp.send(rtp(1).span, to: second.rtp(.caller))
+        try scene.bench.expect(second, .caller, caller)
+        try scene.bench.expect(second, .callee, callee)
+        // Which of the two sockets is served first is the kernel's business.
+        let expected: [RelayEvent] = [
+            .locked(second.id, .caller, try caller.rtp.localAddress), .locked(second.id, .callee, try callee.rtp.localAddress),
+        ]
+        for sequence in 2..<10 as Range<UInt16> {
+            try callee.rtp.send(rtp(sequence, ssrc: 2).span, to: second.rtp(.callee))
+            try caller.rtp.send(rtp(sequence).span, to: second.rtp(.caller))
+        }
+        for _ in 0..<2 {
+            let event = try #require(try scene.bench.event())
+            #expect(expected.contains(event))
+        }
+        try scene.bench.close(second)
         try scene.expectMediaAndClose()
     }
 

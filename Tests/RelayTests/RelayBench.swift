@@ -14,6 +14,7 @@ struct Bench: ~Copyable {
 
     init(workers: Int = 1, capacity: Int = 8, configure: (inout RelaySettings) -> Void = { _ in }) throws {
         var settings = RelaySettings(workers: workers, sessionCapacity: capacity)
+        settings.doorbellDelay = .zero
         configure(&settings)
         let ring = try Ring()
         pool = try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: 9))

@@ -152,11 +152,17 @@ struct RingTests {
         let pool = try BufferPool(ring: ring, group: 1, count: 8)
         let one = try DatagramSocket(bindingTo: anyPort)
         let other = try DatagramSocket(bindingTo: anyPort)
-        try ring.setFixedFiles([one.file.number, other.file.number, -1, -1], at: 4)
+        let (here, there) = (try one.localAddress, try other.localAddress)
+        let descriptors: InlineArray<4, OpenDescriptor> = [one.release(), other.release(), .none, .none]
+        try ring.setFixedFiles(descriptors, at: 4)
+        // From now on the table alone keeps them open.
+        for index in descriptors.indices { descriptors[index].close() }
         ring.receiveDatagrams(on: File(fixed: 4), into: pool, token: Token(kind: 1))
-        ring.send(copying: [9].span, on: File(fixed: 5), to: try one.localAddress, token: .ignored)
+        ring.send(copying: [9].span, on: File(fixed: 5), to: here, token: .ignored)
         let completion = try #require(try completions(of: &ring, count: 1).first)
-        #expect(try pool.datagram(completion)?.source == other.localAddress)
+        #expect(pool.datagram(completion)?.source == there)
+        ring.clearFixedFiles(at: 4)
+        _ = try DatagramSocket(bindingTo: there)
     }
 
     @Test("a signal becomes readable and says its number")

@@ -155,4 +155,20 @@ static inline void curing_poll(struct io_uring_sqe *entry, int file, uint64_t us
     entry->len = multishot ? IORING_POLL_ADD_MULTI : 0;
 }
 
+// Up to a fixed number of datagrams with one system call (sendmmsg). The octets have to live until they are sent.
+typedef struct curing_batch curing_batch;
+curing_batch *curing_batch_open(unsigned capacity);
+void curing_batch_close(curing_batch *batch);
+// Starts anew with `count` datagrams in mind; the capacity is never exceeded.
+void curing_batch_set(curing_batch *batch, unsigned index, const struct sockaddr_in6 *address, uint32_t length, const void *octets, size_t count);
+// Sends the first `count`, in order, and writes 0 or an errno for each. A pending ICMP error of an earlier datagram, which the
+// kernel reports to the next call on the socket, is taken and the datagram sent all the same. Returns how many were sent.
+unsigned curing_batch_send(curing_batch *batch, int socket, unsigned count, int32_t *errors);
+// Has the kernel keep ICMP errors with the address they are about (IP_RECVERR).
+int curing_report_errors(int socket, int family);
+// Takes one such error: 1 and the address and errno, 0 when there is none, negative errno.
+int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *error);
+// Processor time of this thread in nanoseconds.
+uint64_t curing_thread_time(void);
+
 #endif

@@ -10,8 +10,8 @@ final class ControlInbox: Sendable {
         case journaled(CallRecord)
         case recordTrouble(String)
         case callback(CallbackSender.Outcome)
-        /// The answer to a `records` request of a client that may be gone by now.
-        case records(client: UInt32, ControlRequest, Result<[CallRecord], RecordError>)
+        /// The store thread's answer to a client that may be gone by now.
+        case stored(client: UInt32, ControlRequest, Result<ControlReply, ControlError>)
         /// From a thread of this process.
         case question(ControlCommand, @Sendable (Result<ControlReply, ControlError>) -> Void)
     }

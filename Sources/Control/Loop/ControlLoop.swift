@@ -11,6 +11,12 @@ package import Uring
 ///
 /// Each turn submits what is queued, waits, feeds what came to `CallControl` and carries out what that wants.
 package struct ControlLoop: ~Copyable {
+    /// Who is to be told what a trunk said.
+    private enum WaitingProbe {
+        case client(UInt32, ControlRequest)
+        case caller(@Sendable (Result<ControlReply, ControlError>) -> Void)
+    }
+
     /// What the completions of this ring belong to.
     private enum Kind {
         static let sipReceive: UInt8 = 1
@@ -49,13 +55,20 @@ package struct ControlLoop: ~Copyable {
     var figures = CallFigures()
     /// Nil when proxies are not told of calls whose media died.
     private let callbacks: CallbackSender?
+    /// Nil when there are no users.
+    private let registrations: RegistrationFile?
+    private var keepAlives: KeepAliveSender
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
     var pool: RelayPool
     let media: MediaSessions
+    let trace: SIPTrace
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
+    /// Clients that wait until a trunk has answered.
+    private var waitingProbes: [UInt64: WaitingProbe] = [:]
+    private var lastProbe: UInt64 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
     let startedAt: (instant: Instant, wall: WallTime)
@@ -99,6 +112,7 @@ package struct ControlLoop: ~Copyable {
         }
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
+        settings.waitWindow = configuration.media.waitWindow
         // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
         let processors = SystemLimits.allowedProcessors
         if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
@@ -128,15 +142,30 @@ package struct ControlLoop: ~Copyable {
         }
         let inbox = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in try ControlInbox() }
         var options = RecordKeeper.Options()
+        options.keepDays = configuration.records.keepDays
         options.onJournaled = { inbox.add(.journaled($0)) }
         options.onTrouble = { inbox.add(.recordTrouble($0)) }
         let directory = configuration.records.directory
         let keeper = try attempt(StartError.records) { () throws(RecordError) in
             try RecordKeeper(directory: directory, options: options)
         }
+        // After the keeper of records, which makes the directory and sees to it that nobody else uses it.
+        let registrations = try attempt(StartError.records) { () throws(RecordError) -> RegistrationFile? in
+            guard !configuration.users.isEmpty else { return nil }
+            return try RegistrationFile(directory: directory) { inbox.add(.recordTrouble($0)) }
+        }
+        let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
+            if registrations != nil { try sip.reportErrors() }
+            return try KeepAliveSender()
+        }
         let ngSettings = configuration.ng
         let callbacks = try attempt({ StartError.failed(step: "a thread for callbacks", $0) }) { () throws(Errno) in
             try Self.callbackSender(ngSettings, inbox)
+        }
+
+        let traceOctets = configuration.trace.memoryMebibytes << 20
+        let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
+            () throws(Errno) in try SIPTrace(octets: traceOctets)
         }
 
         let now = MonotonicClock.now
@@ -149,7 +178,12 @@ package struct ControlLoop: ~Copyable {
             activity: pool.activity, statistics: pool.statistics, random: SeededRandom(seed: system.next()))
         control = CallControl(
             configuration: configuration, media: media, counters: counters,
-            random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
+            random: SeededRandom(seed: system.next()), digestKey: registrations?.digestKey, now: now,
+            wallTime: startedAt.wall)
+        if let registrations {
+            let count = control.restoreRegistrations(registrations.lines, now: now)
+            log.log(.notice, "registrations.restored", ["count": "\(count)"])
+        }
         ngControl = NGCallControl(
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
@@ -165,7 +199,10 @@ package struct ControlLoop: ~Copyable {
         self.clients = clients
         self.counters = counters
         self.keeper = keeper
+        self.trace = trace
         self.callbacks = callbacks
+        self.registrations = registrations
+        self.keepAlives = keepAlives
         batch = CompletionBatch(capacity: 512)
         self.ring = ring
     }
@@ -191,6 +228,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
+        control.planFirstProbes(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": sip.addresses.joined(separator: " "), "version": relaydVersion])
         sip.start(on: &ring, buffers: sipBuffers)
         ng.start(on: &ring, buffers: sipBuffers)
@@ -209,12 +247,7 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
-        while let event = pool.nextEvent() {
-            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
-            // Each knows its own sessions.
-            control.handle(event, now: now)
-            ngControl.handle(event, now: now)
-        }
+        takeRelayEvents(now: now)
         control.advance(to: now)
         ngControl.advance(to: now)
         if now >= nextClockReading {
@@ -223,13 +256,30 @@ package struct ControlLoop: ~Copyable {
             ngControl.setWallTime(wallTime, at: now)
             nextClockReading = now + .seconds(1)
         }
-        carryOut(now: now)
-        serveSIP(now: now)
-        sendWaitingCommands()
-        pool.flushDoorbells(on: &ring)
+        // Sockets are made as commands are sent: what waited for them goes on in the same turn.
+        repeat {
+            carryOut(now: now)
+            serveSIP(now: now)
+            sendWaitingCommands()
+        } while takeRelayEvents(now: now)
+        pool.flushDoorbells(on: &ring, now: now)
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
+    }
+
+    /// False when there was none.
+    @discardableResult
+    private mutating func takeRelayEvents(now: Instant) -> Bool {
+        var hasAny = false
+        while let event = pool.nextEvent() {
+            hasAny = true
+            if case .stopped(let worker) = event { workerFailed(worker, now: now) }
+            // Each knows its own sessions.
+            control.handle(event, now: now)
+            ngControl.handle(event, now: now)
+        }
+        return hasAny
     }
 
     private func waitTime(at now: Instant) -> Duration? {
@@ -238,6 +288,7 @@ package struct ControlLoop: ~Copyable {
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -247,7 +298,7 @@ package struct ControlLoop: ~Copyable {
         switch completion.token.kind {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
-            control.sendFailed(sip.transaction(of: completion), now: now)
+            sendFailed(completion, now: now)
         case Kind.sipAccept: sip.accepted(completion, now: now, on: &ring, buffers: sipBuffers)
         case Kind.sipReadable:
             for received in sip.read(completion, now: now, on: &ring) { take(received, now: now) }
@@ -292,12 +343,20 @@ package struct ControlLoop: ~Copyable {
 
     private mutating func sipReceived(_ completion: Completion, now: Instant) {
         guard let (octets, flow) = sip.received(completion, on: &ring, buffers: &sipBuffers) else { return }
+        if completion.result < 0 { takeNetworkErrors(now: now) }
+        receive(octets, from: flow, now: now)
+    }
+
+    private mutating func receive(_ octets: [UInt8], from flow: Flow, now: Instant) {
+        trace.record(
+            octets.span, .received, peer: flow.remote, local: sip.local(of: flow), transport: .init(flow.transport),
+            microseconds: WallClock.microseconds)
         control.receive(octets, from: flow, now: now)
     }
 
     private mutating func take(_ received: SIPTransports.Received, now: Instant) {
         switch received.item {
-        case .message(let octets): control.receive(octets, from: received.flow, now: now)
+        case .message(let octets): receive(octets, from: received.flow, now: now)
         case .unframed(let header, let status, let reason):
             control.receiveUnframed(header, status: status, reason: reason, from: received.flow, now: now)
         }
@@ -337,6 +396,12 @@ package struct ControlLoop: ~Copyable {
                 case .relay(let command): waitingCommands.append(command)
                 case .record(let record): keep(record)
                 case .event(let event): announce(event, now: now)
+                case .probed(let token, let report): probed(token, report, now: now)
+                case .registration(let line): registrations?.append(line)
+                case .keepAlive(let batch):
+                    let (errors, nanoseconds) = sip.send(batch, by: &keepAlives)
+                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
+                    takeNetworkErrors(now: now)
                 }
             }
             outputs = control.takeOutputs()  // a refused send leads to more
@@ -344,9 +409,32 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
-        if !sip.send(octets, to: destination, transaction, now: now, on: &ring) { control.sendFailed(transaction, now: now) }
+        trace.record(
+            octets.span, .sent, peer: destination.remote, local: sip.local(of: destination), transport: .init(destination.transport),
+            microseconds: WallClock.microseconds)
+        if !sip.send(octets, to: destination, transaction, isRepeated: isRepeated, now: now, on: &ring) {
+            control.sendFailed(transaction, now: now)
+        }
+    }
+
+    /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
+    /// there is: then the message is sent once more.
+    private mutating func sendFailed(_ completion: Completion, now: Instant) {
+        guard let failed = sip.failed(completion) else { return control.sendFailed(nil, now: now) }
+        let isAboutAnother = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT].contains(-completion.result)
+        guard isAboutAnother, !failed.octets.isEmpty else { return control.sendFailed(failed.transaction, now: now) }
+        takeNetworkErrors(now: now)
+        send(failed.octets, to: failed.destination, failed.transaction, isRepeated: true, now: now)
+    }
+
+    /// What ICMP said of datagrams sent from the SIP socket.
+    private mutating func takeNetworkErrors(now: Instant) {
+        guard registrations != nil else { return }
+        while let (destination, error) = sip.takeError() {
+            control.networkRefused(destination, errno: error.code, now: now)
+        }
     }
 
     /// In order: a later command must not overtake one that waits.
@@ -389,8 +477,7 @@ package struct ControlLoop: ~Copyable {
                         ]), now: now)
             case .callback(let outcome): note(outcome)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
-            case .records(let id, let request, let result):
-                clients.reply(to: request, of: id, Self.reply(result), now: now)
+            case .stored(let id, let request, let result): clients.reply(to: request, of: id, result, now: now)
             case .question(let command, let completion): execute(command, completion, now: now)
             }
         }
@@ -416,10 +503,17 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
-        if case .records(let query) = request.command {
-            let inbox = inbox
-            keeper.query(query) { inbox.add(.records(client: client, request, $0)) }
-        } else {
+        if case .probe(let name) = request.command {
+            if let refusal = probe(name, .client(client, request), now: now) {
+                clients.reply(to: request, of: client, .failure(refusal), now: now)
+            }
+            return
+        }
+        let inbox = inbox
+        let isForStore = askStore(request.command) { result in
+            inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
+        }
+        if !isForStore {
             clients.reply(to: request, of: client, answer(request.command, now: now), now: now)
         }
     }
@@ -428,32 +522,75 @@ package struct ControlLoop: ~Copyable {
         _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
         now: Instant
     ) {
-        if case .records(let query) = command {
-            keeper.query(query) { completion(Self.reply($0)) }
-        } else {
+        if case .probe(let name) = command {
+            if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
+        } else if !askStore(command, completion) {
             completion(answer(command, now: now))
         }
     }
 
-    private static func reply(_ result: Result<[CallRecord], RecordError>) -> Result<ControlReply, ControlError> {
-        result.map { .records($0) }.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
+    /// Passes on what the store thread answers; false for everything else.
+    private func askStore(
+        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
+    ) -> Bool {
+        @Sendable func complete(_ result: Result<ControlReply, RecordError>) {
+            completion(result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") })
+        }
+        switch command {
+        case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
+        case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
+        case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
+        default: return false
+        }
+        return true
     }
 
-    /// Answers everything but `records`, which the store thread does.
+    /// Asks a trunk; nil: the answer comes later.
+    private mutating func probe(_ name: String, _ waiting: WaitingProbe, now: Instant) -> ControlError? {
+        lastProbe += 1
+        guard control.probe(name, token: lastProbe, now: now) else {
+            return ControlError(.notFound, "There is no trunk \"\(name.prefix(64))\": see `relayctl trunks`.")
+        }
+        waitingProbes[lastProbe] = waiting
+        return nil
+    }
+
+    private mutating func probed(_ token: UInt64, _ report: ProbeReport, now: Instant) {
+        switch waitingProbes.removeValue(forKey: token) {
+        case .client(let client, let request): clients.reply(to: request, of: client, .success(.probe(report)), now: now)
+        case .caller(let completion): completion(.success(.probe(report)))
+        case nil: break
+        }
+    }
+
+    /// Answers everything but what the store thread does, and `probe`, which takes as long as the trunk.
     private mutating func answer(_ command: ControlCommand, now: Instant) -> Result<ControlReply, ControlError> {
         let result: Result<ControlReply, ControlError>
         switch command {
         case .status: result = .success(.status(status(now: now)))
-        case .calls: result = .success(.calls(control.summaries(now: now) + ngControl.summaries(now: now)))
+        case .calls(let query):
+            result = .success(.calls(query.answer(from: control.summaries(now: now) + ngControl.summaries(now: now))))
         case .call(let name):
             let detail = control.detail(name, now: now) ?? ngControl.detail(name, now: now)
             result = detail.map { .success(.call($0)) } ?? .failure(Self.unknownCall(name))
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
+        case .trace(let query):
+            do {
+                result = .success(.trace(try trace.page(query)))
+            } catch {
+                result = .failure(error)
+            }
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
-        case .records: preconditionFailure("the store thread answers for records")
+        case .doctor(let query):
+            result =
+                control.openDoctor(query, now: now)
+                ? .success(.done)
+                : .failure(ControlError(.invalidParams, "Both addresses must be this machine's: loopback, or that of sip.listen."))
+        case .records, .report, .audit, .probe: preconditionFailure("they are answered later")
         }
         return result
     }
@@ -484,6 +621,7 @@ package struct ControlLoop: ~Copyable {
             try? ring.submit()
             pool.join()
         }
+        registrations?.stop()
         for record in keeper.stop() { logLost(record) }
         log.log(.notice, "daemon.stopped")
     }

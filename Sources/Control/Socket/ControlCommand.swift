@@ -1,15 +1,22 @@
-import ControlProtocol
+package import ControlProtocol
 package import Core
 
 /// What call control can be asked to do, by whichever protocol: valid by construction, ready to carry out.
 package enum ControlCommand: Equatable, Sendable {
     case status
     case metrics
-    case calls
+    case calls(CallsQuery)
     /// By `CallSummary.id`.
     case call(String)
     case hangup(String)
+    case trunks
+    /// By name.
+    case probe(String)
     case records(RecordQuery)
+    case trace(TraceQuery)
+    case report(ReportQuery)
+    case audit(AuditQuery)
+    case doctor(DoctorQuery)
     case configuration
 
     /// Reads a JSON-RPC request; nil for `events`, which concerns the connection alone.
@@ -28,16 +35,39 @@ package enum ControlCommand: Equatable, Sendable {
             try parameters.allow([])
             self = .metrics
         case .calls:
-            try parameters.allow([])
-            self = .calls
+            self = .calls(try Self.callsQuery(parameters))
         case .call:
             try parameters.allow(["id"])
             self = .call(try parameters.requiredString("id"))
         case .hangup:
             try parameters.allow(["id"])
             self = .hangup(try parameters.requiredString("id"))
+        case .trunks:
+            try parameters.allow([])
+            self = .trunks
+        case .probe:
+            try parameters.allow(["trunk"])
+            self = .probe(try parameters.requiredString("trunk"))
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .trace:
+            self = .trace(try Self.traceQuery(parameters))
+        case .report:
+            try parameters.allow(["grouping", "since", "until"])
+            self = .report(
+                ReportQuery(
+                    grouping: try parameters.oneOf("grouping") ?? .trunk, since: try parameters.time("since"),
+                    until: try parameters.time("until")))
+        case .audit:
+            try parameters.allow(["since", "until"])
+            self = .audit(AuditQuery(since: try parameters.time("since"), until: try parameters.time("until")))
+        case .doctor:
+            try parameters.allow(["caller", "callee", "noMediaTimeoutSeconds", "seconds"])
+            self = .doctor(
+                DoctorQuery(
+                    caller: try parameters.address("caller"), callee: try parameters.address("callee"),
+                    noMediaTimeoutSeconds: try parameters.integer("noMediaTimeoutSeconds", in: 1...60) ?? 3,
+                    seconds: try parameters.integer("seconds", in: 0...300) ?? 60))
         case .events:
             try parameters.allow([])
             return nil
@@ -47,14 +77,42 @@ package enum ControlCommand: Equatable, Sendable {
         }
     }
 
+    private static func callsQuery(_ parameters: ParameterReader) throws(ControlError) -> CallsQuery {
+        try parameters.allow(["order", "match", "limit"])
+        return CallsQuery(
+            order: try parameters.oneOf("order"), match: try parameters.string("match"),
+            limit: try parameters.integer("limit", in: 1...100_000))
+    }
+
     private static func recordQuery(_ parameters: ParameterReader) throws(ControlError) -> RecordQuery {
-        try parameters.allow(["limit", "match", "cause", "trunk", "since"])
+        try parameters.allow([
+            "limit", "match", "cause", "trunk", "number", "since", "until", "leastSeconds", "mostSeconds",
+        ])
         var query = RecordQuery()
         if let limit = try parameters.integer("limit", in: 1...10_000) { query.limit = limit }
         query.match = try parameters.string("match")
         query.cause = try parameters.releaseCause("cause")
         query.trunk = try parameters.string("trunk")
+        query.number = try parameters.string("number")
         query.since = try parameters.time("since")
+        query.until = try parameters.time("until")
+        query.leastSeconds = try parameters.integer("leastSeconds", in: 0...1_000_000_000)
+        query.mostSeconds = try parameters.integer("mostSeconds", in: 0...1_000_000_000)
+        return query
+    }
+
+    private static func traceQuery(_ parameters: ParameterReader) throws(ControlError) -> TraceQuery {
+        try parameters.allow(["callIDs", "number", "address", "method", "since", "mask", "before", "from", "limit"])
+        var query = TraceQuery()
+        query.callIDs = try parameters.strings("callIDs", limit: 16)
+        query.number = try parameters.string("number")
+        query.address = try parameters.string("address")
+        query.method = try parameters.string("method")
+        query.since = try parameters.time("since")
+        query.mask = try parameters.flag("mask")
+        query.before = try parameters.integer("before", in: 0...Int.max).map(UInt64.init)
+        query.from = try parameters.integer("from", in: 0...Int.max).map(UInt64.init)
+        query.limit = try parameters.integer("limit", in: 1...256)
         return query
     }
 

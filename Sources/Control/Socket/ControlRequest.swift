@@ -14,10 +14,21 @@ package enum ControlReply: Equatable, Sendable {
     case metrics(MetricsSnapshot)
     case calls([CallSummary])
     case call(CallDetail)
+    case trunks([TrunkReport])
+    case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
     case records([CallRecord])
+    case trace(TracePage)
+    case report([ReportRow])
+    case audit(AuditReport)
+    /// A line for one request, written on another thread.
+    case line([UInt8])
     case configuration([ConfigurationRow])
+
+    /// The same as the line that answers `request`: ten thousand records are some megabytes of JSON, which the control
+    /// thread has no time to write.
+    func written(for request: ControlRequest) -> ControlReply { request.id.map { .line(line(to: $0)) } ?? .done }
 
     /// The line that tells the client.
     func line(to id: RequestID) -> [UInt8] {
@@ -27,8 +38,14 @@ package enum ControlReply: Equatable, Sendable {
             case .metrics(let snapshot): try ControlLine.response(to: id, result: snapshot)
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
+            case .trunks(let reports): try ControlLine.response(to: id, result: reports)
+            case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .records(let records): try ControlLine.response(to: id, result: records)
+            case .trace(let page): try ControlLine.response(to: id, result: page)
+            case .report(let rows): try ControlLine.response(to: id, result: rows)
+            case .audit(let report): try ControlLine.response(to: id, result: report)
+            case .line(let octets): octets
             case .configuration(let rows): try ControlLine.response(to: id, result: rows)
             }
         } catch {

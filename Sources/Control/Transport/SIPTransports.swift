@@ -17,6 +17,14 @@ struct SIPTransports: ~Copyable {
         let writable: UInt8
     }
 
+    /// A datagram on its way to the kernel.
+    struct Sent {
+        let transaction: TransactionID?
+        /// Empty unless it may have to be sent again.
+        let octets: [UInt8]
+        let destination: Flow
+    }
+
     /// What came by a connection.
     struct Received {
         let flow: Flow
@@ -105,6 +113,8 @@ struct SIPTransports: ~Copyable {
     private let sourceLimit: Int
     private let serverContext: TLSContext?
     private let clientContext: TLSContext?
+    /// Datagrams may have to be sent again after an ICMP error about another.
+    private let keepsSent: Bool
     private let policies: [SocketAddress: ServerPolicy]
     private var connections: [UInt32: Connection] = [:]
     private var connectionsByPlace: [Place: UInt32] = [:]
@@ -117,8 +127,8 @@ struct SIPTransports: ~Copyable {
     private var keptCount = 0
     /// Connections that ended and that an operator may want to hear of, with the reason.
     private(set) var reports: [(remote: SocketAddress, fields: [String: String])] = []
-    /// The transaction of each recent datagram, by the low bits of its token.
-    private var sends: [TransactionID?] = Array(repeating: nil, count: 4096)
+    /// Each recent datagram, by the low bits of its token.
+    private var sends: [Sent?] = Array(repeating: nil, count: 4096)
     private var nextSend: UInt32 = 0
 
     private static let readSize = 16_384
@@ -173,6 +183,7 @@ struct SIPTransports: ~Copyable {
         self.counters = counters
         self.limits = limits
         self.policies = policies
+        keepsSent = !configuration.users.isEmpty
         self.connectionLimit = connectionLimit
         sourceLimit = configuration.limits.connectionsPerSource
         routing = Routing(trunks: configuration.trunks)
@@ -219,15 +230,56 @@ struct SIPTransports: ~Copyable {
         return message
     }
 
-    /// The transaction of the datagram whose sending failed.
-    func transaction(of completion: Completion) -> TransactionID? { sends[Int(completion.token.index) % sends.count] }
+    /// The datagram whose sending failed.
+    func failed(_ completion: Completion) -> Sent? { sends[Int(completion.token.index) % sends.count] }
+
+    /// From now on `takeError` tells what ICMP says of datagrams.
+    func reportErrors() throws(Errno) {
+        for listener in listeners {
+            switch listener.socket {
+            case .datagram(let socket): try socket.reportErrors()
+            case .stream: break
+            }
+        }
+    }
+
+    func takeError() -> (SocketAddress, Errno)? {
+        for listener in listeners {
+            switch listener.socket {
+            case .datagram(let socket): if let (destination, error) = socket.takeError() { return (destination, error) }
+            case .stream: break
+            }
+        }
+        return nil
+    }
+
+    /// Keep-alives go by the first UDP socket.
+    func send(
+        _ batch: KeepAliveBatch, by sender: inout KeepAliveSender
+    ) -> (errors: [(binding: BindingID, errno: Int32)], nanoseconds: UInt64) {
+        for listener in listeners {
+            switch listener.socket {
+            case .datagram(let socket): return sender.send(batch, on: socket)
+            case .stream: break
+            }
+        }
+        return ([], 0)
+    }
+
+    /// Our own address on a flow, as far as it is known.
+    func local(of flow: Flow) -> SocketAddress {
+        guard let index = endpoints.listener(for: flow) else { return endpoints.endpoint(for: flow).address }
+        let listener = endpoints.listeners[Int(index)]
+        return listener.address.ip.isUnspecified ? listener.advertised : listener.address
+    }
 
     private mutating func sendDatagram(
-        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, on ring: inout Ring
+        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, isRepeated: Bool, on ring: inout Ring
     ) -> Bool {
         guard let index = endpoints.listener(for: flow), listeners[Int(index)].transport == .udp else { return false }
         nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = transaction
+        sends[Int(nextSend) % sends.count] = Sent(
+            transaction: transaction, octets: keepsSent && !isRepeated ? octets : [], destination: flow)
         let token = Token(kind: kinds.send, index: nextSend)
         return ring.send(copying: octets.span, on: listeners[Int(index)].file, to: flow.remote, token: token)
     }
@@ -236,10 +288,11 @@ struct SIPTransports: ~Copyable {
 
     /// - Returns: false when it cannot be sent. A connection that fails later says so in `takeFailures`.
     mutating func send(
-        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, now: Instant, on ring: inout Ring
+        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant,
+        on ring: inout Ring
     ) -> Bool {
         guard flow.isReliable else {
-            guard sendDatagram(octets, to: flow, transaction, on: &ring) else { return false }
+            guard sendDatagram(octets, to: flow, transaction, isRepeated: isRepeated, on: &ring) else { return false }
             counters.add(to: .sipDatagramsSent)
             return true
         }

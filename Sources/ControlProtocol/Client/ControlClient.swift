@@ -23,8 +23,8 @@ package struct ControlClient: ~Copyable {
         try call(.metrics, parameters: NoParameters?.none, result: MetricsSnapshot.self)
     }
 
-    package mutating func calls() throws(ControlClientError) -> [CallSummary] {
-        try call(.calls, parameters: NoParameters?.none, result: [CallSummary].self)
+    package mutating func calls(_ query: CallsQuery = CallsQuery()) throws(ControlClientError) -> [CallSummary] {
+        try call(.calls, parameters: query, result: [CallSummary].self)
     }
 
     package mutating func call(id: String) throws(ControlClientError) -> CallDetail {
@@ -35,8 +35,34 @@ package struct ControlClient: ~Copyable {
         _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
     }
 
+    package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
+        try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
+    }
+
+    /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
+    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
+        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
+    }
+
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
         try call(.records, parameters: query, result: [CallRecord].self)
+    }
+
+    /// One page; see `TraceReader` for all of it.
+    package mutating func trace(_ query: TraceQuery) throws(ControlClientError) -> TracePage {
+        try call(.trace, parameters: query, result: TracePage.self)
+    }
+
+    package mutating func report(_ query: ReportQuery = ReportQuery()) throws(ControlClientError) -> [ReportRow] {
+        try call(.report, parameters: query, result: [ReportRow].self)
+    }
+
+    package mutating func audit(_ query: AuditQuery = AuditQuery()) throws(ControlClientError) -> AuditReport {
+        try call(.audit, parameters: query, result: AuditReport.self)
+    }
+
+    package mutating func doctor(_ query: DoctorQuery) throws(ControlClientError) {
+        _ = try call(.doctor, parameters: query, result: Acknowledgement.self)
     }
 
     package mutating func configuration() throws(ControlClientError) -> [ConfigurationRow] {

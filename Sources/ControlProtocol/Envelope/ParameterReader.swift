@@ -46,8 +46,38 @@ package struct ParameterReader {
         return value
     }
 
+    package func flag(_ name: String) throws(ControlError) -> Bool? {
+        try value(name, as: Bool.self, expected: "true or false")
+    }
+
+    package func strings(_ name: String, limit: Int) throws(ControlError) -> [String]? {
+        let expected = "a list of at most \(limit) strings"
+        guard let values = try value(name, as: [String].self, expected: expected) else { return nil }
+        guard values.count <= limit else { throw wrong(name, expected: expected) }
+        return values
+    }
+
     package func time(_ name: String) throws(ControlError) -> WallTime? {
         try value(name, as: WallTime.self, expected: "a UTC time like \"2026-01-31T08:00:00.000Z\"")
+    }
+
+    /// A required address with a port.
+    package func address(_ name: String) throws(ControlError) -> SocketAddress {
+        guard let address = SocketAddress(try requiredString(name)) else {
+            throw wrong(name, expected: "an address with a port, like \"127.0.0.1:5070\"")
+        }
+        return address
+    }
+
+    /// One of the values of an enumeration, by its raw value.
+    package func oneOf<Value: RawRepresentable & CaseIterable>(
+        _ name: String
+    ) throws(ControlError) -> Value? where Value.RawValue == String {
+        let names = Value.allCases.map(\.rawValue)
+        let expected = "one of \(names.map { "\"\($0)\"" }.joined(separator: ", "))"
+        guard let text = try value(name, as: String.self, expected: expected) else { return nil }
+        guard let value = Value(rawValue: text) else { throw wrong(name, expected: expected) }
+        return value
     }
 
     package func releaseCause(_ name: String) throws(ControlError) -> ReleaseCause? {

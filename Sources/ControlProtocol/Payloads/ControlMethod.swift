@@ -4,16 +4,28 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case status
     /// No parameters; answers a `MetricsSnapshot`.
     case metrics
-    /// No parameters; answers `[CallSummary]`, one for each call that still holds a resource.
+    /// A `CallsQuery`, every key optional; answers `[CallSummary]`, one for each call that still holds a resource.
     case calls
     /// `CallParameters`; answers a `CallDetail`.
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
+    /// No parameters; answers `[TrunkReport]`.
+    case trunks
+    /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
+    case probe
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
+    /// A `ReportQuery`, every key optional; answers `[ReportRow]`.
+    case report
+    /// An `AuditQuery`, every key optional; answers an `AuditReport`.
+    case audit
+    /// A `DoctorQuery`; answers `Acknowledgement`. Zero seconds close the way again.
+    case doctor
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
     case events
+    /// A `TraceQuery`, every key optional; answers a `TracePage`.
+    case trace
     /// No parameters; answers `[ConfigurationRow]`.
     case config
 
@@ -27,6 +39,14 @@ package struct CallParameters: Codable, Equatable, Sendable {
     package var id: String
 
     package init(id: String) { self.id = id }
+}
+
+/// Names one trunk.
+package struct TrunkParameters: Codable, Equatable, Sendable {
+    /// As in the configuration.
+    package var trunk: String
+
+    package init(trunk: String) { self.trunk = trunk }
 }
 
 /// The result of a method that has nothing to tell: `{"ok":true}`.

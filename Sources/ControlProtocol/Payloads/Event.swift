@@ -24,9 +24,23 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callSetup = Name(rawValue: "call.setup")
         package static let callRinging = Name(rawValue: "call.ringing")
         package static let callAnswered = Name(rawValue: "call.answered")
+        /// An attempt failed and the next route is tried.
+        package static let callRerouted = Name(rawValue: "call.rerouted")
+        package static let trunkDown = Name(rawValue: "trunk.down")
+        package static let trunkUp = Name(rawValue: "trunk.up")
+        /// A re-INVITE or an UPDATE was agreed on: `hold` names who does less than sending and receiving.
+        package static let callChanged = Name(rawValue: "call.changed")
+        /// The party of `leg` answers 481, 408 or nothing inside its dialog.
+        package static let callPeerLost = Name(rawValue: "call.peer_lost")
+        /// Nobody refreshed the session of `leg` in time (RFC 4028).
+        package static let callSessionExpired = Name(rawValue: "call.session_expired")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")
+        package static let registrationAdded = Name(rawValue: "registration.added")
+        package static let registrationRemoved = Name(rawValue: "registration.removed")
+        package static let credentialsSuspended = Name(rawValue: "credentials.suspended")
+        package static let keepAliveShortfall = Name(rawValue: "keepalive.shortfall")
         package static let record = Name(rawValue: "record")
         package static let daemonStopping = Name(rawValue: "daemon.stopping")
         /// This connection read too slowly: field `count` says how many events it lost.

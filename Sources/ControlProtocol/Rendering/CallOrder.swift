@@ -1,5 +1,5 @@
 /// What a list of calls is sorted by.
-package enum CallOrder: String, CaseIterable, Sendable {
+package enum CallOrder: String, CaseIterable, Codable, Sendable {
     /// The longest first.
     case duration
     /// The longest silence of either direction first.

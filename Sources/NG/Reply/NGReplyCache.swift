@@ -19,6 +19,12 @@ package struct NGReplyCache: Sendable {
             }
             self.octets = octets
         }
+
+        /// All at once; the synthesised one hashes octet by octet.
+        package func hash(into hasher: inout Hasher) {
+            // SAFETY: the hasher reads the octets during the call.
+            unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        }
     }
 
     package enum Lookup: Equatable, Sendable {

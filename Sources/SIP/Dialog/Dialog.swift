@@ -17,6 +17,8 @@ package struct Dialog: Sendable {
     package private(set) var localSequence: UInt32
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
     package private(set) var fallback: Flow
+    /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
+    package var isBehindNAT = false
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
@@ -60,6 +62,12 @@ package struct Dialog: Sendable {
         fallback = source
     }
 
+    /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
+    package mutating func refreshTarget(from message: SIPMessage, source: Flow) {
+        if let contact = message.contact { remoteTarget = contact.uri.text }
+        fallback = source
+    }
+
     /// Starts a request in this dialog: request line, Via, Route, Max-Forwards, From, To, Call-ID, CSeq (§12.2.1.1).
     /// The owner adds the rest and sends it to `destination`.
     ///
@@ -97,6 +105,7 @@ package struct Dialog: Sendable {
     /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
     /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
     package var destination: Flow {
+        if isBehindNAT { return fallback }
         let uri = routeSet.first.flatMap { NameAddress($0)?.uri } ?? SIPURI(remoteTarget)
         guard let uri, let address = uri.socketAddress, address.port != 0, !address.ip.isUnspecified else { return fallback }
         if address.ip.isPrivate && !fallback.ip.isPrivate { return fallback }

@@ -5,6 +5,8 @@ package import Core
 /// No value can break out of its header line: line ends in it become a space.
 package struct MessageBuilder: Sendable {
     private var octets: [UInt8] = []
+    /// One-letter names where there are (RFC 3261 §7.3.3).
+    private var isCompact = false
 
     private init(startLine: String) {
         octets.reserveCapacity(1024)
@@ -40,10 +42,12 @@ package struct MessageBuilder: Sendable {
     /// - Parameters:
     ///   - toTag: added to To when the request has no tag there; nil for 100.
     ///   - source: where the request came from.
+    ///   - isCompact: one-letter header names: for an answer that has to be small.
     package static func response(
-        to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: SocketAddress
+        to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: SocketAddress, isCompact: Bool = false
     ) -> MessageBuilder {
         var builder = MessageBuilder(response: status, reason: reason)
+        builder.isCompact = isCompact
         var isTopVia = true
         for field in request.headers where field.name == .via {
             if isTopVia {
@@ -79,7 +83,7 @@ package struct MessageBuilder: Sendable {
 
     package mutating func add(_ name: HeaderName, octets value: some Collection<UInt8>) {
         precondition(name != .other, "a header nobody knows has no spelling")
-        begin(name.text.utf8)
+        begin(name)
         Octet.appendUnfolded(value, to: &octets)
         append("\r\n")
     }
@@ -93,7 +97,7 @@ package struct MessageBuilder: Sendable {
 
     /// A known header gets its canonical name; any other keeps the name it has. The value is unfolded.
     package mutating func copy(_ field: HeaderField, from message: SIPMessage) {
-        if field.name == .other { begin(message.octets[field.nameRange]) } else { begin(field.name.text.utf8) }
+        if field.name == .other { begin(message.octets[field.nameRange]) } else { begin(field.name) }
         Octet.appendUnfolded(message.value(field), to: &octets)
         append("\r\n")
     }
@@ -112,6 +116,10 @@ package struct MessageBuilder: Sendable {
     // MARK: Helpers
 
     private mutating func append(_ text: String) { octets += text.utf8 }
+
+    private mutating func begin(_ name: HeaderName) {
+        if isCompact, let letter = name.compactForm { begin("\(letter)".utf8) } else { begin(name.text.utf8) }
+    }
 
     private mutating func begin(_ name: some Collection<UInt8>) {
         octets += name

@@ -61,6 +61,15 @@ enum Octet {
     ///
     /// No octet sequence comes through that could end a line, whatever is put in.
     static func appendUnfolded(_ value: some Collection<UInt8>, to output: inout [UInt8]) {
+        // Nearly no value is folded, and what is not goes out as a whole.
+        let isCopied = value.withContiguousStorageIfAvailable { octets in
+            // SAFETY: the octets are only read, and inside this closure.
+            let span = unsafe octets.span
+            for index in span.indices where span[index] == carriageReturn || span[index] == lineFeed { return false }
+            unsafe output.append(contentsOf: octets)
+            return true
+        }
+        if isCopied == true { return }
         let start = output.count
         var afterLineEnd = false
         for octet in value {

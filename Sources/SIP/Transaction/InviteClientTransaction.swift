@@ -29,6 +29,8 @@ package struct InviteClientTransaction: Sendable {
     private var timerA: RetransmissionTimer?
     /// Ends the state: timer B in Calling, M in Accepted, D in Completed; in Proceeding set by CANCEL only.
     private var stateTimer: Instant?
+    /// Set by `abandon`: the end of Calling and Proceeding.
+    private var limit: Instant?
 
     /// Sends the request.
     ///
@@ -50,7 +52,7 @@ package struct InviteClientTransaction: Sendable {
     package mutating func receive(status: Int, now: Instant, effects: inout [Effect]) {
         switch (state, status) {
         case (.calling, 100..<200):
-            enter(.proceeding, until: nil)
+            enter(.proceeding, until: limit)
             effects.append(.deliver)
         case (.proceeding, 100..<200):
             effects.append(.deliver)
@@ -85,6 +87,14 @@ package struct InviteClientTransaction: Sendable {
     package mutating func cancelSent(now: Instant) {
         guard state == .proceeding, stateTimer == nil else { return }
         stateTimer = now + timers.transactionTimeout
+    }
+
+    /// Nobody waits for the answer any more, for the dialog has ended: without a final response the transaction ends after
+    /// 64*T1.
+    package mutating func abandon(now: Instant) {
+        guard state == .calling || state == .proceeding, limit == nil else { return }
+        limit = now + timers.transactionTimeout
+        if state == .proceeding { stateTimer = earlier(stateTimer, limit) }
     }
 
     /// The transport could not send. In Proceeding and Accepted this machine sends nothing, so it is no news there.

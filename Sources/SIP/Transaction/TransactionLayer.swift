@@ -191,6 +191,13 @@ package struct TransactionLayer: Sendable {
         keep(client, as: id)
     }
 
+    /// Nobody waits for the answer to the INVITE of `id` any more: it ends within 64*T1.
+    package mutating func abandon(_ id: TransactionID, now: Instant) {
+        guard var client = clients[id] else { return }
+        client.machine.abandon(now: now)
+        keep(client, as: id)
+    }
+
     /// The network refused what this transaction last sent.
     package mutating func transportFailed(_ id: TransactionID, now: Instant, outputs: inout [Output]) {
         guard var client = clients[id] else { return }

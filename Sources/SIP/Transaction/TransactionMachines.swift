@@ -37,6 +37,12 @@ struct ClientMachine: Sendable {
         run(&effects) { $0.transportFailed(effects: &$1) } other: { $0.transportFailed(effects: &$1) }
     }
 
+    mutating func abandon(now: Instant) {
+        guard case .invite(var machine) = kind else { return }
+        machine.abandon(now: now)
+        kind = .invite(machine)
+    }
+
     mutating func cancelSent(now: Instant) {
         guard case .invite(var machine) = kind else { return }
         machine.cancelSent(now: now)

@@ -12,8 +12,11 @@ struct ControlConnectionTests {
     @Test(
         "requests come out typed, whatever way they were split",
         arguments: [
-            ("status", "", ControlCommand.status), ("calls", ",\"params\":{}", .calls),
-            ("calls", ",\"params\":null", .calls), ("call", ",\"params\":{\"id\":\"k3\"}", .call("k3")),
+            ("status", "", ControlCommand.status), ("calls", ",\"params\":{}", .calls(CallsQuery())),
+            ("calls", ",\"params\":null", .calls(CallsQuery())),
+            ("calls", ",\"params\":{\"order\":\"silence\",\"limit\":3}", .calls(CallsQuery(order: .silence, limit: 3))),
+            ("report", ",\"params\":{\"grouping\":\"hour\"}", .report(ReportQuery(grouping: .hour))),
+            ("audit", "", .audit(AuditQuery())), ("call", ",\"params\":{\"id\":\"k3\"}", .call("k3")),
             ("hangup", ",\"params\":{\"id\":\"k3\"}", .hangup("k3")), ("config", "", .configuration),
             ("records", "", .records(RecordQuery())),
             (

@@ -1,4 +1,5 @@
 import Core
+import SIP
 
 /// What both peers of one call do, unless relayd ends it first.
 struct CallScript {
@@ -12,6 +13,10 @@ struct CallScript {
     }
 
     var answer = Answer.accept
+    /// What the callee behind the second trunk does; nil: the same.
+    var otherAnswer: Answer?
+    /// Carried by a rejection.
+    var retryAfter: Int?
     /// 18x responses before the final one.
     var ringing: [Int] = [180]
     /// The first 18x carries the callee's description.
@@ -38,6 +43,46 @@ struct CallScript {
     /// The same for the caller's offer.
     var offerMedia: String?
 
+    /// Further header lines of the callee's 2xx, and of the caller's INVITE.
+    var headers: [(String, String)] = []
+    var offerHeaders: [(String, String)] = []
+    /// The callee refuses an INVITE with a shorter session (422).
+    var minimumSession: Int?
+    /// What happens inside the dialog, each so long after the side that asks has seen the call up.
+    var changes: [Change] = []
+
+    struct Change {
+        var leg = Leg.caller
+        var delay = Duration.seconds(1)
+        var method = Method.invite
+        /// Nil: a re-INVITE asks for the offer, an UPDATE only refreshes, an INFO carries a digit.
+        var offer: String? = ""
+        /// What the other side does with it.
+        var reply = MidDialog.Reply.accept
+        var cancelDelay: Duration?
+        var acknowledges = true
+    }
+
+    private static func randomChange(_ random: inout SeededRandom) -> Change {
+        var change = Change()
+        change.leg = Bool.random(using: &random) ? .caller : .callee
+        change.delay = .milliseconds(Int.random(in: 0...8_000, using: &random))
+        change.method = [.invite, .invite, .update, .info].randomElement(using: &random)!
+        change.offer = change.method == .info
+            ? nil : ["", "m=audio 41000 RTP/AVP 8\r\na=sendonly\r\n", nil].randomElement(using: &random)!
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0: change.reply = .refuse([481, 408, 488, 491, 500].randomElement(using: &random)!)
+        case 1: change.reply = .silence
+        case 2, 3: change.reply = .acceptLater(.milliseconds(Int.random(in: 0...6_000, using: &random)))
+        default: break
+        }
+        if Int.random(in: 0..<5, using: &random) == 0 {
+            change.cancelDelay = .milliseconds(Int.random(in: 0...6_000, using: &random))
+        }
+        change.acknowledges = Int.random(in: 0..<12, using: &random) > 0
+        return change
+    }
+
     /// Any of them.
     static func random(_ random: inout SeededRandom) -> CallScript {
         func milliseconds(_ range: ClosedRange<Int>) -> Duration { .milliseconds(Int.random(in: range, using: &random)) }
@@ -54,6 +99,8 @@ struct CallScript {
         case 2: script.answer = .silence
         default: break
         }
+        if chance(0.5) { script.otherAnswer = [.accept, .reject(503), .reject(486), .silence].randomElement(using: &random)! }
+        if chance(0.2) { script.retryAfter = Int.random(in: 0...20, using: &random) }
         if chance(0.2) { script.cancelDelay = milliseconds(0...9_000) }
         // Right when the answer is under way.
         if chance(0.1) { script.cancelDelay = script.answerDelay + milliseconds(0...120) }
@@ -66,6 +113,7 @@ struct CallScript {
         if chance(0.4) { script.calleeMediaDuration = milliseconds(0...20_000) }
         if chance(0.1) { script.forkDelay = milliseconds(0...3_000) }
         if chance(0.05) { script.answerMedia = "m=audio 0 RTP/AVP 0\r\n" }
+        if chance(0.5) { script.changes = (0..<Int.random(in: 1...4, using: &random)).map { _ in randomChange(&random) } }
         return script
     }
 }

@@ -18,16 +18,23 @@ final class Callee: Peer {
     private let tag: String
     private let forkTag: String
 
-    init(world: SimulatedWorld, invite: SIPMessage, script: CallScript) {
+    init(world: SimulatedWorld, address: SocketAddress, invite: SIPMessage, script: CallScript) {
         self.invite = invite
         tag = world.random.token(count: 8)
         forkTag = "fork" + world.random.token(count: 8)
         super.init(
-            world: world, address: SimulatedWorld.calleeAddress, media: SocketAddress("203.0.113.21:50000")!, script: script)
+            world: world, name: "you", sequence: 100, address: address,
+            media: SocketAddress(address == SimulatedWorld.calleeAddress ? "203.0.113.21:50000" : "203.0.113.31:50000")!,
+            script: script)
     }
 
     func start() {
         if case .silence = script.answer { return }
+        if let minimum = script.minimumSession, (invite.number(.sessionExpires) ?? .max) < minimum {
+            finalStatus = 422
+            lastResponse = respond(422, to: invite, tag: tag, headers: [("Min-SE", "\(minimum)")])
+            return send(lastResponse, until: { [self] in acknowledgements > 0 })
+        }
         if script.sendsTrying { reply(respond(100, to: invite, tag: nil)) }
         for (index, status) in script.ringing.enumerated() {
             world.plan(after: script.ringDelay * (index + 1)) { [self] in
@@ -54,7 +61,7 @@ final class Callee: Peer {
     private func accept() {
         guard finalStatus == nil else { return }
         finalStatus = 200
-        lastResponse = respond(200, to: invite, tag: tag, body: answer())
+        lastResponse = respond(200, to: invite, tag: tag, headers: script.headers, body: answer())
         send(
             lastResponse, until: { [self] in acknowledgements > 0 || byesReceived > 0 },
             givenUp: { [self] in hangUp() })
@@ -71,15 +78,19 @@ final class Callee: Peer {
     private func reject(_ status: Int) {
         guard finalStatus == nil else { return }
         finalStatus = status
-        lastResponse = respond(status, to: invite, tag: tag)
+        lastResponse = respond(status, to: invite, tag: tag, headers: script.retryAfter.map { [("Retry-After", "\($0)")] } ?? [])
         send(lastResponse, until: { [self] in acknowledgements > 0 })
     }
 
     func receive(_ message: SIPMessage) {
         guard message.isRequest else {
             if message.method == .bye { hangUpStatus = message.status }
+            _ = receiveMidDialog(response: message)
             return
         }
+        // The initial INVITE has no To tag; its ACK and CANCEL have its CSeq.
+        let isInitial = message.cseq.number == invite.cseq.number && message.method != .bye
+        guard isInitial || message.method == .bye else { return receiveMidDialog(request: message) }
         let isFork = message.toTag.map { String(decoding: $0, as: UTF8.self) } == forkTag
         switch message.method {
         case .invite: if !lastResponse.isEmpty, acknowledgements == 0 { send(lastResponse) }
@@ -107,15 +118,26 @@ final class Callee: Peer {
             return
         }
         acknowledgements += 1
+        if acknowledgements == 1 {
+            midDialog.ownTitle = "You answer"
+            midDialog.remoteTitle = MidDialog.title(of: invite.body) ?? ""
+        }
         guard acknowledgements == 1, finalStatus == 200 else { return }
+        planChanges()
         if let hangUp = script.hangUp, hangUp.leg == .callee {
             world.plan(after: hangUp.delay) { [self] in self.hangUp() }
         }
     }
 
-    func request(_ method: Method, sequence: Int, tag: String? = nil) -> MessageBuilder {
+    override var isOver: Bool { hasHungUp || byesReceived > 0 }
+
+    override func inDialog(_ method: Method, sequence: Int, branch: String? = nil) -> MessageBuilder {
+        request(method, sequence: sequence, branch: branch)
+    }
+
+    func request(_ method: Method, sequence: Int, tag: String? = nil, branch: String? = nil) -> MessageBuilder {
         var builder = MessageBuilder(request: method, uri: invite.contact!.uri.text)
-        builder.add(.via, "SIP/2.0/UDP \(address);branch=z9hG4bK\(world.random.token(count: 12));rport")
+        builder.add(.via, "SIP/2.0/UDP \(address);branch=\(branch ?? "z9hG4bK" + world.random.token(count: 12));rport")
         builder.add(.from, invite.text(.to)! + ";tag=\(tag ?? self.tag)")
         builder.add(.to, invite.text(.from)!)
         builder.add(.callID, octets: invite.callID)
@@ -128,6 +150,6 @@ final class Callee: Peer {
         guard !hasHungUp, byesReceived == 0 else { return }
         hasHungUp = true
         stopMedia()
-        send(request(.bye, sequence: 1).finish(), until: { [self] in hangUpStatus != nil })
+        send(request(.bye, sequence: nextSequence()).finish(), until: { [self] in hangUpStatus != nil })
     }
 }

@@ -24,7 +24,7 @@ final class Caller: Peer {
         tag = world.random.token(count: 8)
         branch = "z9hG4bK" + world.random.token(count: 12)
         super.init(
-            world: world, address: SimulatedWorld.callerAddress, media: SocketAddress("198.51.100.11:40000")!, script: script)
+            world: world, name: "ada", sequence: 1, address: SimulatedWorld.callerAddress, media: SocketAddress("198.51.100.11:40000")!, script: script)
     }
 
     func start() {
@@ -42,6 +42,7 @@ final class Caller: Peer {
         var builder = request(.invite, sequence: 1)
         builder.add(.contact, "<sip:ada@\(address)>")
         builder.add(name: "X-Caller", callID)
+        for (name, value) in script.offerHeaders { builder.add(name: name, value) }
         return builder.finish(body: description(lines: script.offerMedia, title: "Ada calls"), contentType: "application/sdp")
     }
 
@@ -57,6 +58,12 @@ final class Caller: Peer {
         return builder
     }
 
+    override var isOver: Bool { hasVanished || hasHungUp || byesReceived > 0 }
+
+    override func inDialog(_ method: Method, sequence: Int, branch: String? = nil) -> MessageBuilder {
+        request(method, sequence: sequence, branch: branch ?? newBranch())
+    }
+
     /// The caller's Call-ID in an INVITE that was placed for it: relayd passes on headers it does not know.
     static func callID(named invite: SIPMessage) -> String? {
         invite.headers.first { invite.nameText($0) == "X-Caller" }.map { invite.text($0) }
@@ -67,10 +74,12 @@ final class Caller: Peer {
     func receive(_ message: SIPMessage) {
         guard !hasVanished else { return }
         if message.isRequest {
-            if message.method == .bye { byesReceived += 1 }
+            guard message.method == .bye else { return receiveMidDialog(request: message) }
+            byesReceived += 1
             stopMedia()
-            return send(respond(message.method == .bye ? 200 : 501, to: message, tag: nil))
+            return send(respond(200, to: message, tag: nil))
         }
+        if receiveMidDialog(response: message) { return }
         guard let status = message.status else { return }
         switch message.method {
         case .invite where message.cseq.number == 1: receiveResponse(status, message)
@@ -90,11 +99,16 @@ final class Caller: Peer {
         if status >= 300 {
             return send(request(.ack, sequence: 1).finish())
         }
-        if isFirst { answer = message }
+        if isFirst {
+            answer = message
+            midDialog.ownTitle = "Ada calls"
+            midDialog.remoteTitle = MidDialog.title(of: message.body) ?? ""
+        }
         guard script.acknowledges else { return }
         send(request(.ack, sequence: 1, branch: newBranch()).finish())
         guard isFirst else { return }
         if script.callerSendsMedia { startMedia(to: message.body, for: script.callerMediaDuration) }
+        planChanges()
         if let hangUp = script.hangUp, hangUp.leg == .caller { world.plan(after: hangUp.delay) { [self] in self.hangUp() } }
     }
 
@@ -110,7 +124,7 @@ final class Caller: Peer {
         hasHungUp = true
         stopMedia()
         send(
-            request(.bye, sequence: 2, branch: newBranch()).finish(),
+            request(.bye, sequence: nextSequence(), branch: newBranch()).finish(),
             until: { [self] in hasVanished || hangUpStatus != nil })
     }
 }

@@ -19,6 +19,9 @@ struct Ledger {
     }
 
     private struct Session {
+        /// Who has the call on hold, and when that began or ended.
+        var holders: Set<Leg> = []
+        var heldOrResumedAt: Instant?
         let ports: [UInt16]
         var callID: String?
         var connectedAt: Instant?
@@ -36,6 +39,10 @@ struct Ledger {
     private var placed: [String: String] = [:]
     private var dialogs: [String: Dialog] = [:]
     private var records: [String: CallRecord] = [:]
+    /// Requests inside dialogs, by Call-ID, branch and method: the final statuses they got from relayd.
+    private var asked: [String: Set<Int>] = [:]
+    /// Re-INVITEs of relayd's, by Call-ID and CSeq.
+    private var changes: [String: (hasProvisional: Bool, isAccepted: Bool, isAcknowledged: Bool)] = [:]
     /// How long a call had been silent when its media was closed, by the caller's Call-ID.
     private var silenceAtEnd: [String: Duration] = [:]
 
@@ -49,11 +56,20 @@ struct Ledger {
 
     mutating func received(_ message: SIPMessage, from source: SocketAddress) {
         let callID = text(message.callID)
+        let change = "\(callID) \(message.cseq.number)"
+        if message.isRequest, message.toTag != nil, ![.ack, .cancel, .bye].contains(message.method) {
+            asked["\(callID) \(message.topVia.branchText ?? "") \(message.method)", default: []] = []
+        }
+        if !message.isRequest, message.method == .invite, let status = message.status, changes[change] != nil {
+            if status < 200 { changes[change]?.hasProvisional = true }
+            if (200..<300).contains(status) { changes[change]?.isAccepted = true }
+            return
+        }
         if message.isRequest {
             if message.method == .invite, message.toTag == nil { attempts.insert(callID) }
             if message.method == .bye { dialogs[callID, default: Dialog()].byesReceived += 1 }
             if message.method == .ack { dialogs[callID, default: Dialog()].hasACK = true }
-        } else if message.method == .invite, let status = message.status, source == SimulatedWorld.calleeAddress {
+        } else if message.method == .invite, let status = message.status, SimulatedWorld.calleeAddresses.contains(source) {
             if status < 200 { dialogs[callID, default: Dialog()].hasProvisional = true }
             if (200..<300).contains(status) {
                 dialogs[callID, default: Dialog()].successTags.insert(text(message.toTag ?? []))
@@ -63,7 +79,17 @@ struct Ledger {
 
     mutating func sent(_ message: SIPMessage, to destination: SocketAddress, _ worker: WorkerStub, at now: Instant) {
         let callID = text(message.callID)
+        let change = "\(callID) \(message.cseq.number)"
+        if let status = message.status, status >= 200 {
+            let key = "\(callID) \(message.topVia.branchText ?? "") \(message.method)"
+            asked[key]?.insert(status)
+        }
         switch (message.status, message.method) {
+        case (nil, .invite) where message.toTag != nil:
+            if changes[change] == nil { changes[change] = (false, false, false) }
+        case (nil, .cancel) where changes[change] != nil:
+            if changes[change]?.hasProvisional != true { fail("CANCEL before a provisional response", at: now) }
+        case (nil, .ack) where changes[change] != nil: changes[change]?.isAcknowledged = true
         case (nil, .invite): if placed[callID] == nil { placed[callID] = Caller.callID(named: message) }
         case (nil, .cancel):
             if dialogs[callID]?.hasProvisional != true { fail("CANCEL before a provisional response", at: now) }
@@ -119,7 +145,17 @@ struct Ledger {
             if let entry = sessions[session], let callID = entry.callID {
                 silenceAtEnd[callID] = silence(session, entry, worker, at: now)
             }
-        case .expect(let session, _, _), .treat(let session, _, _), .tap(let session, _):
+        case .expect(let session, let leg, let source):
+            if sessions[session] == nil { fail("a command for no session", at: now) }
+            let wasHeld = sessions[session]?.holders.isEmpty == false
+            if source.direction == .sendReceive, !source.rtp.ip.isUnspecified {
+                sessions[session]?.holders.remove(leg)
+            } else {
+                sessions[session]?.holders.insert(leg)
+            }
+            // The clock begins anew with a hold and with its end.
+            if (sessions[session]?.holders.isEmpty == false) != wasHeld { sessions[session]?.heldOrResumedAt = now }
+        case .treat(let session, _, _), .tap(let session, _):
             if sessions[session] == nil { fail("a command for no session", at: now) }
         case .stop: break
         }
@@ -158,7 +194,7 @@ struct Ledger {
         if control.presentCount != sessions.count { fail("\(control.presentCount) sessions, really \(sessions.count)", at: now) }
         let timeout = configuration.media.noMediaTimeout
         guard timeout > .zero else { return }
-        for (id, session) in sessions where session.connectedAt != nil && !session.isClosing {
+        for (id, session) in sessions where session.connectedAt != nil && !session.isClosing && session.holders.isEmpty {
             let silence = silence(id, session, worker, at: now)
             if silence > timeout + .milliseconds(200) { fail("silent for \(silence) and still there", at: now) }
         }
@@ -166,7 +202,8 @@ struct Ledger {
 
     private func silence(_ id: SessionID, _ session: Session, _ worker: WorkerStub, at now: Instant) -> Duration {
         guard let connectedAt = session.connectedAt else { return .zero }
-        let last = [Leg.caller, .callee].map { max(connectedAt, worker.lastPacket[id]?[$0] ?? connectedAt) }
+        let start = max(connectedAt, session.heldOrResumedAt ?? connectedAt)
+        let last = [Leg.caller, .callee].map { max(start, worker.lastPacket[id]?[$0] ?? start) }
         return switch configuration.media.noMediaMode {
         case .both: now - last.max()!
         case .any: now - last.min()!
@@ -190,6 +227,12 @@ struct Ledger {
             if !isNamed { fail("the record names \(record.calleeCallID ?? "nobody") of \(branches.count) branches", at: now) }
         }
         for record in records.values.sorted(by: { $0.id < $1.id }) { checkEnd(of: record, at: now) }
+        for (request, finals) in asked.sorted(by: { $0.key < $1.key }) where finals.count != 1 {
+            fail("\(request): final responses \(finals)", at: now)
+        }
+        for (change, state) in changes.sorted(by: { $0.key < $1.key }) where state.isAccepted && !state.isAcknowledged {
+            fail("re-INVITE \(change): the 2xx was not acknowledged", at: now)
+        }
     }
 
     private mutating func checkEnd(of record: CallRecord, at now: Instant) {

@@ -8,12 +8,33 @@ class Peer {
     let media: SocketAddress
     let script: CallScript
     var flow: WorkerStub.Flow?
+    let midDialog = MidDialog()
+    let name: String
+    private var sequence: Int
 
-    init(world: SimulatedWorld, address: SocketAddress, media: SocketAddress, script: CallScript) {
+    /// - Parameter sequence: the CSeq number of its last request so far.
+    init(
+        world: SimulatedWorld, name: String, sequence: Int, address: SocketAddress, media: SocketAddress, script: CallScript
+    ) {
+        self.name = name
+        self.sequence = sequence
         self.world = world
         self.address = address
         self.media = media
         self.script = script
+    }
+
+    func nextSequence() -> Int {
+        sequence += 1
+        return sequence
+    }
+
+    /// It has nothing more to say.
+    var isOver: Bool { preconditionFailure("each side knows its own end") }
+
+    /// Begins a request inside the dialog.
+    func inDialog(_ method: Method, sequence: Int, branch: String? = nil) -> MessageBuilder {
+        preconditionFailure("each side has its own From and To")
     }
 
     func send(_ octets: [UInt8]) { world.transmit(octets, from: address, to: SimulatedWorld.relayd) }
@@ -33,10 +54,15 @@ class Peer {
         again(after: .milliseconds(500))
     }
 
-    func respond(_ status: Int, to request: SIPMessage, tag: String?, body: [UInt8]? = nil) -> [UInt8] {
+    func respond(
+        _ status: Int, to request: SIPMessage, tag: String?, headers: [(String, String)] = [], body: [UInt8]? = nil
+    ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: request, status: status, toTag: tag, source: SimulatedWorld.relayd)
-        if request.method == .invite, status > 100, status < 300 { builder.add(.contact, "<sip:you@\(address)>") }
+        if request.method == .invite || request.method == .update, status > 100, status < 300 {
+            builder.add(.contact, "<sip:\(name)@\(address)>")
+        }
+        for (name, value) in headers { builder.add(name: name, value) }
         return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }
 

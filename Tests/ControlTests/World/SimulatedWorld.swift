@@ -12,6 +12,9 @@ final class SimulatedWorld {
     static let relayd = SocketAddress("192.0.2.1:5060")!
     static let callerAddress = SocketAddress("198.51.100.10:5060")!
     static let calleeAddress = SocketAddress("203.0.113.20:5060")!
+    /// Behind trunk c, where a test has one.
+    static let otherCalleeAddress = SocketAddress("203.0.113.30:5060")!
+    static let calleeAddresses = [calleeAddress, otherCalleeAddress]
     static let start = Instant(nanoseconds: 1_000_000_000_000)
     static let wallStart = WallTime(milliseconds: 1_800_000_000_000)
 
@@ -27,6 +30,8 @@ final class SimulatedWorld {
     var network: LossyNetwork
     /// True for a datagram that is to be lost, whatever the network's chances.
     var drops: (SIPMessage, _ destination: SocketAddress) -> Bool = { _, _ in false }
+    /// Whether callees are there for OPTIONS.
+    var answersOptions = true
     /// The chance that the network refuses a datagram of relayd's.
     var sendFailure = 0.0
     let worker: WorkerStub
@@ -41,6 +46,9 @@ final class SimulatedWorld {
     var toleratesUnreadable = false
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
+    private(set) var probes: [ProbeReport] = []
+    private(set) var registrationLines: [RegistrationLine] = []
+    private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
     private var queue = EventQueue()
@@ -126,6 +134,15 @@ final class SimulatedWorld {
         return isDone
     }
 
+    /// Asks a trunk; the answer goes to `probes`.
+    func probe(_ trunk: String) -> Bool {
+        let isKnown = control.probe(trunk, token: UInt64(probes.count), now: now)
+        flush()
+        return isKnown
+    }
+
+    func trunk(_ name: String) -> TrunkReport { control.trunkReports(now: now).first { $0.name == name }! }
+
     func shutDown() {
         ledger.isStopping = true
         control.beginShutdown(now: now)
@@ -151,7 +168,9 @@ final class SimulatedWorld {
 
     /// Call when everything is over.
     func checkEnd() {
-        run(for: .seconds(150))  // until the last timer of something that is gone has passed
+        run(for: .seconds(150))
+        // Until the last timer of something that is gone has passed: those of sessions are long.
+        if control.isEmpty, control.nextDeadline != nil { run(for: .seconds(4 * 3_600)) }
         ledger.checkEnd(control, worker, at: now)
     }
 
@@ -195,6 +214,11 @@ final class SimulatedWorld {
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
             case .reuse, .endConnection: break  // of streams, and here there are none
+            case .probed(_, let report): probes.append(report)
+            case .registration(let line): registrationLines.append(line)
+            case .keepAlive(let batch):
+                keepAlives.append((now, batch))
+                control.keepAlivesSent(errors: [], nanoseconds: 0, now: now)
             }
         }
         ledger.check(control, worker, at: now)
@@ -232,15 +256,26 @@ final class SimulatedWorld {
         }
     }
 
+    private func optionsAnswer(to request: SIPMessage) -> [UInt8] {
+        MessageBuilder.response(to: request, status: 200, toTag: "options", source: Flow(udp: Self.relayd)).finish()
+    }
+
     private func arrive(_ message: SIPMessage, at destination: SocketAddress) {
         if destination == Self.callerAddress {
             callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
-        } else if destination == Self.calleeAddress {
-            if let callee = callees.first(where: { $0.invite.callID == message.callID }) {
+        } else if Self.calleeAddresses.contains(destination) {
+            if message.isRequest, message.method == .options {
+                if answersOptions { transmit(optionsAnswer(to: message), from: destination, to: Self.relayd) }
+            // A second INVITE without a To tag is a new attempt: the first was refused.
+            } else if let callee = callees.last(where: { $0.invite.callID == message.callID }),
+                !message.isRequest || message.method != .invite || message.toTag != nil
+                    || message.cseq.number == callee.invite.cseq.number
+            {
                 callee.receive(message)
             } else if message.isRequest, message.method == .invite {
-                let script = scripts[message.uri.user ?? ""] ?? CallScript()
-                let callee = Callee(world: self, invite: message, script: script)
+                var script = scripts[message.uri.user ?? ""] ?? CallScript()
+                if destination == Self.otherCalleeAddress { script.answer = script.otherAnswer ?? script.answer }
+                let callee = Callee(world: self, address: destination, invite: message, script: script)
                 callees.append(callee)
                 callee.start()
             }

@@ -1,0 +1,215 @@
+import Configuration
+import ControlProtocol
+import Core
+import SIP
+
+/// Session timers (RFC 4028), one on each leg, and the longest a call may last.
+extension CallControl {
+    /// A refresh that a peer refused for now is tried again after this long.
+    private static let refreshRetry = Duration.seconds(10)
+
+    /// What holds towards this trunk: its own settings, else those of `[sip]`.
+    func sessionTimer(towards trunk: Trunk?) -> SessionTimer {
+        let sip = configuration.sip
+        return SessionTimer(
+            policy: SessionTimer.Policy(
+                interval: trunk?.sessionTimer ?? sip.sessionTimer,
+                minimum: trunk?.sessionTimerMinimum ?? sip.sessionTimerMinimum,
+                refresher: (trunk?.sessionTimerRefresher ?? sip.sessionTimerRefresher) == .uac ? .uac : .uas))
+    }
+
+    // MARK: Header lines
+
+    /// What a request of ours says of session timers.
+    static func timerHeaders(_ timer: SessionTimer) -> [(HeaderName, String)] {
+        guard let offered = timer.offered else { return [] }
+        let role = offered.refresher.map { ";refresher=\($0.rawValue)" } ?? ""
+        var headers: [(HeaderName, String)] = [(.sessionExpires, "\(offered.interval.components.seconds)\(role)")]
+        if let minimum = offered.minimum { headers.append((.minSE, "\(minimum.components.seconds)")) }
+        return headers
+    }
+
+    /// What a 2xx of ours to a request of `leg` says, from which its timer runs anew.
+    mutating func timerHeaders(answering request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> [(HeaderName, String)] {
+        guard let answer = call[leg].timer.answer(SessionTimer.Terms(request), now: now) else { return [] }
+        timersChanged(call)
+        var headers: [(HeaderName, String)] = [
+            (.sessionExpires, "\(answer.interval.components.seconds);refresher=\(answer.refresher.rawValue)")
+        ]
+        if answer.isRequired { headers.append((.require, "timer")) }
+        return headers
+    }
+
+    /// 422 with Min-SE where a request asks for too short a session.
+    static func timerRefusal(of request: SIPMessage, _ timer: SessionTimer) -> (status: Int, headers: [(HeaderName, String)])? {
+        timer.refusal(of: SessionTimer.Terms(request)).map { (422, [(.minSE, "\($0.components.seconds)")]) }
+    }
+
+    /// A 2xx of `leg`'s peer to a request of ours.
+    mutating func timerAccepted(_ response: SIPMessage, by leg: Leg, _ call: Call, now: Instant) {
+        call[leg].timer.accepted(SessionTimer.Terms(response), now: now)
+        timersChanged(call)
+    }
+
+    private func timersChanged(_ call: Call) {
+        call.timerDeadline = [call[.caller].timer.deadline, call[.callee].timer.deadline, call.endsAt].compactMap(\.self).min()
+    }
+
+    // MARK: The initial INVITE
+
+    /// The callee's side wants a longer session (422): the same INVITE once more with what it asks for (§7.3). False when it
+    /// does not say what, or asks again for what it was offered.
+    mutating func retryInvite(_ id: BranchID, of number: CallNumber, refusedWith response: SIPMessage, now: Instant) -> Bool {
+        guard let call = calls[number], call.machine.isOpen(id), let transaction = call.branches[id.rawValue].transaction,
+            let sent = transactions.sentRequest(transaction), case .message(let invite) = SIPMessage.parse(sent.octets),
+            call.branches[id.rawValue].side.timer.refused(SessionTimer.Terms(response))
+        else { return false }
+        let branch = newBranch()
+        // The refusal made no dialog: the next INVITE has no To tag either.
+        let target = call.branches[id.rawValue].target
+        let former = call.branches[id.rawValue].dialog
+        var dialog = Dialog(
+            calling: target.uri, callID: former.callID, localTag: former.localTag, local: former.local,
+            remote: invite.text(.to) ?? former.remote, sequence: former.localSequence, destination: target.destination,
+            routeSet: target.routes)
+        // Same Call-ID, tags and target; the dialog counts on.
+        var builder = dialog.request(
+            .invite, branch: branch, sentBy: endpoint(for: sent.destination), maxForwards: invite.maxForwards ?? 70)
+        let written: Set<HeaderName> = [
+            .via, .maxForwards, .from, .to, .callID, .cseq, .route, .sessionExpires, .minSE, .contentType, .contentLength,
+        ]
+        for field in invite.headers where !written.contains(field.name) { builder.copy(field, from: invite) }
+        for (name, value) in Self.timerHeaders(call.branches[id.rawValue].side.timer) { builder.add(name, value) }
+        call.branches[id.rawValue].dialog = dialog
+        call.branches[id.rawValue].viaBranch = branch
+        let body = Array(invite.body)
+        call.branches[id.rawValue].transaction = send(
+            builder.finish(body: body, contentType: body.isEmpty ? nil : invite.text(.contentType)), .invite, branch: branch,
+            to: sent.destination, for: number, .callee, now: now)
+        return true
+    }
+
+    // MARK: Time
+
+    /// The call is up: from now on its timers count.
+    mutating func startTimers(of call: Call, now: Instant) {
+        let own = [call.callerTrunk?.maximumDuration, call.calleeTrunk?.maximumDuration].compactMap(\.self)
+        let limits = (own.isEmpty ? [configuration.limits.maximumDuration] : own).filter { $0 > .zero }
+        call.endsAt = limits.min().map { now + $0 }
+        timersChanged(call)
+    }
+
+    mutating func stopTimers(of call: Call) {
+        for leg in Leg.allCases { call[leg].timer.stop() }
+        call.endsAt = nil
+        call.timerDeadline = nil
+    }
+
+    mutating func sessionTimerDue(_ number: CallNumber, now: Instant) {
+        guard let call = calls[number], call.machine.release == nil, let due = call.timerDeadline, due <= now else { return }
+        if let end = call.endsAt, end <= now {
+            call.endsAt = nil
+            enqueue(.release(cause: .maximumDuration, status: 200, party: .relayd), for: number)
+        }
+        for leg in Leg.allCases {
+            switch call[leg].timer.advance(to: now) {
+            case .refresh: refresh(leg, of: number, call, now: now)
+            case .expired:
+                emit(
+                    .callSessionExpired, for: call,
+                    [
+                        "leg": "\(leg)", "refresher": call[leg].timer.isOurs ? "relayd" : "peer",
+                        "interval_seconds": "\(call[leg].timer.interval?.components.seconds ?? 0)",
+                    ], now: now)
+                enqueue(.release(cause: .sessionTimeout, status: 200, party: .relayd), for: number)
+            case nil: break
+            }
+        }
+        timersChanged(call)
+    }
+
+    // MARK: Refresh requests of ours
+
+    /// By UPDATE where the peer allows it, else by a re-INVITE with the description it has (§7.4).
+    private mutating func refresh(_ leg: Leg, of number: CallNumber, _ call: Call, now: Instant) {
+        guard call.machine.isConnected, call.machine.caller == .confirmed, call.refreshes[leg] == nil, call.change == nil else {
+            return call[leg].timer.refreshFailed(status: 491, retryAfter: .seconds(2), now: now)
+        }
+        let method: Method = call[leg].allowed?.contains(.update) == true ? .update : .invite
+        guard method == .update || call[leg.other].description != nil else { return }
+        let other = call[leg.other]
+        let body = method == .update ? nil : other.description.map { describe($0, other.mediumIndex, to: leg, call) }
+        let branch = newBranch()
+        call.refreshes[leg] = sendInDialog(
+            method, branch: branch, of: number, leg, headers: Self.timerHeaders(call[leg].timer), body: body,
+            contentType: body == nil ? nil : "application/sdp", now: now
+        ).map { ($0, method) }
+        counters.add(to: .sessionRefreshes)
+    }
+
+    /// True when the response answers a refresh of ours.
+    mutating func receiveRefreshResponse(
+        _ id: TransactionID, _ response: SIPMessage, status: Int, from source: Flow, of number: CallNumber, _ leg: Leg,
+        now: Instant
+    ) -> Bool {
+        guard let call = calls[number], let refresh = call.refreshes[leg], refresh.transaction == id else { return false }
+        guard status >= 200 else { return true }
+        call.refreshes[leg] = nil
+        defer {
+            timersChanged(call)
+            scheduleTimer(of: number)
+        }
+        switch status {
+        case 200..<300:
+            if refresh.method == .invite { acknowledge(response, id, leg, call, now: now) }
+            call[leg].learn(from: response)
+            call.refreshTarget(of: leg, from: response, source: source)
+            timerAccepted(response, by: leg, call, now: now)
+            takeRefreshedDescription(response, from: source, leg, call)
+        case 422 where call[leg].timer.refused(SessionTimer.Terms(response)):
+            self.refresh(leg, of: number, call, now: now)
+        case _ where refresh.method == .update && (status == 405 || status == 501):
+            call[leg].allowed?.remove(.update)
+            self.refresh(leg, of: number, call, now: now)
+        case 481: peerLost(leg, number, now: now)
+        case 408: refreshUnanswered(leg, number, call, now: now)
+        case 491:
+            // The Call-ID of the callee's leg is ours (RFC 3261 §14.1).
+            let delay = OfferAnswerExchange.retryDelay(ownsCallID: leg == .callee, random: &random)
+            call[leg].timer.refreshFailed(status: status, retryAfter: delay, now: now)
+        default: call[leg].timer.refreshFailed(status: status, retryAfter: Self.refreshRetry, now: now)
+        }
+        return true
+    }
+
+    /// A peer may answer a refresh with another address; nothing else of its answer can change the other leg's session.
+    private mutating func takeRefreshedDescription(_ response: SIPMessage, from source: Flow, _ leg: Leg, _ call: Call) {
+        guard response.hasContentType("application/sdp"), let description = try? SessionDescription(parsing: response.body),
+            description.media.count == call[leg].description?.media.count
+        else { return }
+        call[leg].description = description
+        call[leg].signalling = source
+        expectAgreed(of: leg, call)
+    }
+
+    /// True when a refresh of ours waited for an answer in this transaction.
+    mutating func refreshUnreachable(_ id: TransactionID, now: Instant) -> Bool {
+        guard let use = transactionUses[id], let call = calls[use.call], call.refreshes[use.leg]?.transaction == id else {
+            return false
+        }
+        call.refreshes[use.leg] = nil
+        refreshUnanswered(use.leg, use.call, call, now: now)
+        return true
+    }
+
+    /// A peer that knows session timers and says nothing is gone. One that does not is left alone: what it makes of requests
+    /// that change nothing is its own affair, and silence on the media side ends the call anyway.
+    private mutating func refreshUnanswered(_ leg: Leg, _ number: CallNumber, _ call: Call, now: Instant) {
+        if call[leg].timer.isPeerSupporting {
+            peerLost(leg, number, now: now)
+        } else {
+            call[leg].timer.refreshFailed(status: 408, retryAfter: Self.refreshRetry, now: now)
+            timersChanged(call)
+        }
+    }
+}

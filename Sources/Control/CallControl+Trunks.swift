@@ -1,0 +1,282 @@
+package import ControlProtocol
+package import Core
+import Configuration
+import Relay
+import SIP
+
+/// Choosing the next route of a call, and what is known of each trunk: its limits, its health, its probes.
+extension CallControl {
+    /// Why no route is left.
+    enum NoRoute {
+        case unknownNumber
+        /// Each is at its limit, rests, or is out.
+        case busy(retryAfter: Duration)
+        case down
+    }
+
+    // MARK: Routes
+
+    /// Takes the next route that a call may use, and its place in the limits of that trunk.
+    mutating func nextRoute(of call: Call, now: Instant) -> Result<CalleeTarget, RouteFailure> {
+        guard !call.routes.isEmpty else { return .failure(RouteFailure(reason: .unknownNumber)) }
+        var rest: Duration?
+        var isBusy = false
+        while !call.routes.isEmpty, call.routesTried < configuration.routing.attempts {
+            let candidate = call.routes.removeFirst()
+            let trunk = candidate.trunk
+            guard let state = trunkStates[trunk.name] else { continue }
+            if state.health.isDown { continue }
+            if state.health.rests(at: now) {
+                rest = min(rest ?? .seconds(3_600), (state.health.restsUntil ?? now) - now)
+                isBusy = true
+                continue
+            }
+            let isFull = trunk.capacity > 0 && callsByTrunk[trunk.name, default: 0] >= trunk.capacity
+                && !call.occupiedTrunks.contains(trunk.name)
+            if isFull || trunkStates[trunk.name]?.outgoing.take(now: now) != true {
+                isBusy = true
+                continue
+            }
+            call.routesTried += 1
+            occupy(trunk, by: call)
+            return .success(target(of: call, by: candidate))
+        }
+        let retryAfter = max(configuration.limits.retryAfter, rest ?? .zero)
+        return .failure(RouteFailure(reason: isBusy ? .busy(retryAfter: retryAfter) : .down))
+    }
+
+    struct RouteFailure: Error {
+        let reason: NoRoute
+    }
+
+    /// Every branch of an attempt has failed: tries the next route, or tells the caller how this one failed.
+    mutating func attemptFailed(
+        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
+    ) {
+        guard let call = calls[number] else { return }
+        call.choose(id)
+        if call.attempts.isEmpty, mayFailOver(call, after: failure) {
+            // The caller's own place stays taken, also where its trunk is the one that failed.
+            if let name = call.calleeTrunk?.name, name != call.callerTrunk?.name { vacate(name, by: call) }
+            if case .success(let target) = nextRoute(of: call, now: now) {
+                call.attempts = [CalleeAttempt(targets: [target])]
+                counters.add(to: .callsRerouted)
+                emit(
+                    .callRerouted, for: call,
+                    [
+                        "from_trunk": call.calleeTrunk?.name ?? "", "to_trunk": target.trunk?.name ?? "",
+                        "cause": failure.cause.rawValue, "status": "\(failure.status)",
+                    ], now: now)
+            }
+        }
+        if call.attempts.isEmpty {
+            enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+        } else {
+            placeNextAttempt(of: number, now: now)
+        }
+    }
+
+    /// Whether a failure may lie with the route. Not once the callee was heard, nor when it was the callee's own word.
+    private func mayFailOver(_ call: Call, after failure: BackToBackCall.Release) -> Bool {
+        guard !call.routes.isEmpty, !isDraining, let trunk = call.calleeTrunk else { return false }
+        if let session = call.media?.session, media.activity.last(session.index, .callee) != nil { return false }
+        switch failure.cause {
+        case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed: return true
+        case .rejected:
+            guard !StatusPattern.isReached(failure.status) else { return false }
+            return configuration.failover(for: trunk).contains { $0.range.contains(failure.status) }
+        default: return false
+        }
+    }
+
+    /// The called user at a trunk, as route and trunk want it: parameters as they came, host and port of the trunk.
+    private func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
+        let trunk = candidate.trunk
+        let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
+        let uri = SIPURI(call.invite.requestURI)
+        let isPhone = uri?.scheme == .tel || uri?.parameter("user") == "phone"
+        // To names whom the caller dialled; only where that is the number which is routed does it follow the rewriting.
+        let toUser = call.invite.to.uri.user
+        let to = toUser == call.calledNumber ? called : toUser ?? ""
+        // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
+        let scheme = uri?.scheme == .sips ? "sips" : "sip"
+        let transport = trunk.transport == .udp || uri?.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
+        var target = CalleeTarget(
+            trunk: trunk, timers: configuration.timers(for: trunk),
+            uri: "\(scheme):\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(transport)\(isPhone ? ";user=phone" : "")",
+            to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
+        if let caller = call.invite.from.uri.user {
+            let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
+            target.fromUser = trunk.callerOut.apply(to: candidate.caller.apply(to: rewritten))
+        }
+        return target
+    }
+
+    // MARK: Limits
+
+    /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
+    mutating func occupy(_ trunk: Trunk, by call: Call) {
+        guard !call.occupiedTrunks.contains(trunk.name) else { return }
+        call.occupiedTrunks.append(trunk.name)
+        callsByTrunk[trunk.name, default: 0] += 1
+    }
+
+    private mutating func vacate(_ name: String, by call: Call) {
+        guard let index = call.occupiedTrunks.firstIndex(of: name) else { return }
+        call.occupiedTrunks.remove(at: index)
+        callsByTrunk[name, default: 0] -= 1
+    }
+
+    mutating func vacateTrunks(of call: Call) {
+        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
+        call.occupiedTrunks = []
+    }
+
+    // MARK: Health
+
+    /// A response to an INVITE says how its trunk is.
+    mutating func noteResponse(_ response: SIPMessage, of branch: Branch, now: Instant) {
+        guard let name = branch.target.trunk?.name, let status = response.status else { return }
+        if status == 503 {
+            let seconds = response.text(.retryAfter).flatMap { Int($0.prefix { $0.isASCII && $0.isNumber }) }
+            trunkFailed(
+                name, "503 \(response.reasonPhrase)", retryAfter: seconds.map { .seconds(min($0, 3_600)) }, now: now)
+        } else {
+            trunkIsAlive(name, now: now)
+        }
+    }
+
+    mutating func trunkFailed(_ name: String, _ reason: String, retryAfter: Duration? = nil, now: Instant) {
+        let change = trunkStates[name]?.health.failed(
+            reason, retryAfter: retryAfter, limit: configuration.routing.failures, now: now)
+        guard change == .wentDown, !isDraining else { return }
+        counters.add(to: .trunksWentDown)
+        emit(.trunkDown, for: nil, ["trunk": name, "reason": reason], now: now)
+        planProbe(of: name, at: now + configuration.routing.probeInterval)
+    }
+
+    private mutating func trunkIsAlive(_ name: String, now: Instant) {
+        guard trunkStates[name]?.health.isAlive(now: now) == .cameUp else { return }
+        emit(.trunkUp, for: nil, ["trunk": name], now: now)
+        if trunkStates[name]?.trunk.probe != .always { trunkStates[name]?.nextProbe = nil }
+    }
+
+    // MARK: Probes
+
+    /// Trunks that are probed at all times are probed from the start.
+    mutating func planFirstProbes(now: Instant) {
+        for trunk in configuration.trunks where trunk.probe == .always { planProbe(of: trunk.name, at: now) }
+    }
+
+    private mutating func planProbe(of name: String, at due: Instant) {
+        trunkStates[name]?.nextProbe = due
+        trunkTimers.schedule(name, at: due)
+    }
+
+    mutating func trunkTimerDue(_ name: String, now: Instant) {
+        guard let state = trunkStates[name], let due = state.nextProbe, due <= now, !isDraining else { return }
+        trunkStates[name]?.nextProbe = nil
+        if state.trunk.probe == .off {
+            if trunkStates[name]?.health.giveChance(limit: configuration.routing.failures) == .cameUp {
+                emit(.trunkUp, for: nil, ["trunk": name, "reason": "not probed, tried again"], now: now)
+            }
+        } else if state.probe == nil {
+            sendProbe(to: name, now: now)
+        }
+    }
+
+    /// OPTIONS outside of any dialog (RFC 3261 §11.1).
+    mutating func sendProbe(to name: String, now: Instant) {
+        guard let trunk = trunkStates[name]?.trunk else { return }
+        let flow = Flow(trunk.transport, to: trunk.address)
+        let local = endpoint(for: flow)
+        let branch = newBranch()
+        var builder = MessageBuilder(request: .options, uri: "sip:\(trunk.address)")
+        builder.add(.via, local.via(branch: branch))
+        builder.add(.maxForwards, "70")
+        builder.add(.from, "<sip:\(local.address)>;tag=\(random.token(count: 12))")
+        builder.add(.to, "<sip:\(trunk.address)>")
+        builder.add(.callID, "\(random.token(count: 20))@\(local.address.ip)")
+        builder.add(.cseq, "1 OPTIONS")
+        builder.add(.contact, local.contact)
+        builder.add(.accept, "application/sdp")
+        builder.add(.userAgent, configuration.sip.userAgent)
+        var results: [TransactionLayer.Output] = []
+        let id = transactions.send(
+            builder.finish(), method: .options, branch: branch, to: flow, now: now, outputs: &results)
+        trunkStates[name]?.probe = (id, now)
+        trunkTransactions[id] = name
+        enqueue(results)
+    }
+
+    /// A response to a request that belongs to a trunk and to no call; false when it does not.
+    mutating func receiveTrunkResponse(_ id: TransactionID, _ response: SIPMessage, now: Instant) -> Bool {
+        guard let name = trunkTransactions[id], let status = response.status else { return false }
+        guard status >= 200, let probe = trunkStates[name]?.probe, probe.transaction == id else { return true }
+        trunkStates[name]?.probeRoundTrip = now - probe.sentAt
+        let text = "\(status) \(response.reasonPhrase)"
+        // Any answer shows that somebody is there, but for these two, which a proxy before it gives.
+        if status == 408 || status == 503 {
+            probeEnded(of: name, text, failed: true, now: now)
+        } else {
+            probeEnded(of: name, text, failed: false, now: now)
+        }
+        return true
+    }
+
+    /// A transaction that belongs to a trunk got no response, or could not be sent; false when it is none.
+    mutating func trunkTransactionFailed(_ id: TransactionID, _ reason: String, now: Instant) -> Bool {
+        guard let name = trunkTransactions[id] else { return false }
+        if trunkStates[name]?.probe?.transaction == id {
+            trunkStates[name]?.probeRoundTrip = nil
+            probeEnded(of: name, reason, failed: true, now: now)
+        }
+        return true
+    }
+
+    private mutating func probeEnded(of name: String, _ result: String, failed: Bool, now: Instant) {
+        guard let state = trunkStates[name] else { return }
+        trunkStates[name]?.probe = nil
+        trunkStates[name]?.probeResult = result
+        if failed { trunkFailed(name, "OPTIONS: \(result)", now: now) } else { trunkIsAlive(name, now: now) }
+        let isWatched = state.trunk.probe == .always || (failed && trunkStates[name]?.health.isDown == true)
+        if isWatched, !isDraining { planProbe(of: name, at: now + configuration.routing.probeInterval) }
+        for waiting in waitingProbes where waiting.trunk == name {
+            output(
+                .probed(
+                    waiting.token,
+                    ProbeReport(
+                        trunk: name, address: state.trunk.address, result: result,
+                        milliseconds: trunkStates[name]?.probeRoundTrip.map { $0.inSeconds * 1_000 })))
+        }
+        waitingProbes.removeAll { $0.trunk == name }
+    }
+
+    /// Asks a trunk now for an operator; the answer comes as output `probed`. False when there is no such trunk.
+    package mutating func probe(_ name: String, token: UInt64, now: Instant) -> Bool {
+        guard let state = trunkStates[name] else { return false }
+        waitingProbes.append((token, name))
+        if state.probe == nil { sendProbe(to: name, now: now) }
+        drain(now)
+        return true
+    }
+
+    // MARK: Reports
+
+    package func trunkReports(now: Instant) -> [TrunkReport] {
+        configuration.trunks.compactMap { trunkStates[$0.name] }.map { state in
+            let health = state.health
+            let condition: TrunkReport.State = health.isDown ? .down : health.rests(at: now) ? .resting : .up
+            return TrunkReport(
+                name: state.trunk.name, address: state.trunk.address, state: condition,
+                since: health.downSince.map(wallTime), restsUntil: health.rests(at: now) ? health.restsUntil.map(wallTime) : nil,
+                calls: callsByTrunk[state.trunk.name, default: 0], capacity: state.trunk.capacity,
+                callsPerSecond: state.rate(at: now), callsPerSecondLimit: state.trunk.callsPerSecond,
+                attempts: state.attempts, answered: state.answered,
+                answerSeizureRatio: state.attempts == 0 ? nil : Double(state.answered) / Double(state.attempts),
+                averageCallSeconds: state.ended == 0 ? nil : state.duration.inSeconds / Double(state.ended),
+                lastFailure: health.lastFailure?.reason, lastFailureAt: health.lastFailure.map { wallTime($0.at) },
+                probe: state.probeResult, probeMilliseconds: state.probeRoundTrip.map { $0.inSeconds * 1_000 })
+        }
+    }
+}

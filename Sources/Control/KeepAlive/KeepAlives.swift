@@ -1,0 +1,167 @@
+import Configuration
+import Core
+package import SIP
+
+/// Keep-alives that go out together.
+package struct KeepAliveBatch: Sendable {
+    /// One datagram for all, or, empty, each has its own in `requests`.
+    package let payload: [UInt8]
+    package let bindings: [BindingID]
+    package let flows: [Flow]
+    /// One behind the other, `requestEnds` saying where each ends; empty when all get `payload`.
+    package let requests: [UInt8]
+    package let requestEnds: [Int]
+
+    package func octets(_ index: Int) -> ArraySlice<UInt8> {
+        guard !requestEnds.isEmpty else { return payload[...] }
+        return requests[(index == 0 ? 0 : requestEnds[index - 1])..<requestEnds[index]]
+    }
+}
+
+/// The keep-alives of all bindings behind NAT: when, what, and what came of them.
+struct KeepAlives {
+    /// What is known of one binding beyond its schedule.
+    struct Proof {
+        /// The generation of the binding it is about.
+        var generation: UInt32 = 0
+        var lastHeard: Instant
+        var answers: UInt32 = 0
+        var errors: UInt32 = 0
+        /// Of the last error.
+        var lastErrno: Int32 = 0
+        var lastErrorAt = Instant(nanoseconds: 0)
+        /// Milliseconds the pinhole was silent when an answer failed to come for the first time, and the longest it survived.
+        var unanswered: UInt32 = 0
+    }
+
+    let settings: Configuration.KeepAlive
+    let payload: KeepAlivePayload
+    var schedule: KeepAliveSchedule
+    private var options: KeepAliveOptions
+    private var proofs: [Proof] = []
+    private var due: [UInt32] = []
+    private var request: [UInt8] = []
+    private(set) var errors: UInt64 = 0
+    private(set) var answers: UInt64 = 0
+    /// Processor time of the sends, in nanoseconds: in all, and of the cycle under way and the last complete one.
+    private(set) var processorTime: (total: UInt64, cycle: UInt64, lastCycle: UInt64) = (0, 0, 0)
+    private var accountedCycle: Instant
+    private var hasWarned = false
+
+    init(_ settings: Configuration.KeepAlive, via: SocketAddress, userAgent: String, runName: String, now: Instant) {
+        self.settings = settings
+        payload = KeepAlivePayload(settings.message)
+        schedule = KeepAliveSchedule(
+            settings: .init(period: settings.period, interval: settings.interval, quantity: settings.quantity), now: now)
+        options = KeepAliveOptions(via: via, userAgent: userAgent, run: runName)
+        accountedCycle = now
+    }
+
+    var isOn: Bool { payload != .off }
+    var nextTick: Instant? { schedule.nextTick }
+
+    subscript(id: BindingID) -> (state: KeepAliveSchedule.State, proof: Proof)? {
+        guard let state = schedule[id.index], proofs[Int(id.index)].generation == id.generation else { return nil }
+        return (state, proofs[Int(id.index)])
+    }
+
+    /// Brings the schedule in line with a binding that was added or refreshed.
+    mutating func update(_ id: BindingID, _ binding: Binding, isFresh: Bool, now: Instant) {
+        guard isOn, binding.needsKeepAlive, binding.flow.transport == .udp else { return remove(id) }
+        while proofs.count <= Int(id.index) { proofs.append(Proof(lastHeard: now)) }
+        if proofs[Int(id.index)].generation != id.generation {
+            schedule.remove(id.index)
+            proofs[Int(id.index)] = Proof(generation: id.generation, lastHeard: now)
+        }
+        proofs[Int(id.index)].lastHeard = now
+        schedule.insert(id.index, isFresh: isFresh, now: now)
+    }
+
+    mutating func remove(_ id: BindingID) {
+        guard id.index < proofs.count, proofs[Int(id.index)].generation == id.generation else { return }
+        schedule.remove(id.index)
+        proofs[Int(id.index)].generation = 0
+    }
+
+    /// Something was heard from where the binding is.
+    mutating func heard(_ id: BindingID, isAnswer: Bool, now: Instant) {
+        guard self[id] != nil else { return }
+        proofs[Int(id.index)].lastHeard = now
+        guard isAnswer else { return }
+        proofs[Int(id.index)].unanswered = 0
+        proofs[Int(id.index)].answers += 1
+        answers += 1
+    }
+
+    mutating func failed(_ id: BindingID, errno: Int32, now: Instant) {
+        guard self[id] != nil else { return }
+        proofs[Int(id.index)].errors += 1
+        proofs[Int(id.index)].lastErrno = errno
+        proofs[Int(id.index)].lastErrorAt = now
+        errors += 1
+    }
+
+    mutating func spent(_ nanoseconds: UInt64) {
+        if schedule.cycle.startedAt != accountedCycle {
+            accountedCycle = schedule.cycle.startedAt
+            processorTime.lastCycle = processorTime.cycle
+            processorTime.cycle = 0
+        }
+        processorTime.total += nanoseconds
+        processorTime.cycle += nanoseconds
+    }
+
+    /// Whom to send to now; nil when nobody is due.
+    mutating func takeDue(_ table: BindingTable, now: Instant) -> KeepAliveBatch? {
+        guard let tick = schedule.nextTick, tick <= now else { return nil }
+        schedule.takeDue(now: now, into: &due)
+        guard !due.isEmpty else { return nil }
+        var bindings: [BindingID] = []
+        var flows: [Flow] = []
+        bindings.reserveCapacity(due.count)
+        flows.reserveCapacity(due.count)
+        var requests: [UInt8] = []
+        var ends: [Int] = []
+        for index in due {
+            guard let (id, binding) = table.binding(at: index) else { continue }
+            bindings.append(id)
+            flows.append(binding.flow)
+            proofs[Int(index)].unanswered &+= payload.isEliciting ? 1 : 0
+            if payload.isEliciting {
+                options.write(to: binding.contact, route: binding.path, id: id, into: &request)
+                requests += request
+                ends.append(requests.count)
+            }
+        }
+        let octets: [UInt8] = if case .datagram(let octets) = payload { octets } else { [] }
+        return KeepAliveBatch(payload: octets, bindings: bindings, flows: flows, requests: requests, requestEnds: ends)
+    }
+
+    /// The binding that a response is about, if it answers one of ours from where that binding is.
+    func binding(answeredBy response: SIPMessage, from source: Flow, _ table: BindingTable) -> BindingID? {
+        guard payload.isEliciting, let id = options.binding(answeredBy: response), table[id]?.source == source.remote else { return nil }
+        return id
+    }
+
+    /// The arithmetic, once when the bindings become more than the settings can serve.
+    mutating func capacityWarning() -> String? {
+        guard schedule.isOverCapacity else {
+            hasWarned = false
+            return nil
+        }
+        guard !hasWarned else { return nil }
+        hasWarned = true
+        return arithmetic
+    }
+
+    var arithmetic: String {
+        let count = schedule.count
+        let capacity = settings.capacity
+        let sum = "\(settings.period.components.seconds) s / \(settings.interval.milliseconds) ms x \(settings.quantity) = \(capacity)"
+        guard count > capacity else { return "\(sum) a cycle, for \(count) bindings" }
+        let needed = (count * Int(settings.interval.milliseconds) + Int(settings.period.milliseconds) - 1) / Int(settings.period.milliseconds)
+        return "\(sum) a cycle is less than \(count) bindings: each waits "
+            + "\(Int((settings.period.inSeconds * Double(count) / Double(max(1, capacity))).rounded(.up))) s in place of "
+            + "\(settings.period.components.seconds) s; keepalive.quantity = \(needed) is enough"
+    }
+}

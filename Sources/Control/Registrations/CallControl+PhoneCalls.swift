@@ -1,0 +1,65 @@
+import Configuration
+import Core
+import SIP
+
+/// Calls from users and to users.
+extension CallControl {
+    /// The caller is a user who has proven it.
+    func identify(_ call: Call, as user: UserIndex) {
+        guard let phones else { return }
+        call.callerIdentity = phones.users[user].identity
+        call.caller.isBehindNAT = NATEvidence(call.invite, contact: call.invite.contact?.uri, flow: call.source) != .none
+    }
+
+    /// Whom to call to reach a user: contacts with the greatest q first, those with the same q at once (RFC 3261 §16.6). None
+    /// when it is not registered.
+    func attempts(toReach user: UserIndex, by call: Call, now: Instant) -> [CalleeAttempt] {
+        guard let phones else { return [] }
+        let name = phones.users[user].nameText
+        var attempts: [(quality: UInt16, attempt: CalleeAttempt)] = []
+        for (_, binding) in phones.registrar.targets(of: user, now: now) {
+            let target = target(for: binding, name: name)
+            if attempts.last?.quality == binding.quality {
+                attempts[attempts.count - 1].attempt.targets.append(target)
+            } else {
+                attempts.append((binding.quality, CalleeAttempt(targets: [target])))
+            }
+        }
+        return attempts.map(\.attempt)
+    }
+
+    /// By its Path when there is one (RFC 3327 §5.3), else back the way its REGISTER came when it is behind NAT or on a stream,
+    /// else to its Contact.
+    private func target(for binding: Binding, name: String) -> CalleeTarget {
+        let routes = binding.path.isEmpty ? [] : RouteList.split(binding.path)
+        var destination = binding.flow
+        if let first = routes.first {
+            if let address = NameAddress(first)?.uri.socketAddress { destination.remote = address }
+        } else if !binding.isBehindNAT, binding.flow.transport == .udp,
+            let address = SIPURI(binding.contact)?.socketAddress, address.ip.family == binding.flow.ip.family
+        {
+            destination.remote = address
+        }
+        let to = "sip:\(name)@\(endpoint(for: destination).address)"
+        var target = CalleeTarget(uri: binding.contactText, to: to, destination: destination, routes: routes)
+        target.isBehindNAT = routes.isEmpty && (binding.isBehindNAT || binding.flow.transport != .udp)
+        return target
+    }
+
+    /// Counts a call from an address that is no trunk; false when there are too many.
+    mutating func occupySource(of call: Call) -> Bool {
+        let limit = configuration.limits.callsPerSource
+        let count = phones?.callsBySource[call.source.ip, default: 0] ?? 0
+        guard limit == 0 || count < limit else { return false }
+        phones?.callsBySource[call.source.ip] = count + 1
+        call.isCountedBySource = true
+        return true
+    }
+
+    mutating func vacateSource(of call: Call) {
+        guard call.isCountedBySource else { return }
+        call.isCountedBySource = false
+        let count = phones?.callsBySource[call.source.ip, default: 0] ?? 0
+        phones?.callsBySource[call.source.ip] = count > 1 ? count - 1 : nil
+    }
+}

@@ -1,0 +1,308 @@
+import Configuration
+import ControlProtocol
+package import Core
+package import SIP
+
+/// What comes from phones before it becomes a transaction: scanners, challenges, limits; and REGISTER.
+extension CallControl {
+    // MARK: At the door
+
+    /// Whether a request may go on. What may not has been answered, dropped or put aside.
+    ///
+    /// Answers are made without a transaction: who has not proven who it is costs no memory, and gets nothing twice.
+    mutating func admit(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
+        guard request.isRequest, request.method != .ack, request.method != .cancel else { return true }
+        let isFromTrunk = routing.trunk(from: source.remote, isStream: source.isReliable) != nil
+        if !isFromTrunk, isScanner(request) {
+            counters.add(to: .sipScannersDropped)
+            return false
+        }
+        guard phones != nil, request.toTag == nil else { return true }
+        switch request.method {
+        case .register:
+            if transactions.isKnown(request) { return true }
+            switch phones!.queue.decide(request, from: source, now: now) {
+            case .serve: break
+            case .wait:
+                counters.add(to: .registersQueued)
+                return false
+            case .drop:
+                counters.add(to: .registersDropped)
+                return false
+            }
+            return authenticate(request, in: .authorization, from: source, now: now)
+        case .invite:
+            if isFromTrunk || transactions.isKnown(request) { return true }
+            return authenticate(request, in: .proxyAuthorization, from: source, now: now)
+        default: return true
+        }
+    }
+
+    private func isScanner(_ request: SIPMessage) -> Bool {
+        guard !scanners.isEmpty, let field = request.first(.userAgent) else { return false }
+        let agent = request.value(field)
+        return scanners.contains { agent.containsIgnoringCase($0) }
+    }
+
+    /// Checks credentials; `phones.admitted` is who sent the request.
+    private mutating func authenticate(
+        _ request: SIPMessage, in header: HeaderName, from source: Flow, now: Instant
+    ) -> Bool {
+        let wall = wallTime(now)
+        guard let credentials = request.credentials(in: header, realm: phones!.digest.realm) else {
+            challenge(request, stale: false, from: source, now: now)
+            return false
+        }
+        let name = request.username(of: credentials)
+        if phones!.credentialGuard.isSuspended(name, at: source.ip, now: now) {
+            counters.add(to: .credentialsSuspended)
+            refuse(request, from: source)
+            return false
+        }
+        let user = phones!.users.find(name: name)
+        let users = phones!.users
+        let verdict = phones!.digest.verify(
+            credentials, of: request, from: source.ip, secret: { algorithm in user.flatMap { users[$0].secret(algorithm) } }, now: wall)
+        switch verdict {
+        case .valid:
+            phones!.credentialGuard.noteSuccess(name, at: source.ip)
+            phones!.admitted = user
+            return true
+        case .stale:
+            counters.add(to: .noncesStale)
+            challenge(request, stale: true, from: source, now: now)
+        case .unknownNonce: challenge(request, stale: false, from: source, now: now)
+        case .wrong:
+            counters.add(to: .credentialsWrong)
+            if phones!.credentialGuard.noteFailure(name, at: source.ip, now: now) {
+                emit(
+                    .credentialsSuspended, for: nil,
+                    [
+                        "user": String(decoding: name.prefix(64), as: UTF8.self), "source": source.ip.description,
+                        "seconds": "\(configuration.protection.suspension.components.seconds)",
+                    ], now: now)
+            }
+            refuse(request, from: source)
+        }
+        return false
+    }
+
+    /// 401 or 407, never larger than the request: nobody is to use it to flood someone else. It is made shorter until it is
+    /// small enough: without Server, with the last algorithm alone, with compact header names.
+    private mutating func challenge(_ request: SIPMessage, stale: Bool, from source: Flow, now: Instant) {
+        let isRegister = request.method == .register
+        let status = isRegister ? 401 : 407
+        let values = phones!.digest.challenges(for: source.ip, stale: stale, now: wallTime(now))
+        let forms: [(values: ArraySlice<[UInt8]>, isPlain: Bool, isCompact: Bool)] = [
+            (values[...], true, false), (values[...], false, false), (values.suffix(1), false, false), (values.suffix(1), false, true),
+        ]
+        for form in forms {
+            var builder = MessageBuilder.response(
+                to: request, status: status, toTag: "relayd-\(status)", source: source.remote, isCompact: form.isCompact)
+            for value in form.values { builder.add(isRegister ? .wwwAuthenticate : .proxyAuthenticate, octets: value) }
+            if form.isPlain { builder.add(.server, configuration.sip.userAgent) }
+            let octets = builder.finish()
+            // A stream cannot be aimed at anyone else.
+            guard octets.count <= request.octets.count || source.transport != .udp else { continue }
+            counters.add(to: .challengesSent)
+            return output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))
+        }
+        counters.add(to: .challengesWithheld)
+    }
+
+    /// The same for a wrong password, a user there is not, and one who is suspended.
+    private mutating func refuse(_ request: SIPMessage, from source: Flow) {
+        answerOutsideTransaction(request, status: 403, reason: "Forbidden", from: source)
+    }
+
+    // MARK: REGISTER
+
+    mutating func receiveRegister(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
+        guard let user = phones?.admitted else { return answer(id, request, from: source, status: 405, now: now) }
+        let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }
+            .filter { !["path", "outbound"].contains($0.lowercased()) }
+        if !required.isEmpty {
+            return answer(
+                id, request, from: source, status: 420, [(.unsupported, required.joined(separator: ", "))], now: now)
+        }
+        // Nobody registers in another's name.
+        guard phones!.user(called: request.to.uri) == user else {
+            return answer(id, request, from: source, status: 403, now: now)
+        }
+        let register: RegisterRequest
+        do {
+            register = try RegisterRequest(request)
+        } catch {
+            return answer(id, request, from: source, status: error.status, now: now)
+        }
+        var changes: [Registrar.Change] = []
+        var lines: [RegistrationLine] = []
+        let users = phones!.users
+        let clocks = clockReading
+        let outcome = phones!.registrar.apply(
+            register, of: request, user: user, flow: source, isProven: true, now: now
+        ) { change, registrar in
+            changes.append(change)
+            if let line = registrar.line(change, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) { lines.append(line) }
+        }
+        for (change, line) in zip(changes, lines) { note(change, line, now: now) }
+        switch outcome {
+        case .done:
+            counters.add(to: .registrations)
+            var headers: [(HeaderName, String)] = phones!.registrar.contacts(of: user, now: now).map {
+                (.contact, String(decoding: $0, as: UTF8.self))
+            }
+            for field in request.all(.path) { headers.append((.path, request.text(field))) }
+            if register.supportsOutbound, request.listValues(.via).count == 1 { headers.append((.require, "outbound")) }
+            answer(id, request, from: source, status: 200, headers, now: now)
+        case .refused(let status, let reason):
+            counters.add(to: .registrationsRefused)
+            var headers: [(HeaderName, String)] = []
+            if status == 423 { headers.append((.minExpires, "\(configuration.registrar.minimumExpires.components.seconds)")) }
+            if status == 503 { headers.append((.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")) }
+            if let reason { headers.append((.warning, "399 relayd \"\(reason)\"")) }
+            answer(id, request, from: source, status: status, headers, now: now)
+        }
+    }
+
+    /// A binding has come, was refreshed or is gone.
+    private mutating func note(_ change: Registrar.Change, _ line: RegistrationLine, now: Instant) {
+        output(.registration(line))
+        switch change {
+        case .added(let id), .refreshed(let id):
+            guard let binding = phones!.registrar.table[id] else { return }
+            phones!.keepAlives.update(id, binding, isFresh: true, now: now)
+            warnOfCapacity(now: now)
+            guard case .added = change else { return }
+            emit(
+                .registrationAdded, for: nil,
+                [
+                    "user": phones!.users[binding.user].nameText, "contact": binding.contactText, "source": binding.flow.description,
+                    "nat": binding.evidence.text, "agent": phones!.registrar.agents[binding.agent],
+                ], now: now)
+        case .removed(let id, let reason):
+            phones!.keepAlives.remove(id)
+            emit(
+                .registrationRemoved, for: nil,
+                [
+                    "user": String(decoding: line.user, as: UTF8.self), "contact": String(decoding: line.contact, as: UTF8.self),
+                    "source": line.flow.description, "reason": reason.rawValue,
+                ], now: now)
+        }
+    }
+
+    private mutating func warnOfCapacity(now: Instant) {
+        if let text = phones!.keepAlives.capacityWarning() { emit(.keepAliveShortfall, for: nil, ["text": text], now: now) }
+    }
+
+    /// Takes in the bindings of an earlier run.
+    ///
+    /// - Returns: how many there are now.
+    package mutating func restoreRegistrations(_ lines: some Sequence<RegistrationLine>, now: Instant) -> Int {
+        guard phones != nil else { return 0 }
+        let clocks = clockReading
+        for line in lines {
+            guard let user = phones!.users.find(name: line.user) else { continue }
+            let id = phones!.registrar.restore(
+                line, user: user, instant: { now + .milliseconds($0.milliseconds - (clocks.wall + (now - clocks.instant)).milliseconds) },
+                now: now)
+            if let id, let binding = phones!.registrar.table[id] {
+                phones!.keepAlives.update(id, binding, isFresh: false, now: now)
+            }
+        }
+        warnOfCapacity(now: now)
+        return phones!.registrar.count
+    }
+
+    // MARK: Time
+
+    /// Expiries, REGISTERs that waited, keep-alives.
+    mutating func advancePhones(to now: Instant) {
+        guard phones != nil else { return }
+        if let due = phones!.registrar.nextExpiry, due <= now {
+            let users = phones!.users
+            let clocks = clockReading
+            var gone: [(Registrar.Change, RegistrationLine)] = []
+            phones!.registrar.removeExpired(now: now) { change, registrar in
+                if let line = registrar.line(change, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) {
+                    gone.append((change, line))
+                }
+            }
+            for (change, line) in gone { note(change, line, now: now) }
+        }
+        for entry in phones!.queue.takeDue(now: now) {
+            if authenticate(entry.message, in: .authorization, from: entry.source, now: now) {
+                receiveAdmitted(entry.message, from: entry.source, now: now)
+            }
+        }
+        if let batch = phones!.keepAlives.takeDue(phones!.registrar.table, now: now) {
+            counters.add(UInt64(batch.bindings.count), to: .keepAlivesSent)
+            output(.keepAlive(batch))
+        }
+    }
+
+    // MARK: Keep-alives
+
+    /// What the network said of a batch: errors by binding, and the processor time it took.
+    package mutating func keepAlivesSent(errors: [(binding: BindingID, errno: Int32)], nanoseconds: UInt64, now: Instant) {
+        phones?.keepAlives.spent(nanoseconds)
+        for error in errors {
+            counters.add(to: .keepAliveErrors)
+            phones?.keepAlives.failed(error.binding, errno: error.errno, now: now)
+        }
+    }
+
+    /// An ICMP error about something that was sent to `destination`.
+    package mutating func networkRefused(_ destination: SocketAddress, errno: Int32, now: Instant) {
+        guard phones != nil, let id = phones!.registrar.table.binding(from: destination) else { return }
+        counters.add(to: .keepAliveErrors)
+        phones!.keepAlives.failed(id, errno: errno, now: now)
+    }
+
+    /// Whether a response answers a keep-alive; then it is done with.
+    mutating func isKeepAliveAnswer(_ response: SIPMessage, from source: Flow, now: Instant) -> Bool {
+        guard phones != nil, let id = phones!.keepAlives.binding(answeredBy: response, from: source, phones!.registrar.table) else {
+            return false
+        }
+        counters.add(to: .keepAliveAnswers)
+        phones!.keepAlives.heard(id, isAnswer: true, now: now)
+        return true
+    }
+
+    /// Anything that comes from where a binding is shows that its pinhole is open.
+    mutating func noteHeard(from source: Flow, now: Instant) {
+        guard phones != nil, phones!.keepAlives.schedule.count > 0,
+            let id = phones!.registrar.table.binding(from: source.remote)
+        else { return }
+        phones!.keepAlives.heard(id, isAnswer: false, now: now)
+    }
+}
+
+extension Registrar {
+    /// The line that keeps a change.
+    func line(_ change: Change, users: UserDirectory, wallTime: (Instant) -> WallTime) -> RegistrationLine? {
+        switch change {
+        case .added(let id), .refreshed(let id): line(.present, id, users: users, wallTime: wallTime)
+        case .removed(let id, _): line(.gone, id, users: users, wallTime: wallTime)
+        }
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// - Parameter text: in lower case.
+    func containsIgnoringCase(_ text: [UInt8]) -> Bool {
+        guard !text.isEmpty, count >= text.count else { return false }
+        var start = startIndex
+        while start + text.count <= endIndex {
+            var length = 0
+            while length < text.count, self[start + length].lowercasedASCII == text[length] { length += 1 }
+            if length == text.count { return true }
+            start += 1
+        }
+        return false
+    }
+}
+
+extension UInt8 {
+    var lowercasedASCII: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+}

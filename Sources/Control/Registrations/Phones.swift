@@ -1,0 +1,70 @@
+import Configuration
+import Core
+import SIP
+
+/// Everything about the users of this daemon: who they are, where they are registered, and how they are kept reachable.
+///
+/// Part of `CallControl`, which gives it what comes from the network and sends what it wants sent.
+struct Phones {
+    let users: UserDirectory
+    let engine: DigestEngine
+    var registrar: Registrar
+    var digest: DigestServer
+    var credentialGuard: CredentialGuard
+    var queue: RegisterQueue
+    var keepAlives: KeepAlives
+    /// Who sent the request that is being received: it has proven that.
+    var admitted: UserIndex?
+    /// Calls in progress by address, of those that are no trunk.
+    var callsBySource: [IPAddress: Int] = [:]
+
+    init(_ configuration: Configuration, key: [UInt8], runName: String, seed: UInt64, via: SocketAddress, now: Instant, wallTime: WallTime) {
+        let engine = DigestEngine()
+        let realm = Array(configuration.registrar.realm.utf8)
+        users = UserDirectory(configuration.users, realm: realm, engine: engine)
+        self.engine = engine
+        var settings = Registrar.Settings()
+        settings.expires = configuration.registrar.expires
+        settings.natExpires = configuration.registrar.natExpires
+        settings.minimumExpires = configuration.registrar.minimumExpires
+        settings.bindings = configuration.limits.bindings
+        settings.bindingsPerUser = configuration.limits.bindingsPerUser
+        registrar = Registrar(userCount: users.count, settings: settings)
+        digest = DigestServer(
+            realm: realm, algorithms: configuration.registrar.algorithms.map { $0 == .md5 ? .md5 : .sha256 }, key: key,
+            lifetime: configuration.registrar.nonceLifetime, engine: engine, now: wallTime)
+        var protection = CredentialGuard.Settings()
+        protection.failures = configuration.protection.failures
+        protection.suspension = configuration.protection.suspension
+        credentialGuard = CredentialGuard(settings: protection, seed: seed, now: now)
+        queue = RegisterQueue(
+            ratePerSource: configuration.protection.registersPerSource, rate: configuration.protection.registers, now: now)
+        keepAlives = KeepAlives(
+            configuration.keepAlive, via: via, userAgent: configuration.sip.userAgent, runName: runName, now: now)
+    }
+
+    /// The user that a called number or name belongs to.
+    func user(called uri: SIPURI) -> UserIndex? { uri.unescapedUser.flatMap { users.find($0) } }
+
+    var nextDeadline: Instant? {
+        [registrar.nextExpiry, queue.nextTurn, keepAlives.nextTick].compactMap(\.self).min()
+    }
+}
+
+extension UserDirectory {
+    /// The users of a configuration, whose names and numbers are unique.
+    init(_ users: [User], realm: [UInt8], engine: DigestEngine) {
+        self.init()
+        for user in users {
+            let name = Array(user.name.utf8)
+            let hashes = user.ha1.compactMap { DigestValue(hex: $0.utf8) }
+            func secret(_ algorithm: DigestAlgorithm) -> DigestValue? {
+                hashes.first { $0.algorithm == algorithm }
+                    ?? user.password.flatMap { engine.secret(algorithm, username: name, realm: realm, password: Array($0.utf8)) }
+            }
+            let isAdded = add(
+                name: name, numbers: user.numbers.map { Array($0.utf8) }, md5: secret(.md5), sha256: secret(.sha256))
+            precondition(isAdded, "names and numbers were checked with the configuration")
+        }
+    }
+}

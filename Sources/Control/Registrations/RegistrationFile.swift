@@ -1,0 +1,26 @@
+import Configuration
+import Core
+import Records
+import SIP
+
+/// Where registrations and the key of nonces outlive a restart: `registrations` and `nonce.key` beside the records.
+struct RegistrationFile {
+    private let keeper: StateKeeper
+    let lines: [RegistrationLine]
+    let digestKey: [UInt8]
+
+    /// - Parameter onTrouble: called from another thread with a sentence for the log.
+    init(directory: String, onTrouble: @escaping @Sendable (String) -> Void) throws(RecordError) {
+        let path = directory + "/registrations"
+        let read: StateKeeper.Reader = { line in
+            RegistrationLine(line).map { StateKeeper.Reading(key: $0.key, isPresent: $0.kind == .present) }
+        }
+        lines = try StateKeeper.load(path: path, read: read).compactMap { RegistrationLine($0) }
+        digestKey = try SecretFile.load(path: directory + "/nonce.key", count: 32)
+        keeper = try StateKeeper(path: path, read: read, onTrouble: onTrouble)
+    }
+
+    func append(_ line: RegistrationLine) { keeper.append(line.octets) }
+
+    func stop() { keeper.stop() }
+}

@@ -1,0 +1,26 @@
+package import Core
+
+/// Lets through so many events a second, and after a pause as many at once.
+package struct TokenBucket: Sendable {
+    /// Zero: everything.
+    private let rate: Int
+    private var tokens: Double
+    private var filledAt: Instant
+
+    package init(rate: Int, now: Instant) {
+        self.rate = rate
+        tokens = Double(rate)
+        filledAt = now
+    }
+
+    /// Whether one more may pass at `now`.
+    package mutating func take(now: Instant) -> Bool {
+        guard rate > 0 else { return true }
+        tokens = min(Double(rate), tokens + (now - filledAt).inSeconds * Double(rate))
+        filledAt = now
+        // Rounding must not make the last of a second's calls wait for the next second.
+        guard tokens >= 1 - 1e-6 else { return false }
+        tokens -= 1
+        return true
+    }
+}

@@ -1,0 +1,105 @@
+package import Core
+
+/// Names one binding; a slot that is used again has another generation.
+package struct BindingID: Hashable, Sendable {
+    package let index: UInt32
+    package let generation: UInt32
+
+    package init(index: UInt32, generation: UInt32) {
+        self.index = index
+        self.generation = generation
+    }
+}
+
+/// A contact that a user is reached at (RFC 3261 §10), as compact as 100,000 of them ask for.
+package struct Binding: Sendable {
+    /// Contact URI, Path and instance, one behind the other: one allocation.
+    private var octets: [UInt8]
+    private var contactCount: UInt16
+    private var pathCount: UInt16
+    package let user: UserIndex
+    /// Thousandths, 0 to 1000: the greater is tried first.
+    package internal(set) var quality: UInt16
+    package internal(set) var evidence: NATEvidence
+    /// Whoever registered it answered a challenge: nobody else's address is ever sent keep-alives.
+    package internal(set) var isProven: Bool
+    package internal(set) var agent: UInt16
+    package internal(set) var registrationID: UInt32
+    package internal(set) var sequence: UInt32
+    package internal(set) var callIDHash: UInt64
+    /// The way its REGISTER came: requests to a phone behind NAT go back by it.
+    package internal(set) var flow: Flow
+    package internal(set) var expiresAt: Instant
+    package internal(set) var registeredAt: Instant
+    package internal(set) var refreshedAt: Instant
+    /// The next binding of the same user, or none.
+    var next: UInt32
+    var generation: UInt32
+
+    init(
+        user: UserIndex, contact: some Collection<UInt8>, path: [UInt8], instance: [UInt8], flow: Flow, now: Instant
+    ) {
+        self.user = user
+        octets = []
+        contactCount = 0
+        pathCount = 0
+        quality = 1_000
+        evidence = .none
+        isProven = false
+        agent = 0
+        registrationID = 0
+        sequence = 0
+        callIDHash = 0
+        self.flow = flow
+        expiresAt = now
+        registeredAt = now
+        refreshedAt = now
+        next = .max
+        generation = 0
+        setOctets(contact: contact, path: path, instance: instance)
+    }
+
+    mutating func setOctets(contact: some Collection<UInt8>, path: [UInt8], instance: [UInt8]) {
+        if contact.elementsEqual(self.contact), path.elementsEqual(self.path), instance.elementsEqual(self.instance) { return }
+        var octets: [UInt8] = []
+        octets.reserveCapacity(contact.count + path.count + instance.count)
+        octets += contact
+        octets += path
+        octets += instance
+        self.octets = octets
+        contactCount = UInt16(contact.count)
+        pathCount = UInt16(path.count)
+    }
+
+    /// The Contact URI as the phone wrote it.
+    package var contact: ArraySlice<UInt8> { octets[..<Int(contactCount)] }
+    package var path: ArraySlice<UInt8> { octets[Int(contactCount)..<Int(contactCount) + Int(pathCount)] }
+    package var instance: ArraySlice<UInt8> { octets[(Int(contactCount) + Int(pathCount))...] }
+    package var contactText: String { String(decoding: contact, as: UTF8.self) }
+    package var source: SocketAddress { flow.remote }
+    package var isBehindNAT: Bool { evidence != .none }
+    /// Keep-alives go to what is behind NAT and has proven who it is.
+    package var needsKeepAlive: Bool { isBehindNAT && isProven }
+    package var octetCount: Int { octets.capacity }
+
+    func matches(_ contact: RegisterRequest.Contact) -> Bool {
+        if contact.registrationID != 0 {
+            return registrationID == contact.registrationID && instance.elementsEqual(contact.instance)
+        }
+        if registrationID != 0 { return false }
+        if self.contact == contact.uri.slice { return true }
+        return SIPURI(octets: Array(self.contact))?.isEquivalent(to: contact.uri) ?? false
+    }
+}
+
+/// Comma-separated route values.
+package enum RouteList {
+    package static func split(_ values: some Collection<UInt8>) -> [String] {
+        let octets = Array(values)
+        let span = octets.span
+        var scanner = ListScanner(0..<octets.count)
+        var routes: [String] = []
+        while let range = scanner.next(span) { routes.append(String(decoding: octets[range], as: UTF8.self)) }
+        return routes
+    }
+}

@@ -1,0 +1,52 @@
+/// Names one user for as long as the process runs.
+package struct UserIndex: Hashable, Sendable {
+    package let rawValue: UInt32
+
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+}
+
+/// Who may register and call: names, numbers, and what their passwords come to. Filled at start.
+package struct UserDirectory: Sendable {
+    package struct Account: Sendable {
+        package let name: [UInt8]
+        /// Under which it is called besides its name; the first one is what others see.
+        package let numbers: [[UInt8]]
+        let md5: DigestValue?
+        let sha256: DigestValue?
+
+        package func secret(_ algorithm: DigestAlgorithm) -> DigestValue? { algorithm == .md5 ? md5 : sha256 }
+        package var nameText: String { String(decoding: name, as: UTF8.self) }
+        /// What the called side sees as the caller's user part.
+        package var identity: String { String(decoding: numbers.first ?? name, as: UTF8.self) }
+    }
+
+    private var users: [Account] = []
+    private var indices: [[UInt8]: UInt32] = [:]
+
+    package init() {}
+
+    package var count: Int { users.count }
+    package var isEmpty: Bool { users.isEmpty }
+    package subscript(index: UserIndex) -> Account { users[Int(index.rawValue)] }
+
+    /// - Returns: false when the name or a number is taken; nothing was added then.
+    package mutating func add(
+        name: [UInt8], numbers: [[UInt8]], md5: DigestValue?, sha256: DigestValue?
+    ) -> Bool {
+        let keys = [name] + numbers.filter { $0 != name }
+        guard keys.allSatisfy({ indices[$0] == nil }) else { return false }
+        let index = UInt32(users.count)
+        users.append(Account(name: name, numbers: numbers, md5: md5, sha256: sha256))
+        for key in keys { indices[key] = index }
+        return true
+    }
+
+    /// The user of a name or number, escapes already read.
+    package func find(_ key: [UInt8]) -> UserIndex? { indices[key].map(UserIndex.init) }
+
+    /// The user that credentials name: by its own name alone.
+    package func find(name: [UInt8]) -> UserIndex? {
+        guard let index = find(name), self[index].name == name else { return nil }
+        return index
+    }
+}

@@ -1,0 +1,58 @@
+import ControlProtocol
+import Core
+import Foundation
+import Harness
+import Testing
+
+@Suite("The trace of SIP messages", .serialized)
+struct TraceTests {
+    @Test("after a call every message of both legs is there, whole, as SIPp itself logged it", .needs(.sipp))
+    func lookBack() async throws {
+        try await Testbed.with { bed in
+            let follower = try ChildProcess(
+                Daemon.commandLineTool,
+                ["trace", "--follow", "--last", "100", "--json", "--count", "4", "--method", "BYE", "--socket", bed.daemon.control.socketPath],
+                outputPath: bed.daemon.directory.file("follow"))
+            let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
+            let id = try #require(try bed.daemon.control.calls().first?.id)
+            let both = try await messages(bed, ["--call", id])
+            #expect(Set(both.map(\.peer)) == [bed.customer, bed.carrier])
+            #expect(try await bed.daemon.relayctl(["hangup", id]).code == 0)
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+
+            let callID = try #require(call.caller.callID)
+            let traced = try await messages(bed, ["--call-id", callID])
+            #expect(traced.allSatisfy { $0.peer == bed.customer && $0.local == bed.daemon.sipAddress && $0.transport == "UDP" })
+            #expect(traced.map(\.microseconds) == traced.map(\.microseconds).sorted())
+            // SIPp's log has what it sent and received in full.
+            let sent = call.caller.messages.filter { $0.direction == .sent }
+            let received = traced.filter { $0.direction == .received }
+            #expect(received.map { firstLine($0) } == sent.map(\.firstLine))
+            let invite = try #require(received.first?.text)
+            #expect(invite.contains("m=audio") && invite.contains("Call-ID: \(callID)"))
+            #expect(traced.contains { firstLine($0).hasPrefix("BYE") && $0.direction == .sent })
+
+            #expect(try await messages(bed, ["--number", "4930123456", "--method", "INVITE"]).count >= 6)
+            #expect(try await messages(bed, ["--registrations"]).isEmpty)
+            #expect(try await messages(bed, ["--last", "2"]).count == 2)
+            let text = try await bed.daemon.relayctl(["trace", "--address", "\(bed.carrier)", "--brief"])
+            #expect(text.output.contains("INVITE sip:4930123456@\(bed.carrier)"))
+            let wrong = try await bed.daemon.relayctl(["trace", "--address", "nowhere"])
+            #expect(wrong.code == 1 && wrong.errors.contains("nowhere"))
+
+            #expect(try await follower.exit(within: .seconds(5)) == .exited(code: 0))
+            #expect(follower.output.split(separator: "\n").count == 4)
+        }
+    }
+
+    private func messages(_ bed: Testbed, _ arguments: [String]) async throws -> [TracedSIPMessage] {
+        let result = try await bed.daemon.relayctl(["trace", "--json"] + arguments)
+        #expect(result.code == 0, "\(result.errors)")
+        return try result.output.split(separator: "\n").map { try JSONDecoder().decode(TracedSIPMessage.self, from: Data($0.utf8)) }
+    }
+
+    private func firstLine(_ message: TracedSIPMessage) -> String {
+        String((message.text ?? "").prefix { $0 != "\r\n" && $0 != "\n" })
+    }
+}
