@@ -43,7 +43,6 @@ extension ConfigurationReader {
             }
             lineOfName[trunk.name] = lines[path + ["name"]]
             checkTransport(of: trunk, path)
-            }
             for source in trunk.sources {
                 if let owner = ownerOfSource.updateValue(trunk.name, forKey: source) {
                     refuse(
