@@ -53,6 +53,7 @@ struct traffic {
     struct endpoint *endpoints;   // caller and callee of call `i` are 2 i and 2 i + 1
     uint32_t *order;              // the order in which endpoints send: random, fixed
     uint64_t tick;                // packets scheduled so far
+    uint64_t arrived;             // datagrams read so far, whatever they were
     uint16_t windowNumber;
     struct window *current;       // NULL outside of a window
     struct faults faults;

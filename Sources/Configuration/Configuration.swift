@@ -209,6 +209,8 @@ extension Configuration {
         package var silentTimeout = Duration.seconds(3_600)
         /// Nil: `media.no_media_mode`.
         package var noMediaMode: NoMediaMode?
+        /// Send to the address of an SDP before its side's first packet, if that is where its SIP comes from.
+        package var mediaBeforeLock = false
         /// Where recordings go; nil: a proxy that asks for one is refused.
         package var recordingDirectory: String?
         /// An offer without an answer for so long is closed.

@@ -194,6 +194,10 @@ extension Configuration {
             example: ("\"both\"", "media.no_media_mode"),
             "Which silence closes a call; \"both\" is what rtpengine does."),
         .init(
+            "ng.media_before_lock", \.ng.mediaBeforeLock, .boolean, .newCallsOnly,
+            "Whether media goes to the address of a description before that side has sent its first packet, provided it is the "
+                + "host the SIP comes from. Then a phone that only listens hears something; the lock itself stays as strict."),
+        .init(
             "ng.recording_directory", \.ng.recordingDirectory, ValueFormat.path(limit: 4_000).optional, .needsRestart,
             example: ("\"/var/spool/relayd\"", "recording is refused"),
             "Where calls are recorded when a proxy asks for it (start recording, record-call): a pcapng file each."),
@@ -355,6 +359,10 @@ extension Trunk {
             "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
             example: ("7200", "limits.maximum_duration"),
             "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
+        .init(
+            "media_before_lock", \.mediaBeforeLock, .boolean, .newCallsOnly,
+            "Whether media goes to the address of its SDP before its first packet, provided it is the host its SIP comes "
+                + "from: early media and announcements are heard by who only listens. The lock itself stays as strict."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

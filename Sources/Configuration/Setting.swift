@@ -41,6 +41,10 @@ extension Configuration {
         effective.earlyMediaTimeout = timers.earlyMedia
         effective.ringingTimeout = timers.ringing
         effective.failover = failover(for: trunk)
+        effective.sessionTimer = trunk.sessionTimer ?? sip.sessionTimer
+        effective.sessionTimerMinimum = trunk.sessionTimerMinimum ?? sip.sessionTimerMinimum
+        effective.sessionTimerRefresher = trunk.sessionTimerRefresher ?? sip.sessionTimerRefresher
+        effective.maximumDuration = trunk.maximumDuration ?? limits.maximumDuration
         return Trunk.keys.map { key in
             let name = "trunk.\(trunk.name).\(key.name)"
             return Setting(

@@ -50,6 +50,8 @@ package struct Trunk: Sendable {
     package var sessionTimerRefresher: SessionTimerRefresher?
     /// Nil: `limits.maximum_duration`; zero is without limit.
     package var maximumDuration: Duration?
+    /// Media goes to the address of its SDP before its first packet, if that is where its SIP comes from.
+    package var mediaBeforeLock = false
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.

@@ -84,6 +84,8 @@ final class Call {
     var media: MediaSessions.Taken?
     var openAttempts = 0
     var offer: SessionDescription?
+    /// The INVITE came without an offer: the callee makes it, and the caller's ACK answers.
+    var asksForOffer = false
     /// The m= line that is relayed; the others are declined.
     var audioIndex = 0
     /// The branch whose media the relay takes: the first one with a description, at last the winner.

@@ -40,15 +40,14 @@ extension CallControl {
         scheduleTimer(of: number)
     }
 
-    /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
+    /// Which silence ends the call depends on whom it goes to.
     func takeMediaSettings(of call: Call) {
-        call.noMedia = NoMediaRule(calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
+        call.noMedia = NoMediaRule(
+            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
-        guard let offer = call.offer, let port = call.media?.calleePort else {
-            preconditionFailure("an INVITE is placed once media is open")
-        }
+        guard let port = call.media?.calleePort else { preconditionFailure("an INVITE is placed once media is open") }
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
@@ -78,13 +77,13 @@ extension CallControl {
             builder.copy(field, from: call.invite)
         }
         let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
-        let body = offer.rewritten(rewrites(of: offer, audioIndex: call.audioIndex, to: relay))
+        let body = call.offer.map { $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay)) } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
         if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
         call.branches[id.rawValue].transaction = send(
-            builder.finish(body: body, contentType: "application/sdp"), .invite, branch: branch.viaBranch,
+            builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return id
     }
@@ -129,6 +128,8 @@ extension CallControl {
     /// ACK for a callee's 2xx, at once: the answer's description already answers our offer.
     mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
+        // An offer that came with the 2xx is answered in our ACK, once the caller has answered it.
+        guard !call.asksForOffer || call.machine.winner != id else { return }
         var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
@@ -136,7 +137,7 @@ extension CallControl {
         sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
 
-    private mutating func sendAcknowledgement(
+    mutating func sendAcknowledgement(
         _ id: BranchID, of number: CallNumber, isRetransmission: Bool, now: Instant
     ) {
         guard let call = calls[number] else { return }
@@ -159,6 +160,7 @@ extension CallControl {
     }
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
+        if leg == .callee, let call = calls[number] { declineLateOffer(of: number, call, now: now) }
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
         var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
@@ -311,19 +313,21 @@ extension CallControl {
 
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard let taken = call.media, let offer = call.offer, !response.body.isEmpty,
+        guard let taken = call.media, !response.body.isEmpty,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
-            answer.media.count == offer.media.count
+            call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
-        let media = answer.media[call.audioIndex]
+        let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : call.audioIndex
+        guard index < answer.media.count else { return }
+        let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
         let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
-            answer: answer.rewritten(rewrites(of: answer, audioIndex: call.audioIndex, to: relay)),
+            answer: answer.rewritten(rewrites(of: answer, audioIndex: index, to: relay)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
-            isRTCPMuxed: media.hasRTCPMux && offer.media[call.audioIndex].hasRTCPMux, description: media)
+            isRTCPMuxed: media.hasRTCPMux && call.offer?.media[index].hasRTCPMux == true, description: media)
         call.branches[id.rawValue].side.description = answer
-        call.branches[id.rawValue].side.mediumIndex = call.audioIndex
+        call.branches[id.rawValue].side.mediumIndex = index
         call.branches[id.rawValue].side.signalling = source
         if call.mediaBranch == nil || call.mediaBranch == id { useMedia(of: id, in: call) }
     }
@@ -355,10 +359,12 @@ extension CallControl {
         call.describe(media, by: leg)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
-        let source = ExpectedSource(
+        var source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
             formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
+        let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
+        if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
     }
 

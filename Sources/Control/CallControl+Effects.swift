@@ -36,9 +36,6 @@ extension CallControl {
         emit(.callAnswered, for: calls[number], now: now)
     }
 
-    /// What the parties may do with their media has changed, hold included.
-    func sessionAgreed(_ call: Call, now: Instant) {}
-
     /// The first reason to end a call was found: its figures stop here.
     mutating func callReleased(_ number: CallNumber, _ release: BackToBackCall.Release, now: Instant) {
         counters.add(to: .callsReleased)

@@ -348,13 +348,13 @@ extension CallControl {
         let responderSource = change.responseSource ?? initiatorSource
         for (leg, description) in [(offerer, offer), (offerer.other, answer)] {
             call[leg].description = description
+            call[leg].refreshed = nil
             call[leg].mediumIndex = change.mediumIndex
             call[leg].signalling = leg == change.machine.initiator ? initiatorSource : responderSource
         }
         call.isRTCPMuxed = call[.caller].medium?.hasRTCPMux == true && call[.callee].medium?.hasRTCPMux == true
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
-        sessionAgreed(call, now: now)
         let isHeld = (call[.caller].isOnHold, call[.callee].isOnHold)
         emit(
             .callChanged, for: call,

@@ -35,7 +35,7 @@ extension CallControl {
     package var presentCount: Int { callsBySession.count }
     package var usedPortPairs: Int { media.usedPairCount }
 
-    private func call(named id: String) -> Call? {
+    func call(named id: String) -> Call? {
         if let number = callsByID[id] { return calls[number] }
         return calls.values.first { $0.caller.callID == id || $0.callee?.callID == id }
     }

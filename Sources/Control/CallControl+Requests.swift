@@ -48,20 +48,24 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
-        let callerTrunk = routing.trunk(from: source.remote, isStream: source.isReliable)
+        let doctorRoute = doctorRoute(from: source.remote, now: now)
+        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote, isStream: source.isReliable)
         let caller = phones?.admitted
-        let callee = SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) }
+        let callee = doctorRoute == nil ? SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) } : nil
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
-            noMedia: NoMediaRule(calling: SIPURI(invite.requestURI)?.user ?? "", from: callerTrunk, to: nil, configuration.media), now: now)
+            noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         if let caller { identify(call, as: caller) }
         if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
-        let refusal = refusal(of: call, isToUser: callee != nil, now: now)
+        if let doctorRoute {
+            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee))])]
+        }
+        let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
         call.calleeTrunk = call.attempts.first?.targets.first?.trunk
         takeMediaSettings(of: call)
@@ -85,7 +89,7 @@ extension CallControl {
     }
 
     /// Checks an INVITE from its cheapest to its dearest condition, and reads its offer. Nil when the call may go on.
-    private mutating func refusal(of call: Call, isToUser: Bool, now: Instant) -> Refusal? {
+    private mutating func refusal(of call: Call, isRouted: Bool, now: Instant) -> Refusal? {
         guard call.callerTrunk != nil || call.callerIdentity != nil else {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
@@ -112,7 +116,7 @@ extension CallControl {
         if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
-        if isToUser, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
+        if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
         if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
@@ -123,7 +127,7 @@ extension CallControl {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
-        return isToUser ? nil : findRoute(of: call, now: now)
+        return isRouted ? nil : findRoute(of: call, now: now)
     }
 
     /// Whom the call goes to first; nil when there is somebody.
@@ -167,7 +171,10 @@ extension CallControl {
     }
 
     private func readOffer(of call: Call) -> Refusal? {
-        guard !call.invite.body.isEmpty else { return Refusal(cause: .mediaNotAcceptable, status: 488) }
+        guard !call.invite.body.isEmpty else {
+            call.asksForOffer = true
+            return nil
+        }
         guard call.invite.hasContentType("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 415, headers: [(.accept, "application/sdp")])
         }
@@ -325,6 +332,7 @@ extension CallControl {
             return
         }
         let isFirst = call.machine.caller == .answered
+        if isFirst, call.asksForOffer { takeLateAnswer(message, number, call, now: now) }
         calls[number]?.note("ACK", leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
         calls[number]?.answerRetransmission = nil
         enqueue(.callerAcknowledged, for: number)

@@ -187,7 +187,7 @@ extension CallControl {
         guard response.hasContentType("application/sdp"), let description = try? SessionDescription(parsing: response.body),
             description.media.count == call[leg].description?.media.count
         else { return }
-        call[leg].description = description
+        call[leg].refreshed = description
         call[leg].signalling = source
         expectAgreed(of: leg, call)
     }

@@ -90,7 +90,7 @@ extension CallControl {
     }
 
     /// The called user at a trunk, as route and trunk want it: parameters as they came, host and port of the trunk.
-    private func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
+    func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
         let trunk = candidate.trunk
         let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
         let uri = SIPURI(call.invite.requestURI)

@@ -6,6 +6,9 @@ import SIP
 struct CallSide {
     /// Its own description as of the last agreement: where it wants its media.
     var description: SessionDescription?
+    /// What it answered to a refresh of relayd's since: where its media goes. The other side is not told, as its relay address
+    /// is the same.
+    var refreshed: SessionDescription?
     /// The m= line of `description` that is relayed; nil when there is none.
     var mediumIndex: Int?
     /// Where its SIP came from when it announced that.
@@ -29,7 +32,9 @@ struct CallSide {
     var isOnHold: Bool { direction != .sendReceive }
 
     var medium: SessionDescription.Media? {
-        guard let description, let mediumIndex, mediumIndex < description.media.count else { return nil }
+        guard let description = refreshed ?? description, let mediumIndex, mediumIndex < description.media.count else {
+            return nil
+        }
         return description.media[mediumIndex]
     }
 

@@ -11,6 +11,14 @@ package struct Routing: Sendable {
         package let caller: [NumberRule]
         let priority: Int
         let weight: Int
+
+        init(trunk: Trunk, called: [NumberRule] = [], caller: [NumberRule] = [], priority: Int = 0, weight: Int = 1) {
+            self.trunk = trunk
+            self.called = called
+            self.caller = caller
+            self.priority = priority
+            self.weight = weight
+        }
     }
 
     private let trunks: [Trunk]

@@ -92,6 +92,9 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case ngConnectionsRefused
     case ngCallbacksSent
     case ngCallbacksFailed
+    case recordingsStarted
+    case recordingsFailed
+    case tappedPacketsLost
     // Records and control.
     case recordsJournaled
     case recordsStored

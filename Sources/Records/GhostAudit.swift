@@ -158,7 +158,8 @@ package struct GhostAudit {
         guard groups.count >= 2 else { return [] }
         return groups.compactMap { route, calls in
             let others = groups.filter { $0.name != route }.flatMap(\.rows)
-            guard calls.count >= 20, others.count >= 20 else { return nil }
+            // Of two that differ the smaller one is the odd one.
+            guard calls.count >= 20, others.count >= calls.count else { return nil }
             let own = Self.logarithms(calls)
             let rest = Self.logarithms(others)
             let error = (own.variance / Double(calls.count) + rest.variance / Double(others.count)).squareRoot()

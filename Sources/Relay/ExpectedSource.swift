@@ -16,6 +16,8 @@ public struct ExpectedSource: Hashable, Sendable, BitwiseCopyable {
     public var direction = MediaDirection.sendReceive
     /// Payload types that RFC 3551 does not say all about, for the leg's statistics.
     public var formats = PayloadFormats()
+    /// What is agreed with whoever runs this peer, beyond what signalling says.
+    public var options: SourceOptions = []
 
     public init(
         rtp: SocketAddress, rtcp: SocketAddress, signalling: IPAddress, isRTCPMuxed: Bool = false,
@@ -30,6 +32,22 @@ public struct ExpectedSource: Hashable, Sendable, BitwiseCopyable {
         self.direction = direction
         self.formats = formats
     }
+}
+
+/// What an operator or a proxy says of a peer. None of it lets a stranger hear or say anything.
+public struct SourceOptions: OptionSet, Hashable, Sendable, BitwiseCopyable {
+    public let rawValue: UInt8
+
+    /// It hears at the address of its SDP and sends from somewhere else: media goes to that address, wherever the locked
+    /// source is.
+    public static let asymmetric = SourceOptions(rawValue: 1)
+    /// It sends from the address of its SDP and from nowhere else: nothing is learnt.
+    public static let announcedOnly = SourceOptions(rawValue: 2)
+    /// It may be sent to before its first packet, if the IP address of its SDP is where its signalling comes from: a phone
+    /// that only listens hears something, and nobody but the host that signals can be made to be sent to.
+    public static let opensAtOnce = SourceOptions(rawValue: 4)
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
 }
 
 /// What a leg's datagrams are.

@@ -19,6 +19,8 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     static let blocked = LegHandling(rawValue: 2)
     static let silenced = LegHandling(rawValue: 4)
     static let blockedPayloadTypes = LegHandling(rawValue: 8)
+    /// Some payload types pass though the rest is blocked or silenced.
+    static let passedPayloadTypes = LegHandling(rawValue: 32)
     /// Its datagrams are copied for a listener.
     static let tapped = LegHandling(rawValue: 16)
 
@@ -31,7 +33,11 @@ struct LegHandling: OptionSet, BitwiseCopyable {
         self = []
         if treatment.isBlocked { insert(.blocked) }
         if treatment.isSilenced { insert(.silenced) }
-        if !treatment.blockedPayloadTypes.isEmpty { insert(.blockedPayloadTypes) }
+        if !treatment.blockedPayloadTypes.isEmpty {
+            insert(.blockedPayloadTypes)
+        } else if !isEmpty, !treatment.passedPayloadTypes.isEmpty {
+            insert(.passedPayloadTypes)
+        }
     }
 }
 
@@ -64,7 +70,8 @@ struct LegSlot: BitwiseCopyable {
     var lock = SourceLock()
     var media = StreamStatistics()
     var control = ControlSourceLock()
-    var blockedPayloadTypes: PayloadTypes = []
+    /// Blocked, or passed, as `handling` says.
+    var namedPayloadTypes: PayloadTypes = []
     var roundTrip = RoundTripTracker()
     var quality = QualityGauge()
 }

@@ -1,18 +1,25 @@
 /// What is done to the media a leg sends. All of it keeps the call alive and is counted as the leg's; RTCP passes.
 public struct MediaTreatment: Hashable, Sendable, BitwiseCopyable {
-    /// Nothing is relayed.
+    /// Nothing is relayed but `passedPayloadTypes`.
     public var isBlocked: Bool
     /// G.711 (payload types 0 and 8) is relayed as silence of its law, with its sequence numbers and times. All else is
-    /// dropped: the silence of another codec would have to be encoded, and telephone-events would be heard.
+    /// dropped, as the silence of another codec would have to be encoded; `passedPayloadTypes` pass.
     public var isSilenced: Bool
     /// RTP of these payload types is dropped: those of telephone-event (RFC 4733) in the leg's SDP, to keep digits from the
     /// other side. Its sequence has gaps then.
     public var blockedPayloadTypes: PayloadTypes
+    /// RTP of these payload types passes while the leg is blocked or silenced: those of telephone-event, as rtpengine does.
+    /// Without effect while `blockedPayloadTypes` holds any.
+    public var passedPayloadTypes: PayloadTypes
 
-    public init(isBlocked: Bool = false, isSilenced: Bool = false, blockedPayloadTypes: PayloadTypes = []) {
+    public init(
+        isBlocked: Bool = false, isSilenced: Bool = false, blockedPayloadTypes: PayloadTypes = [],
+        passedPayloadTypes: PayloadTypes = []
+    ) {
         self.isBlocked = isBlocked
         self.isSilenced = isSilenced
         self.blockedPayloadTypes = blockedPayloadTypes
+        self.passedPayloadTypes = passedPayloadTypes
     }
 }
 

@@ -132,14 +132,16 @@ public struct PacketPath: ~Copyable {
         }
         statistics.setExpectation(table, leg, expected)
         self[leg: number].control.expect(expected.rtcp)
-        return self[leg: number].lock.expect(rtp: expected.rtp, signalling: expected.signalling)
+        return self[leg: number].lock.expect(
+            rtp: expected.rtp, signalling: expected.signalling, options: expected.options)
     }
 
     public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
         let number = session * 2 + leg.offset
         let others = self[leg: number].handling.intersection(.detour)
         self[leg: number].handling = LegHandling(treatment).union(others)
-        self[leg: number].blockedPayloadTypes = treatment.blockedPayloadTypes
+        self[leg: number].namedPayloadTypes =
+            treatment.blockedPayloadTypes.isEmpty ? treatment.passedPayloadTypes : treatment.blockedPayloadTypes
     }
 
     /// Copies both legs' datagrams to the tap, or no longer.
@@ -261,7 +263,7 @@ public struct PacketPath: ~Copyable {
                 session: SessionID(index: number, generation: leg.pointee.generation), leg: stream & 2 == 0 ? .caller : .callee,
                 isOnRTCPPort: isOnRTCPPort, leftByRTCPPort: verdict.stream & 1 == 1, isAccepted: isAccepted,
                 isWithheld: isWithheld, at: Instant(nanoseconds: now), source: source ?? leg.pointee.lock.source,
-                destination: verdict.isForwarded ? verdict.destination ?? peer.pointee.lock.source : nil),
+                destination: verdict.isForwarded ? verdict.destination ?? peer.pointee.lock.destination : nil),
             octets)
     }
 
@@ -291,7 +293,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
-        guard unsafe peer.pointee.lock.isLocked else {
+        guard unsafe peer.pointee.lock.isLocked || peer.pointee.lock.isOpenToAnnounced else {
             count(.droppedPeerUnlocked)
             return
         }
@@ -328,7 +330,7 @@ public struct PacketPath: ~Copyable {
     ) {
         verdict.isForwarded = true
         verdict.stream = UInt32(truncatingIfNeeded: stream ^ 2)
-        if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.source }
+        if unsafe !peer.pointee.isConnected { unsafe verdict.destination = peer.pointee.lock.destination }
         unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
@@ -341,11 +343,14 @@ public struct PacketPath: ~Copyable {
     ) -> Bool {
         guard let header = RTPHeader(parsing: pool.octets(octets)) else { return false }
         let handling = unsafe leg.pointee.handling
+        if handling.contains(.passedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
+            return true
+        }
         if handling.contains(.blocked) {
             count(.droppedBlocked)
             return false
         }
-        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.blockedPayloadTypes.contains(header.payloadType) {
+        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
             count(.droppedPayloadType)
             return false
         }
@@ -391,7 +396,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
-        guard unsafe peer.pointee.lock.isLocked else {
+        guard unsafe peer.pointee.lock.isLocked || peer.pointee.lock.isOpenToAnnounced else {
             count(.droppedPeerUnlocked)
             return
         }

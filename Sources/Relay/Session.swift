@@ -73,8 +73,6 @@ public struct RelaySettings: Sendable {
     public var lock = LockPolicy()
     /// How long a busy worker gathers packets before it handles them, at the most; zero never waits.
     public var waitWindow: Duration = .milliseconds(1)
-    /// So many packets end the waiting: more at once save little, so that the window shrinks as the rate grows.
-    public var waveGoal = 40
     /// Packets a second from which on a worker counts as busy.
     public var busyRate = 5_000
     /// How often a worker looks after its sockets.

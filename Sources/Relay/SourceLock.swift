@@ -39,7 +39,9 @@ public struct LockPolicy: Sendable, BitwiseCopyable {
 /// 6. A new SDP address leaves the old source accepted until rules 2 to 4 give another one; then only that one. By rules 3
 ///    and 4 it is replaced only once it has been silent for 200 ms: a peer that has moved sends from one place. The latest
 ///    SDP address counts, so of several answers to a forked request the last one.
-/// 7. An SDP address of 0.0.0.0 (hold) names none: what was announced before stays.
+/// 7. `SourceOptions` narrow or widen this as an operator says: no learning at all; media to the SDP address although the
+///    peer sends from elsewhere; media to the SDP address before the lock where that is the signalling host itself.
+/// 8. An SDP address of 0.0.0.0 (hold) names none: what was announced before stays.
 ///
 /// Datagrams that are no RTP have neither sequence nor SSRC: for them a run is packets of one source with none of another
 /// contender between.
@@ -73,6 +75,9 @@ struct SourceLock: Sendable, BitwiseCopyable {
     /// When the locked source was last heard.
     var lastHeard: UInt64 = 0
     var signalling = IPAddress(ipv4: 0)
+    var options: SourceOptions = []
+    /// Media may go to the SDP address before the lock: `opensAtOnce`, and both addresses are one host's.
+    var isOpenToAnnounced = false
 
     var candidate = SourceLock.nowhere
     /// Packets in a row of the candidate; zero when there is none.
@@ -91,10 +96,15 @@ struct SourceLock: Sendable, BitwiseCopyable {
     /// True when media is sent to the address its SDP announced.
     var isLockedToAnnounced: Bool { isLocked && isSame(source, announced) }
 
+    /// Where media is sent; meaningful while `isLocked` or `isOpenToAnnounced`.
+    var destination: SocketAddress { isLocked && !options.contains(.asymmetric) ? source : announced }
+
     /// Learns what SDP and signalling say.
     ///
     /// - Returns: true when strangers to the present source must be heard again, so it must not stay connected.
-    mutating func expect(rtp offered: SocketAddress, signalling: IPAddress) -> Bool {
+    mutating func expect(rtp offered: SocketAddress, signalling: IPAddress, options: SourceOptions = []) -> Bool {
+        self.options = options
+        defer { isOpenToAnnounced = options.contains(.opensAtOnce) && isSame(announced.ip, signalling) && announced.port != 0 }
         let rtp = isExpecting && offered.ip.isUnspecified ? announced : offered
         let isChanged = !isExpecting || !isSame(rtp, announced) || !isSame(signalling, self.signalling)
         isExpecting = true
@@ -104,7 +114,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
         forgetCandidate()
         contestedUntil = 0
         isReplacing = isLocked && !isSame(source, rtp)
-        mayConnect = isLocked && !isReplacing
+        mayConnect = isLocked && !isReplacing && !options.contains(.asymmetric)
         return isReplacing
     }
 
@@ -135,6 +145,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
     ) -> Decision {
         guard isExpecting else { return .reject }
         if isSame(from, announced) { return lock(to: from, now: now) }
+        guard !options.contains(.announcedOnly) else { return .reject }
 
         let isFollowing = isLocked && !isReplacing
         if isFollowing {
@@ -186,7 +197,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
         source = address
         isLocked = true
         isReplacing = false
-        mayConnect = isSame(address, announced) || (announced.ip.isPrivate && !signalling.isPrivate)
+        mayConnect =
+            isSame(address, announced) || (announced.ip.isPrivate && !signalling.isPrivate && !options.contains(.asymmetric))
         lastHeard = now
         forgetCandidate()
         return .lock

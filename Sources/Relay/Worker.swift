@@ -39,6 +39,8 @@ struct Worker: ~Copyable {
     private var nextHousekeeping: UInt64 = 0
     private var packetsSinceHousekeeping: UInt64 = 0
     private var isBusy = false
+    /// So many packets end the waiting of a busy worker before its window does.
+    private var waveGoal: UInt32 = 16
     private var systemCallsCounted: UInt64 = 0
     /// For tests: what the receives that were ended in a test's name say they ended of.
     private var faultOfReceives: (code: Errno, left: Int)?
@@ -85,7 +87,7 @@ struct Worker: ~Copyable {
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
-        try ring.submitAndWait(atLeast: UInt32(link.settings.waveGoal), gather: window, timeout: waitLimit)
+        try ring.submitAndWait(atLeast: waveGoal, gather: window, timeout: waitLimit)
         if ring.isSubmitted { held.giveBack(to: &pool) }
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
@@ -278,7 +280,12 @@ struct Worker: ~Copyable {
     private mutating func keepHouse() {
         let interval = UInt64(clamping: link.settings.housekeepingInterval.nanoseconds)
         let elapsed = max(1, now &- (nextHousekeeping &- interval))
-        isBusy = packetsSinceHousekeeping &* 1_000_000_000 / elapsed >= UInt64(link.settings.busyRate)
+        let rate = packetsSinceHousekeeping &* 1_000_000_000 / elapsed
+        isBusy = rate >= UInt64(link.settings.busyRate)
+        // What should come in three quarters of the window: an even stream is not held up for the whole of it, only one that
+        // has just grown thinner is.
+        let expected = rate &* UInt64(clamping: link.settings.waitWindow.nanoseconds) / 1_000_000_000 &* 3 / 4
+        waveGoal = UInt32(clamping: min(UInt64(Self.waveSize), max(16, expected)))
         packetsSinceHousekeeping = 0
         nextHousekeeping = now &+ interval
         readMailbox()

@@ -46,7 +46,7 @@ enum Page {
         table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
         th, td { text-align: left; padding: .28rem .7rem .28rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
         th { font-weight: 600; color: var(--faint); font-size: .85rem; }
-        td.number, th.number { text-align: right; }
+        td.number, th.number { text-align: right; padding-right: 1.6rem; }
         td.wrap { white-space: normal; }
         tr.link { cursor: pointer; } tr.link:hover { background: #8881; }
         .good { color: var(--good); } .bad { color: var(--bad); } .warm { color: var(--warm); } .faint { color: var(--faint); }

@@ -12,7 +12,7 @@ extension Page {
             if (typeof value === "function") node.addEventListener(key, value);
             else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
           }
-          for (const child of children.flat()) if (child !== null && child !== undefined) node.append(child);
+          for (const child of children.flat(Infinity)) if (child !== null && child !== undefined) node.append(child);
           return node;
         }
         const el = (name, attributes, ...children) => make(false, name, attributes, children);
@@ -91,7 +91,7 @@ extension Page {
               el("input", { id: "filter", type: "search", placeholder: "number, trunk or id", value: filter, "aria-label": "filter",
                 input: (event) => { filter = event.target.value; refreshSoon(150); } }),
               el("select", { "aria-label": "order", change: (event) => { order = event.target.value; refreshSoon(0); } },
-                [["duration", "longest first"], ["silence", "most silent first"], ["caller", "by caller"], ["callee", "by called number"], ["state", "by state"]]
+                [["duration", "longest first"], ["silence", "most silent first"], ["quality", "worst MOS first"], ["caller", "by caller"], ["callee", "by called number"], ["state", "by state"]]
                   .map(([value, text]) => el("option", { value, selected: value === order ? "" : null }, text)))),
             calls.length ? table(columns, calls, (call) => "call/" + encodeURIComponent(call.id)) : null,
             note ? el("p", { class: "faint" }, note) : null,

@@ -13,12 +13,11 @@ import Testing
         Case("unknown source", 403, .unknownSource, source: "192.0.2.200:5060"),
         Case("no route", 404, .noRoute, to: "1555"),
         Case("no hops left", 483, .tooManyHops, maxForwards: 0),
-        Case("no SDP", 488, .mediaNotAcceptable, body: ""),
         Case("another body", 415, .mediaNotAcceptable, contentType: "text/plain", accept: "application/sdp"),
         Case("broken SDP", 400, .mediaNotAcceptable, body: "v=0\nm=audio\n"),
         Case("no audio", 488, .mediaNotAcceptable, body: "v=0\nc=IN IP4 192.0.2.9\nm=image 4000 udptl t38\n"),
         Case("declined audio", 488, .mediaNotAcceptable, body: "v=0\nc=IN IP4 192.0.2.9\nm=audio 0 RTP/AVP 8\n"),
-        Case("an extension", 420, .unsupportedExtension, header: "Require: 100rel, timer", unsupported: "100rel, timer"),
+        Case("an extension", 420, .unsupportedExtension, header: "Require: precondition, timer", unsupported: "precondition"),
         Case("a proxy extension", 420, .unsupportedExtension, header: "Proxy-Require: foo", unsupported: "foo"),
     ])
     func refused(refusal: Case) throws {

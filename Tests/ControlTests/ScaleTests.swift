@@ -98,7 +98,7 @@ private final class CrowdedWorld {
                     sessions[connecting] = session
                     control.handle(.opened(session), now: now)
                 case .relay(.close(let session)): control.handle(.closed(session), now: now)
-                case .record(let record): records[Int(record.calledNumber) ?? -1] = record
+                case .record(let record): records[(Int(record.calledNumber) ?? 0) - Self.firstNumber] = record
                 default: break
                 }
             }
@@ -128,6 +128,9 @@ private final class CrowdedWorld {
         }
     }
 
+    /// Above what are emergency numbers somewhere: those are never cut.
+    private static let firstNumber = 4_930_000_000
+
     private var calleeCallIDs: [String: Int] = [:]
 
     private func number(of bye: SIPMessage) -> Int {
@@ -137,11 +140,11 @@ private final class CrowdedWorld {
 
     private func request(_ method: String, _ number: Int, toTag: String?, body: [UInt8]) -> [UInt8] {
         let head = """
-            \(method) sip:\(number)@192.0.2.1 SIP/2.0
+            \(method) sip:\(Self.firstNumber + number)@192.0.2.1 SIP/2.0
             Via: SIP/2.0/UDP \(caller);branch=z9hG4bK-\(method)-\(number);rport
             Max-Forwards: 70
             From: <sip:4930@a.example>;tag=c\(number)
-            To: <sip:\(number)@b.example>\(toTag.map { ";tag=\($0)" } ?? "")
+            To: <sip:\(Self.firstNumber + number)@b.example>\(toTag.map { ";tag=\($0)" } ?? "")
             Call-ID: \(number)@a.example
             CSeq: 1 \(method)
             Contact: <sip:me@\(caller)>

@@ -293,4 +293,39 @@ import Testing
         #expect(transports(.caller).last == .rtp && transports(.callee).last == .rtp)
         Self.expectAgreement(world, caller, callee)
     }
+
+    @Test("an INVITE without an offer: the callee makes it, the caller's ACK answers, and ours carries that on")
+    func offerlessInvite() throws {
+        var script = CallScript()
+        script.offers = false
+        let world = SimulatedWorld(seed: 16)
+        let (caller, callee) = world.establishCall(script)
+        #expect(callee.invite.body.isEmpty && callee.acknowledgements == 1)
+        let offer = try SessionDescription(parsing: try #require(caller.answer).body)
+        #expect(offer.media[0].rtpAddress?.ip == SimulatedWorld.relayd.ip)
+        #expect(callee.midDialog.remoteDescription?.media[0].rtpAddress?.ip == SimulatedWorld.relayd.ip)
+        Self.expectAgreement(world, caller, callee)
+        caller.ask(.invite, offer: Self.hold)
+        world.run(for: .seconds(30))
+        Self.expectAgreement(world, caller, callee)
+        caller.hangUp()
+        world.run(for: .seconds(1))
+        world.checkEnd()
+        #expect(world.problems == [] && world.records.map(\.cause) == [.normal])
+        #expect(world.records[0].talkSeconds >= 30)
+    }
+
+    @Test("an ACK that owes an answer and has none: the callee's offer is declined, both get BYE")
+    func offerlessInviteWithoutAnswer() throws {
+        var script = CallScript()
+        script.offers = false
+        script.forgetsAnswer = true
+        let world = SimulatedWorld(seed: 17)
+        let (caller, callee) = world.establishCall(script)
+        world.run(for: .seconds(2))
+        #expect(callee.acknowledgements == 1 && callee.byesReceived == 1 && caller.byesReceived == 1)
+        #expect(callee.midDialog.remoteDescription?.media.map(\.port) == [0])
+        world.checkEnd()
+        #expect(world.problems == [] && world.records.map(\.cause) == [.mediaNotAcceptable])
+    }
 }

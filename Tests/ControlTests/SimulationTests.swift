@@ -22,8 +22,11 @@ import Testing
 
     @Test("the random worlds reach every way a call can end")
     func reach() {
-        let seen = (1...150 as ClosedRange<UInt64>).reduce(into: Set<ReleaseCause>()) { $0.formUnion(Self.run($1)) }
-        let others: Set<ReleaseCause> = [.unknownSource, .badRequest, .tooManyHops, .unsupportedExtension]
+        let seen = (1...250 as ClosedRange<UInt64>).reduce(into: Set<ReleaseCause>()) { $0.formUnion(Self.run($1)) }
+        let others: Set<ReleaseCause> = [
+            .unknownSource, .badRequest, .tooManyHops, .unsupportedExtension, .sessionTimeout, .maximumDuration, .sessionIntervalTooSmall,
+            .notRegistered,
+        ]
         #expect(seen == Set(ReleaseCause.allCases).subtracting(others))
     }
 
@@ -113,7 +116,7 @@ import Testing
             configuration.routing.failures = Int.random(in: 1...3, using: &random)
         }
         if Int.random(in: 0..<4, using: &random) == 0 { world.worker.openFailure = 0.3 }
-        if Int.random(in: 0..<8, using: &random) == 0 { world.sendFailure = 0.02 }
+        if Int.random(in: 0..<6, using: &random) == 0 { world.sendFailure = 0.05 }
         return world
     }
 }

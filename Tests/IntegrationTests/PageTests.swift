@@ -24,6 +24,8 @@ struct PageTests {
             #expect(detail.contains("id=\"ladder\""))
             #expect(detail.contains("180 Ringing") && detail.contains("200 OK"))
             #expect(detail.contains("\(call.callerMedia.address)"))
+            #expect(detail.contains("class=\"packets\""))
+            #expect(!detail.contains("[object"))
             #expect(!detail.contains("End this call"))
 
             let trunks = try await document(at: "#trunks", of: bed)

@@ -188,6 +188,34 @@ struct MultiplexedTests {
 
 @Suite("Packet path: what is done to a leg's media")
 struct MediaTreatmentTests {
+    @Test("payload types that pass do so while the rest is blocked or silenced")
+    func passedTypes() throws {
+        var bench = try PacketPathTests.Bench()
+        _ = bench.receive(rtp(1), from: PacketPathTests.callee, stream: 6)
+        _ = bench.receive(rtp(1), from: PacketPathTests.caller, stream: 4)
+        for treatment in [
+            MediaTreatment(isBlocked: true, passedPayloadTypes: [101]), MediaTreatment(isSilenced: true, passedPayloadTypes: [101]),
+        ] {
+            bench.path.treat(session: 1, leg: .caller, treatment)
+            #expect(bench.receive(rtp(2, payloadType: 101), from: PacketPathTests.caller, stream: 4).isForwarded)
+            #expect(!bench.receive(rtp(3, payloadType: 18), from: PacketPathTests.caller, stream: 4).isForwarded)
+        }
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment(isBlocked: true, blockedPayloadTypes: [101]))
+        #expect(!bench.receive(rtp(4, payloadType: 101), from: PacketPathTests.caller, stream: 4).isForwarded)
+    }
+
+    @Test("before its first packet a peer is sent to only where that was agreed on, and then at its SDP address")
+    func beforeLock() throws {
+        var bench = try PacketPathTests.Bench()
+        #expect(!bench.receive(rtp(1), from: PacketPathTests.caller, stream: 4).isForwarded)
+        var callee = ExpectedSource(
+            rtp: PacketPathTests.callee, rtcp: PacketPathTests.callee, signalling: PacketPathTests.callee.ip)
+        callee.options = .opensAtOnce
+        _ = bench.path.expect(session: 1, leg: .callee, callee)
+        let verdict = bench.receive(rtp(2), from: PacketPathTests.caller, stream: 4)
+        #expect(verdict.isForwarded && verdict.destination == PacketPathTests.callee && verdict.stream == 6)
+    }
+
     private func lockedBench() throws -> PacketPathTests.Bench {
         var bench = try PacketPathTests.Bench()
         _ = bench.receive(rtp(1, ssrc: 2), from: PacketPathTests.callee, stream: 6)

@@ -50,6 +50,38 @@ struct SourceLockTests {
         #expect(scene.lock.isLockedToAnnounced && scene.lock.mayConnect)
     }
 
+    @Test("with learning off only the SDP address is heard, NAT or not; asymmetric media goes to it wherever it comes from")
+    func options() {
+        var scene = Scene()
+        _ = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.natted.ip, options: .announcedOnly)
+        #expect(scene.run(Scene.natted, count: 100).allSatisfy { $0 == .reject })
+        #expect(scene.packet(Scene.sdp, 1) == .lock && scene.lock.destination == Scene.sdp)
+
+        scene = Scene()
+        _ = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.natted.ip, options: .asymmetric)
+        #expect(scene.run(Scene.natted, count: 6).last == .lock)
+        #expect(scene.lock.source == Scene.natted && scene.lock.destination == Scene.sdp && !scene.lock.mayConnect)
+        #expect(scene.run(Scene.stranger, count: 100).allSatisfy { $0 == .reject })
+    }
+
+    @Test("media may go to the SDP address before the lock only when it is the signalling host; who is heard is unchanged")
+    func opensAtOnce() {
+        var scene = Scene()
+        _ = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.natted.ip, options: .opensAtOnce)
+        #expect(!scene.lock.isOpenToAnnounced, "a third party's address in an SDP must not be sent to")
+        scene = Scene()
+        _ = scene.lock.expect(rtp: SocketAddress(ip: IPAddress(ipv4: 0), port: 9), signalling: IPAddress(ipv4: 0), options: .opensAtOnce)
+        #expect(scene.packet(Scene.stranger, 1) == .reject)
+        scene = Scene()
+        _ = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.sdp.ip, options: .opensAtOnce)
+        #expect(scene.lock.isOpenToAnnounced && !scene.lock.isLocked && scene.lock.destination == Scene.sdp)
+        #expect(scene.run(Scene.sdpOtherPort, count: 3).allSatisfy { $0 == .reject }, "learning is as slow as ever")
+        #expect(scene.lock.destination == Scene.sdp)
+        #expect(scene.packet(Scene.sdp, 1) == .lock)
+        _ = scene.lock.expect(rtp: Scene.sdp, signalling: Scene.sdp.ip)
+        #expect(!scene.lock.isOpenToAnnounced)
+    }
+
     @Test("a foreign IP address never gets in: from the start, late, or in a lull")
     func foreign() {
         var scene = Scene.expecting()

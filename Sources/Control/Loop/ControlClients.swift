@@ -50,6 +50,13 @@ struct ControlClients: ~Copyable {
         clients[client]?.connection.reply(to: request, result, now: now, counters: counters)
     }
 
+    /// Sends a notification that only this client asked for; false when it has gone.
+    func notify(_ client: UInt32, _ line: [UInt8], now: Instant) -> Bool {
+        guard let client = clients[client] else { return false }
+        client.connection.notify(line, now: now)
+        return true
+    }
+
     /// Passes an event on to the clients that asked for events.
     func announce(_ event: Event, now: Instant) {
         guard clients.all.contains(where: \.connection.isSubscribed) else { return }

@@ -10,6 +10,7 @@ final class ControlInbox: Sendable {
         case journaled(CallRecord)
         case recordTrouble(String)
         case callback(CallbackSender.Outcome)
+        case captured(PacketCollector.Outcome)
         /// The store thread's answer to a client that may be gone by now.
         case stored(client: UInt32, ControlRequest, Result<ControlReply, ControlError>)
         /// From a thread of this process.

@@ -41,14 +41,14 @@ package struct ControlLoop: ~Copyable {
 
     let configuration: Configuration
     private(set) var warnings: [String]
-    private let log: EventLog
+    let log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
     var sip: SIPTransports
     private var sipBuffers: BufferPool
     /// Where proxies drive relayd, if they do.
     var ng: NGTransports
-    private var clients: ControlClients
+    var clients: ControlClients
     private let signals: SignalDescriptor
     private let inbox: ControlInbox
     let keeper: RecordKeeper
@@ -60,6 +60,9 @@ package struct ControlLoop: ~Copyable {
     private var keepAlives: KeepAliveSender
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
+    /// Writes recordings and captures.
+    let collector: PacketCollector
+    var captures = Captures()
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
@@ -168,6 +171,18 @@ package struct ControlLoop: ~Copyable {
             () throws(Errno) in try SIPTrace(octets: traceOctets)
         }
 
+        if let directory = configuration.ng.recordingDirectory {
+            try attempt({ StartError.failed(step: "making \(directory) for recordings", $0) }) { () throws(Errno) in
+                try PrivateDirectory.make(directory)
+            }
+        }
+        var taps: [PacketTap] = []
+        for worker in 0..<settings.workers { taps.append(pool.tap(worker: worker)) }
+        let collector = try attempt({ StartError.failed(step: "eventfd", $0) }) {
+            [taps] () throws(Errno) in
+            try PacketCollector(taps: taps, application: "relayd \(relaydVersion)") { inbox.add(.captured($0)) }
+        }
+
         let now = MonotonicClock.now
         startedAt = (now, WallClock.now)
         nextClockReading = now + .seconds(1)
@@ -203,6 +218,7 @@ package struct ControlLoop: ~Copyable {
         self.callbacks = callbacks
         self.registrations = registrations
         self.keepAlives = keepAlives
+        self.collector = collector
         batch = CompletionBatch(capacity: 512)
         self.ring = ring
     }
@@ -260,6 +276,7 @@ package struct ControlLoop: ~Copyable {
         repeat {
             carryOut(now: now)
             serveSIP(now: now)
+            if !captures.items.isEmpty { followCaptures(now: now) }
             sendWaitingCommands()
         } while takeRelayEvents(now: now)
         pool.flushDoorbells(on: &ring, now: now)
@@ -278,6 +295,7 @@ package struct ControlLoop: ~Copyable {
             // Each knows its own sessions.
             control.handle(event, now: now)
             ngControl.handle(event, now: now)
+            if case .closed(let session) = event { captureSessionClosed(session, now: now) }
         }
         return hasAny
     }
@@ -289,6 +307,7 @@ package struct ControlLoop: ~Copyable {
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
         if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
+        if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -342,8 +361,9 @@ package struct ControlLoop: ~Copyable {
     // MARK: SIP
 
     private mutating func sipReceived(_ completion: Completion, now: Instant) {
-        guard let (octets, flow) = sip.received(completion, on: &ring, buffers: &sipBuffers) else { return }
+        let received = sip.received(completion, on: &ring, buffers: &sipBuffers)
         if completion.result < 0 { takeNetworkErrors(now: now) }
+        guard let (octets, flow) = received else { return }
         receive(octets, from: flow, now: now)
     }
 
@@ -382,6 +402,8 @@ package struct ControlLoop: ~Copyable {
             case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
             case .event(let event): announce(event, now: now)
+            case .record(let recording): record(recording)
+            case .stopRecording(let key): stopRecording(key)
             case .terminate(let termination): callbacks?.send(termination, now: now)
             }
         }
@@ -436,6 +458,7 @@ package struct ControlLoop: ~Copyable {
             control.networkRefused(destination, errno: error.code, now: now)
         }
     }
+    mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {
@@ -476,6 +499,7 @@ package struct ControlLoop: ~Copyable {
                             "ended_by": record.endedBy.rawValue,
                         ]), now: now)
             case .callback(let outcome): note(outcome)
+            case .captured(let outcome): note(outcome, now: now)
             case .recordTrouble(let sentence): log.log(.error, "record.trouble", ["text": sentence])
             case .stored(let id, let request, let result): clients.reply(to: request, of: id, result, now: now)
             case .question(let command, let completion): execute(command, completion, now: now)
@@ -508,6 +532,9 @@ package struct ControlLoop: ~Copyable {
                 clients.reply(to: request, of: client, .failure(refusal), now: now)
             }
             return
+        }
+        if case .capture(let query) = request.command {
+            return clients.reply(to: request, of: client, beginCapture(query, of: client, now: now), now: now)
         }
         let inbox = inbox
         let isForStore = askStore(request.command) { result in
@@ -583,6 +610,7 @@ package struct ControlLoop: ~Copyable {
             } catch {
                 result = .failure(error)
             }
+        case .capture: result = .failure(ControlError(.unavailable, "A capture needs a connection to the control socket."))
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .doctor(let query):
@@ -595,7 +623,7 @@ package struct ControlLoop: ~Copyable {
         return result
     }
 
-    private static func unknownCall(_ name: String) -> ControlError {
+    static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
     }
 
@@ -615,6 +643,7 @@ package struct ControlLoop: ~Copyable {
 
     private mutating func finish() {
         callbacks?.stop()
+        collector.stop()
         try? ring.submit()
         if pool.send(.stop) {
             pool.flushDoorbells(on: &ring)

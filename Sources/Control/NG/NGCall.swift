@@ -50,9 +50,18 @@ struct NGCall: Sendable {
         var label: String?
         var since: Instant?
         var history = NGOriginHistory()
+        /// Its latest description as it came.
+        var described: [UInt8] = []
         /// By place of the `m=` line; nil for one that was declined.
         var announced: [Announced?] = []
         var restrictions: Restrictions = []
+    }
+
+    /// A file that the call's media are written to.
+    struct Recording: Sendable {
+        let key: String
+        let fileName: String
+        let comments: [String]
     }
 
     /// What a proxy had done to the media that a side sends.
@@ -87,6 +96,9 @@ struct NGCall: Sendable {
     var viaBranches: Set<String> = []
     var media: [Medium?] = []
     var pending: [Pending] = []
+    var recording: Recording?
+    /// Recordings so far.
+    var recordingCount = 0
     /// `rtcp-mux` options of the last offer, for its answer.
     var offeredMultiplexing: NGMultiplexing = []
     /// The proxy's own address, for the callback.

@@ -31,6 +31,8 @@ extension NGCallControl {
         calls[id]?.offeredMultiplexing = request.multiplexing
         if request.toTag == nil, let branch = request.viaBranch { calls[id]?.viaBranches.insert(branch) }
         if let callback = request.xmlrpcCallback { calls[id]?.callback = callback }
+        var request = request
+        for warning in applyRecording(request, to: id, now: now) + notHonoured(request) { request.warn(warning) }
         if let shortage = takeSessions(for: description, request, leg, in: id, now: now) {
             report.rejectedSessions += 1
             if calls[id]?.answeredAt == nil, calls[id]?.pending.isEmpty ?? true { close(id, cause: "ports_exhausted", now: now) }
@@ -48,6 +50,8 @@ extension NGCallControl {
         let description = try Self.description(of: request)
         guard calls[id] != nil else { throw .unknownCall }
         let leg = register(toTag, fromTag, isOffer: false, in: id, request, now: now)
+        var request = request
+        for warning in applyRecording(request, to: id, now: now) + notHonoured(request) { request.warn(warning) }
         return later(NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg), id, now: now)
     }
 
@@ -77,6 +81,25 @@ extension NGCallControl {
         if calls[id]?.deleteAt != nil, isOffer { calls[id]?.viaBranches = [] }
         calls[id]?.deleteAt = nil
         return leg
+    }
+
+    /// What a proxy asks for and does not get, because it would let strangers hear or say something, or is not built.
+    private func notHonoured(_ request: NGRequest) -> [String] {
+        var warnings: [String] = []
+        if request.source.allowsHandover {
+            warnings.append("media-handover ignored: a source changes with a new description, or its port after 2 s of silence")
+        }
+        if let latching = request.source.portLatching {
+            warnings.append(
+                "\(latching ? "" : "no-")port-latching ignored: a learnt source stays while the description names one address")
+        }
+        if request.source.learning == .immediate {
+            warnings.append("endpoint-learning immediate ignored: a source no description names is learnt from 6 packets in a row")
+        }
+        if let tos = request.routing.tos, tos != configuration.media.typeOfService {
+            warnings.append("TOS ignored: every call has media.type_of_service \(configuration.media.typeOfService)")
+        }
+        return warnings
     }
 
     // MARK: Sessions
@@ -145,9 +168,10 @@ extension NGCallControl {
         guard var call = calls[id] else { return [] }
         let (request, description, leg) = (pending.request, pending.description, pending.leg)
         let isAnswer = request.command == .answer
+        call[leg].described = Array(request.sdp ?? [])
         call[leg].announced = description.media.enumerated().map { index, medium in
             guard index < call.media.count, call.media[index] != nil, medium.port != 0 else { return nil }
-            var announced = Self.announced(medium, request)
+            var announced = Self.announced(medium, request, opensAtOnce: configuration.ng.mediaBeforeLock)
             let before = index < call[leg].announced.count ? call[leg].announced[index] : nil
             announced.isRTCPMuxed = before?.isRTCPMuxed ?? false
             return announced
@@ -230,7 +254,9 @@ extension NGCallControl {
         }
     }
 
-    private static func announced(_ medium: SessionDescription.Media, _ request: NGRequest) -> NGCall.Announced {
+    private static func announced(
+        _ medium: SessionDescription.Media, _ request: NGRequest, opensAtOnce: Bool
+    ) -> NGCall.Announced {
         var address = medium.rtpAddress ?? SocketAddress(ip: request.receivedFrom ?? .ipv4Any, port: medium.port)
         var rtcp = medium.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if let source = request.receivedFrom, !request.source.trustsAddress || address.ip.isUnspecified {
@@ -242,11 +268,17 @@ extension NGCallControl {
         let receives = medium.direction == .sendrecv || medium.direction == .recvonly
         var telephoneEvents: PayloadTypes = []
         for payload in medium.payloads where payload.isTelephoneEvent { telephoneEvents.insert(payload.number) }
-        return NGCall.Announced(
-            source: ExpectedSource(
+        var options: SourceOptions = []
+        if request.source.isAsymmetric { options.insert(.asymmetric) }
+        if request.source.learning == .off { options.insert(.announcedOnly) }
+        if opensAtOnce || request.source.opensAtOnce { options.insert(.opensAtOnce) }
+        var source = ExpectedSource(
                 rtp: address, rtcp: rtcp, signalling: request.receivedFrom ?? address.ip,
                 transport: medium.isRTP ? .rtp : .datagram, direction: MediaDirection(medium.direction),
-                formats: PayloadFormats(medium)),
+                formats: PayloadFormats(medium))
+        source.options = options
+        return NGCall.Announced(
+            source: source,
             hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress,
             suppressesSilence: SilenceSuppression.isOffered(by: medium), telephoneEvents: telephoneEvents)
     }

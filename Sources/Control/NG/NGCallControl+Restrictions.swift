@@ -41,10 +41,12 @@ extension NGCallControl {
         }
         // A side sends with the numbers that the other one chose (RFC 3264 §5.1), as far as it is known.
         let wanted = events(leg.other)
-        let blocked = restrictions.contains(.withoutDTMF) ? (wanted.isEmpty ? events(leg) : wanted) : []
+        let digits = wanted.isEmpty ? events(leg) : wanted
+        let blocked = restrictions.contains(.withoutDTMF) ? digits : []
         return MediaTreatment(
             isBlocked: restrictions.contains(.blocked), isSilenced: restrictions.contains(.silenced),
-            blockedPayloadTypes: blocked)
+            blockedPayloadTypes: blocked,
+            passedPayloadTypes: blocked.isEmpty && !restrictions.isEmpty ? digits : [])
     }
 
     /// Both sides, unless one is named: by label, by media address, or with the flag `directional` by From tag. A script's

@@ -14,6 +14,9 @@ package struct NGCallControl {
         case reply([UInt8], to: NGClient)
         case relay(RelayCommand)
         case event(Event)
+        /// A recording begins, or has other sessions than before.
+        case record(NGRecording)
+        case stopRecording(key: String)
         /// The proxy is to be asked to end the dialog, once.
         case terminate(DialogTermination)
     }
@@ -160,6 +163,7 @@ package struct NGCallControl {
         case .statistics: return .statistics(serverReport(now: now))
         case .blockMedia, .unblockMedia, .silenceMedia, .unsilenceMedia, .blockDTMF, .unblockDTMF:
             return try restrict(request, now: now)
+        case .startRecording, .stopRecording: return try record(request, now: now)
         default:
             throw NGErrorReason("'\(request.command.rawValue)' is not supported yet")
         }
@@ -201,6 +205,8 @@ package struct NGCallControl {
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
 
+    mutating func output(_ output: Output) { outputs.append(output) }
+
     mutating func output(_ command: RelayCommand) { outputs.append(.relay(command)) }
 
     mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: [String: String] = [:], now: Instant) {
@@ -216,6 +222,7 @@ package struct NGCallControl {
         for index in calls[id]?.media.indices ?? 0..<0 where calls[id]?.media[index]?.taken.session == session {
             calls[id]?.media[index]?.isOpen = true
         }
+        updateRecording(id)
         finishPending(id, now: now)
     }
 
@@ -255,6 +262,7 @@ package struct NGCallControl {
 
     /// Closes a call's sessions and forgets it.
     mutating func close(_ id: String, cause: String, now: Instant) {
+        stopRecording(id)
         guard let call = calls.removeValue(forKey: id) else { return }
         for request in call.pending { finish(request.exchange, .error(.unknownCall)) }
         for medium in call.media.compactMap(\.self) {

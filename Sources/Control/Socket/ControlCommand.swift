@@ -12,6 +12,7 @@ package enum ControlCommand: Equatable, Sendable {
     case trunks
     /// By name.
     case probe(String)
+    case capture(CaptureQuery)
     case records(RecordQuery)
     case trace(TraceQuery)
     case report(ReportQuery)
@@ -48,6 +49,12 @@ package enum ControlCommand: Equatable, Sendable {
         case .probe:
             try parameters.allow(["trunk"])
             self = .probe(try parameters.requiredString("trunk"))
+        case .capture:
+            try parameters.allow(["id", "seconds", "mebibytes"])
+            var query = CaptureQuery(id: try parameters.requiredString("id"))
+            query.seconds = try parameters.integer("seconds", in: 1...86_400)
+            query.mebibytes = try parameters.integer("mebibytes", in: 1...4_096)
+            self = .capture(query)
         case .records:
             self = .records(try Self.recordQuery(parameters))
         case .trace:

@@ -88,6 +88,9 @@ package struct ControlConnection {
         }
     }
 
+    /// A notification of which none may be missing: a client that takes them too slowly is closed, as for replies.
+    package mutating func notify(_ line: [UInt8], now: Instant) { enqueue(line, now: now) }
+
     /// What to send next, as a copy that stays as it is; empty when there is nothing. Until `didSend` it comes again.
     package func nextOutput(atMost limit: Int = 65_536) -> [UInt8] { output.next(atMost: limit) }
 

@@ -18,6 +18,8 @@ package enum ControlReply: Equatable, Sendable {
     case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
+    /// Begun.
+    case capture(CaptureStart)
     case records([CallRecord])
     case trace(TracePage)
     case report([ReportRow])
@@ -41,6 +43,7 @@ package enum ControlReply: Equatable, Sendable {
             case .trunks(let reports): try ControlLine.response(to: id, result: reports)
             case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
+            case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .trace(let page): try ControlLine.response(to: id, result: page)
             case .report(let rows): try ControlLine.response(to: id, result: rows)

@@ -44,6 +44,23 @@ package struct ControlClient: ~Copyable {
         try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
     }
 
+    /// From here on `nextCaptureChunk` returns what was captured. Ask nothing else on this connection then.
+    package mutating func capture(_ query: CaptureQuery) throws(ControlClientError) -> CaptureStart {
+        try call(.capture, parameters: query, result: CaptureStart.self)
+    }
+
+    /// Waits for the next piece of a capture.
+    ///
+    /// - Returns: nil when the daemon closed the connection.
+    package mutating func nextCaptureChunk(timeLimitSeconds: Int? = nil) throws(ControlClientError) -> CaptureChunk? {
+        while let message = try nextMessage(timeLimitSeconds: timeLimitSeconds) {
+            guard message.kind == .notification(method: ControlMethod.captureNotification) else { continue }
+            guard let chunk = try? message.params(as: CaptureChunk.self) else { throw .nonsense }
+            return chunk
+        }
+        return nil
+    }
+
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
         try call(.records, parameters: query, result: [CallRecord].self)
     }

@@ -44,6 +44,13 @@ extension MetricFamily {
             "relayd_call_loss_ratio", "Part of an answered call's RTP packets that never came, by the side they came from.",
             by: "from"
         ) { quality($0, \.loss) },
+        .histograms(
+            "relayd_call_jitter_seconds", "Mean jitter of an answered call's RTP (RFC 3550), by the side it came from.", by: "from"
+        ) { quality($0, \.jitter) },
+        .histograms(
+            "relayd_call_mos", "Mean opinion score of an answered call's RTP (ITU-T G.107, 1 to 4.5), by the side it came from.",
+            by: "from"
+        ) { quality($0, \.mos) },
     ]
 
     private static func quality(

@@ -88,10 +88,17 @@ package struct CallDistributions: Codable, Equatable, Sendable {
         /// Part of the packets that never came, 0 to 1.
         package var loss = Histogram(bounds: [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5])
 
+        /// MOS by ITU-T G.107, 1 to 4.5, on average over the call.
+        package var mos = Histogram(bounds: [1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.1, 4.2, 4.3, 4.4])
+        /// Seconds, on average over the call (RFC 3550 §A.8).
+        package var jitter = Histogram(bounds: [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2])
+
         package init() {}
 
         mutating func add(_ direction: CallRecord.Direction) {
             guard direction.packets > 0 else { return }
+            if let value = direction.mos { mos.add(value) }
+            if let milliseconds = direction.jitterMilliseconds { jitter.add(milliseconds / 1_000) }
             loss.add(Double(direction.lost) / Double(direction.packets + direction.lost))
         }
     }

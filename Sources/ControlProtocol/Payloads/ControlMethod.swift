@@ -14,6 +14,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case trunks
     /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
     case probe
+    /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.
+    case capture
     /// A `RecordQuery`, every key optional; answers `[CallRecord]`.
     case records
     /// A `ReportQuery`, every key optional; answers `[ReportRow]`.
@@ -31,6 +33,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
 
     /// The method of the notifications a subscriber gets; their parameters are an `Event`.
     package static let eventNotification = "event"
+    /// The method of the notifications a capture consists of; their parameters are a `CaptureChunk`.
+    package static let captureNotification = "capture"
 }
 
 /// Names one call.

@@ -41,6 +41,7 @@ package struct Event: Codable, Equatable, Sendable {
         package static let registrationRemoved = Name(rawValue: "registration.removed")
         package static let credentialsSuspended = Name(rawValue: "credentials.suspended")
         package static let keepAliveShortfall = Name(rawValue: "keepalive.shortfall")
+        package static let recordingStarted = Name(rawValue: "recording.started")
         package static let record = Name(rawValue: "record")
         package static let daemonStopping = Name(rawValue: "daemon.stopping")
         /// This connection read too slowly: field `count` says how many events it lost.

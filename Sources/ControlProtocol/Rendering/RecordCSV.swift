@@ -52,6 +52,11 @@ extension CallRecord {
             ("\(party)_octets", { "\(direction($0).octets)" }),
             ("\(party)_lost", { "\(direction($0).lost)" }),
             ("\(party)_last_media_at", { direction($0).lastMediaAt?.description ?? "" }),
+            ("\(party)_mos", { direction($0).mos.map { String($0) } ?? "" }),
+            ("\(party)_lowest_mos", { direction($0).lowestMOS.map { String($0) } ?? "" }),
+            ("\(party)_jitter_ms", { direction($0).jitterMilliseconds.map { String($0) } ?? "" }),
+            ("\(party)_loss_percent", { direction($0).lossPercent.map { String($0) } ?? "" }),
+            ("\(party)_round_trip_ms", { direction($0).roundTripMilliseconds.map { String($0) } ?? "" }),
         ]
     }
 

@@ -8,13 +8,13 @@ extension ReportRow {
         table.add(grouping.rawValue.uppercased(), leastWidth: 8, cells: rows.map { .init($0.name, .strong) })
         if rows.contains(where: { $0.side != nil }) { table.add("CALLS", cells: rows.map { .init($0.side ?? "") }) }
         table.add("ATTEMPTS", alignment: .right, cells: rows.map { "\($0.attempts)" })
-        table.add("ANSWERED", alignment: .right, leftOutAt: 4, cells: rows.map { "\($0.answered)" })
+        table.add("ANSWERED", alignment: .right, leftOutAt: 3, cells: rows.map { "\($0.answered)" })
         table.add("ASR", alignment: .right, cells: rows.map { .init($0.answerRatio.map { Quantity.percent($0) } ?? "-") })
         table.add(
             "ACD", alignment: .right,
             cells: rows.map { .init($0.averageSeconds.map { Quantity.duration(seconds: Int($0.rounded())) } ?? "-") })
         table.add(
-            "MINUTES", alignment: .right, leftOutAt: 3, cells: rows.map { "\(Int(($0.connectedSeconds / 60).rounded()))" })
+            "MINUTES", alignment: .right, leftOutAt: 4, cells: rows.map { "\(Int(($0.connectedSeconds / 60).rounded()))" })
         table.add(
             "DEAD AIR", alignment: .right, leftOutAt: 2,
             cells: rows.map { row in
@@ -22,7 +22,7 @@ extension ReportRow {
                 let share = Double(row.deadAirSeconds) / row.connectedSeconds
                 return .init(Quantity.percent(share), share > 0.1 ? .bad : .plain)
             })
-        table.add("NOT NORMAL", leftOutAt: 1, leastWidth: 16, cells: rows.map { .init($0.failuresText) })
+        table.add("NOT NORMAL", leastWidth: 12, cells: rows.map { .init($0.failuresText) })
         return table.rendered(style).text
     }
 
@@ -55,7 +55,7 @@ extension AuditReport {
             for finding in found {
                 var list = FactList()
                 list.add("      ", "\(finding.subject): \(finding.calls) of \(finding.of) calls. \(finding.evidence).", .strong)
-                list.add("", "records \(finding.examples.joined(separator: ", "))\(finding.calls > finding.examples.count ? ", …" : "")", .faint)
+                list.add("", "records \(finding.examples.joined(separator: ", "))\(finding.calls > finding.examples.count ? ", and more" : "")", .faint)
                 text += list.rendered(style)
             }
         }

@@ -94,6 +94,7 @@ package struct TopScreen: Sendable {
         case .character("q"), .character("Q"): return .quit
         case .character("d"): return sort(by: .duration)
         case .character("s"): return sort(by: .silence)
+        case .character("m"): return sort(by: .quality)
         case .character("n"): return sort(by: .callee)
         case .character("c"): return sort(by: .caller)
         case .character("/"): mode = .filtering
@@ -228,6 +229,7 @@ extension TopScreen {
         table.add("H:MM:SS", alignment: .right, cells: shown.map { .init($0.durationText) })
         table.add("CALLER RTP", cells: shown.map { $0.fromCaller.cell })
         table.add("CALLEE RTP", cells: shown.map { $0.fromCallee.cell })
+        table.add("MOS", alignment: .right, leftOutAt: 4, cells: shown.map(\.mosCell))
         table.add("WATCHED", leftOutAt: 1, cells: shown.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
         return table.rendered(style).text.split(separator: "\n").map(String.init)
     }
@@ -245,8 +247,10 @@ extension TopScreen {
             if notice != nil { return noticeLine(style) }
             let filtered = filter.isEmpty ? "" : "  filter \"\(style.safe(filter))\" (Escape clears)"
             let position = calls.isEmpty ? "" : "\((selectedIndex ?? 0) + 1)/\(calls.count) by \(order.rawValue)\(filtered)  "
-            let keys = "sort d)uration s)ilence c)aller n)umber  / filter  x hang up  q quit"
-            return style.painted(style.cut(position + keys, to: style.width), .faint)
+            let keys = "sort by d)uration s)ilence m)os c)aller n)umber   / filter   x hang up   q quit"
+            let short = "d/s/m/c/n sort  / filter  x hang up  q quit"
+            let fits = position.count + keys.count <= style.width
+            return style.painted(style.cut(position + (fits ? keys : short), to: style.width), .faint)
         }
     }
 
@@ -259,4 +263,22 @@ extension TopScreen {
 extension TrunkFigures {
     /// Of its capacity, 0 to 1; 0 without one.
     fileprivate var load: Double { capacity == 0 ? 0 : Double(calls) / Double(capacity) }
+}
+
+extension CallSummary {
+    /// From the caller and from the callee; the worse decides the tone.
+    fileprivate var mosCell: Table.Cell {
+        let values = [fromCaller.mos, fromCallee.mos]
+        guard let worse = values.compactMap(\.self).min() else { return "-" }
+        let text = values.map { $0.map { Quantity.mos($0) } ?? "-" }.joined(separator: "/")
+        return .init(text, worse < 3.5 ? .bad : .plain)
+    }
+}
+
+extension Quantity {
+    /// `4.3`.
+    package static func mos(_ value: Double) -> String {
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
 }

@@ -72,6 +72,8 @@ package struct NGSourceOptions: Equatable, Sendable {
     package var allowsHandover = false
     /// Learn again after a re-offer (true), keep what was learnt (false), or the default (nil).
     package var portLatching: Bool?
+    /// The peer may be sent to before its first packet, if its SDP names the host its SIP comes from (relayd's own flag).
+    package var opensAtOnce = false
     /// Nil for the configured default.
     package var learning: EndpointLearning?
 

@@ -68,6 +68,7 @@ extension NGRequest {
         case "asymmetric": source.isAsymmetric = true
         case "symmetric": source.isSymmetric = true
         case "strict-source": source.isStrict = true
+        case "media-before-lock": source.opensAtOnce = true
         case "media-handover": source.allowsHandover = true
         case "port-latching": source.portLatching = true
         case "no-port-latching": source.portLatching = false

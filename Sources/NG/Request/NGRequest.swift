@@ -82,7 +82,7 @@ package struct NGRequest: Sendable {
         if let flagString { apply(NGFlagString(parsing: flagString)) }
     }
 
-    mutating func warn(_ warning: String) {
+    package mutating func warn(_ warning: String) {
         guard warnings.count < Self.maximumWarningCount, !warnings.contains(warning) else { return }
         warnings.append(warning)
     }

@@ -6,7 +6,7 @@ struct TopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top", abstract: "A live screen of calls and trunks, from which calls can be ended.",
         discussion: """
-            d, s, c, n sort by duration, silence, caller and called number; / filters; the arrows choose a call; \
+            d, s, m, c, n sort by duration, silence, MOS, caller and called number; / filters; the arrows choose a call; \
             x ends it after a question; q quits.
             """)
     @OptionGroup var global: GlobalOptions

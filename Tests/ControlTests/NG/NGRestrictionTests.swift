@@ -74,6 +74,34 @@ import Testing
         #expect(treatments(world)[.caller] == MediaTreatment())
     }
 
+    @Test("digits pass a block of media and silence, as through rtpengine, unless they are blocked themselves")
+    func digitsPass() {
+        let world = NGWorld()
+        _ = world.offer("c", from: "a", sdp("198.51.100.1", "8 101", Self.dtmf))
+        _ = world.answer("c", from: "a", to: "b", sdp("198.51.100.2", "8 101", Self.dtmf))
+        _ = world.ask("block media", NGWorld.entries("c", "a"))
+        #expect(treatments(world)[.caller] == MediaTreatment(isBlocked: true, passedPayloadTypes: [101]))
+        _ = world.ask("block DTMF", NGWorld.entries("c", "a"))
+        #expect(treatments(world)[.caller] == MediaTreatment(isBlocked: true, blockedPayloadTypes: [101]))
+    }
+
+    @Test("flags about sources reach the relay; what is not honoured is said, with the reason")
+    func sources() {
+        let world = NGWorld()
+        let offer = world.offer(
+            "c", from: "a", sdp("198.51.100.1"), NGWorld.flags("asymmetric", "media-handover", "port-latching"))
+        #expect(offer.warning?.contains("media-handover ignored") == true && offer.warning?.contains("port-latching") == true)
+        let answer = world.answer(
+            "c", from: "a", to: "b", sdp("198.51.100.2"),
+            ["endpoint-learning": .text("off"), "flags": .list([.text("strict-source"), .text("media-before-lock")]),
+             "TOS": .integer(184)])
+        #expect(answer.warning == nil)
+        #expect(expectations(world)[.caller]?.options == .asymmetric)
+        #expect(expectations(world)[.callee]?.options == [.announcedOnly, .opensAtOnce])
+        let again = world.offer("c", from: "a", to: "b", sdp("198.51.100.1"), ["TOS": .integer(0)])
+        #expect(again.warning?.contains("TOS ignored") == true)
+    }
+
     @Test("a restriction of a call that still rings holds once it is answered")
     func early() {
         let world = NGWorld()

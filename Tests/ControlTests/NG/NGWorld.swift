@@ -46,6 +46,8 @@ final class NGWorld {
     private(set) var commands: [RelayCommand] = []
     /// Dialogs that the proxy was asked to end.
     private(set) var terminations: [DialogTermination] = []
+    private(set) var recordings: [NGRecording] = []
+    private(set) var stoppedRecordings: [String] = []
     /// Sessions that the worker has been told of, or is about to forget.
     private(set) var sessions: Set<SessionID> = []
     private(set) var problems: [String] = []
@@ -192,6 +194,8 @@ final class NGWorld {
             case .event(let event): events.append(event)
             case .relay(let command): carryOut(command)
             case .terminate(let termination): terminations.append(termination)
+            case .record(let recording): recordings.append(recording)
+            case .stopRecording(let key): stoppedRecordings.append(key)
             }
         }
         // Each session has two pairs, from before it is opened until after it is closed.

@@ -42,6 +42,10 @@ struct CallScript {
     var answerMedia: String?
     /// The same for the caller's offer.
     var offerMedia: String?
+    /// False: the INVITE has no offer, and the ACK carries the answer.
+    var offers = true
+    /// With a late offer: the ACK has no answer after all.
+    var forgetsAnswer = false
 
     /// Further header lines of the callee's 2xx, and of the caller's INVITE.
     var headers: [(String, String)] = []
@@ -113,6 +117,8 @@ struct CallScript {
         if chance(0.4) { script.calleeMediaDuration = milliseconds(0...20_000) }
         if chance(0.1) { script.forkDelay = milliseconds(0...3_000) }
         if chance(0.05) { script.answerMedia = "m=audio 0 RTP/AVP 0\r\n" }
+        script.offers = chance(0.85)
+        script.forgetsAnswer = chance(0.1)
         if chance(0.5) { script.changes = (0..<Int.random(in: 1...4, using: &random)).map { _ in randomChange(&random) } }
         return script
     }

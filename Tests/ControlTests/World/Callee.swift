@@ -120,7 +120,10 @@ final class Callee: Peer {
         acknowledgements += 1
         if acknowledgements == 1 {
             midDialog.ownTitle = "You answer"
-            midDialog.remoteTitle = MidDialog.title(of: invite.body) ?? ""
+            let remote = invite.body.isEmpty ? acknowledgement.body : invite.body
+            midDialog.remoteTitle = MidDialog.title(of: remote) ?? ""
+            midDialog.remoteDescription = try? SessionDescription(parsing: remote)
+            if invite.body.isEmpty, script.calleeSendsMedia { startMedia(to: remote, for: script.calleeMediaDuration) }
         }
         guard acknowledgements == 1, finalStatus == 200 else { return }
         planChanges()

@@ -43,6 +43,7 @@ final class Caller: Peer {
         builder.add(.contact, "<sip:ada@\(address)>")
         builder.add(name: "X-Caller", callID)
         for (name, value) in script.offerHeaders { builder.add(name: name, value) }
+        guard script.offers else { return builder.finish() }
         return builder.finish(body: description(lines: script.offerMedia, title: "Ada calls"), contentType: "application/sdp")
     }
 
@@ -105,7 +106,9 @@ final class Caller: Peer {
             midDialog.remoteTitle = MidDialog.title(of: message.body) ?? ""
         }
         guard script.acknowledges else { return }
-        send(request(.ack, sequence: 1, branch: newBranch()).finish())
+        let ack = request(.ack, sequence: 1, branch: newBranch())
+        let isAnswering = !script.offers && !script.forgetsAnswer
+        send(isAnswering ? ack.finish(body: description(title: "Ada calls"), contentType: "application/sdp") : ack.finish())
         guard isFirst else { return }
         if script.callerSendsMedia { startMedia(to: message.body, for: script.callerMediaDuration) }
         planChanges()

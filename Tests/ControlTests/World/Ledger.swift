@@ -58,7 +58,8 @@ struct Ledger {
         let callID = text(message.callID)
         let change = "\(callID) \(message.cseq.number)"
         if message.isRequest, message.toTag != nil, ![.ack, .cancel, .bye].contains(message.method) {
-            asked["\(callID) \(message.topVia.branchText ?? "") \(message.method)", default: []] = []
+            let key = "\(callID) \(message.topVia.branchText ?? "") \(message.method)"
+            if asked[key] == nil { asked[key] = [] }
         }
         if !message.isRequest, message.method == .invite, let status = message.status, changes[change] != nil {
             if status < 200 { changes[change]?.hasProvisional = true }

@@ -1,0 +1,43 @@
+import Core
+import SIP
+
+/// An INVITE without an offer: the callee makes it in its 2xx, the caller answers in its ACK, and ours carries that on
+/// (RFC 3261 §13.2.1).
+extension CallControl {
+    /// The caller's ACK. Without an answer in it there is no session: the offer is declined and the call ends.
+    mutating func takeLateAnswer(_ acknowledgement: SIPMessage, _ number: CallNumber, _ call: Call, now: Instant) {
+        guard let winner = call.machine.winner, let offer = call[.callee].description, let index = call[.callee].mediumIndex
+        else { return }
+        guard acknowledgement.hasContentType("application/sdp"),
+            let answer = try? SessionDescription(parsing: acknowledgement.body), answer.media.count == offer.media.count
+        else {
+            declineLateOffer(of: number, call, now: now)
+            return enqueue(.release(cause: .mediaNotAcceptable, status: 200, party: .relayd), for: number)
+        }
+        call[.caller].description = answer
+        call[.caller].mediumIndex = index
+        call[.caller].signalling = call.source
+        call.isRTCPMuxed = answer.media[index].hasRTCPMux && offer.media[index].hasRTCPMux
+        expectAgreed(of: .caller, call)
+        expectAgreed(of: .callee, call)
+        acknowledge(winner, of: number, call, with: describe(answer, index, to: .callee, call), now: now)
+    }
+
+    /// An ACK is owed whatever happens, and an answer with it: this one declines all there is (RFC 3264 §6).
+    mutating func declineLateOffer(of number: CallNumber, _ call: Call, now: Instant) {
+        guard call.asksForOffer, let winner = call.machine.winner, let offer = call[.callee].description,
+            call.branches[winner.rawValue].acknowledgement.isEmpty
+        else { return }
+        acknowledge(winner, of: number, call, with: offer.rewritten(offer.media.map { _ in .decline }), now: now)
+    }
+
+    private mutating func acknowledge(_ id: BranchID, of number: CallNumber, _ call: Call, with answer: [UInt8], now: Instant) {
+        guard call.branches[id.rawValue].acknowledgement.isEmpty else { return }
+        var dialog = call.branches[id.rawValue].dialog
+        let sequence = call.branches[id.rawValue].response?.cseq.number ?? dialog.localSequence
+        call.branches[id.rawValue].acknowledgement = dialog.request(
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: sequence
+        ).finish(body: answer, contentType: "application/sdp")
+        sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
+    }
+}
