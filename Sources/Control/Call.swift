@@ -156,6 +156,8 @@ final class Call {
         setupAt = now
     }
 
+    /// The caller asked for TLS on every hop.
+    var isSecure: Bool { invite.uri.scheme == .sips }
     var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
     var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
 
