@@ -205,6 +205,14 @@ extension ValueFormat where Value == TransportAddress {
         parse: { TransportAddress($0).flatMap { $0.address.ip.isUnspecified ? nil : $0 } })
 }
 
+extension ValueFormat where Value == SocketAddress {
+    /// Where REGISTER goes, by the transport of its trunk.
+    static let registrarAddress = string(
+        expected: "a literal address, with a port when it is not 5060, like \"192.0.2.1\" or \"[2001:db8::1]:5080\"",
+        text: \.description,
+        parse: { TransportAddress($0).flatMap { $0.transport != nil || $0.address.ip.isUnspecified ? nil : $0.address } })
+}
+
 extension ValueFormat where Value == [SIPListener] {
     static let listeners = ValueFormat<SIPListener>.string(
         expected: "", text: \.description, parse: { SIPListener($0) }
