@@ -20,6 +20,8 @@ struct Branch {
     var response: SIPMessage?
     /// RSeq of the last reliable response, by To tag: a proxy behind this branch may fork.
     var responseSequences: [String: UInt32] = [:]
+    /// How often it was challenged and answered.
+    var challenges = 0
     /// A response beyond 100 has come.
     var hasRung = false
     /// The set-up timer that runs, and when it is due.
