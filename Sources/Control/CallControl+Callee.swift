@@ -155,6 +155,8 @@ extension CallControl {
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        // Its 2xx has come and waited for the caller's PRACK: that is acknowledged and hung up, not cancelled.
+        if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
             of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
             reason: reason(of: call, branch: id), now: now)
