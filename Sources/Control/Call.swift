@@ -17,6 +17,8 @@ final class Call {
     let id: String
     /// Unique over restarts, for the record.
     let recordID: String
+    /// Under which `CallControl` has it.
+    var number = CallNumber(rawValue: 0)
     var machine = BackToBackCall()
 
     // The caller's side.

@@ -78,6 +78,7 @@ extension CallControl {
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
                 "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
+        call.number = number
         calls[number] = call
         callsByID[call.id] = number
         if let refusal {

@@ -357,6 +357,7 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
+            if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil { endedCalls.byeUnanswered(use.call, use.leg) }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }

@@ -190,7 +190,7 @@ struct DiagnosisTests {
         for step in 0..<6 {
             facts.messages.append(MessageFact(at: .seconds(102 + step), .callee, received: false, "BYE", again: step > 0))
         }
-        expect(facts, .endpointGone, says: ["callee", "6 times", "40 s"])
+        expect(facts, .endpointGone, says: ["callee", "without an answer", "40 s"])
         facts.messages.append(MessageFact(at: .seconds(109), .callee, received: true, "BYE", 200))
         expect(facts, .oneWayLater)
     }
