@@ -282,6 +282,28 @@ extension Trunk {
             "Asks it with OPTIONS whether it is there: while it is \"down\", \"always\", or \"off\": then one call tries it after "
                 + "each probe_interval."),
         .init(
+            "username", \.username, ValueFormat<String>.line(limit: 128).optional, .newCallsOnly,
+            example: ("\"relayd\"", "a challenge of the trunk is a refusal"),
+            "The user name with which we answer its digest challenges (401, 407)."),
+        .init(
+            "password", \.password, ValueFormat<String>.line(limit: 128).optional, .newCallsOnly,
+            example: ("\"secret\"", "empty"), shown: { $0.password == nil ? "" : "(set)" },
+            "The password that goes with it."),
+        .init(
+            "register", \.register, .oneOf, .needsRestart,
+            "Whether we register with it, so that it sends us calls."),
+        .init(
+            "registrar", \.registrar, ValueFormat.trunkAddress.optional, .needsRestart,
+            example: ("\"198.51.100.8\"", "its address"),
+            "Where REGISTER is sent."),
+        .init(
+            "register_user", \.registerUser, ValueFormat.name.optional, .needsRestart,
+            example: ("\"relayd\"", "username"),
+            "The user of the address that is registered."),
+        .init(
+            "register_expires", \.registerExpires, .duration(.seconds(30) ... .seconds(86_400)), .needsRestart,
+            "How long a registration is asked for; it is refreshed before it ends."),
+        .init(
             "invite_timeout", \.inviteTimeout,
             ValueFormat.duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)).optional,
             .newCallsOnly, example: ("10", "routing.invite_timeout"),

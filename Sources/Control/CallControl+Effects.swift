@@ -22,7 +22,7 @@ extension CallControl {
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
         case .writeRecord: writeRecord(of: number, now: now)
-        case .forget: forget(number)
+        case .forget: forget(number, now: now)
         }
     }
 
@@ -219,7 +219,7 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    mutating func forget(_ number: CallNumber) {
+    mutating func forget(_ number: CallNumber, now: Instant) {
         guard calls[number]?.abandonedChanges.isEmpty ?? true else {
             calls[number]?.isForgetDue = true
             return

@@ -67,7 +67,7 @@ import Testing
                 log.level = notice (default)
                 registrar.realm = relayd (default)
                 registrar.users_file =  (default)
-                registrar.algorithms = SHA-256, MD5 (default)
+                registrar.algorithms = MD5 (default)
                 registrar.expires = 3600s (default)
                 registrar.nat_expires = 300s (default)
                 registrar.min_expires = 60s (default)
@@ -159,11 +159,6 @@ import Testing
 
             [trace]
             memory_mib = 8
-            ended_calls = 50
-
-            [hep]
-            address = "192.0.2.9:9060"
-            capture_id = 7
             """
         let configuration = try parse(text)
         checkLines(of: configuration, in: text)
@@ -222,13 +217,13 @@ import Testing
                 records.directory = /tmp/records (r.toml)
                 records.keep_days = 0 (default)
                 trace.memory_mib = 8 (r.toml)
-                trace.ended_calls = 50 (r.toml)
-                hep.address = 192.0.2.9:9060 (r.toml)
-                hep.capture_id = 7 (r.toml)
+                trace.ended_calls = 1000 (default)
+                hep.address =  (default)
+                hep.capture_id = 2001 (default)
                 log.level = debug (r.toml)
                 registrar.realm = relayd (default)
                 registrar.users_file =  (default)
-                registrar.algorithms = SHA-256, MD5 (default)
+                registrar.algorithms = MD5 (default)
                 registrar.expires = 3600s (default)
                 registrar.nat_expires = 300s (default)
                 registrar.min_expires = 60s (default)
@@ -257,6 +252,12 @@ import Testing
                 trunk.alpha.caller_out =  (default)
                 trunk.alpha.failover = 408, 5xx (default)
                 trunk.alpha.probe = down (default)
+                trunk.alpha.username =  (default)
+                trunk.alpha.password =  (default)
+                trunk.alpha.register = off (default)
+                trunk.alpha.registrar =  (default)
+                trunk.alpha.register_user =  (default)
+                trunk.alpha.register_expires = 3600s (default)
                 trunk.alpha.invite_timeout = 10s (default)
                 trunk.alpha.trying_timeout = 20s (default)
                 trunk.alpha.progress_timeout = 20s (default)
@@ -283,6 +284,12 @@ import Testing
                 trunk.beta.2.caller_out =  (default)
                 trunk.beta.2.failover = 408, 5xx (default)
                 trunk.beta.2.probe = down (default)
+                trunk.beta.2.username =  (default)
+                trunk.beta.2.password =  (default)
+                trunk.beta.2.register = off (default)
+                trunk.beta.2.registrar =  (default)
+                trunk.beta.2.register_user =  (default)
+                trunk.beta.2.register_expires = 3600s (default)
                 trunk.beta.2.invite_timeout = 1500ms (r.toml)
                 trunk.beta.2.trying_timeout = 20s (default)
                 trunk.beta.2.progress_timeout = 20s (default)

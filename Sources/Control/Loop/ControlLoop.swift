@@ -260,7 +260,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
-        control.planFirstProbes(now: MonotonicClock.now)
+        control.startTrunks(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
@@ -441,17 +441,6 @@ package struct ControlLoop: ~Copyable {
         }
     }
 
-    /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
-    private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
-        let local = configuration.sip.local
-        let microseconds = WallClock.microseconds
-        trace.record(
-            octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
-        hep?.export(
-            sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
-            correlation: control.correlation(of: octets, direction), on: &ring)
-    }
-
     /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
     /// there is: then the message is sent once more.
     private mutating func sendFailed(_ completion: Completion, now: Instant) {
@@ -469,7 +458,19 @@ package struct ControlLoop: ~Copyable {
             control.networkRefused(destination, errno: error.code, now: now)
         }
     }
+
     mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
+
+    /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
+    private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
+        let local = configuration.sip.local
+        let microseconds = WallClock.microseconds
+        trace.record(
+            octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
+        hep?.export(
+            sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
+            correlation: control.correlation(of: octets, direction), on: &ring)
+    }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {
@@ -548,7 +549,7 @@ package struct ControlLoop: ~Copyable {
             return clients.reply(to: request, of: client, beginCapture(query, of: client, now: now), now: now)
         }
         let inbox = inbox
-        let isForStore = askStore(request.command) { result in
+        let isForStore = askStore(request.command, now: now) { result in
             inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
         }
         if !isForStore {
@@ -562,33 +563,36 @@ package struct ControlLoop: ~Copyable {
     ) {
         if case .probe(let name) = command {
             if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
-        } else if !askStore(command, completion) {
+        } else if !askStore(command, now: now, completion) {
             completion(answer(command, now: now))
         }
     }
 
     /// Passes on what the store thread answers; false for everything else.
     private func askStore(
-        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
+        _ command: ControlCommand, now: Instant, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
     ) -> Bool {
         @Sendable func complete(_ result: Result<ControlReply, RecordError>) {
             completion(result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") })
         }
         switch command {
         case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
-        case .why(let name) where control.explain(name, now: MonotonicClock.now) == nil:
+        case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
+        case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
+        case .why(let name) where control.explain(name, now: now) == nil:
             // Not in memory any more, but perhaps on record.
             var query = RecordQuery()
             query.match = name
             query.limit = 1
             keeper.query(query) { result in
-                guard case .success(let records) = result else { return complete(result.map { .records($0) }) }
                 completion(
-                    records.first.map { .success(.explanation(CallExplanation($0))) }
-                        ?? .failure(ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record.")))
+                    result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
+                        .flatMap { records in
+                            records.first.map { .success(.explanation(CallExplanation($0))) }
+                                ?? .failure(
+                                    ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record."))
+                        })
             }
-        case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
-        case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
         default: return false
         }
         return true
@@ -625,9 +629,14 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .registrations(let query): result = .success(.registrations(control.registrations(query, now: now)))
+        case .keepAlive: result = .success(.keepAlive(control.keepAliveReport(now: now)))
+        case .binding(let name):
+            let details = control.bindingDetails(name, now: now)
+            result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
+        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .why(let name):
             result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
-        case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .trace(let query):
             do {
                 result = .success(.trace(try trace.page(query)))
@@ -649,6 +658,10 @@ package struct ControlLoop: ~Copyable {
 
     static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
+    }
+
+    private static func unknownBinding(_ name: String) -> ControlError {
+        ControlError(.notFound, "There is no binding and no registered user \"\(name.prefix(64))\": see `relayctl registrations`.")
     }
 
     // MARK: The end

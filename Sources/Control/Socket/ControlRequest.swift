@@ -18,6 +18,9 @@ package enum ControlReply: Equatable, Sendable {
     case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
+    case registrations(RegistrationList)
+    case keepAlive(KeepAliveReport)
+    case bindings([BindingDetail])
     /// Begun.
     case capture(CaptureStart)
     case records([CallRecord])
@@ -44,6 +47,9 @@ package enum ControlReply: Equatable, Sendable {
             case .trunks(let reports): try ControlLine.response(to: id, result: reports)
             case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
+            case .registrations(let list): try ControlLine.response(to: id, result: list)
+            case .keepAlive(let report): try ControlLine.response(to: id, result: report)
+            case .bindings(let details): try ControlLine.response(to: id, result: details)
             case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .explanation(let explanation): try ControlLine.response(to: id, result: explanation)

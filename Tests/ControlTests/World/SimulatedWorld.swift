@@ -30,6 +30,8 @@ final class SimulatedWorld {
     var network: LossyNetwork
     /// True for a datagram that is to be lost, whatever the network's chances.
     var drops: (SIPMessage, _ destination: SocketAddress) -> Bool = { _, _ in false }
+    /// What somebody before the peers answers; nil: nothing.
+    var answers: (SIPMessage, _ destination: SocketAddress) -> [UInt8]? = { _, _ in nil }
     /// Whether callees are there for OPTIONS.
     var answersOptions = true
     /// The chance that the network refuses a datagram of relayd's.
@@ -138,6 +140,13 @@ final class SimulatedWorld {
         return isKnown
     }
 
+    func startTrunks() {
+        control.startTrunks(now: now)
+        // What is due at once is done at once.
+        control.advance(to: now)
+        flush()
+    }
+
     func trunk(_ name: String) -> TrunkReport { control.trunkReports(now: now).first { $0.name == name }! }
 
     func shutDown() {
@@ -192,7 +201,7 @@ final class SimulatedWorld {
 
     // MARK: Around call control
 
-    private func deliver(_ octets: [UInt8], from source: SocketAddress) {
+    func deliver(_ octets: [UInt8], from source: SocketAddress) {
         if case .message(let message) = SIPMessage.parse(octets) {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
@@ -256,6 +265,9 @@ final class SimulatedWorld {
     }
 
     private func arrive(_ message: SIPMessage, at destination: SocketAddress) {
+        if message.isRequest, let octets = answers(message, destination) {
+            return transmit(octets, from: destination, to: Self.relayd)
+        }
         if destination == Self.callerAddress {
             callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
         } else if Self.calleeAddresses.contains(destination) {
