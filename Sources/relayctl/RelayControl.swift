@@ -15,7 +15,8 @@ struct RelayControl: ParsableCommand {
             StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self,
             CaptureCommand.self, TrunksCommand.self, ProbeCommand.self, RegistrationsCommand.self, KeepAliveCommand.self,
             RecordsCommand.self, ReportCommand.self,
-            AuditCommand.self, DoctorCommand.self, EventsCommand.self, TraceCommand.self, ConfigCommand.self,
+            AuditCommand.self, DoctorCommand.self, EventsCommand.self, WhyCommand.self, TraceCommand.self,
+            ConfigCommand.self,
         ])
 }
 

@@ -38,6 +38,8 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
+    /// Lines of the table `[routing]`, as in the file.
+    package var routing: [String] = []
     package var users: [User] = []
     /// Further lines of the table `[keepalive]`, as in the file.
     package var keepAlive: [String] = []
@@ -47,6 +49,8 @@ package struct DaemonSettings: Sendable {
     package var mediaInterfaces: [String] = []
     /// Where the NG protocol is served; nil: nowhere.
     package var ngListen: SocketAddress?
+    /// Further tables, line by line as in the file.
+    package var further: [String] = []
     /// Seconds.
     package var ngTimeout = 60
     package var ngDeleteDelay = 30
@@ -75,11 +79,13 @@ package struct DaemonSettings: Sendable {
             "[log]", "level = \"\(logLevel)\"",
         ]
         lines += ["[http]", "listen = \"\(httpPort.map { SocketAddress(ip: listen.ip, port: $0).description } ?? "")\""] + http
+        if !routing.isEmpty { lines += ["[routing]"] + routing }
         var ngLines = ng
         if let ngListen {
             ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]
         }
         if !ngLines.isEmpty { lines += ["[ng]"] + ngLines }
+        lines += further
         if !keepAlive.isEmpty { lines += ["[keepalive]"] + keepAlive }
         for user in users {
             lines += ["[[user]]", "name = \"\(user.name)\"", "password = \"\(user.password)\""]

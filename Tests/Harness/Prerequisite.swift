@@ -3,12 +3,13 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine, ipv6, promtool, chromium, baresip
+    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, promtool, chromium, baresip
 
     package var isMet: Bool {
         switch self {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
+        case .sngrep: Self.findsProgram("sngrep")
         case .root: geteuid() == 0
         case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
         case .rtpengine: Self.findsProgram("rtpengine")
@@ -24,6 +25,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         switch self {
         case .sipp: "sipp is not installed: apt-get install sip-tester"
         case .tshark: "tshark is not installed: apt-get install tshark"
+        case .sngrep: "sngrep is not installed: apt-get install sngrep"
         case .root: "capturing packets and making network namespaces needs root"
         case .kamailio:
             "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"

@@ -18,6 +18,8 @@ package enum ControlCommand: Equatable, Sendable {
     case probe(String)
     case capture(CaptureQuery)
     case records(RecordQuery)
+    /// By id, record id, Call-ID or number.
+    case why(String)
     case trace(TraceQuery)
     case report(ReportQuery)
     case audit(AuditQuery)
@@ -72,6 +74,9 @@ package enum ControlCommand: Equatable, Sendable {
             self = .capture(query)
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .why:
+            try parameters.allow(["id"])
+            self = .why(try parameters.requiredString("id"))
         case .trace:
             self = .trace(try Self.traceQuery(parameters))
         case .report:

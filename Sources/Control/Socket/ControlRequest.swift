@@ -24,6 +24,7 @@ package enum ControlReply: Equatable, Sendable {
     /// Begun.
     case capture(CaptureStart)
     case records([CallRecord])
+    case explanation(CallExplanation)
     case trace(TracePage)
     case report([ReportRow])
     case audit(AuditReport)
@@ -51,6 +52,7 @@ package enum ControlReply: Equatable, Sendable {
             case .bindings(let details): try ControlLine.response(to: id, result: details)
             case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
+            case .explanation(let explanation): try ControlLine.response(to: id, result: explanation)
             case .trace(let page): try ControlLine.response(to: id, result: page)
             case .report(let rows): try ControlLine.response(to: id, result: rows)
             case .audit(let report): try ControlLine.response(to: id, result: report)

@@ -77,6 +77,10 @@ package struct ControlClient: ~Copyable {
         try call(.records, parameters: query, result: [CallRecord].self)
     }
 
+    package mutating func why(_ name: String) throws(ControlClientError) -> CallExplanation {
+        try call(.why, parameters: CallParameters(id: name), result: CallExplanation.self)
+    }
+
     /// One page; see `TraceReader` for all of it.
     package mutating func trace(_ query: TraceQuery) throws(ControlClientError) -> TracePage {
         try call(.trace, parameters: query, result: TracePage.self)

@@ -32,6 +32,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case doctor
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
     case events
+    /// `CallParameters`, where a Call-ID, a record's id or a number will do too; answers a `CallExplanation`.
+    case why
     /// A `TraceQuery`, every key optional; answers a `TracePage`.
     case trace
     /// No parameters; answers `[ConfigurationRow]`.
