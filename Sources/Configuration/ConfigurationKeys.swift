@@ -210,6 +210,17 @@ extension Configuration {
             "trace.memory_mib", \.trace.memoryMebibytes, .integer(1...65_536, unit: "MiB"), .needsRestart,
             "Memory for the trace of SIP messages that `relayctl trace` shows; the oldest make room for new ones. Taken as it "
                 + "fills."),
+        .init(
+            "trace.ended_calls", \.trace.endedCalls, .integer(0...100_000), .needsRestart,
+            "How many ended calls `relayctl why` can still explain in full, at about 10 kB each; the verdict is in each record."),
+
+        .init(
+            "hep.address", \.hep.address, ValueFormat.listenAddress.optional, .needsRestart,
+            example: ("\"192.0.2.9:9060\"", "nothing is exported"),
+            "A HEP3 collector (Homer, sngrep) that gets a copy of every SIP message and the RTP figures of every call, over UDP."),
+        .init(
+            "hep.capture_id", \.hep.captureID, .integer(1...0xffff_ffff), .needsRestart,
+            "The number by which the collector tells this relayd from others."),
 
         .init(
             "log.level", \.log.level, .oneOf, .appliedNow,

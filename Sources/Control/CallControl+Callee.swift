@@ -266,7 +266,8 @@ extension CallControl {
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
-        case _ where (status == 401 || status == 407) && answerChallenge(response, of: branch, call, number, now: now): break
+        case 401 where answerChallenge(response, of: branch, call, number, now: now): break
+        case 407 where answerChallenge(response, of: branch, call, number, now: now): break
         case 422 where retryInvite(branch.id, of: number, refusedWith: response, now: now): break
         default:
             call.branches[branch.id.rawValue].response = response

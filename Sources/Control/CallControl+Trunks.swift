@@ -102,7 +102,7 @@ extension CallControl {
             trunk: trunk, timers: configuration.timers(for: trunk),
             uri: "sip:\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(isPhone ? ";user=phone" : "")",
             to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
-        if let caller = call.invite.from.uri.user {
+        if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
             target.fromUser = trunk.callerOut.apply(to: candidate.caller.apply(to: rewritten))
         }

@@ -93,6 +93,10 @@ package struct CallControl {
     var nextSweep: Instant?
     /// While `relayctl doctor` places calls.
     var doctor: DoctorTrunks?
+    /// For a collector; stays empty without one.
+    var rtpReports: [RTPReport] = []
+    /// To explain calls after their end.
+    var endedCalls: EndedCalls
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
@@ -119,6 +123,7 @@ package struct CallControl {
             configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
@@ -321,7 +326,7 @@ package struct CallControl {
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
-        case .ended(let id): transactionEnded(id)
+        case .ended(let id): transactionEnded(id, now: now)
         }
     }
 
@@ -345,12 +350,12 @@ package struct CallControl {
         enqueue(.calleeUnreachable(branch, cause), for: use.call)
     }
 
-    private mutating func transactionEnded(_ id: TransactionID) {
+    private mutating func transactionEnded(_ id: TransactionID, now: Instant) {
         trunkTransactions[id] = nil
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
-        changeTransactionEnded(id, of: use.call)
+        changeTransactionEnded(id, of: use.call, now: now)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 

@@ -51,7 +51,11 @@ import Testing
         let event = try #require(world.events.first { $0.name == .callRerouted })
         #expect(event.fields["from_trunk"] == "b" && event.fields["to_trunk"] == "c" && event.fields["status"] == "\(status)")
         // One session, whose callee is now expected elsewhere.
-        #expect(world.commands.count { "\($0)".hasPrefix("open") } == 1)
+        let opened = world.commands.count { command in
+            if case .open = command { return true }
+            return false
+        }
+        #expect(opened == 1)
         caller.hangUp()
         world.run(for: .seconds(5))
         let record = try #require(world.records.first)

@@ -72,11 +72,12 @@ final class SimulatedWorld {
         self.configuration = configuration
         let capacity = configuration.limits.calls
         let activity = ActivityTable(sessionCapacity: capacity)
-        worker = WorkerStub(activity: activity)
+        let statistics = StatisticsTable(activity: activity)
+        worker = WorkerStub(activity: activity, statistics: statistics)
         ledger = Ledger(configuration: configuration)
         let media = MediaSessions(
             configuration: configuration.media, allocator: SessionAllocator(workers: 1, capacity: capacity),
-            activity: activity, statistics: StatisticsTable(activity: activity), random: SeededRandom(seed: seed &* 3))
+            activity: activity, statistics: statistics, random: SeededRandom(seed: seed &* 3))
         control = CallControl(
             configuration: configuration, media: media, counters: counters, random: SeededRandom(seed: ~seed),
             now: Self.start, wallTime: Self.wallStart)
@@ -121,6 +122,8 @@ final class SimulatedWorld {
             "\($0.leg) \($0.direction) \($0.text)\($0.retransmission ? " again" : "")"
         } ?? []
     }
+
+    func explain(_ name: String) -> CallExplanation? { control.explain(name, now: now) }
 
     func stepWallClock(to time: WallTime) { control.setWallTime(time, at: now) }
 
@@ -198,7 +201,7 @@ final class SimulatedWorld {
 
     // MARK: Around call control
 
-    private func deliver(_ octets: [UInt8], from source: SocketAddress) {
+    func deliver(_ octets: [UInt8], from source: SocketAddress) {
         if case .message(let message) = SIPMessage.parse(octets) {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
