@@ -43,6 +43,12 @@ extension ConfigurationReader {
             }
             lineOfName[trunk.name] = lines[path + ["name"]]
             checkTransport(of: trunk, path)
+            if trunk.username == nil, trunk.password != nil || (trunk.register == .on && trunk.registerUser == nil) {
+                refuse(
+                    path, key: "trunk.username",
+                    "is missing while \(trunk.password == nil ? "register is \"on\"" : "password is set"), expected the user name "
+                        + "for the trunk")
+            }
             for source in trunk.sources {
                 if let owner = ownerOfSource.updateValue(trunk.name, forKey: source) {
                     refuse(

@@ -4,7 +4,7 @@ extension Page {
         "use strict";
         const mayHangUp = document.body.dataset.hangup === "yes";
         const byId = (id) => document.getElementById(id);
-        let order = "duration", filter = "", recordFilter = "", timer = 0, turn = 0, earlier = null;
+        let order = "duration", filter = "", recordFilter = "", userFilter = "", timer = 0, turn = 0, earlier = null;
 
         function make(space, name, attributes, children) {
           const node = space ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
@@ -185,6 +185,7 @@ extension Page {
           if (!snapshot.trunks.length) return [el("p", { class: "faint" }, "No trunk is configured.")];
           return [table([
             { title: "Trunk", value: (trunk) => trunk.name }, { title: "Address", value: (trunk) => trunk.address },
+            { title: "State", value: (trunk) => trunk.state + (trunk.lastFailure ? ", last failure: " + trunk.lastFailure : ""), wrap: true, tone: (trunk) => trunk.state === "up" ? "" : "bad" },
             { title: "Calls", number: true, value: (trunk) => trunk.calls }, { title: "Capacity", number: true, value: (trunk) => trunk.capacity || "–" },
             { title: "Load", value: load },
             { title: "From it", number: true, value: (trunk) => trunk.incoming.attempts }, { title: "ASR", number: true, value: (trunk) => percent(ratio(trunk.incoming)) },
@@ -194,12 +195,28 @@ extension Page {
         }
 
         async function showRegistrations() {
-          let list;
-          try { list = await ask("registrations"); }
+          let list, keepAlive;
+          try { [list, keepAlive] = await Promise.all([ask("registrations?limit=500" + (userFilter ? "&filter=" + encodeURIComponent(userFilter) : "")), ask("keepalive")]); }
           catch (error) { if (error.status === 404) return [el("p", { class: "faint" }, "This relayd keeps no registrations.")]; throw error; }
-          if (!list.length) return [el("p", { class: "faint" }, "Nobody is registered.")];
-          const keys = [...new Set(list.flatMap((row) => Object.keys(row)))];
-          return [table(keys.map((key) => ({ title: key, value: (row) => row[key] === undefined || row[key] === null ? null : String(row[key]) })), list)];
+          const cycle = keepAlive.lastCycle;
+          return [
+            el("div", { class: "controls" }, el("input", { id: "filter", type: "search", placeholder: "user, contact or agent", value: userFilter, "aria-label": "filter",
+              input: (event) => { userFilter = event.target.value; refreshSoon(300); } })),
+            facts([
+              ["Contacts", `${keepAlive.registered} registered, ${keepAlive.behindNAT} behind NAT, ${keepAlive.served} kept alive`],
+              ["Keep-alive", keepAlive.message, keepAlive.isOn ? "" : "warm"],
+              ["Coverage", cycle ? `${cycle.coveragePercent.toFixed(1)} % of ${cycle.expected} in the last cycle, ${cycle.missedDeadlines} deadlines missed, longest gap ${cycle.longestGapSeconds.toFixed(1)} s` : "no cycle is complete yet",
+                cycle ? (cycle.coveragePercent >= 100 && cycle.missedDeadlines === 0 ? "good" : "bad") : "faint"],
+              ["Capacity", keepAlive.arithmetic],
+              ...keepAlive.findings.filter((finding) => finding.isPresent).map((finding) => ["Trouble", `${finding.symptom}: ${finding.evidence}`, "bad"]),
+            ]),
+            el("h2", {}, list.matching === list.total ? "Contacts" : `${list.matching} of ${list.total} contacts`),
+            list.bindings.length ? table([
+              { title: "User", value: (row) => row.user }, { title: "Contact", value: (row) => row.contact }, { title: "From", value: (row) => row.source },
+              { title: "NAT", value: (row) => row.nat, tone: (row) => row.nat === "no" ? "faint" : "" },
+              { title: "Expires in", number: true, value: (row) => clock(row.expiresInSeconds) }, { title: "Agent", wrap: true, value: (row) => row.agent },
+            ], list.bindings) : el("p", { class: "faint" }, list.total ? "None matches." : "Nobody is registered."),
+          ];
         }
 
         async function showRecords() {
@@ -213,7 +230,7 @@ extension Page {
               { title: "Duration", number: true, value: (record) => record.answerAt ? clock(record.durationMilliseconds / 1000) : "–" },
               { title: "Talk", number: true, value: (record) => record.talkSeconds + " s" }, { title: "Dead air", number: true, value: (record) => record.deadAirSeconds + " s", tone: (record) => record.deadAirSeconds > 10 ? "bad" : "" },
               { title: "Cause", value: (record) => record.cause, tone: (record) => record.cause === "normal" ? "good" : "bad" }, { title: "SIP", number: true, value: (record) => record.sipCode }, { title: "By", value: (record) => record.endedBy },
-              { title: "What went wrong", wrap: true, value: (record) => record.verdictText || "" },
+              { title: "What went wrong", wrap: true, value: (record) => record.explanation || "" },
             ], records) : el("p", { class: "faint" }, "No records."),
           ];
         }

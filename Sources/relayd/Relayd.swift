@@ -38,8 +38,8 @@ struct Run: ParsableCommand {
             var loop = try ControlLoop(
                 configuration: configuration, warnings: configuration.warnings(), signals: signals,
                 log: log)
-            try serveHTTP(configuration, &loop)
-            print(banner(configuration))
+            let servesHTTP = try serveHTTP(configuration, &loop)
+            print(banner(configuration, servesHTTP: servesHTTP))
             fflush(nil)
             try loop.run()
         } catch {
@@ -50,17 +50,20 @@ struct Run: ParsableCommand {
 
     /// Metrics and pages are no reason not to carry calls: where they were not asked for, another program on the default
     /// port is only a warning.
-    private func serveHTTP(_ configuration: Configuration, _ loop: inout ControlLoop) throws {
-        guard let address = configuration.http.listen else { return }
+    private func serveHTTP(_ configuration: Configuration, _ loop: inout ControlLoop) throws -> Bool {
+        guard let address = configuration.http.listen else { return false }
         do {
             try WebServer.start(on: address, WebSite(door: loop.door, allowsHangup: configuration.http.allowHangup))
         } catch {
             guard configuration.origins["http.listen"] == nil else { throw error }
             loop.warn("\(error) Metrics and pages are not served.")
+            return false
         }
+        return true
     }
 
-    private func banner(_ configuration: Configuration) -> String {
+    private func banner(_ configuration: Configuration, servesHTTP: Bool) -> String {
+        let http = configuration.http.listen.flatMap { servesHTTP ? "http://\($0)/, metrics at /metrics" : nil } ?? "not served"
         let ports = configuration.media.ports
         let workers = configuration.media.workers
         let listeners = configuration.sip.allListeners
@@ -76,7 +79,7 @@ struct Run: ParsableCommand {
               trunks   \(configuration.trunks.isEmpty ? "none" : configuration.trunks.map(\.name).joined(separator: ", "))
               control  \(socket)
               records  \(configuration.records.directory)
-              http     \(configuration.http.listen.map { "http://\($0)/, metrics at /metrics" } ?? "off")
+              http     \(http)
             Try next, in another terminal: \(directory)relayctl \(isDefault ? "" : "--socket \(socket) ")status
             """
     }
@@ -106,11 +109,18 @@ struct Reference: ParsableCommand {
     @Flag(help: "The page docs/metrics.md instead: every metric with its meaning.")
     var metrics = false
 
+    @Flag(help: "The page docs/release-causes.md instead: why calls end, with SIP, Q.850 and VOS3000's words.")
+    var causes = false
+    @Flag(help: "The page docs/vos3000.md instead: the names of VOS3000 beside ours.")
+    var vos = false
+
     func run() {
         let text =
-            metrics
+            causes
+            ? ReleaseCause.referenceMarkdown()
+            : metrics
             ? MetricFamily.referenceMarkdown()
-            : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
+            : vos ? Configuration.vosMarkdown() : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
         print(text, terminator: "")
     }
 }

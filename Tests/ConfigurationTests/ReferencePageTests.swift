@@ -2,16 +2,17 @@ import Configuration
 import Foundation
 import Testing
 
-@Suite("docs/configuration.md")
+@Suite("Pages made from the keys")
 struct ReferencePageTests {
-    @Test("the page is up to date: `make docs` writes it")
-    func upToDate() throws {
+    @Test(
+        "docs/configuration.md and docs/vos3000.md are up to date: `make docs` writes them",
+        arguments: [("configuration.md", Configuration.referenceMarkdown()), ("vos3000.md", Configuration.vosMarkdown())])
+    func upToDate(name: String, text: String) throws {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("docs/configuration.md")
-        let text = Configuration.referenceMarkdown()
+            .deletingLastPathComponent().appendingPathComponent("docs/\(name)")
         if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" { try Data(text.utf8).write(to: file) }
         let page = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-        #expect(page == text, "docs/configuration.md is out of date: `make docs` writes it anew")
+        #expect(page == text, "docs/\(name) is out of date: `make docs` writes it anew")
     }
 
     @Test("every key and every VOS3000 name has its row")
@@ -19,7 +20,10 @@ struct ReferencePageTests {
         let text = Configuration.referenceMarkdown()
         for setting in Configuration().settings {
             #expect(text.contains("| `\(setting.key.split(separator: ".").last ?? "")` |"), "\(setting.key)")
-            if let name = setting.vosName { #expect(text.contains("`\(name)`")) }
+            if let name = setting.vosName {
+                #expect(text.contains("`\(name)`"))
+                #expect(Configuration.vosMarkdown().contains("| `\(name)` | `\(setting.key)` |"))
+            }
         }
     }
 }

@@ -3,12 +3,13 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS, promtool, chromium
+    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS, promtool, chromium, baresip
 
     package var isMet: Bool {
         switch self {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
+        case .sngrep: Self.findsProgram("sngrep")
         case .root: geteuid() == 0
         case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules(["rtpengine", "xmlrpc", "jsonrpcs", "dialog"])
         case .rtpengine: Self.findsProgram("rtpengine")
@@ -16,6 +17,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .kamailioTLS: Self.findsProgram("kamailio") && Self.hasKamailioModules(["tls"])
         case .promtool: Self.findsProgram("promtool")
         case .chromium: Self.findsProgram("chromium")
+        case .baresip: Self.findsProgram("baresip")
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
@@ -25,7 +27,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         switch self {
         case .sipp: "sipp is not installed: apt-get install sip-tester"
         case .tshark: "tshark is not installed: apt-get install tshark"
-        case .root: "capturing packets needs root"
+        case .sngrep: "sngrep is not installed: apt-get install sngrep"
+        case .root: "capturing packets and making network namespaces needs root"
         case .kamailio:
             "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
@@ -33,6 +36,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .kamailioTLS: "Kamailio or its TLS module is not installed: apt-get install kamailio kamailio-tls-modules"
         case .promtool: "promtool is not installed: apt-get install prometheus"
         case .chromium: "chromium is not installed: apt-get install chromium"
+        case .baresip: "baresip is not installed: apt-get install baresip-core"
         case .ipv6: "the loopback interface has no IPv6 address"
         }
     }

@@ -37,10 +37,11 @@ struct DocsTests {
         }
     }
 
-    @Test("filters are found where they stand: in blocks marked wireshark, and after -Y in commands")
+    @Test("filters are found where they stand: in blocks marked wireshark, in lines that begin so, and after -Y in commands")
     func finding() {
         let page = """
             Look at `sip.Method` here.
+            Wireshark: `icmp.type == 3` and then `udp`
             ```wireshark
             # a comment
             sip.Call-ID == "x"
@@ -54,7 +55,7 @@ struct DocsTests {
             """
         #expect(
             Self.filters(in: page) == [
-                "sip.Call-ID == \"x\"", "rtp && ip.addr == 192.0.2.1", "sip.CSeq.method == \"BYE\"", "rtp.marker == 1",
+                "icmp.type == 3", "udp", "sip.Call-ID == \"x\"", "rtp && ip.addr == 192.0.2.1", "sip.CSeq.method == \"BYE\"", "rtp.marker == 1",
             ])
     }
 
@@ -80,6 +81,8 @@ struct DocsTests {
                 isInBlock = line == "```wireshark"
             } else if isInBlock {
                 if !line.isEmpty, !line.hasPrefix("#") { filters.append(line) }
+            } else if line.hasPrefix("Wireshark: ") {
+                filters += line.matches(of: /`([^`]+)`/).map { String($0.1) }
             } else {
                 for match in line.matches(of: /-Y (?:'([^']+)'|"([^"]+)")/) {
                     if let filter = match.1 ?? match.2 { filters.append(String(filter)) }

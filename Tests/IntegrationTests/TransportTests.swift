@@ -316,7 +316,7 @@ struct IPv6Tests {
             try await caller.succeeds()
             try await callee.succeeds()
             let placed = try #require(callee.received("INVITE").first)
-            #expect(!placed.text.contains("::1"), "nothing of the caller's family leaks")
+            #expect(placed.header("Via")?.contains("::1") == false && placed.header("Contact")?.contains("::1") == false)
             #expect(placed.sdpLines("c=") == ["IN IP4 \(bed.host)"])
             let answer = try #require(caller.received("200 OK").first { $0.text.contains("v=0") })
             #expect(answer.header("Contact")?.contains("[::1]:\(base)") == true)

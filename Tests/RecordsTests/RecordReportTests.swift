@@ -68,6 +68,22 @@ struct RecordReportTests {
         #expect(finding.calls == 10 && finding.of == 10)
     }
 
+    @Test("test calls of the doctor are no ghosts, and count in no cause, hour or day")
+    func doctor() throws {
+        let store = try RecordStore(path: directory.store)
+        _ = try store.insert((1...50).map { number in
+            var test = record(number)
+            test.callerTrunk = CallRecord.doctorTrunk
+            test.calleeTrunk = CallRecord.doctorTrunk
+            test.fromCaller.lastMediaAt = test.releaseAt + .seconds(-30)
+            test.fromCallee.lastMediaAt = test.releaseAt + .seconds(-30)
+            return test
+        } + [record(51)])
+        #expect(try store.audit(AuditQuery()).examined == 1)
+        #expect(try store.report(ReportQuery(grouping: .cause)).reduce(0) { $0 + $1.attempts } == 1)
+        #expect(try store.report(ReportQuery()).first { $0.name == "doctor" }?.attempts == 50)
+    }
+
     @Test("old records are removed, some at a time, and new ones stay")
     func retention() throws {
         let store = try RecordStore(path: directory.store)

@@ -1,4 +1,3 @@
-import Configuration
 import ControlProtocol
 import Core
 
@@ -9,16 +8,17 @@ extension ControlLoop {
         for (state, count) in control.stateCounts() { states[state.rawValue, default: 0] += count }
         for (state, count) in ngControl.stateCounts() { states[state.rawValue, default: 0] += count }
         return MetricsSnapshot(
-            status: status(now: now), callStates: states, releases: figures.releases, trunks: trunkFigures(),
+            status: status(now: now), callStates: states, releases: figures.releases, trunks: trunkFigures(now: now),
             distributions: figures.distributions)
     }
 
-    func trunkFigures() -> [TrunkFigures] {
-        configuration.trunks.map { trunk in
-            figures.complete(
-                TrunkFigures(
-                    name: trunk.name, address: trunk.address, calls: control.callsByTrunk[trunk.name] ?? 0,
-                    capacity: trunk.capacity))
+    private func trunkFigures(now: Instant) -> [TrunkFigures] {
+        control.trunkReports(now: now).map { report in
+            var trunk = TrunkFigures(
+                name: report.name, address: report.address, calls: report.calls, capacity: report.capacity)
+            trunk.state = report.state
+            trunk.lastFailure = report.lastFailure
+            return figures.complete(trunk)
         }
     }
 }

@@ -34,9 +34,10 @@ package struct ControlLoop: ~Copyable {
         static let ngAcceptUnix: UInt8 = 12
         static let ngReadable: UInt8 = 13
         static let ngWritable: UInt8 = 14
-        static let sipAccept: UInt8 = 40
-        static let sipReadable: UInt8 = 41
-        static let sipWritable: UInt8 = 42
+        static let sipAccept: UInt8 = 50
+        static let sipReadable: UInt8 = 51
+        static let sipWritable: UInt8 = 52
+        static let hepSend: UInt8 = 40
     }
 
     let configuration: Configuration
@@ -66,6 +67,8 @@ package struct ControlLoop: ~Copyable {
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
+    /// Nil without a collector.
+    private let hep: HEPExporter?
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
@@ -166,6 +169,10 @@ package struct ControlLoop: ~Copyable {
             try Self.callbackSender(ngSettings, inbox)
         }
 
+        let hepSettings = configuration.hep
+        let hep = try attempt({ StartError.failed(step: "a socket for the HEP collector (hep.address)", $0) }) {
+            () throws(Errno) in try Self.exporter(hepSettings, counters)
+        }
         let traceOctets = configuration.trace.memoryMebibytes << 20
         let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
             () throws(Errno) in try SIPTrace(octets: traceOctets)
@@ -215,6 +222,7 @@ package struct ControlLoop: ~Copyable {
         self.counters = counters
         self.keeper = keeper
         self.trace = trace
+        self.hep = hep
         self.callbacks = callbacks
         self.registrations = registrations
         self.keepAlives = keepAlives
@@ -228,6 +236,11 @@ package struct ControlLoop: ~Copyable {
 
     /// A sentence that `relayctl status` is to show; before `run`.
     package mutating func warn(_ sentence: String) { warnings.append(sentence) }
+
+    private static func exporter(_ settings: Configuration.HEP, _ counters: CounterBlock) throws(Errno) -> HEPExporter? {
+        guard let collector = settings.address else { return nil }
+        return try HEPExporter(to: collector, settings, kind: Kind.hepSend, counters: counters)
+    }
 
     private static func callbackSender(
         _ settings: Configuration.NG, _ inbox: ControlInbox
@@ -244,7 +257,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
-        control.planFirstProbes(now: MonotonicClock.now)
+        control.startTrunks(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": sip.addresses.joined(separator: " "), "version": relaydVersion])
         sip.start(on: &ring, buffers: sipBuffers)
         ng.start(on: &ring, buffers: sipBuffers)
@@ -322,6 +335,7 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipReadable:
             for received in sip.read(completion, now: now, on: &ring) { take(received, now: now) }
         case Kind.sipWritable: sip.hasRoom(completion, now: now, on: &ring)
+        case Kind.hepSend: hep?.sendFailed()
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -368,9 +382,7 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func receive(_ octets: [UInt8], from flow: Flow, now: Instant) {
-        trace.record(
-            octets.span, .received, peer: flow.remote, local: sip.local(of: flow), transport: .init(flow.transport),
-            microseconds: WallClock.microseconds)
+        traceMessage(octets, .received, flow)
         control.receive(octets, from: flow, now: now)
     }
 
@@ -416,7 +428,9 @@ package struct ControlLoop: ~Copyable {
                 case .reuse(let connection, let address): sip.setAlias(address, of: connection)
                 case .endConnection(let connection): sip.end(connection, now: now)
                 case .relay(let command): waitingCommands.append(command)
-                case .record(let record): keep(record)
+                case .record(let record):
+                    keep(record)
+                    for report in control.takeRTPReports() { hep?.export(report, microseconds: WallClock.microseconds, on: &ring) }
                 case .event(let event): announce(event, now: now)
                 case .probed(let token, let report): probed(token, report, now: now)
                 case .registration(let line): registrations?.append(line)
@@ -433,9 +447,7 @@ package struct ControlLoop: ~Copyable {
     private mutating func send(
         _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
-        trace.record(
-            octets.span, .sent, peer: destination.remote, local: sip.local(of: destination), transport: .init(destination.transport),
-            microseconds: WallClock.microseconds)
+        traceMessage(octets, .sent, destination)
         if !sip.send(octets, to: destination, transaction, isRepeated: isRepeated, now: now, on: &ring) {
             control.sendFailed(transaction, now: now)
         }
@@ -458,7 +470,19 @@ package struct ControlLoop: ~Copyable {
             control.networkRefused(destination, errno: error.code, now: now)
         }
     }
+
     mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
+
+    /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
+    private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
+        let local = sip.local(of: flow)
+        let microseconds = WallClock.microseconds
+        trace.record(
+            octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
+        hep?.export(
+            sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
+            correlation: control.correlation(of: octets, direction), on: &ring)
+    }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {
@@ -537,7 +561,7 @@ package struct ControlLoop: ~Copyable {
             return clients.reply(to: request, of: client, beginCapture(query, of: client, now: now), now: now)
         }
         let inbox = inbox
-        let isForStore = askStore(request.command) { result in
+        let isForStore = askStore(request.command, now: now) { result in
             inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
         }
         if !isForStore {
@@ -551,14 +575,14 @@ package struct ControlLoop: ~Copyable {
     ) {
         if case .probe(let name) = command {
             if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
-        } else if !askStore(command, completion) {
+        } else if !askStore(command, now: now, completion) {
             completion(answer(command, now: now))
         }
     }
 
     /// Passes on what the store thread answers; false for everything else.
     private func askStore(
-        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
+        _ command: ControlCommand, now: Instant, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
     ) -> Bool {
         @Sendable func complete(_ result: Result<ControlReply, RecordError>) {
             completion(result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") })
@@ -567,6 +591,20 @@ package struct ControlLoop: ~Copyable {
         case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
         case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
         case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
+        case .why(let name) where control.explain(name, now: now) == nil:
+            // Not in memory any more, but perhaps on record.
+            var query = RecordQuery()
+            query.match = name
+            query.limit = 1
+            keeper.query(query) { result in
+                completion(
+                    result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
+                        .flatMap { records in
+                            records.first.map { .success(.explanation(CallExplanation($0))) }
+                                ?? .failure(
+                                    ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record."))
+                        })
+            }
         default: return false
         }
         return true
@@ -603,7 +641,14 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .registrations(let query): result = .success(.registrations(control.registrations(query, now: now)))
+        case .keepAlive: result = .success(.keepAlive(control.keepAliveReport(now: now)))
+        case .binding(let name):
+            let details = control.bindingDetails(name, now: now)
+            result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
         case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
+        case .why(let name):
+            result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
         case .trace(let query):
             do {
                 result = .success(.trace(try trace.page(query)))
@@ -625,6 +670,10 @@ package struct ControlLoop: ~Copyable {
 
     static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
+    }
+
+    private static func unknownBinding(_ name: String) -> ControlError {
+        ControlError(.notFound, "There is no binding and no registered user \"\(name.prefix(64))\": see `relayctl registrations`.")
     }
 
     // MARK: The end

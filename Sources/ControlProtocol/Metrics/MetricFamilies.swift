@@ -63,6 +63,9 @@ extension MetricFamily {
     }
 
     private static let trunkFamilies: [MetricFamily] = [
+        .gauges("relayd_trunk_up", "1 while calls are sent to the trunk, 0 while it is out after failures or asked for a rest.", by: "trunk") {
+            $0.trunks.map { ([$0.name], $0.state == .up ? 1 : 0) }
+        },
         .gauges("relayd_trunk_calls", "Present calls to and from the trunk.", by: "trunk") {
             $0.trunks.map { ([$0.name], Double($0.calls)) }
         },

@@ -31,6 +31,9 @@ package struct TrunkFigures: Codable, Equatable, Sendable {
     package var calls: Int
     /// Zero is without limit.
     package var capacity: Int
+    package var state = TrunkReport.State.up
+    /// What it failed at last; nil for nothing.
+    package var lastFailure: String?
     /// Calls that came from it.
     package var incoming = Side()
     /// Calls that were sent to it.

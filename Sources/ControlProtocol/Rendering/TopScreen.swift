@@ -182,11 +182,14 @@ extension TopScreen {
 
     private func trunkLines(_ snapshot: MetricsSnapshot, _ style: TextStyle, limit: Int) -> [String] {
         guard !snapshot.trunks.isEmpty else { return [] }
-        // The fullest first: that is what one looks for.
-        let trunks = snapshot.trunks.sorted { (-$0.load, -$0.calls, $0.name) < (-$1.load, -$1.calls, $1.name) }
+        // What is out first, then the fullest: that is what one looks for.
+        let trunks = snapshot.trunks.sorted {
+            ($0.state == .up ? 1 : 0, -$0.load, -$0.calls, $0.name) < ($1.state == .up ? 1 : 0, -$1.load, -$1.calls, $1.name)
+        }
         let shown = Array(trunks.prefix(limit - 1))
         var table = Table()
         table.add("TRUNK", leastWidth: 8, cells: shown.map { .init($0.name, .strong) })
+        table.add("STATE", leftOutAt: 4, cells: shown.map { .init($0.state.rawValue, $0.state == .up ? .plain : .bad) })
         table.add("CALLS", alignment: .right, cells: shown.map { "\($0.calls)" })
         table.add("OF", alignment: .right, cells: shown.map { $0.capacity == 0 ? "-" : "\($0.capacity)" })
         table.add(
@@ -225,12 +228,12 @@ extension TopScreen {
         table.add("STATE", leftOutAt: 5, cells: shown.map { .init($0.state.rawValue, $0.state == .connected ? .plain : .faint) })
         table.add("CALLER", leastWidth: 6, cells: shown.map { .init($0.callerNumber) })
         table.add("CALLED", leastWidth: 6, cells: shown.map { .init($0.calledNumber) })
-        table.add("TRUNKS", leftOutAt: 2, cells: shown.map { "\($0.callerTrunk ?? "-") > \($0.calleeTrunk ?? "-")" })
+        table.add("TRUNKS", leftOutAt: 4, cells: shown.map { "\($0.callerTrunk ?? "-") > \($0.calleeTrunk ?? "-")" })
         table.add("H:MM:SS", alignment: .right, cells: shown.map { .init($0.durationText) })
         table.add("CALLER RTP", cells: shown.map { $0.fromCaller.cell })
         table.add("CALLEE RTP", cells: shown.map { $0.fromCallee.cell })
-        table.add("MOS", alignment: .right, leftOutAt: 4, cells: shown.map(\.mosCell))
-        table.add("WATCHED", leftOutAt: 1, cells: shown.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
+        table.add("MOS", alignment: .right, leftOutAt: 1, cells: shown.map(\.mosCell))
+        table.add("WATCHED", leftOutAt: 3, cells: shown.map { .init($0.monitoredText, $0.monitored ? .plain : .bad) })
         return table.rendered(style).text.split(separator: "\n").map(String.init)
     }
 
