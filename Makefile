@@ -4,7 +4,7 @@
 # make sanitize  relay, ring and RTP tests under ThreadSanitizer and AddressSanitizer; minutes of building
 # make bench   what a relayed packet and a call cost, beside peers and aims
 # make build   relayd and relayctl, in .build/release
-# make docs    the pages that are made from the code: docs/configuration.md, metrics.md, vos3000.md
+# make docs    the pages made from the code: docs/configuration.md, metrics.md, release-causes.md, vos3000.md
 
 .PHONY: demo test sanitize run bench build docs clean
 
@@ -53,6 +53,7 @@ bench: build
 
 docs:
 	@swift run -q relayd reference --markdown > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	@swift run -q relayd reference --causes > docs/release-causes.md.new && mv docs/release-causes.md.new docs/release-causes.md
 	@swift run -q relayd reference --vos > docs/vos3000.md.new && mv docs/vos3000.md.new docs/vos3000.md
 	@swift run -q relayd reference --metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 

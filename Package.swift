@@ -45,6 +45,7 @@ let package = Package(
             name: "Configuration",
             dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
             swiftSettings: settings),
+        .target(name: "Diagnosis", dependencies: ["Core"], swiftSettings: settings),
         .target(name: "NG", dependencies: ["Core", "SIP"], swiftSettings: settings),
         .target(name: "Capture", dependencies: ["Core"], swiftSettings: settings),
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
@@ -52,7 +53,7 @@ let package = Package(
             name: "Control",
             dependencies: [
                 "Core", "RTP", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "Capture",
-                "ControlProtocol",
+                "ControlProtocol", "Diagnosis",
             ],
             swiftSettings: settings + lifetimes),
         .target(
@@ -69,6 +70,10 @@ let package = Package(
         .executableTarget(
             name: "relayctl", dependencies: ["Core", "SIP", "ControlProtocol", argumentParser], swiftSettings: settings),
 
+        .executableTarget(
+            name: "relayd-trace-cost", dependencies: ["Control", "Core", "Uring"], path: "Benchmarks/trace-cost",
+            swiftSettings: settings),
+
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(
             name: "Harness", dependencies: ["Core", "ControlProtocol", "NG"], path: "Tests/Harness",
@@ -84,6 +89,7 @@ let package = Package(
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
         .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
+        .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "Core"], swiftSettings: settings),
         .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
@@ -93,7 +99,7 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: [
-                "Control", "ControlProtocol", "SIP", "NG", "Relay", "Records", "Configuration", "Core",
+                "Control", "ControlProtocol", "Diagnosis", "SIP", "NG", "Relay", "RTP", "Records", "Configuration", "Core",
             ],
             swiftSettings: settings),
         .testTarget(

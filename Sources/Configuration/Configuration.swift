@@ -12,6 +12,7 @@ package struct Configuration: Sendable {
     package var routing = Routing()
     package var ng = NG()
     package var trace = Trace()
+    package var hep = HEP()
     package var http = HTTP()
     package var registrar = Registrar()
     package var keepAlive = KeepAlive()
@@ -188,6 +189,8 @@ extension Configuration {
     package struct Trace: Sendable {
         /// For SIP messages, in MiB.
         package var memoryMebibytes = 64
+        /// Calls that can still be explained after their end.
+        package var endedCalls = 1_000
     }
 
     /// Metrics and pages.
@@ -196,6 +199,14 @@ extension Configuration {
         package var listen: SocketAddress? = SocketAddress(ip: .ipv4Loopback, port: 8380)
         /// Whether a call can be ended from the page.
         package var allowHangup = false
+    }
+
+    /// Copies of all signalling for a collector (HEP3).
+    package struct HEP: Sendable {
+        /// The collector's UDP address; nil: there is none.
+        package var address: SocketAddress?
+        /// What the collector tells us from others by.
+        package var captureID = 2_001
     }
 
     package struct Log: Sendable {

@@ -38,6 +38,12 @@ extension ConfigurationReader {
                     path + ["address"], key: "trunk.address",
                     "\(trunk.address) is an IPv6 address, expected IPv4 while sip.listen is \(configuration.sip.listen)")
             }
+            if trunk.username == nil, trunk.password != nil || (trunk.register == .on && trunk.registerUser == nil) {
+                refuse(
+                    path, key: "trunk.username",
+                    "is missing while \(trunk.password == nil ? "register is \"on\"" : "password is set"), expected the user name "
+                        + "for the trunk")
+            }
             for source in trunk.sources {
                 if let owner = ownerOfSource.updateValue(trunk.name, forKey: source) {
                     refuse(

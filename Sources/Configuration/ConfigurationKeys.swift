@@ -210,6 +210,17 @@ extension Configuration {
             "trace.memory_mib", \.trace.memoryMebibytes, .integer(1...65_536, unit: "MiB"), .needsRestart,
             "Memory for the trace of SIP messages that `relayctl trace` shows; the oldest make room for new ones. Taken as it "
                 + "fills."),
+        .init(
+            "trace.ended_calls", \.trace.endedCalls, .integer(0...100_000), .needsRestart,
+            "How many ended calls `relayctl why` can still explain in full, at about 10 kB each; the verdict is in each record."),
+
+        .init(
+            "hep.address", \.hep.address, ValueFormat.listenAddress.optional, .needsRestart,
+            example: ("\"192.0.2.9:9060\"", "nothing is exported"),
+            "A HEP3 collector (Homer, sngrep) that gets a copy of every SIP message and the RTP figures of every call, over UDP."),
+        .init(
+            "hep.capture_id", \.hep.captureID, .integer(1...0xffff_ffff), .needsRestart,
+            "The number by which the collector tells this relayd from others."),
 
         .init(
             "log.level", \.log.level, .oneOf, .appliedNow,
@@ -270,6 +281,28 @@ extension Trunk {
             "probe", \.probe, .oneOf, .newCallsOnly,
             "Asks it with OPTIONS whether it is there: while it is \"down\", \"always\", or \"off\": then one call tries it after "
                 + "each probe_interval."),
+        .init(
+            "username", \.username, ValueFormat<String>.line(limit: 128).optional, .newCallsOnly,
+            example: ("\"relayd\"", "a challenge of the trunk is a refusal"),
+            "The user name with which we answer its digest challenges (401, 407)."),
+        .init(
+            "password", \.password, ValueFormat<String>.line(limit: 128).optional, .newCallsOnly,
+            example: ("\"secret\"", "empty"), shown: { $0.password == nil ? "" : "(set)" },
+            "The password that goes with it."),
+        .init(
+            "register", \.register, .oneOf, .needsRestart,
+            "Whether we register with it, so that it sends us calls."),
+        .init(
+            "registrar", \.registrar, ValueFormat.trunkAddress.optional, .needsRestart,
+            example: ("\"198.51.100.8\"", "its address"),
+            "Where REGISTER is sent."),
+        .init(
+            "register_user", \.registerUser, ValueFormat.name.optional, .needsRestart,
+            example: ("\"relayd\"", "username"),
+            "The user of the address that is registered."),
+        .init(
+            "register_expires", \.registerExpires, .duration(.seconds(30) ... .seconds(86_400)), .needsRestart,
+            "How long a registration is asked for; it is refreshed before it ends."),
         .init(
             "invite_timeout", \.inviteTimeout,
             ValueFormat.duration(.milliseconds(100) ... .seconds(300), granularity: .milliseconds(1)).optional,

@@ -26,7 +26,7 @@ extension Configuration {
         /// The path of a file with further users; nil: there is none.
         package var usersFile: String?
         /// Offered to phones, the preferred one first.
-        package var algorithms = [DigestName.sha256, .md5]
+        package var algorithms = [DigestName.md5]
         /// Granted at most, and to who asks for nothing.
         package var expires = Duration.seconds(3_600)
         /// The same for phones behind NAT.
@@ -120,7 +120,8 @@ extension Configuration {
                 + "last two with a comma between."),
         .init(
             "registrar.algorithms", \.registrar.algorithms, .algorithms, .needsRestart,
-            "Digest algorithms offered, the preferred one first. Phones that stumble over SHA-256 need [\"MD5\"]."),
+            "Digest algorithms offered, the preferred one first. Where all phones know it, [\"SHA-256\", \"MD5\"] is better; many give "
+                + "up on a challenge that names it, though."),
         .init(
             "registrar.expires", \.registrar.expires, .duration(.seconds(60) ... .seconds(86_400)), .needsRestart,
             vosName: "SS_ENDPOINT_EXPIRE",

@@ -26,6 +26,17 @@ package struct Trunk: Sendable {
     /// Nil: `routing.failover`.
     package var failover: [StatusPattern]?
     package var probe = ProbeMode.down
+    /// What we call ourselves when it challenges us; nil: a challenge is a refusal.
+    package var username: String?
+    package var password: String?
+    /// Whether we register with it.
+    package var register = OnOff.off
+    /// Nil: its address.
+    package var registrar: SocketAddress?
+    /// The user of the address we register; nil: `username`.
+    package var registerUser: String?
+    /// What we ask for; the registrar has the last word.
+    package var registerExpires = Duration.seconds(3_600)
     /// Nil: as `[routing]` has it, for each of the five.
     package var inviteTimeout: Duration?
     package var tryingTimeout: Duration?
@@ -54,6 +65,10 @@ package struct Trunk: Sendable {
         self.sources = sources ?? [TrunkSource(address)]
         self.prefixes = prefixes
     }
+}
+
+package enum OnOff: String, CaseIterable, Sendable {
+    case on, off
 }
 
 /// When a trunk is asked with OPTIONS whether it is there.

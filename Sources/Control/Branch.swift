@@ -18,6 +18,8 @@ struct Branch {
     var forkAcknowledgements: [String: (octets: [UInt8], destination: Flow)] = [:]
     /// The response at hand while its effects are carried out; the final one stays.
     var response: SIPMessage?
+    /// How often it was challenged and answered.
+    var challenges = 0
     /// A response beyond 100 has come.
     var hasRung = false
     /// The set-up timer that runs, and when it is due.

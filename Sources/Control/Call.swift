@@ -110,6 +110,12 @@ final class Call {
     /// From the worker, once the session is closed.
     var fromCaller = LegStatistics()
     var fromCallee = LegStatistics()
+    /// relayd's RTP ports, known also after the session was closed.
+    var mediaPorts: (caller: UInt16, callee: UInt16) = (0, 0)
+    /// When each side's source was locked first.
+    var firstMedia: (caller: Instant?, callee: Instant?)
+    /// The same as `fromCaller` and `fromCallee` with more, for the diagnosis.
+    var mediaEvidence: (caller: MediaEvidence?, callee: MediaEvidence?)
 
     // Times and history.
     let setupAt: Instant
@@ -119,6 +125,7 @@ final class Call {
     /// The Reason header that came with the BYE or CANCEL that ended the call.
     var receivedReason: String?
     private(set) var ladder: [LadderItem] = []
+    private(set) var omittedLadderItems = 0
 
     struct LadderItem: Sendable {
         let at: Instant
@@ -128,8 +135,10 @@ final class Call {
         let isRetransmission: Bool
     }
 
-    /// A call that retransmits for ever would otherwise grow for ever; what a person wants to see are the first messages.
+    /// A call that retransmits for ever would otherwise grow for ever; what a person wants to see are the first messages and
+    /// the last ones.
     private static let ladderLimit = 64
+    private static let firstLadderItems = 40
 
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
@@ -156,7 +165,10 @@ final class Call {
     }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
-        guard ladder.count < Self.ladderLimit else { return }
+        if ladder.count >= Self.ladderLimit {
+            ladder.remove(at: Self.firstLadderItems)
+            omittedLadderItems += 1
+        }
         ladder.append(
             LadderItem(at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission))
     }

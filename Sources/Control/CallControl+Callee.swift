@@ -40,7 +40,7 @@ extension CallControl {
         scheduleTimer(of: number)
     }
 
-    /// Which silence ends the call depends on whom it goes to.
+    /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
     func takeMediaSettings(of call: Call) {
         call.noMedia = NoMediaRule(
             calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
@@ -66,6 +66,9 @@ extension CallControl {
         var builder = branch.dialog.request(
             .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact)
+        if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
+            builder.add(header, octets: value)
+        }
         builder.add(.allow, Self.allow)
         branch.side.timer = sessionTimer(towards: target.trunk)
         if let supported = Self.supported(branch.side.timer) { builder.add(.supported, supported) }
@@ -86,6 +89,55 @@ extension CallControl {
             builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return id
+    }
+
+    /// Answers the challenge of a trunk; false when it is a refusal.
+    private mutating func answerChallenge(
+        _ response: SIPMessage, of branch: Branch, _ call: Call, _ number: CallNumber, now: Instant
+    ) -> Bool {
+        guard let trunk = branch.target.trunk, call.machine.isOpen(branch.id),
+            takeChallenge(response, of: trunk.name, attempt: branch.challenges)
+        else { return false }
+        call.branches[branch.id.rawValue].challenges += 1
+        return repeatInvite(branch.id, of: number, now: now)
+    }
+
+    /// Sends the INVITE of a branch again after a response that wants something else in it (401, 407, 422): a new
+    /// transaction with the same Call-ID and From tag, and the next CSeq.
+    mutating func repeatInvite(_ id: BranchID, of number: CallNumber, now: Instant) -> Bool {
+        guard let call = calls[number], call.machine.isOpen(id), let transaction = call.branches[id.rawValue].transaction,
+            let sent = transactions.sentRequest(transaction), case .message(let invite) = SIPMessage.parse(sent.octets)
+        else { return false }
+        let viaBranch = newBranch()
+        // The refusal made no dialog: the next INVITE has no To tag either.
+        let target = call.branches[id.rawValue].target
+        let former = call.branches[id.rawValue].dialog
+        var dialog = Dialog(
+            calling: target.uri, callID: former.callID, localTag: former.localTag, local: former.local,
+            remote: invite.text(.to) ?? former.remote, sequence: former.localSequence, destination: target.destination,
+            routeSet: target.routes)
+        dialog.isBehindNAT = target.isBehindNAT
+        var builder = dialog.request(
+            .invite, branch: viaBranch, sentBy: endpoint(for: sent.destination), maxForwards: invite.maxForwards ?? 70)
+        let written: Set<HeaderName> = [
+            .via, .maxForwards, .from, .to, .callID, .cseq, .route, .authorization, .proxyAuthorization, .sessionExpires, .minSE,
+            .contentType, .contentLength,
+        ]
+        for field in invite.headers where !written.contains(field.name) { builder.copy(field, from: invite) }
+        if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
+            builder.add(header, octets: value)
+        }
+        for (name, value) in Self.timerHeaders(call.branches[id.rawValue].side.timer) { builder.add(name, value) }
+        call.machine.repeatInvite(of: id)
+        call.branches[id.rawValue].dialog = dialog
+        call.branches[id.rawValue].viaBranch = viaBranch
+        call.branches[id.rawValue].setupTimer = (.invite, now + target.timers.invite)
+        let body = Array(invite.body)
+        call.branches[id.rawValue].transaction = send(
+            builder.finish(body: body, contentType: body.isEmpty ? nil : invite.text(.contentType)), .invite, branch: viaBranch,
+            to: sent.destination, for: number, .callee, now: now)
+        scheduleTimer(of: number)
+        return true
     }
 
     func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
@@ -214,6 +266,8 @@ extension CallControl {
         switch status {
         case 100..<200: calleeProceeds(response, status, from: source, branch, number, call, now: now)
         case 200..<300: calleeAnswered(response, from: source, branch, number, call, now: now)
+        case 401 where answerChallenge(response, of: branch, call, number, now: now): break
+        case 407 where answerChallenge(response, of: branch, call, number, now: now): break
         case 422 where retryInvite(branch.id, of: number, refusedWith: response, now: now): break
         default:
             call.branches[branch.id.rawValue].response = response

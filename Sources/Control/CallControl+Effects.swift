@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 package import Core
+import Diagnosis
 import Relay
 import SIP
 
@@ -21,7 +22,7 @@ extension CallControl {
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
         case .writeRecord: writeRecord(of: number, now: now)
-        case .forget: forget(number)
+        case .forget: forget(number, now: now)
         }
     }
 
@@ -73,6 +74,7 @@ extension CallControl {
         guard let number = callsBySession.removeValue(forKey: session) else { return }
         calls[number]?.fromCaller = media.statistics[session.index, .caller]
         calls[number]?.fromCallee = media.statistics[session.index, .callee]
+        calls[number]?.mediaEvidence = (media.evidence(of: session, .caller), media.evidence(of: session, .callee))
         returnMedia(of: number, now: now)
         enqueue(.mediaClosed, for: number)
     }
@@ -86,8 +88,10 @@ extension CallControl {
         guard let number = callsBySession[session], let call = calls[number] else { return }
         if leg == .caller {
             calls[number]?.lockedSources.caller = source
+            calls[number]?.firstMedia.caller = call.firstMedia.caller ?? now
         } else {
             calls[number]?.lockedSources.callee = source
+            calls[number]?.firstMedia.callee = call.firstMedia.callee ?? now
         }
         let expected = leg == .caller ? call.callerMedia : call.calleeMedia
         emit(
@@ -171,7 +175,8 @@ extension CallControl {
             trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
         }
         let releaseAt = call.releaseAt ?? now
-        let record = CallRecord(
+        let diagnosis = Diagnosis.of(facts(of: call, now: now))
+        var record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
@@ -182,6 +187,9 @@ extension CallControl {
             fromCaller: direction(call.fromCaller), fromCallee: direction(call.fromCallee), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
             noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds))
+        record.verdict = diagnosis.verdict
+        record.explanation = diagnosis.sentence
+        if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))
     }
 
@@ -211,12 +219,13 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    mutating func forget(_ number: CallNumber) {
+    mutating func forget(_ number: CallNumber, now: Instant) {
         guard calls[number]?.abandonedChanges.isEmpty ?? true else {
             calls[number]?.isForgetDue = true
             return
         }
         guard let call = calls.removeValue(forKey: number) else { return }
+        endedCalls.add(evidence(of: call, now: call.releaseAt ?? call.setupAt))
         callsByID[call.id] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }
     }

@@ -461,11 +461,11 @@ extension CallControl {
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 
-    mutating func changeTransactionEnded(_ id: TransactionID, of number: CallNumber) {
+    mutating func changeTransactionEnded(_ id: TransactionID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         call.changeAcknowledgements[id] = nil
         guard call.abandonedChanges.remove(id) != nil else { return }
-        if call.isForgetDue { forget(number) }
+        if call.isForgetDue { forget(number, now: now) }
     }
 
     mutating func changeTimerDue(_ number: CallNumber, now: Instant) {

@@ -91,7 +91,7 @@ extension CallControl {
                 figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime))
     }
 
-    private func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {
+    func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {
         LadderEntry(
             at: wallTime(item.at), milliseconds: (item.at - call.setupAt).milliseconds,
             leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,

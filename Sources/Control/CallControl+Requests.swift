@@ -191,6 +191,7 @@ extension CallControl {
         case .failure(.ports): refuseMedia(of: number, .portsExhausted)
         case .success(let taken):
             calls[number]?.media = taken
+            calls[number]?.mediaPorts = (taken.callerPort, taken.calleePort)
             calls[number]?.openAttempts += 1
             callsBySession[taken.session] = number
             let ip = configuration.mediaAddress

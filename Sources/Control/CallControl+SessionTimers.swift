@@ -60,33 +60,10 @@ extension CallControl {
     /// The callee's side wants a longer session (422): the same INVITE once more with what it asks for (§7.3). False when it
     /// does not say what, or asks again for what it was offered.
     mutating func retryInvite(_ id: BranchID, of number: CallNumber, refusedWith response: SIPMessage, now: Instant) -> Bool {
-        guard let call = calls[number], call.machine.isOpen(id), let transaction = call.branches[id.rawValue].transaction,
-            let sent = transactions.sentRequest(transaction), case .message(let invite) = SIPMessage.parse(sent.octets),
+        guard let call = calls[number], call.machine.isOpen(id),
             call.branches[id.rawValue].side.timer.refused(SessionTimer.Terms(response))
         else { return false }
-        let branch = newBranch()
-        // The refusal made no dialog: the next INVITE has no To tag either.
-        let target = call.branches[id.rawValue].target
-        let former = call.branches[id.rawValue].dialog
-        var dialog = Dialog(
-            calling: target.uri, callID: former.callID, localTag: former.localTag, local: former.local,
-            remote: invite.text(.to) ?? former.remote, sequence: former.localSequence, destination: target.destination,
-            routeSet: target.routes)
-        // Same Call-ID, tags and target; the dialog counts on.
-        var builder = dialog.request(
-            .invite, branch: branch, sentBy: endpoint(for: sent.destination), maxForwards: invite.maxForwards ?? 70)
-        let written: Set<HeaderName> = [
-            .via, .maxForwards, .from, .to, .callID, .cseq, .route, .sessionExpires, .minSE, .contentType, .contentLength,
-        ]
-        for field in invite.headers where !written.contains(field.name) { builder.copy(field, from: invite) }
-        for (name, value) in Self.timerHeaders(call.branches[id.rawValue].side.timer) { builder.add(name, value) }
-        call.branches[id.rawValue].dialog = dialog
-        call.branches[id.rawValue].viaBranch = branch
-        let body = Array(invite.body)
-        call.branches[id.rawValue].transaction = send(
-            builder.finish(body: body, contentType: body.isEmpty ? nil : invite.text(.contentType)), .invite, branch: branch,
-            to: sent.destination, for: number, .callee, now: now)
-        return true
+        return repeatInvite(id, of: number, now: now)
     }
 
     // MARK: Time

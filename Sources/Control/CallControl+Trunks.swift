@@ -102,7 +102,7 @@ extension CallControl {
             trunk: trunk, timers: configuration.timers(for: trunk),
             uri: "sip:\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(isPhone ? ";user=phone" : "")",
             to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
-        if let caller = call.invite.from.uri.user {
+        if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
             target.fromUser = trunk.callerOut.apply(to: candidate.caller.apply(to: rewritten))
         }
@@ -160,9 +160,15 @@ extension CallControl {
 
     // MARK: Probes
 
-    /// Trunks that are probed at all times are probed from the start.
-    mutating func planFirstProbes(now: Instant) {
+    /// Trunks that are probed at all times are probed from the start, and registrations begin. Once, after `init`.
+    package mutating func startTrunks(now: Instant) {
         for trunk in configuration.trunks where trunk.probe == .always { planProbe(of: trunk.name, at: now) }
+        for trunk in configuration.trunks where trunk.register == .on { planRegister(of: trunk.name, at: now) }
+    }
+
+    mutating func planRegister(of name: String, at due: Instant) {
+        trunkStates[name]?.registration.due = due
+        trunkTimers.schedule(name, at: due)
     }
 
     private mutating func planProbe(of name: String, at due: Instant) {
@@ -171,6 +177,7 @@ extension CallControl {
     }
 
     mutating func trunkTimerDue(_ name: String, now: Instant) {
+        registerIfDue(name, now: now)
         guard let state = trunkStates[name], let due = state.nextProbe, due <= now, !isDraining else { return }
         trunkStates[name]?.nextProbe = nil
         if state.trunk.probe == .off {
@@ -209,6 +216,10 @@ extension CallControl {
     /// A response to a request that belongs to a trunk and to no call; false when it does not.
     mutating func receiveTrunkResponse(_ id: TransactionID, _ response: SIPMessage, now: Instant) -> Bool {
         guard let name = trunkTransactions[id], let status = response.status else { return false }
+        if trunkStates[name]?.registration.transaction == id {
+            if status >= 200 { registerAnswered(response, status, name, now: now) }
+            return true
+        }
         guard status >= 200, let probe = trunkStates[name]?.probe, probe.transaction == id else { return true }
         trunkStates[name]?.probeRoundTrip = now - probe.sentAt
         let text = "\(status) \(response.reasonPhrase)"
@@ -224,6 +235,7 @@ extension CallControl {
     /// A transaction that belongs to a trunk got no response, or could not be sent; false when it is none.
     mutating func trunkTransactionFailed(_ id: TransactionID, _ reason: String, now: Instant) -> Bool {
         guard let name = trunkTransactions[id] else { return false }
+        if trunkStates[name]?.registration.transaction == id { registerFailed(reason, retryAfter: nil, name, now: now) }
         if trunkStates[name]?.probe?.transaction == id {
             trunkStates[name]?.probeRoundTrip = nil
             probeEnded(of: name, reason, failed: true, now: now)
@@ -273,6 +285,7 @@ extension CallControl {
                 answerSeizureRatio: state.attempts == 0 ? nil : Double(state.answered) / Double(state.attempts),
                 averageCallSeconds: state.ended == 0 ? nil : state.duration.inSeconds / Double(state.ended),
                 lastFailure: health.lastFailure?.reason, lastFailureAt: health.lastFailure.map { wallTime($0.at) },
+                registration: state.trunk.register == .on ? registrationText(state, now: now) : nil,
                 probe: state.probeResult, probeMilliseconds: state.probeRoundTrip.map { $0.inSeconds * 1_000 })
         }
     }

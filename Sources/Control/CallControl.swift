@@ -85,6 +85,7 @@ package struct CallControl {
     /// What else is known of them, by name.
     var trunkStates: [String: TrunkState]
     var trunkTimers = TimerQueue<String>()
+    let digestEngine = DigestEngine()
     /// Requests that serve a trunk and no call: which one.
     var trunkTransactions: [TransactionID: String] = [:]
     /// Operators that wait for the answer to a probe.
@@ -92,6 +93,10 @@ package struct CallControl {
     var nextSweep: Instant?
     /// While `relayctl doctor` places calls.
     var doctor: DoctorTrunks?
+    /// For a collector; stays empty without one.
+    var rtpReports: [RTPReport] = []
+    /// To explain calls after their end.
+    var endedCalls: EndedCalls
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     package internal(set) var isDraining = false
@@ -118,6 +123,7 @@ package struct CallControl {
             configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
@@ -224,12 +230,13 @@ package struct CallControl {
             // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
             enqueue(.callerAckMissing, for: number)
         }
+        endRegistrations(now: now)
         drain(now)
     }
 
     /// No call holds media, every BYE was answered, and no callee is left ringing.
     package var isIdle: Bool {
-        openByes.isEmpty && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
+        openByes.isEmpty && !trunkStates.values.contains { $0.registration.isEnding } && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
     }
 
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
@@ -319,7 +326,7 @@ package struct CallControl {
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
-        case .ended(let id): transactionEnded(id)
+        case .ended(let id): transactionEnded(id, now: now)
         }
     }
 
@@ -343,12 +350,12 @@ package struct CallControl {
         enqueue(.calleeUnreachable(branch, cause), for: use.call)
     }
 
-    private mutating func transactionEnded(_ id: TransactionID) {
+    private mutating func transactionEnded(_ id: TransactionID, now: Instant) {
         trunkTransactions[id] = nil
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
-        changeTransactionEnded(id, of: use.call)
+        changeTransactionEnded(id, of: use.call, now: now)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 

@@ -26,6 +26,10 @@ struct TrunkState {
     /// What the last probe met with.
     var probeResult: String?
 
+    /// Its last challenge, for the next request.
+    var digest: DigestClient?
+    var registration = OutboundRegistration()
+
     init(_ trunk: Trunk, now: Instant) {
         self.trunk = trunk
         outgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)

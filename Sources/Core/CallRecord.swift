@@ -68,6 +68,10 @@ public struct CallRecord: Codable, Hashable, Sendable {
     public var endedBy: ReleaseParty
     /// The value this call started with, in seconds; 0 = off.
     public var noMediaTimeoutSeconds: Int
+    /// The root cause, as far as it was known when the record was written; nil in records of versions before it.
+    public var verdict: CallVerdict?
+    /// The same in a sentence.
+    public var explanation: String?
 
     public init(
         id: String, callerCallID: String, calleeCallID: String? = nil, callerTrunk: String? = nil,

@@ -67,6 +67,8 @@ extension Counter {
         case .callsRerouted: "Attempts that failed and were followed by one at the next route."
         case .trunksWentDown: "Times that a trunk was taken out after repeated failures."
         case .mailboxFull: "Times that a relay thread's mailbox was full and commands had to wait."
+        case .hepPacketsSent: "Packets given to the HEP collector."
+        case .hepSendFailures: "Packets for the HEP collector that could not be sent."
         case .ngRequests: "Requests of the NG protocol."
         case .ngRetransmissions: "Repeated NG requests, answered as before."
         case .ngErrors: "NG requests answered with an error."

@@ -73,6 +73,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsRerouted
     case trunksWentDown
     case mailboxFull
+    case hepPacketsSent
+    case hepSendFailures
     // The NG protocol.
     case ngRequests
     case ngRetransmissions

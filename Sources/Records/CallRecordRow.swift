@@ -60,6 +60,14 @@ extension CallRecord {
         "caller_call_id", "callee_call_id", "talk_s", "dead_air_s", "no_media_timeout_s", "caller_packets", "caller_octets",
         "caller_lost", "caller_last_media_at", "callee_packets", "callee_octets", "callee_lost", "callee_last_media_at",
     ] + ["caller", "callee"].flatMap { party in qualityColumns.map { "\(party)_\($0)" } }
+        + ["verdict", "explanation"]
+
+    /// What a store of a version without verdicts lacks.
+    static let verdictColumns = """
+        ALTER TABLE call_record ADD COLUMN verdict TEXT;
+        ALTER TABLE call_record ADD COLUMN explanation TEXT;
+        CREATE INDEX call_record_verdict ON call_record (verdict, released_at);
+        """
 
     /// An id that is there keeps its row; any other conflict is an error.
     static let insertion = """
@@ -89,6 +97,7 @@ extension CallRecord {
                 direction.lossPercent, direction.roundTripMilliseconds,
             ]
         }
+        values += [verdict?.rawValue, explanation]
         return StatementArguments(values)
     }
 
@@ -130,5 +139,7 @@ extension CallRecord {
             fromCallee: try direction("callee"), cause: try text("cause", ReleaseCause.init),
             sipCode: row["sip_code"], q850: row["q850"], endedBy: try text("ended_by", ReleaseParty.init),
             noMediaTimeoutSeconds: row["no_media_timeout_s"])
+        verdict = try optionalText("verdict", CallVerdict.init)
+        explanation = row["explanation"]
     }
 }

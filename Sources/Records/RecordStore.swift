@@ -106,6 +106,7 @@ package final class RecordStore {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1: call records") { try $0.execute(sql: CallRecord.schema) }
         migrator.registerMigration("2: quality of media") { try $0.execute(sql: CallRecord.qualitySchema) }
+        migrator.registerMigration("3: verdicts") { try $0.execute(sql: CallRecord.verdictColumns) }
         return migrator
     }
 

@@ -163,6 +163,13 @@ public struct PacketPath: ~Copyable {
         }
     }
 
+    /// What is sent to the leg of `stream` does not arrive: its host said so.
+    mutating func countRefusal(stream: Int) {
+        precondition(stream >= 0 && stream / 4 < sessionCapacity)
+        // SAFETY: inside by the line above; only this worker writes there.
+        unsafe (statisticsSlots + tableIndex(stream)).pointee.portRefusals.bump()
+    }
+
     /// True when `session` is the one opened with `generation` and not closed.
     public func isOpen(session: Int, generation: UInt32) -> Bool {
         let leg = self[leg: session * 2]

@@ -18,6 +18,9 @@ public struct LegStatistics: Equatable, Sendable {
     public var strangersDropped: UInt64 = 0
     /// RTCP packets accepted, on either port.
     public var rtcpPackets: UInt64 = 0
+    /// Times that the locked source's host refused RTP or RTCP: ICMP port unreachable and the like. Only a leg that is locked is
+    /// sent anything.
+    public var portRefusals: UInt32 = 0
     /// RTP packets of the other leg sent to this one.
     public var sentPackets: UInt64 = 0
     /// Packets of `packets` that were not relayed because of the leg's `MediaTreatment`.
@@ -183,6 +186,7 @@ struct LegCounts: ~Copyable {
     let rtcpPackets = Atomic<UInt64>(0)
     let sentPackets = Atomic<UInt64>(0)
     let withheldPackets = Atomic<UInt64>(0)
+    let portRefusals = Atomic<UInt64>(0)
     /// Zero before the first `expect`; then 1, the direction in bits 8 and above, no address in bit 1.
     private let expectationWord = Atomic<UInt64>(0)
     // The source takes three words: readers go by a version that is odd while it is being written.
@@ -203,6 +207,7 @@ struct LegCounts: ~Copyable {
         rtcpPackets.store(0, ordering: .relaxed)
         sentPackets.store(0, ordering: .relaxed)
         withheldPackets.store(0, ordering: .relaxed)
+        portRefusals.store(0, ordering: .relaxed)
         expectationWord.store(0, ordering: .relaxed)
         setSource(nil)
     }
@@ -340,6 +345,7 @@ struct LegCounts: ~Copyable {
         statistics.rtcpPackets = rtcpPackets.load(ordering: .relaxed)
         statistics.sentPackets = sentPackets.load(ordering: .relaxed)
         statistics.withheldPackets = withheldPackets.load(ordering: .relaxed)
+        statistics.portRefusals = UInt32(clamping: portRefusals.load(ordering: .relaxed))
         statistics.source = source
         statistics.duplicates = self[.duplicates]
         statistics.reordered = self[.reordered]

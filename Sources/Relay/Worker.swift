@@ -144,7 +144,9 @@ struct Worker: ~Copyable {
     @inline(never)
     private mutating func handleOther(_ completion: Completion) {
         switch completion.token.kind {
-        case PacketPath.send: path.count(.sendFailures)
+        case PacketPath.send:
+            path.count(.sendFailures)
+            noteRefusal(completion)
         case Self.doorbell: break  // the mailbox is read in every turn
         case Self.doorbellFailed: mustRingControl = true
         case Self.connected: connectEnded(completion)
@@ -195,6 +197,7 @@ struct Worker: ~Copyable {
     private mutating func receiveEnded(_ completion: Completion) {
         let stream = Int(completion.token.index)
         guard path[leg: stream / 2].generation == completion.token.generation else { return }
+        noteRefusal(completion)
         let isOurs = completion.failure == .cancelled && mode(stream: stream) != wantedMode(stream: stream)
         setMode(.none, stream: stream)
         guard path[leg: stream / 2].isOpen else {
@@ -208,6 +211,14 @@ struct Worker: ~Copyable {
         if !isOurs { path.count(.receiveRearms) }
         if completion.failure == .noBuffers && starved.append(stream) { return }
         arm(stream: stream)
+    }
+
+    /// A connected socket reports what its peer's host or a router said by ICMP, once: to a send or to the receive.
+    private mutating func noteRefusal(_ completion: Completion) {
+        guard let failure = completion.failure, failure == .refused || failure == .hostUnreachable else { return }
+        let stream = Int(completion.token.index)
+        guard stream / 4 < slotsUsed, path[leg: stream / 2].generation == completion.token.generation else { return }
+        path.countRefusal(stream: stream)
     }
 
     /// Arms streams that starved of buffers, the first in line first, as far as there are buffers for them.

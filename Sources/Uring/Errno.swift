@@ -16,6 +16,9 @@ public struct Errno: Error, Hashable, Sendable, BitwiseCopyable {
     public static let invalidArgument = Errno(code: EINVAL)
     public static let outOfMemory = Errno(code: ENOMEM)
     public static let noBuffers = Errno(code: ENOBUFS)
+    /// ICMP port unreachable, or nobody listens at a stream's address.
+    public static let refused = Errno(code: ECONNREFUSED)
+    public static let hostUnreachable = Errno(code: EHOSTUNREACH)
     public static let cancelled = Errno(code: ECANCELED)
 
     /// - Returns: `result` when it is no error; a negative `result` is thrown as the errno it carries.

@@ -107,12 +107,16 @@ struct Reference: ParsableCommand {
     @Flag(help: "The page docs/metrics.md instead: every metric with its meaning.")
     var metrics = false
 
+    @Flag(help: "The page docs/release-causes.md instead: why calls end, with SIP, Q.850 and VOS3000's words.")
+    var causes = false
     @Flag(help: "The page docs/vos3000.md instead: the names of VOS3000 beside ours.")
     var vos = false
 
     func run() {
         let text =
-            metrics
+            causes
+            ? ReleaseCause.referenceMarkdown()
+            : metrics
             ? MetricFamily.referenceMarkdown()
             : vos ? Configuration.vosMarkdown() : markdown ? Configuration.referenceMarkdown() : Configuration.referenceTOML()
         print(text, terminator: "")

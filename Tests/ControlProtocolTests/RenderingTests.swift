@@ -12,8 +12,8 @@ struct RenderingTests {
         try expect(Samples.status.text(style), matches: "status.\(width).txt")
         try expect(CallSummary.listText(Samples.calls, style), matches: "calls.\(width).txt")
         try expect(Samples.detail.text(style), matches: "call.\(width).txt")
-        try expect(CallRecord.listText(Samples.records, style), matches: "records.\(width).txt")
-        try expect(Samples.records.map { $0.text(style) }.joined(separator: "\n"), matches: "record.\(width).txt")
+        try expect(CallRecord.listText(Samples.recordsWithVerdicts, style), matches: "records.\(width).txt")
+        try expect(Samples.recordsWithVerdicts.map { $0.text(style) }.joined(separator: "\n"), matches: "record.\(width).txt")
         try expect(ConfigurationRow.listText(Samples.configuration, style), matches: "config.\(width).txt")
         try expect(Samples.events.map { $0.text(style) }.joined(), matches: "events.txt")
     }
@@ -69,14 +69,16 @@ struct RenderingTests {
     }
 
     /// Compares with the file in `Golden`; `UPDATE_GOLDEN=1` writes it instead.
-    private func expect(_ text: String, matches name: String) throws {
-        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/\(name)")
-        if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
-            try FileManager.default.createDirectory(
-                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try text.write(to: file, atomically: true, encoding: .utf8)
-        }
-        let golden = try String(contentsOf: file, encoding: .utf8)
-        #expect(text == golden, "Golden/\(name) differs")
+}
+
+/// `UPDATE_GOLDEN=1` writes the file anew.
+func expect(_ text: String, matches name: String) throws {
+    let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/\(name)")
+    if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
+        try FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try text.write(to: file, atomically: true, encoding: .utf8)
     }
+    let golden = try String(contentsOf: file, encoding: .utf8)
+    #expect(text == golden, "Golden/\(name) differs")
 }

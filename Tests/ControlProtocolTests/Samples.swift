@@ -120,6 +120,14 @@ enum Samples {
             endedBy: .caller, noMediaTimeoutSeconds: 60),
     ]
 
+    /// As they are now that verdicts are kept.
+    static let recordsWithVerdicts: [CallRecord] = zip(records, [CallVerdict.mediaDied, nil, .normal]).map { record, verdict in
+        var record = record
+        record.verdict = verdict
+        record.explanation = verdict == .mediaDied ? "The RTP of both sides stopped together at 3,664 s." : nil
+        return record
+    }
+
     static let configuration = [
         ConfigurationRow(
             key: "sip.address", value: "192.0.2.10:5060", origin: "/etc/relayd/relayd.toml:3", reload: "restart"),

@@ -24,6 +24,11 @@ package struct DaemonControl: Sendable {
         return try client.call(id: id)
     }
 
+    package func trunks() throws(ControlClientError) -> [TrunkReport] {
+        var client = try ControlClient(path: socketPath)
+        return try client.trunks()
+    }
+
     package func hangUp(_ id: String) throws(ControlClientError) {
         var client = try ControlClient(path: socketPath)
         try client.hangup(id: id)

@@ -18,6 +18,18 @@ package struct DaemonSettings: Sendable {
         }
     }
 
+    package struct User: Sendable {
+        package var name: String
+        package var password: String
+        package var numbers: [String]
+
+        package init(_ name: String, _ password: String, numbers: [String] = []) {
+            self.name = name
+            self.password = password
+            self.numbers = numbers
+        }
+    }
+
     package var listen: SocketAddress
     package var mediaPorts: ClosedRange<UInt16>
     /// Seconds.
@@ -26,12 +38,19 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
+    /// Lines of the table `[routing]`, as in the file.
+    package var routing: [String] = []
+    package var users: [User] = []
+    /// Further lines of the table `[keepalive]`, as in the file.
+    package var keepAlive: [String] = []
     /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
     /// `NAME/ADDRESS` or `NAME/ADDRESS!ADVERTISED`; empty: the address it listens on.
     package var mediaInterfaces: [String] = []
     /// Where the NG protocol is served; nil: nowhere.
     package var ngListen: SocketAddress?
+    /// Further tables, line by line as in the file.
+    package var further: [String] = []
     /// Seconds.
     package var ngTimeout = 60
     package var ngDeleteDelay = 30
@@ -60,11 +79,18 @@ package struct DaemonSettings: Sendable {
             "[log]", "level = \"\(logLevel)\"",
         ]
         lines += ["[http]", "listen = \"\(httpPort.map { SocketAddress(ip: listen.ip, port: $0).description } ?? "")\""] + http
+        if !routing.isEmpty { lines += ["[routing]"] + routing }
         var ngLines = ng
         if let ngListen {
             ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]
         }
         if !ngLines.isEmpty { lines += ["[ng]"] + ngLines }
+        lines += further
+        if !keepAlive.isEmpty { lines += ["[keepalive]"] + keepAlive }
+        for user in users {
+            lines += ["[[user]]", "name = \"\(user.name)\"", "password = \"\(user.password)\""]
+            lines.append("numbers = [\(user.numbers.map { "\"\($0)\"" }.joined(separator: ", "))]")
+        }
         for trunk in trunks {
             lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {

@@ -3,17 +3,19 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, root, kamailio, rtpengine, ipv6, promtool, chromium
+    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, promtool, chromium, baresip
 
     package var isMet: Bool {
         switch self {
         case .sipp: Self.findsProgram("sipp")
         case .tshark: Self.findsProgram("tshark")
+        case .sngrep: Self.findsProgram("sngrep")
         case .root: geteuid() == 0
         case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
         case .rtpengine: Self.findsProgram("rtpengine")
         case .promtool: Self.findsProgram("promtool")
         case .chromium: Self.findsProgram("chromium")
+        case .baresip: Self.findsProgram("baresip")
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
@@ -23,12 +25,14 @@ package enum Prerequisite: CaseIterable, Sendable {
         switch self {
         case .sipp: "sipp is not installed: apt-get install sip-tester"
         case .tshark: "tshark is not installed: apt-get install tshark"
-        case .root: "capturing packets needs root"
+        case .sngrep: "sngrep is not installed: apt-get install sngrep"
+        case .root: "capturing packets and making network namespaces needs root"
         case .kamailio:
             "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
         case .promtool: "promtool is not installed: apt-get install prometheus"
         case .chromium: "chromium is not installed: apt-get install chromium"
+        case .baresip: "baresip is not installed: apt-get install baresip-core"
         case .ipv6: "the loopback interface has no IPv6 address"
         }
     }

@@ -108,7 +108,7 @@ package final class SIPp: Sendable {
 
     /// Whether some process has a UDP socket there, as the kernel lists them: address and port in hexadecimal, the
     /// address in the machine's own octet order.
-    static func isBound(_ address: SocketAddress) -> Bool {
+    package static func isBound(_ address: SocketAddress) -> Bool {
         func hexadecimal(_ value: UInt32, width: Int) -> String {
             let digits = String(value, radix: 16, uppercase: true)
             return String(repeating: "0", count: width - digits.count) + digits

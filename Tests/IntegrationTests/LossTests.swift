@@ -49,6 +49,7 @@ struct MissingAcknowledgementTests {
             let record = try #require(try await bed.daemon.records(count: 1).first)
             record.expectConsistent(with: bed, callerCallID: caller.callID, calleeCallID: callee.callID)
             record.expectOutcome(.ackMissing, sip: 200, q850: 102, by: .relayd)
+            #expect(record.verdict == .ackLost && record.explanation?.contains("\(bed.daemon.sipAddress)") == true)
             let answers = caller.received("200 OK").filter { $0.transactionMethod == "INVITE" }
             let bye = try #require(caller.received("BYE").first)
             let wait = Double(bye.microseconds - answers[0].microseconds) / 1e6

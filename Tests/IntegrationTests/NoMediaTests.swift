@@ -17,6 +17,7 @@ struct NoMediaTests {
             let silence = record.releaseAt.milliseconds - last.milliseconds
             // Two times cut to milliseconds may be one short of their distance.
             #expect(silence >= 1_999 && silence < 3_000, "timeout + 1 s at most; it took \(silence) ms")
+            #expect(record.verdict == .mediaDied, "\(record.explanation ?? "")")
         }
     }
 
@@ -51,6 +52,8 @@ struct NoMediaTests {
             try await call.startMedia()
             (party == .caller ? call.callerMedia : call.calleeMedia).stop()
             try await expectHungUp(call, bed)
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.verdict == .oneWayLater && record.explanation?.contains("\(party)'s RTP stopped") == true)
         }
     }
 
@@ -62,6 +65,7 @@ struct NoMediaTests {
             let record = try #require(try await bed.daemon.records(count: 1).first)
             #expect(record.fromCaller.packets == 0 && record.fromCallee.packets == 0)
             #expect(record.fromCaller.lastMediaAt == nil)
+            #expect(record.verdict == .noMedia, "\(record.explanation ?? "")")
             #expect((2_000..<3_000).contains(record.durationMilliseconds))
             #expect(record.deadAirSeconds == 2 || record.deadAirSeconds == 3)
             #expect(record.talkSeconds == 0)

@@ -30,9 +30,17 @@ struct KeepAlives {
         /// Of the last error.
         var lastErrno: Int32 = 0
         var lastErrorAt = Instant(nanoseconds: 0)
-        /// Milliseconds the pinhole was silent when an answer failed to come for the first time, and the longest it survived.
+        /// Sent since the last answer.
         var unanswered: UInt32 = 0
+        /// Anything that went through the pinhole, in either direction.
+        var lastTraffic: Instant
+        /// Milliseconds of silence before the last message, and the longest that an answer came after.
+        var silence: UInt32 = 0
+        var survived: UInt32 = 0
     }
+
+    /// An answer may get lost; so many in a row do not.
+    static let lostAfter = 3
 
     let settings: Configuration.KeepAlive
     let payload: KeepAlivePayload
@@ -68,12 +76,13 @@ struct KeepAlives {
     /// Brings the schedule in line with a binding that was added or refreshed.
     mutating func update(_ id: BindingID, _ binding: Binding, isFresh: Bool, now: Instant) {
         guard isOn, binding.needsKeepAlive, binding.flow.transport == .udp else { return remove(id) }
-        while proofs.count <= Int(id.index) { proofs.append(Proof(lastHeard: now)) }
+        while proofs.count <= Int(id.index) { proofs.append(Proof(lastHeard: now, lastTraffic: now)) }
         if proofs[Int(id.index)].generation != id.generation {
             schedule.remove(id.index)
-            proofs[Int(id.index)] = Proof(generation: id.generation, lastHeard: now)
+            proofs[Int(id.index)] = Proof(generation: id.generation, lastHeard: now, lastTraffic: now)
         }
         proofs[Int(id.index)].lastHeard = now
+        proofs[Int(id.index)].lastTraffic = now
         schedule.insert(id.index, isFresh: isFresh, now: now)
     }
 
@@ -87,8 +96,10 @@ struct KeepAlives {
     mutating func heard(_ id: BindingID, isAnswer: Bool, now: Instant) {
         guard self[id] != nil else { return }
         proofs[Int(id.index)].lastHeard = now
+        proofs[Int(id.index)].lastTraffic = now
         guard isAnswer else { return }
         proofs[Int(id.index)].unanswered = 0
+        proofs[Int(id.index)].survived = max(proofs[Int(id.index)].survived, proofs[Int(id.index)].silence)
         proofs[Int(id.index)].answers += 1
         answers += 1
     }
@@ -126,8 +137,10 @@ struct KeepAlives {
             guard let (id, binding) = table.binding(at: index) else { continue }
             bindings.append(id)
             flows.append(binding.flow)
-            proofs[Int(index)].unanswered &+= payload.isEliciting ? 1 : 0
+            proofs[Int(index)].silence = UInt32(clamping: (now - proofs[Int(index)].lastTraffic).milliseconds)
+            proofs[Int(index)].lastTraffic = now
             if payload.isEliciting {
+                proofs[Int(index)].unanswered &+= 1
                 options.write(to: binding.contact, route: binding.path, id: id, into: &request)
                 requests += request
                 ends.append(requests.count)

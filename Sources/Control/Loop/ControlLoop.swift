@@ -34,6 +34,7 @@ package struct ControlLoop: ~Copyable {
         static let ngAcceptUnix: UInt8 = 12
         static let ngReadable: UInt8 = 13
         static let ngWritable: UInt8 = 14
+        static let hepSend: UInt8 = 40
     }
 
     /// A message on its way to the kernel.
@@ -71,6 +72,8 @@ package struct ControlLoop: ~Copyable {
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
+    /// Nil without a collector.
+    private let hep: HEPExporter?
     var control: CallControl
     var ngControl: NGCallControl
     let counters: CounterBlock
@@ -168,6 +171,10 @@ package struct ControlLoop: ~Copyable {
             try Self.callbackSender(ngSettings, inbox)
         }
 
+        let hepSettings = configuration.hep
+        let hep = try attempt({ StartError.failed(step: "a socket for the HEP collector (hep.address)", $0) }) {
+            () throws(Errno) in try Self.exporter(hepSettings, counters)
+        }
         let traceOctets = configuration.trace.memoryMebibytes << 20
         let trace = try attempt({ StartError.failed(step: "taking \(traceOctets) octets for the trace", $0) }) {
             () throws(Errno) in try SIPTrace(octets: traceOctets)
@@ -217,6 +224,7 @@ package struct ControlLoop: ~Copyable {
         self.counters = counters
         self.keeper = keeper
         self.trace = trace
+        self.hep = hep
         self.callbacks = callbacks
         self.registrations = registrations
         self.keepAlives = keepAlives
@@ -231,6 +239,11 @@ package struct ControlLoop: ~Copyable {
 
     /// A sentence that `relayctl status` is to show; before `run`.
     package mutating func warn(_ sentence: String) { warnings.append(sentence) }
+
+    private static func exporter(_ settings: Configuration.HEP, _ counters: CounterBlock) throws(Errno) -> HEPExporter? {
+        guard let collector = settings.address else { return nil }
+        return try HEPExporter(to: collector, settings, kind: Kind.hepSend, counters: counters)
+    }
 
     private static func callbackSender(
         _ settings: Configuration.NG, _ inbox: ControlInbox
@@ -247,7 +260,7 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
-        control.planFirstProbes(now: MonotonicClock.now)
+        control.startTrunks(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
         ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
         ng.start(on: &ring, buffers: sipBuffers)
@@ -319,6 +332,7 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
             sendFailed(completion, now: now)
+        case Kind.hepSend: hep?.sendFailed()
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -362,11 +376,10 @@ package struct ControlLoop: ~Copyable {
             if datagram.isTruncated {
                 counters.add(to: .sipMalformed)
             } else {
-                trace.record(
-                    sipBuffers.octets(datagram.payload), .received, peer: datagram.source, local: configuration.sip.local,
-                    microseconds: WallClock.microseconds)
                 let octets = sipBuffers.copy(datagram.payload)
-                control.receive(octets, from: Flow(udp: datagram.source, listener: 0), now: now)
+                let flow = Flow(udp: datagram.source, listener: 0)
+                traceMessage(octets, .received, flow)
+                control.receive(octets, from: flow, now: now)
             }
         }
         if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
@@ -397,7 +410,9 @@ package struct ControlLoop: ~Copyable {
                 case .send(let octets, let destination, let transaction):
                     send(octets, to: destination, transaction, now: now)
                 case .relay(let command): waitingCommands.append(command)
-                case .record(let record): keep(record)
+                case .record(let record):
+                    keep(record)
+                    for report in control.takeRTPReports() { hep?.export(report, microseconds: WallClock.microseconds, on: &ring) }
                 case .event(let event): announce(event, now: now)
                 case .probed(let token, let report): probed(token, report, now: now)
                 case .registration(let line): registrations?.append(line)
@@ -418,9 +433,7 @@ package struct ControlLoop: ~Copyable {
         sends[Int(nextSend) % sends.count] = Send(
             transaction: transaction, octets: registrations == nil || isRepeated ? [] : octets, destination: destination)
         let token = Token(kind: Kind.sipSend, index: nextSend)
-        trace.record(
-            octets.span, .sent, peer: destination.remote, local: configuration.sip.local, transport: .init(destination.transport),
-            microseconds: WallClock.microseconds)
+        traceMessage(octets, .sent, destination)
         if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
             counters.add(to: .sipDatagramsSent)
         } else {
@@ -445,7 +458,19 @@ package struct ControlLoop: ~Copyable {
             control.networkRefused(destination, errno: error.code, now: now)
         }
     }
+
     mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
+
+    /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
+    private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
+        let local = configuration.sip.local
+        let microseconds = WallClock.microseconds
+        trace.record(
+            octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
+        hep?.export(
+            sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
+            correlation: control.correlation(of: octets, direction), on: &ring)
+    }
 
     /// In order: a later command must not overtake one that waits.
     private mutating func sendWaitingCommands() {
@@ -524,7 +549,7 @@ package struct ControlLoop: ~Copyable {
             return clients.reply(to: request, of: client, beginCapture(query, of: client, now: now), now: now)
         }
         let inbox = inbox
-        let isForStore = askStore(request.command) { result in
+        let isForStore = askStore(request.command, now: now) { result in
             inbox.add(.stored(client: client, request, result.map { $0.written(for: request) }))
         }
         if !isForStore {
@@ -538,14 +563,14 @@ package struct ControlLoop: ~Copyable {
     ) {
         if case .probe(let name) = command {
             if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
-        } else if !askStore(command, completion) {
+        } else if !askStore(command, now: now, completion) {
             completion(answer(command, now: now))
         }
     }
 
     /// Passes on what the store thread answers; false for everything else.
     private func askStore(
-        _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
+        _ command: ControlCommand, now: Instant, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void
     ) -> Bool {
         @Sendable func complete(_ result: Result<ControlReply, RecordError>) {
             completion(result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") })
@@ -554,6 +579,20 @@ package struct ControlLoop: ~Copyable {
         case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
         case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
         case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
+        case .why(let name) where control.explain(name, now: now) == nil:
+            // Not in memory any more, but perhaps on record.
+            var query = RecordQuery()
+            query.match = name
+            query.limit = 1
+            keeper.query(query) { result in
+                completion(
+                    result.mapError { ControlError(.unavailable, "The records cannot be read: \($0)") }
+                        .flatMap { records in
+                            records.first.map { .success(.explanation(CallExplanation($0))) }
+                                ?? .failure(
+                                    ControlError(.notFound, "There is no call \"\(name.prefix(64))\", present or on record."))
+                        })
+            }
         default: return false
         }
         return true
@@ -590,7 +629,14 @@ package struct ControlLoop: ~Copyable {
         case .hangup(let name):
             let isKnown = control.hangUp(name, now: now) || ngControl.hangUp(name, now: now)
             result = isKnown ? .success(.done) : .failure(Self.unknownCall(name))
+        case .registrations(let query): result = .success(.registrations(control.registrations(query, now: now)))
+        case .keepAlive: result = .success(.keepAlive(control.keepAliveReport(now: now)))
+        case .binding(let name):
+            let details = control.bindingDetails(name, now: now)
+            result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
         case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
+        case .why(let name):
+            result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
         case .trace(let query):
             do {
                 result = .success(.trace(try trace.page(query)))
@@ -612,6 +658,10 @@ package struct ControlLoop: ~Copyable {
 
     static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
+    }
+
+    private static func unknownBinding(_ name: String) -> ControlError {
+        ControlError(.notFound, "There is no binding and no registered user \"\(name.prefix(64))\": see `relayctl registrations`.")
     }
 
     // MARK: The end

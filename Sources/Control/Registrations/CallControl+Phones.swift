@@ -88,22 +88,25 @@ extension CallControl {
     }
 
     /// 401 or 407, never larger than the request: nobody is to use it to flood someone else. It is made shorter until it is
-    /// small enough: without Server, with the last algorithm alone, with compact header names.
+    /// small enough: without Server, with the last algorithm alone, with compact header names and nothing that can be left out.
     private mutating func challenge(_ request: SIPMessage, stale: Bool, from source: Flow, now: Instant) {
         let isRegister = request.method == .register
         let status = isRegister ? 401 : 407
         let values = phones!.digest.challenges(for: source.ip, stale: stale, now: wallTime(now))
-        let forms: [(values: ArraySlice<[UInt8]>, isPlain: Bool, isCompact: Bool)] = [
-            (values[...], true, false), (values[...], false, false), (values.suffix(1), false, false), (values.suffix(1), false, true),
+        let shortest = values.suffix(1).map(DigestServer.withoutDefault)
+        let forms: [(values: [[UInt8]], isPlain: Bool, isCompact: Bool)] = [
+            (values, true, false), (values, false, false), (Array(values.suffix(1)), false, false), (shortest, false, true),
         ]
+        // A stream cannot be aimed at anyone else, nor can what has proven itself before.
+        let isUnlimited = source.transport != .udp || phones!.registrar.table.binding(from: source.remote) != nil
         for form in forms {
             var builder = MessageBuilder.response(
-                to: request, status: status, toTag: "relayd-\(status)", source: source.remote, isCompact: form.isCompact)
+                to: request, status: status, toTag: form.isCompact ? "r" : "relayd-\(status)", source: source.remote,
+                isCompact: form.isCompact)
             for value in form.values { builder.add(isRegister ? .wwwAuthenticate : .proxyAuthenticate, octets: value) }
             if form.isPlain { builder.add(.server, configuration.sip.userAgent) }
-            let octets = builder.finish()
-            // A stream cannot be aimed at anyone else.
-            guard octets.count <= request.octets.count || source.transport != .udp else { continue }
+            let octets = form.isCompact ? builder.finishDatagram() : builder.finish()
+            guard octets.count <= request.octets.count || isUnlimited else { continue }
             counters.add(to: .challengesSent)
             return output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))
         }

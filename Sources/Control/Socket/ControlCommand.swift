@@ -9,11 +9,17 @@ package enum ControlCommand: Equatable, Sendable {
     /// By `CallSummary.id`.
     case call(String)
     case hangup(String)
+    case registrations(RegistrationQuery)
+    case keepAlive
+    /// By user, number or `RegistrationSummary.id`.
+    case binding(String)
     case trunks
     /// By name.
     case probe(String)
     case capture(CaptureQuery)
     case records(RecordQuery)
+    /// By id, record id, Call-ID or number.
+    case why(String)
     case trace(TraceQuery)
     case report(ReportQuery)
     case audit(AuditQuery)
@@ -43,6 +49,17 @@ package enum ControlCommand: Equatable, Sendable {
         case .hangup:
             try parameters.allow(["id"])
             self = .hangup(try parameters.requiredString("id"))
+        case .registrations:
+            try parameters.allow(["filter", "limit"])
+            var query = RegistrationQuery(filter: try parameters.string("filter"))
+            if let limit = try parameters.integer("limit", in: 1...10_000) { query.limit = limit }
+            self = .registrations(query)
+        case .keepalive:
+            try parameters.allow([])
+            self = .keepAlive
+        case .binding:
+            try parameters.allow(["id"])
+            self = .binding(try parameters.requiredString("id"))
         case .trunks:
             try parameters.allow([])
             self = .trunks
@@ -57,6 +74,9 @@ package enum ControlCommand: Equatable, Sendable {
             self = .capture(query)
         case .records:
             self = .records(try Self.recordQuery(parameters))
+        case .why:
+            try parameters.allow(["id"])
+            self = .why(try parameters.requiredString("id"))
         case .trace:
             self = .trace(try Self.traceQuery(parameters))
         case .report:

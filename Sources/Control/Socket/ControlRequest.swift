@@ -18,9 +18,13 @@ package enum ControlReply: Equatable, Sendable {
     case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
+    case registrations(RegistrationList)
+    case keepAlive(KeepAliveReport)
+    case bindings([BindingDetail])
     /// Begun.
     case capture(CaptureStart)
     case records([CallRecord])
+    case explanation(CallExplanation)
     case trace(TracePage)
     case report([ReportRow])
     case audit(AuditReport)
@@ -43,8 +47,12 @@ package enum ControlReply: Equatable, Sendable {
             case .trunks(let reports): try ControlLine.response(to: id, result: reports)
             case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
+            case .registrations(let list): try ControlLine.response(to: id, result: list)
+            case .keepAlive(let report): try ControlLine.response(to: id, result: report)
+            case .bindings(let details): try ControlLine.response(to: id, result: details)
             case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
+            case .explanation(let explanation): try ControlLine.response(to: id, result: explanation)
             case .trace(let page): try ControlLine.response(to: id, result: page)
             case .report(let rows): try ControlLine.response(to: id, result: rows)
             case .audit(let report): try ControlLine.response(to: id, result: report)

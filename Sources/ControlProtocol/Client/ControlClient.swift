@@ -35,6 +35,18 @@ package struct ControlClient: ~Copyable {
         _ = try call(.hangup, parameters: CallParameters(id: id), result: Acknowledgement.self)
     }
 
+    package mutating func registrations(_ query: RegistrationQuery = RegistrationQuery()) throws(ControlClientError) -> RegistrationList {
+        try call(.registrations, parameters: query, result: RegistrationList.self)
+    }
+
+    package mutating func keepAlive() throws(ControlClientError) -> KeepAliveReport {
+        try call(.keepalive, parameters: NoParameters?.none, result: KeepAliveReport.self)
+    }
+
+    package mutating func binding(_ name: String) throws(ControlClientError) -> [BindingDetail] {
+        try call(.binding, parameters: CallParameters(id: name), result: [BindingDetail].self)
+    }
+
     package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
         try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
     }
@@ -63,6 +75,10 @@ package struct ControlClient: ~Copyable {
 
     package mutating func records(_ query: RecordQuery = RecordQuery()) throws(ControlClientError) -> [CallRecord] {
         try call(.records, parameters: query, result: [CallRecord].self)
+    }
+
+    package mutating func why(_ name: String) throws(ControlClientError) -> CallExplanation {
+        try call(.why, parameters: CallParameters(id: name), result: CallExplanation.self)
     }
 
     /// One page; see `TraceReader` for all of it.

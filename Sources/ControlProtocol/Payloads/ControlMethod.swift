@@ -10,6 +10,12 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case call
     /// `CallParameters`; answers `Acknowledgement` as soon as the release has begun.
     case hangup
+    /// A `RegistrationQuery`, every key optional; answers a `RegistrationList`.
+    case registrations
+    /// No parameters; answers a `KeepAliveReport`.
+    case keepalive
+    /// `CallParameters`, the id being that of a binding, or a user; answers `[BindingDetail]`.
+    case binding
     /// No parameters; answers `[TrunkReport]`.
     case trunks
     /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
@@ -26,6 +32,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case doctor
     /// No parameters; answers `Acknowledgement`. From then on each `Event` comes as a notification `event`.
     case events
+    /// `CallParameters`, where a Call-ID, a record's id or a number will do too; answers a `CallExplanation`.
+    case why
     /// A `TraceQuery`, every key optional; answers a `TracePage`.
     case trace
     /// No parameters; answers `[ConfigurationRow]`.

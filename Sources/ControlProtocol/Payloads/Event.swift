@@ -28,6 +28,9 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callRerouted = Name(rawValue: "call.rerouted")
         package static let trunkDown = Name(rawValue: "trunk.down")
         package static let trunkUp = Name(rawValue: "trunk.up")
+        /// Our registration with a trunk: it stands, or it does not.
+        package static let trunkRegistered = Name(rawValue: "trunk.registered")
+        package static let trunkNotRegistered = Name(rawValue: "trunk.not_registered")
         /// A re-INVITE or an UPDATE was agreed on: `hold` names who does less than sending and receiving.
         package static let callChanged = Name(rawValue: "call.changed")
         /// The party of `leg` answers 481, 408 or nothing inside its dialog.

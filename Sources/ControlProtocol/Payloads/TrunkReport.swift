@@ -33,6 +33,8 @@ package struct TrunkReport: Codable, Equatable, Sendable {
     package var averageCallSeconds: Double?
     package var lastFailure: String?
     package var lastFailureAt: WallTime?
+    /// How our registration with it stands; nil: there is none.
+    package var registration: String?
     /// What the last OPTIONS met with.
     package var probe: String?
     package var probeMilliseconds: Double?
@@ -41,7 +43,7 @@ package struct TrunkReport: Codable, Equatable, Sendable {
         name: String, address: SocketAddress, state: State, since: WallTime? = nil, restsUntil: WallTime? = nil, calls: Int,
         capacity: Int, callsPerSecond: Int, callsPerSecondLimit: Int, attempts: UInt64, answered: UInt64,
         answerSeizureRatio: Double? = nil, averageCallSeconds: Double? = nil, lastFailure: String? = nil,
-        lastFailureAt: WallTime? = nil, probe: String? = nil, probeMilliseconds: Double? = nil
+        lastFailureAt: WallTime? = nil, registration: String? = nil, probe: String? = nil, probeMilliseconds: Double? = nil
     ) {
         self.name = name
         self.address = address
@@ -58,6 +60,7 @@ package struct TrunkReport: Codable, Equatable, Sendable {
         self.averageCallSeconds = averageCallSeconds
         self.lastFailure = lastFailure
         self.lastFailureAt = lastFailureAt
+        self.registration = registration
         self.probe = probe
         self.probeMilliseconds = probeMilliseconds
     }

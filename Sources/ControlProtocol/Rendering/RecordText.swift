@@ -14,6 +14,9 @@ extension CallRecord {
         table.add("DEAD s", alignment: .right, leftOutAt: 1, cells: records.map { "\($0.deadAirSeconds)" })
         table.add("PACKETS IN", alignment: .right, leftOutAt: 4, cells: records.map(\.packetsCell))
         table.add("CAUSE", leastWidth: 13, cells: records.map { .init($0.cause.rawValue, $0.cause == .normal ? .good : .bad) })
+        table.add("VERDICT", leftOutAt: 2, cells: records.map { record in
+            .init(record.verdict?.rawValue ?? "-", record.verdict?.isTrouble == true ? .bad : .plain)
+        })
         table.add("SIP", alignment: .right, cells: records.map { "\($0.sipCode)" })
         table.add("BY", cells: records.map { .init($0.endedBy.rawValue) })
         table.add("ID", leftOutAt: 5, cells: records.map { .init($0.id) })
@@ -45,6 +48,7 @@ extension CallRecord {
         let known = cause.vosName.map { " (\($0))" } ?? ""
         list.add("Ended", "\(cause.rawValue)\(known) by \(endedBy.rawValue), SIP \(sipCode), Q.850 \(q850)",
             cause == .normal ? .good : .bad)
+        if let verdict { list.add("Why", "\(verdict.rawValue): \(explanation ?? "")", verdict.isTrouble ? .bad : .good) }
         list.add("No media", noMediaTimeoutSeconds == 0 ? "not watched" : "limit \(noMediaTimeoutSeconds) s")
         return list.rendered(style)
     }

@@ -16,6 +16,9 @@ extension TrunkReport {
             "ACD", alignment: .right,
             cells: trunks.map { .init($0.averageCallSeconds.map { Quantity.duration(seconds: Int($0.rounded())) } ?? "-") })
         table.add("PROBE", leftOutAt: 2, leastWidth: 8, cells: trunks.map { .init($0.probeText) })
+        if trunks.contains(where: { $0.registration != nil }) {
+            table.add("REGISTRATION", leastWidth: 10, cells: trunks.map { .init($0.registration ?? "-") })
+        }
         table.add("LAST FAILURE", leftOutAt: 1, leastWidth: 12, cells: trunks.map { .init($0.failureText, .faint) })
         return table.rendered(style).text
     }

@@ -134,6 +134,12 @@ package struct BackToBackCall: Sendable {
         return BranchID(branches.count - 1)
     }
 
+    /// The owner sends the INVITE of a branch again with credentials: nothing was heard of this one yet.
+    package mutating func repeatInvite(of id: BranchID) {
+        precondition(isOpen(id), "a branch that is given up is not tried again")
+        branches[id.rawValue].state = .inviting
+    }
+
     package mutating func handle(_ event: Event, effects: inout [Effect]) {
         switch event {
         case .mediaOpened: mediaOpened(&effects)

@@ -14,10 +14,10 @@ struct NonceMint {
         var key: UInt64 { UInt64(truncatingIfNeeded: madeAt.milliseconds) << 16 | UInt64(serial) }
     }
 
-    /// Of the text: 24 octets in base 64.
-    static let textCount = 32
+    /// Of the text: 18 octets in base 64, ten of them the MAC: as short as is safe, since a challenge has to be small.
+    static let textCount = 24
     private static let plainCount = 8
-    private static let octetCount = 24
+    private static let octetCount = 18
     private let authenticator: MessageAuthenticator
     private var nextSerial: UInt16 = 0
 
@@ -47,8 +47,8 @@ struct NonceMint {
     /// Nil for anything this mint did not make for `ip`.
     func read(_ octets: Span<UInt8>, _ range: Range<Int>, from ip: IPAddress) -> Nonce? {
         guard range.count == Self.textCount else { return nil }
-        var plain = InlineArray<24, UInt8>(repeating: 0)
-        for group in 0..<8 {
+        var plain = InlineArray<18, UInt8>(repeating: 0)
+        for group in 0..<6 {
             var bits: UInt32 = 0
             for position in 0..<4 {
                 let value = Self.values[Int(octets[range.lowerBound + 4 * group + position])]
@@ -77,7 +77,7 @@ struct NonceMint {
     private static func text(of octets: [UInt8]) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(textCount)
-        for group in 0..<8 {
+        for group in 0..<6 {
             let bits = UInt32(octets[3 * group]) << 16 | UInt32(octets[3 * group + 1]) << 8 | UInt32(octets[3 * group + 2])
             for position in 0..<4 { text.append(alphabet[Int(bits >> UInt32(18 - 6 * position) & 63)]) }
         }

@@ -38,7 +38,8 @@ package struct DigestServer {
         decoys = DigestAlgorithm.allCases.compactMap { engine.secret($0, username: key, realm: realm, password: key) }
     }
 
-    /// The challenges, one header value for each algorithm, in order of preference; they share one nonce.
+    /// The challenges, one header value for each algorithm, in order of preference; they share one nonce. MD5 is named last in
+    /// its value, behind a comma: `withoutDefault` takes that away.
     package mutating func challenges(for ip: IPAddress, stale: Bool, now: WallTime) -> [[UInt8]] {
         let nonce = mint.make(for: ip, now: now)
         return algorithms.map { algorithm in
@@ -47,11 +48,18 @@ package struct DigestServer {
             DigestText.appendQuoted(realm, to: &value)
             value += ",nonce=\"".utf8
             value += nonce
-            value += "\",qop=\"auth\",algorithm=".utf8
-            value += algorithm.name.utf8
+            value += "\",qop=\"auth\"".utf8
             if stale { value += ",stale=true".utf8 }
+            value += ",algorithm=".utf8
+            value += algorithm.name.utf8
             return value
         }
+    }
+
+    /// The same challenge without the name of MD5, which is the default.
+    package static func withoutDefault(_ challenge: [UInt8]) -> [UInt8] {
+        let suffix = Array(",algorithm=MD5".utf8)
+        return challenge.suffix(suffix.count).elementsEqual(suffix) ? Array(challenge.dropLast(suffix.count)) : challenge
     }
 
     /// Judges credentials for this realm.

@@ -113,6 +113,12 @@ package struct MessageBuilder: Sendable {
 
     package consuming func finish() -> [UInt8] { finish(body: [], contentType: nil) }
 
+    /// Without a body and without Content-Length, which a datagram does not need (RFC 3261 §18.3).
+    package consuming func finishDatagram() -> [UInt8] {
+        append("\r\n")
+        return octets
+    }
+
     // MARK: Helpers
 
     private mutating func append(_ text: String) { octets += text.utf8 }

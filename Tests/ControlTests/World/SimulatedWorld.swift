@@ -30,6 +30,8 @@ final class SimulatedWorld {
     var network: LossyNetwork
     /// True for a datagram that is to be lost, whatever the network's chances.
     var drops: (SIPMessage, _ destination: SocketAddress) -> Bool = { _, _ in false }
+    /// What somebody before the peers answers; nil: nothing.
+    var answers: (SIPMessage, _ destination: SocketAddress) -> [UInt8]? = { _, _ in nil }
     /// Whether callees are there for OPTIONS.
     var answersOptions = true
     /// The chance that the network refuses a datagram of relayd's.
@@ -70,11 +72,12 @@ final class SimulatedWorld {
         self.configuration = configuration
         let capacity = configuration.limits.calls
         let activity = ActivityTable(sessionCapacity: capacity)
-        worker = WorkerStub(activity: activity)
+        let statistics = StatisticsTable(activity: activity)
+        worker = WorkerStub(activity: activity, statistics: statistics)
         ledger = Ledger(configuration: configuration)
         let media = MediaSessions(
             configuration: configuration.media, allocator: SessionAllocator(workers: 1, capacity: capacity),
-            activity: activity, statistics: StatisticsTable(activity: activity), random: SeededRandom(seed: seed &* 3))
+            activity: activity, statistics: statistics, random: SeededRandom(seed: seed &* 3))
         control = CallControl(
             configuration: configuration, media: media, counters: counters, random: SeededRandom(seed: ~seed),
             now: Self.start, wallTime: Self.wallStart)
@@ -120,6 +123,8 @@ final class SimulatedWorld {
         } ?? []
     }
 
+    func explain(_ name: String) -> CallExplanation? { control.explain(name, now: now) }
+
     func stepWallClock(to time: WallTime) { control.setWallTime(time, at: now) }
 
     func hangUp(_ id: String) -> Bool {
@@ -133,6 +138,13 @@ final class SimulatedWorld {
         let isKnown = control.probe(trunk, token: UInt64(probes.count), now: now)
         flush()
         return isKnown
+    }
+
+    func startTrunks() {
+        control.startTrunks(now: now)
+        // What is due at once is done at once.
+        control.advance(to: now)
+        flush()
     }
 
     func trunk(_ name: String) -> TrunkReport { control.trunkReports(now: now).first { $0.name == name }! }
@@ -189,7 +201,7 @@ final class SimulatedWorld {
 
     // MARK: Around call control
 
-    private func deliver(_ octets: [UInt8], from source: SocketAddress) {
+    func deliver(_ octets: [UInt8], from source: SocketAddress) {
         if case .message(let message) = SIPMessage.parse(octets) {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
@@ -253,6 +265,9 @@ final class SimulatedWorld {
     }
 
     private func arrive(_ message: SIPMessage, at destination: SocketAddress) {
+        if message.isRequest, let octets = answers(message, destination) {
+            return transmit(octets, from: destination, to: Self.relayd)
+        }
         if destination == Self.callerAddress {
             callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
         } else if Self.calleeAddresses.contains(destination) {

@@ -1,5 +1,7 @@
 import Core
-import Relay
+import Synchronization
+
+@testable import Relay
 
 /// A relay worker as call control sees it: it answers commands after a while, and notes the last packet of each leg.
 final class WorkerStub {
@@ -14,6 +16,8 @@ final class WorkerStub {
         let port: UInt16
         let start: Instant
         var end: Instant?
+        /// Packets that have reached their session.
+        var delivered = 0
 
         init(port: UInt16, start: Instant) {
             self.port = port
@@ -28,9 +32,13 @@ final class WorkerStub {
     private(set) var lastPacket: [SessionID: [Leg: Instant]] = [:]
     private var sessions: [SessionID: Session] = [:]
     private let activity: ActivityTable
+    private let statistics: StatisticsTable
     private static let packetInterval = Duration.milliseconds(20)
 
-    init(activity: ActivityTable) { self.activity = activity }
+    init(activity: ActivityTable, statistics: StatisticsTable? = nil) {
+        self.activity = activity
+        self.statistics = statistics ?? StatisticsTable(activity: activity)
+    }
 
     /// What the worker reports, and how long after the command.
     func carryOut(_ command: RelayCommand, random: inout SeededRandom) -> (RelayEvent, after: Duration)? {
@@ -39,13 +47,17 @@ final class WorkerStub {
         case .open(let session, let caller, let callee):
             sessions[session] = Session(ports: [.caller: caller.port, .callee: callee.port])
             lastPacket[session] = [:]
+            statistics.clear(session.index)
             let isRefused = Double.random(in: 0..<1, using: &random) < openFailure
             return (isRefused ? .openFailed(session, errno: 98, address: caller) : .opened(session), delay)
         case .close(let session):
             precondition(sessions[session]?.isOpen == true && sessions[session]?.isClosing == false, "closed twice")
             sessions[session]?.isClosing = true
             return (.closed(session), delay)
-        case .expect, .treat, .tap, .stop:
+        case .expect(let session, let leg, let source):
+            statistics.setExpectation(session.index, leg, source)
+            return nil
+        case .treat, .tap, .stop:
             return nil
         }
     }
@@ -78,6 +90,9 @@ final class WorkerStub {
                     guard last > lastPacket[id]?[leg] ?? Instant(nanoseconds: 0) else { continue }
                     lastPacket[id]?[leg] = last
                     activity.touch(id.index, leg, at: last)
+                    let slot = Int(id.index) * 2 + (leg == .caller ? 0 : 1)
+                    unsafe statistics.slots[slot].packets.bump(UInt64(max(0, packets + 1 - flow.delivered)))
+                    flow.delivered = packets + 1
                 }
             }
         }

@@ -1,0 +1,197 @@
+import Configuration
+package import ControlProtocol
+package import Core
+import Diagnosis
+import Relay
+import RTP
+import SIP
+
+/// What is known of a call, put into plain values for the diagnosis. Nothing here runs while a call is up, unless asked.
+extension CallControl {
+    /// The present or ended call that `name` means: its id, its record's id, either Call-ID, or a number; the newest of several.
+    package func explain(_ name: String, now: Instant) -> CallExplanation? {
+        let present = calls.sorted { $0.key.rawValue > $1.key.rawValue }.map(\.value)
+        if let call = present.first(where: { $0.isNamed(name) }) { return evidence(of: call, now: now).explanation }
+        if let ended = endedCalls.all(where: { $0.isNamed(name) }).first { return ended.explanation }
+        let named = present.filter { CallEvidence.isNumber(name, of: ($0.callerNumber, $0.calledNumber)) }
+        let matching = named.map { evidence(of: $0, now: now) } + endedCalls.all { $0.hasNumber(name) }
+        guard var explanation = matching.first?.explanation else { return nil }
+        explanation.others = matching.dropFirst().prefix(8).map(\.recordID)
+        return explanation
+    }
+
+    func evidence(of call: Call, now: Instant) -> CallEvidence {
+        CallEvidence(
+            id: call.id, recordID: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
+            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
+            ladder: call.ladder.map { ladderEntry($0, of: call) }, omitted: call.omittedLadderItems, facts: facts(of: call, now: now))
+    }
+
+    func facts(of call: Call, now: Instant) -> CallFacts {
+        let end = call.machine.release.map { release in
+            CallFacts.End(release.cause, status: release.status, by: release.party, at: (call.releaseAt ?? now) - call.setupAt)
+        }
+        var facts = CallFacts(age: end?.at ?? (now - call.setupAt), caller: callerFacts(call), ownContact: endpoint(for: call.source).address)
+        facts.end = end
+        facts.rangAt = call.ringAt.map { $0 - call.setupAt }
+        facts.answeredAt = call.answerAt.map { $0 - call.setupAt }
+        facts.callerNumber = call.callerNumber
+        facts.calledNumber = call.calledNumber
+        facts.callee = calleeFacts(call)
+        if call.branches.count > 1, call.machine.winner == nil { facts.attempts = call.branches.map(CallFacts.Attempt.init) }
+        facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
+        facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
+        facts.fromCaller = stream(.caller, of: call)
+        facts.fromCallee = stream(.callee, of: call)
+        return facts
+    }
+
+    private func callerFacts(_ call: Call) -> PartyFacts {
+        var party = PartyFacts(name: call.callerTrunk?.name, address: call.source.remote)
+        party.contact = call.invite.contact?.uri.socketAddress
+        party.target = call.caller.destination.remote
+        party.via = call.invite.topVia.hostAddress
+        party.origin = Self.origin(call.invite.body)
+        party.sessionExpires = call.invite.number(.sessionExpires)
+        if let described = call.described[.caller] {
+            party.media = MediaFacts(described)
+        } else if let offer = call.offer, offer.media.indices.contains(call.audioIndex) {
+            party.media = MediaFacts(offer.media[call.audioIndex])
+        }
+        return party
+    }
+
+    private func calleeFacts(_ call: Call) -> PartyFacts? {
+        guard let dialog = call.callee else { return nil }
+        var party = PartyFacts(name: call.calleeTrunk?.name, address: (call.calleeAddress ?? dialog.fallback).remote)
+        party.target = dialog.destination.remote
+        guard let response = call.calleeResponse else { return party }
+        party.contact = response.contact?.uri.socketAddress
+        party.origin = Self.origin(response.body)
+        party.sessionExpires = response.number(.sessionExpires)
+        if let described = call.described[.callee] {
+            party.media = MediaFacts(described)
+        } else if let answer = try? SessionDescription(parsing: response.body), answer.media.indices.contains(call.audioIndex) {
+            party.media = MediaFacts(answer.media[call.audioIndex])
+        }
+        return party
+    }
+
+    private func stream(_ leg: Leg, of call: Call) -> StreamFacts {
+        let live = call.media.map { media.evidence(of: $0.session, leg) }
+        let kept = leg == .caller ? call.mediaEvidence.caller : call.mediaEvidence.callee
+        return StreamFacts(live ?? kept ?? MediaEvidence(), of: call, leg)
+    }
+
+    /// The address in `o=`, which nobody routes by and so nobody rewrites without reason.
+    private static func origin(_ body: ArraySlice<UInt8>) -> IPAddress? {
+        for line in body.split(separator: UInt8(ascii: "\n")) where line.starts(with: "o=".utf8) {
+            let fields = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }
+            return fields.count >= 6 ? IPAddress(ascii: fields[5]) : nil
+        }
+        return nil
+    }
+}
+
+/// What the relay has measured of one direction, taken when the session ends, before its slot is used again.
+struct MediaEvidence: Sendable {
+    var statistics = LegStatistics()
+    var isExpected = true
+    var timeline: (firstSecond: UInt32, buckets: [TimelineBucket])?
+}
+
+extension MediaSessions {
+    func evidence(of session: SessionID, _ leg: Leg) -> MediaEvidence {
+        MediaEvidence(
+            statistics: statistics[session.index, leg], isExpected: statistics.isExpectedToSend(session.index, leg),
+            timeline: statistics.timeline(session.index, leg))
+    }
+}
+
+extension CallFacts.Attempt {
+    fileprivate init(_ branch: Branch) {
+        let status = branch.response?.status
+        let outcome: Outcome =
+            switch status {
+            case nil: .noResponse
+            case .some(..<300): .noAnswer
+            case .some(let status): .status(status)
+            }
+        self.init(branch.target.trunk?.name ?? branch.target.uri, outcome)
+    }
+}
+
+extension Call {
+    func isNamed(_ name: String) -> Bool {
+        id == name || recordID == name || caller.callID == name || callee?.callID == name
+    }
+}
+
+extension StreamFacts {
+    fileprivate init(_ evidence: MediaEvidence, of call: Call, _ leg: Leg) {
+        self.init()
+        let figures = evidence.statistics
+        packets = figures.packets
+        lost = figures.lost
+        lastAt = figures.lastPacket.map { $0 - call.setupAt }
+        firstAt = (leg == .caller ? call.firstMedia.caller : call.firstMedia.callee).map { $0 - call.setupAt }
+        highestJitter = figures.highestJitter
+        longestGap = figures.longestGap
+        source = figures.source
+        payloadType = figures.payloadType
+        isInComfortNoise = figures.isInComfortNoise
+        strangers = figures.strangersDropped
+        sent = figures.sentPackets
+        refusals = UInt64(figures.portRefusals)
+        telephoneEvents = Int(figures.telephoneEvents)
+        infoDigits = call[leg].dtmfRequests
+        isExpected = evidence.isExpected
+        guard let timeline = evidence.timeline else { return }
+        seconds = timeline.buckets.map {
+            Second(packets: Int($0.packets), lost: Int($0.lost), jitterMilliseconds: Int($0.jitterMilliseconds))
+        }
+        firstSecondAt = Instant(nanoseconds: UInt64(timeline.firstSecond) * 1_000_000_000) - call.setupAt
+    }
+}
+
+extension MediaFacts {
+    fileprivate init(_ media: SessionDescription.Media) {
+        self.init(
+            connection: media.connection, port: media.port, formats: media.payloads.map { Format($0.number, $0.encodingName) })
+        sends = media.direction == .sendrecv || media.direction == .sendonly
+        receives = (media.direction == .sendrecv || media.direction == .recvonly) && !media.isHeldByAddress
+    }
+}
+
+extension MessageFact {
+    /// A ladder says of a response only its status: what it answers is the last request of the other side without a final one.
+    static func of(_ ladder: [Call.LadderItem], since start: Instant) -> [MessageFact] {
+        struct Open {
+            let leg: Leg
+            let isReceived: Bool
+            let method: String
+        }
+        var open: [Open] = []
+        var last: [MessageFact] = []
+        for item in ladder {
+            let status = item.text.count >= 3 ? Int(item.text.prefix(3)) : nil
+            var method = item.text
+            if let status {
+                let index = open.lastIndex { $0.leg == item.leg && $0.isReceived != item.isReceived }
+                let known = last.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
+                if let index, !(item.isRetransmission && known != nil) {
+                    method = open[index].method
+                    if status >= 200 { open.remove(at: index) }
+                } else {
+                    method = known?.method ?? "INVITE"
+                }
+            } else if method != "ACK", !item.isRetransmission {
+                open.append(Open(leg: item.leg, isReceived: item.isReceived, method: method))
+            }
+            last.append(
+                MessageFact(
+                    at: item.at - start, item.leg, received: item.isReceived, method, status, again: item.isRetransmission))
+        }
+        return last
+    }
+}

@@ -1,0 +1,119 @@
+import ControlProtocol
+import Core
+import Diagnosis
+import Relay
+import RTP
+
+/// All that is kept of a call to explain it, while it is present and after.
+struct CallEvidence: Sendable {
+    let id: String
+    let recordID: String
+    let callerCallID: String
+    let calleeCallID: String?
+    let callerTrunk: String?
+    let calleeTrunk: String?
+    let setupAt: WallTime
+    let ladder: [LadderEntry]
+    /// Messages left out in the middle of the ladder.
+    let omitted: Int
+    let facts: CallFacts
+
+    var explanation: CallExplanation {
+        let diagnosis = Diagnosis.of(facts)
+        return CallExplanation(
+            id: id, recordID: recordID, callerNumber: facts.callerNumber, calledNumber: facts.calledNumber,
+            callerTrunk: callerTrunk, calleeTrunk: calleeTrunk, callerAddress: facts.caller.address,
+            calleeAddress: facts.callee?.address, callerCallID: callerCallID, calleeCallID: calleeCallID, setupAt: setupAt,
+            answerAt: facts.answeredAt.map { setupAt + $0 }, releaseAt: facts.end.map { setupAt + $0.at },
+            cause: facts.end?.cause, sipCode: facts.end?.status, verdict: diagnosis.verdict, sentence: diagnosis.sentence,
+            evidence: diagnosis.evidence, advice: diagnosis.advice,
+            lints: diagnosis.lints.map { .init(code: $0.code.rawValue, leg: $0.leg.map(Self.side), sentence: $0.sentence) },
+            ladder: ladder, omitted: omitted,
+            missing: diagnosis.missing.map { .init(leg: Self.side($0.leg), direction: $0.isReceived ? .in : .out, text: $0.text, milliseconds: $0.at.milliseconds) },
+            fromCaller: Self.direction(facts, .caller), fromCallee: Self.direction(facts, .callee))
+    }
+
+    private static func side(_ leg: Leg) -> LadderEntry.Leg { leg == .caller ? .caller : .callee }
+
+    private static func direction(_ facts: CallFacts, _ leg: Leg) -> CallExplanation.Direction {
+        let stream = facts.stream(from: leg)
+        let formats = (facts.party(leg.other)?.media?.formats ?? []) + (facts.party(leg)?.media?.formats ?? [])
+        var direction = CallExplanation.Direction()
+        direction.packets = stream.packets
+        direction.lost = stream.lost
+        direction.passedOn = facts.stream(from: leg.other).sent
+        direction.jitterMilliseconds = stream.highestJitter.milliseconds
+        direction.longestGapMilliseconds = stream.longestGap.milliseconds
+        direction.firstMilliseconds = stream.firstAt?.milliseconds
+        direction.lastMilliseconds = stream.lastAt?.milliseconds
+        direction.source = stream.source
+        direction.payloadType = stream.payloadType
+        direction.codec = stream.payloadType.flatMap { type in formats.first { $0.number == type }?.name }
+        direction.strangers = stream.strangers
+        direction.portClosed = facts.stream(from: leg).refusals
+        direction.expected = stream.isExpected
+        direction.telephoneEvents = stream.telephoneEvents
+        direction.infoDigits = stream.infoDigits
+        direction.inBandDigits = stream.inBandDigits
+        guard !stream.seconds.isEmpty else { return direction }
+        direction.timeline = CallExplanation.Timeline(
+            milliseconds: stream.firstSecondAt.milliseconds, packets: stream.seconds.map(\.packets), lost: stream.seconds.map(\.lost),
+            jitterMilliseconds: stream.seconds.map(\.jitterMilliseconds))
+        return direction
+    }
+
+    /// Whether `name` is its id, its record's id or one of its Call-IDs.
+    func isNamed(_ name: String) -> Bool { id == name || recordID == name || callerCallID == name || calleeCallID == name }
+
+    func hasNumber(_ number: String) -> Bool { Self.isNumber(number, of: (facts.callerNumber, facts.calledNumber)) }
+
+    /// With or without a leading `+`.
+    static func isNumber(_ number: String, of call: (caller: String, called: String)) -> Bool {
+        func bare(_ text: String) -> Substring { text.hasPrefix("+") ? text.dropFirst() : text[...] }
+        return !number.isEmpty && (bare(call.caller) == bare(number) || bare(call.called) == bare(number))
+    }
+}
+
+/// The evidence of the last calls that ended; the oldest make room. Attempts of strangers, of which there can be very many,
+/// have a smaller place of their own.
+struct EndedCalls {
+    private var calls: Ring
+    private var strangers: Ring
+
+    init(limit: Int) {
+        calls = Ring(limit: limit)
+        strangers = Ring(limit: min(100, limit))
+    }
+
+    mutating func add(_ evidence: CallEvidence) {
+        if evidence.facts.end?.cause == .unknownSource { strangers.add(evidence) } else { calls.add(evidence) }
+    }
+
+    /// The newest call first.
+    func all(where condition: (CallEvidence) -> Bool) -> [CallEvidence] {
+        let found = calls.newestFirst.filter(condition)
+        return found.isEmpty ? strangers.newestFirst.filter(condition) : found
+    }
+
+    var count: Int { calls.entries.count + strangers.entries.count }
+
+    private struct Ring {
+        let limit: Int
+        private(set) var entries: [CallEvidence] = []
+        private var oldest = 0
+
+        init(limit: Int) { self.limit = limit }
+
+        mutating func add(_ evidence: CallEvidence) {
+            guard limit > 0 else { return }
+            if entries.count < limit {
+                entries.append(evidence)
+            } else {
+                entries[oldest] = evidence
+                oldest = (oldest + 1) % limit
+            }
+        }
+
+        var newestFirst: [CallEvidence] { (entries[oldest...] + entries[..<oldest]).reversed() }
+    }
+}

@@ -1,0 +1,231 @@
+package import Core
+
+/// What is known of one call attempt, as plain values: all that a diagnosis looks at. Times count from its first INVITE.
+package struct CallFacts: Equatable, Sendable {
+    /// How a call ended.
+    package struct End: Equatable, Sendable {
+        package var cause: ReleaseCause
+        /// The final SIP status; 200 for an answered call.
+        package var status: Int
+        package var party: ReleaseParty
+        package var at: Duration
+
+        package init(_ cause: ReleaseCause, status: Int, by party: ReleaseParty, at time: Duration) {
+            self.cause = cause
+            self.status = status
+            self.party = party
+            at = time
+        }
+    }
+
+    /// Nil while the call is present.
+    package var end: End?
+    /// How long ago the call began, or how long it lasted from INVITE to release.
+    package var age: Duration
+    /// The first 180 or 183 from the callee.
+    package var rangAt: Duration?
+    package var answeredAt: Duration?
+    package var callerNumber = ""
+    package var calledNumber = ""
+    package var caller: PartyFacts
+    /// Nil when no INVITE was sent to anybody.
+    package var callee: PartyFacts?
+    /// Routes that were tried, the last one included; empty when only one can have been.
+    package var attempts: [Attempt] = []
+    /// Of both legs, oldest first.
+    package var messages: [MessageFact] = []
+    /// Where relayd's own dialog requests and responses ask to be answered.
+    package var ownContact: SocketAddress
+    package var fromCaller = StreamFacts()
+    package var fromCallee = StreamFacts()
+    /// Zero: silence does not end this call.
+    package var noMediaTimeout: Duration = .zero
+    /// relayd passes the RTP on, so it knows about it.
+    package var isRelayed = true
+    /// Set when a user of this registrar was called.
+    package var registration: RegistrationFacts?
+
+    package init(age: Duration, caller: PartyFacts, ownContact: SocketAddress) {
+        self.age = age
+        self.caller = caller
+        self.ownContact = ownContact
+    }
+
+    /// A route that was tried.
+    package struct Attempt: Equatable, Sendable {
+        package enum Outcome: Equatable, Sendable {
+            case status(Int)
+            case noResponse
+            /// It responded, but nobody answered in time.
+            case noAnswer
+            /// Left out because its limit of calls, or of calls a second, was reached.
+            case full
+            case networkRefused
+        }
+
+        package var route: String
+        package var outcome: Outcome
+
+        package init(_ route: String, _ outcome: Outcome) {
+            self.route = route
+            self.outcome = outcome
+        }
+    }
+
+    package func stream(from leg: Leg) -> StreamFacts { leg == .caller ? fromCaller : fromCallee }
+
+    package func party(_ leg: Leg) -> PartyFacts? { leg == .caller ? caller : callee }
+}
+
+/// One side of a call, as its messages describe it.
+package struct PartyFacts: Equatable, Sendable {
+    /// The trunk or the user.
+    package var name: String?
+    /// Where its messages really come from, and requests outside a dialog go to.
+    package var address: SocketAddress
+    /// What its Contact names; nil for a host name.
+    package var contact: SocketAddress?
+    /// Where relayd sends requests within the dialog.
+    package var target: SocketAddress?
+    /// The address in the top Via of its requests, as it wrote it itself.
+    package var via: IPAddress?
+    /// In `o=`.
+    package var origin: IPAddress?
+    /// Nil before it sent a session description.
+    package var media: MediaFacts?
+    /// Seconds in its Session-Expires (RFC 4028).
+    package var sessionExpires: Int?
+
+    package init(name: String? = nil, address: SocketAddress) {
+        self.name = name
+        self.address = address
+    }
+}
+
+/// What a side's own session description says of the medium that is relayed.
+package struct MediaFacts: Equatable, Sendable {
+    package struct Format: Equatable, Sendable {
+        package var number: UInt8
+        /// `PCMA`; nil for a dynamic number without a name.
+        package var name: String?
+
+        package init(_ number: UInt8, _ name: String?) {
+            self.number = number
+            self.name = name
+        }
+    }
+
+    /// The `c=` address; nil for a host name.
+    package var connection: IPAddress?
+    package var port: UInt16
+    package var formats: [Format]
+    package var sends = true
+    package var receives = true
+
+    package init(connection: IPAddress?, port: UInt16, formats: [Format]) {
+        self.connection = connection
+        self.port = port
+        self.formats = formats
+    }
+
+    package var telephoneEvent: Format? { formats.first { $0.name?.lowercased() == "telephone-event" } }
+
+    package var codecs: [Format] {
+        formats.filter { !["telephone-event", "cn", "red"].contains($0.name?.lowercased() ?? "") }
+    }
+}
+
+/// One message of the ladder.
+package struct MessageFact: Equatable, Sendable {
+    package var at: Duration
+    package var leg: Leg
+    package var isReceived: Bool
+    /// Of the request, or of the one a response answers.
+    package var method: String
+    /// Nil for a request.
+    package var status: Int?
+    package var isRetransmission: Bool
+
+    package init(at time: Duration, _ leg: Leg, received isReceived: Bool, _ method: String, _ status: Int? = nil, again isRetransmission: Bool = false) {
+        at = time
+        self.leg = leg
+        self.isReceived = isReceived
+        self.method = method
+        self.status = status
+        self.isRetransmission = isRetransmission
+    }
+}
+
+/// The media that came from one side, and what was sent to it.
+package struct StreamFacts: Equatable, Sendable {
+    /// A second of the time line.
+    package struct Second: Equatable, Sendable {
+        package var packets: Int
+        package var lost: Int
+        package var jitterMilliseconds: Int
+
+        package init(packets: Int, lost: Int = 0, jitterMilliseconds: Int = 0) {
+            self.packets = packets
+            self.lost = lost
+            self.jitterMilliseconds = jitterMilliseconds
+        }
+    }
+
+    /// RTP that was accepted from it.
+    package var packets: UInt64 = 0
+    package var lost: UInt64 = 0
+    package var firstAt: Duration?
+    package var lastAt: Duration?
+    package var highestJitter: Duration = .zero
+    package var longestGap: Duration = .zero
+    /// Where it comes from.
+    package var source: SocketAddress?
+    package var payloadType: UInt8?
+    package var isInComfortNoise = false
+    /// Datagrams on its port from somewhere else, all of them dropped.
+    package var strangers: UInt64 = 0
+    /// RTP of the other side sent to it.
+    package var sent: UInt64 = 0
+    /// How often its host said that the port is closed (ICMP).
+    package var refusals: UInt64 = 0
+    /// Digits it pressed, by the way they came.
+    package var telephoneEvents = 0
+    package var infoDigits = 0
+    package var inBandDigits = 0
+    /// Both descriptions let it send.
+    package var isExpected = true
+    /// It is on hold, or the other side holds it.
+    package var isHeld: Bool { !isExpected }
+    /// Of the last two minutes, oldest first.
+    package var seconds: [Second] = []
+    /// When the first of `seconds` began.
+    package var firstSecondAt: Duration = .zero
+
+    package init() {}
+
+    package var lossPercent: Double {
+        let all = packets + lost
+        return all > 0 ? 100 * Double(lost) / Double(all) : 0
+    }
+}
+
+/// A registered user who was called.
+package struct RegistrationFacts: Equatable, Sendable {
+    package enum State: Equatable, Sendable {
+        case present
+        /// No contact; how long ago the last one expired, when that is known.
+        case expired(ago: Duration?)
+        case never
+    }
+
+    package var user: String
+    package var state: State
+    package var isBehindNAT = false
+    /// When its host was last heard, as an age at the INVITE.
+    package var lastHeardAgo: Duration?
+
+    package init(user: String, state: State) {
+        self.user = user
+        self.state = state
+    }
+}

@@ -1,0 +1,83 @@
+package import Core
+
+/// What became of a call and why: a verdict, one sentence, what supports it, what to change.
+package struct Diagnosis: Equatable, Sendable {
+    package var verdict: CallVerdict
+    /// The root cause.
+    package var sentence: String
+    package var evidence: [String]
+    /// What to change; nil when there is nothing.
+    package var advice: String?
+    package var lints: [Lint] = []
+    /// A message that should have come and did not.
+    package var missing: MissingMessage?
+
+    package init(_ verdict: CallVerdict, _ sentence: String, evidence: [String] = [], advice: String? = nil, missing: MissingMessage? = nil) {
+        self.verdict = verdict
+        self.sentence = sentence
+        self.evidence = evidence
+        self.advice = advice
+        self.missing = missing
+    }
+}
+
+/// The step at which a ladder stops short.
+package struct MissingMessage: Equatable, Sendable {
+    package var leg: Leg
+    /// True when relayd waited for it.
+    package var isReceived: Bool
+    /// `ACK`, `an answer to BYE`.
+    package var text: String
+    /// When it should have been there, from the first INVITE on.
+    package var at: Duration
+
+    package init(_ leg: Leg, received isReceived: Bool, _ text: String, at time: Duration) {
+        self.leg = leg
+        self.isReceived = isReceived
+        self.text = text
+        at = time
+    }
+}
+
+extension Diagnosis {
+    /// Looks at the facts from the surest sign to the vaguest; the first that fits is the verdict.
+    package static func of(_ facts: CallFacts) -> Diagnosis {
+        var diagnosis = SignallingRules(facts).diagnosis ?? MediaRules(facts).diagnosis ?? rest(facts)
+        diagnosis.lints = Lint.all(facts)
+        return diagnosis
+    }
+
+    private static func rest(_ facts: CallFacts) -> Diagnosis {
+        guard let end = facts.end else {
+            let what = facts.answeredAt != nil ? "connected" : facts.rangAt != nil ? "ringing" : "being set up"
+            return Diagnosis(.inProgress, "The call is \(what), and nothing is wrong so far.", evidence: MediaRules(facts).summary)
+        }
+        switch end.cause {
+        case .normal:
+            let who = end.party == .callee ? "callee" : "caller"
+            return Diagnosis(.normal, "A normal call: answered, heard in both directions, ended by the \(who).", evidence: MediaRules(facts).summary)
+        case .operatorHangup: return Diagnosis(.operatorHangup, "An operator ended the call.", evidence: MediaRules(facts).summary)
+        case .shutdown: return Diagnosis(.shutdown, "relayd was stopped and ended the call.")
+        default:
+            return Diagnosis(
+                .unexplained, "The call ended with \(end.cause.rawValue) (SIP \(end.status)), and nothing seen explains it further.",
+                evidence: MediaRules(facts).summary)
+        }
+    }
+}
+
+/// Times as sentences say them: `0.4 s`, `32 s`, `12 min 5 s`.
+func text(_ duration: Duration) -> String {
+    let tenths = (max(0, duration.inSeconds) * 10).rounded()
+    if tenths < 100 { return tenths.truncatingRemainder(dividingBy: 10) == 0 ? "\(Int(tenths / 10)) s" : "\(tenths / 10) s" }
+    let seconds = Int((tenths / 10).rounded())
+    if seconds < 120 { return "\(seconds) s" }
+    return seconds % 60 == 0 ? "\(seconds / 60) min" : "\(seconds / 60) min \(seconds % 60) s"
+}
+
+extension Leg {
+    /// `caller`.
+    var name: String { self == .caller ? "caller" : "callee" }
+    /// `caller's`.
+    var possessive: String { "\(name)'s" }
+}

@@ -1,0 +1,324 @@
+import Core
+
+/// What the messages of a call alone tell.
+struct SignallingRules {
+    let facts: CallFacts
+
+    init(_ facts: CallFacts) { self.facts = facts }
+
+    var diagnosis: Diagnosis? {
+        if let found = sessionIntervalLoop ?? callerAckLost ?? calleeAckLost { return found }
+        guard let end = facts.end else { return facts.answeredAt == nil ? waiting : nil }
+        if facts.answeredAt == nil { return unanswered(end) }
+        switch end.cause {
+        case .normal, .noMedia, .operatorHangup, .shutdown: return nil
+        default: return connectedEnd(end)
+        }
+    }
+
+    // MARK: ACK
+
+    /// 64*T1 went by without an ACK for our 200 (RFC 3261 §13.3.1.4): the 32-second drop.
+    private var callerAckLost: Diagnosis? {
+        guard facts.end?.cause == .ackMissing, let answered = facts.answeredAt else { return nil }
+        let again = facts.messages.count { $0.leg == .caller && !$0.isReceived && $0.status == 200 && $0.method == "INVITE" && $0.isRetransmission }
+        var advice = "Find out why the caller's ACK does not reach \(facts.ownContact): a firewall, a proxy without Record-Route, "
+            + "or a caller that cannot route to that address."
+        if facts.ownContact.ip.isPrivate, !facts.caller.address.ip.isPrivate {
+            advice = "The Contact is private and the caller is not in that network: set sip.advertise to the address by which the caller reaches relayd."
+        }
+        var evidence = [
+            "the 200 went to \(facts.caller.address) \(again + 1) times in 32 s",
+            "it asks for the ACK at the Contact \(facts.ownContact)",
+        ]
+        if let last = facts.fromCaller.lastAt { evidence.append("RTP came from the caller until \(text(last)), so it had the 200") }
+        return Diagnosis(
+            .ackLost, "No ACK for the 200 came from the caller within 32 s (64*T1), so the call was ended: the ACK has to reach \(facts.ownContact), relayd's Contact.",
+            evidence: evidence, advice: advice, missing: MissingMessage(.caller, received: true, "ACK", at: answered))
+    }
+
+    /// The callee repeats its 200 although it was acknowledged: our ACK does not arrive where its Contact sends it.
+    private var calleeAckLost: Diagnosis? {
+        let acknowledgements = facts.messages.filter { $0.leg == .callee && !$0.isReceived && $0.method == "ACK" }
+        let repeats = facts.messages.filter {
+            $0.leg == .callee && $0.isReceived && $0.status == 200 && $0.method == "INVITE" && $0.isRetransmission
+        }
+        guard let first = acknowledgements.first, let last = repeats.last, repeats.count >= 4, last.at - first.at >= .seconds(4),
+            let callee = facts.callee
+        else { return nil }
+        let target = callee.contact ?? callee.target ?? callee.address
+        let evidence = [
+            "the callee sent its 200 \(repeats.count + 1) times, the last one \(text(last.at - first.at)) after the first ACK",
+            "every ACK went to \(callee.target ?? target), which its Contact names; its messages come from \(callee.address)",
+        ]
+        let missing = MissingMessage(.callee, received: false, "ACK (not heard)", at: first.at)
+        if target.ip.isPrivate || target.ip != callee.address.ip {
+            return Diagnosis(
+                .privateContact, "The callee's Contact \(target) cannot be reached: the ACK sent there never arrived, so the callee gave up.",
+                evidence: evidence,
+                advice: "The callee has to put a Contact into its 200 that relayd can reach, or a proxy on the way has to Record-Route.",
+                missing: missing)
+        }
+        return Diagnosis(
+            .ackLost, "The ACK for the callee's 200 does not reach its Contact \(target), so the callee repeats the 200 and gives up after 32 s.",
+            evidence: evidence, advice: "Look for a firewall or a NAT between relayd and \(target).", missing: missing)
+    }
+
+    // MARK: Session timers
+
+    private var sessionIntervalLoop: Diagnosis? {
+        for leg in [Leg.caller, .callee] {
+            let refusals = facts.messages.filter { $0.leg == leg && $0.status == 422 && !$0.isRetransmission }
+            guard refusals.count >= 2, facts.answeredAt == nil || facts.end?.cause != .normal else { continue }
+            let who = refusals[0].isReceived ? "the \(leg.name)" : "relayd"
+            return Diagnosis(
+                .sessionIntervalLoop, "\(who.prefix(1).uppercased() + who.dropFirst()) refused the session interval \(refusals.count) times (422): both sides insist on their own Session-Expires.",
+                evidence: ["422 at " + refusals.map { text($0.at) }.joined(separator: ", ")],
+                advice: "Raise Session-Expires on the side that asks for less, at least to the Min-SE of the 422, or lower that Min-SE.")
+        }
+        return nil
+    }
+
+    // MARK: Attempts without an answer
+
+    /// A present attempt.
+    private var waiting: Diagnosis? {
+        guard let sent = calleeInvite, !hasHeardCallee, facts.age - sent >= .seconds(4) else { return nil }
+        return Diagnosis(
+            .noResponse, "Nothing has come from \(route) for \(text(facts.age - sent)).", evidence: inviteEvidence,
+            missing: MissingMessage(.callee, received: true, "any response", at: sent))
+    }
+
+    private func unanswered(_ end: CallFacts.End) -> Diagnosis? {
+        switch end.cause {
+        case .noRoute: return registrationMissing ?? noRoute
+        case .capacity: return capacity(end)
+        case .portsExhausted:
+            return Diagnosis(
+                .capacityLimit, "There was no free media port for the call.",
+                advice: "Widen media.ports: a call takes four, and each rests for media.quarantine afterwards.")
+        case .unknownSource:
+            return Diagnosis(
+                .unknownSource, "\(facts.caller.address) is the address of no trunk, so its call was refused (SIP \(end.status)).",
+                advice: "If it is a customer, add the address to `sources` of its trunk; if not, it was a stranger trying.")
+        case .inviteTimeout where !hasHeardCallee: return natPinholeLost ?? noResponse
+        case .inviteTimeout, .tryingTimeout, .progressTimeout, .earlyMediaTimeout, .ringingTimeout: return allRoutesBusy ?? noAnswer(end)
+        case .callerCancelled: return callerCancelled(end)
+        case .rejected: return rejected(end)
+        case .mediaNotAcceptable: return mediaNotAcceptable(end)
+        case .badRequest, .tooManyHops, .unsupportedExtension:
+            return Diagnosis(
+                .badRequest, "The caller's INVITE was refused with SIP \(end.status): \(end.cause.sentence.lowercased()).",
+                advice: end.cause == .tooManyHops ? "Max-Forwards was used up: look for a routing loop." : nil)
+        case .transportFailed:
+            return Diagnosis(
+                .networkRefused, "The network refused the INVITE to \(route).", evidence: inviteEvidence,
+                advice: "Look at the route and the firewall of this host (`ip route get \(facts.callee?.address.ip.description ?? "ADDRESS")`).")
+        case .shutdown, .operatorHangup: return nil
+        default: return connectedEnd(end)
+        }
+    }
+
+    private var registrationMissing: Diagnosis? {
+        guard let registration = facts.registration else { return nil }
+        switch registration.state {
+        case .present: return nil
+        case .never:
+            return Diagnosis(
+                .registrationExpired, "\(registration.user) is not registered, so there was nowhere to send the call.",
+                advice: "Look at `relayctl trace --registrations --number \(registration.user)`.")
+        case .expired(let ago):
+            return Diagnosis(
+                .registrationExpired,
+                "The registration of \(registration.user) expired" + (ago.map { " \(text($0)) before the call" } ?? "") + " and was not renewed.",
+                advice: "The phone or its network is down, or its REGISTER does not get through: `relayctl trace --registrations --number \(registration.user)`.")
+        }
+    }
+
+    private var natPinholeLost: Diagnosis? {
+        guard let registration = facts.registration, registration.state == .present, registration.isBehindNAT else { return nil }
+        var evidence = inviteEvidence
+        if let heard = registration.lastHeardAgo { evidence.append("it was last heard \(text(heard)) before the INVITE") }
+        return Diagnosis(
+            .natPinholeLost, "\(registration.user) is registered from behind NAT, and the INVITE to its pinhole \(facts.callee?.address.description ?? "") got no response: the NAT has closed it.",
+            evidence: evidence, advice: "Make the keep-alive period shorter than the life of the NAT's pinhole, or have the phone register more often.",
+            missing: MissingMessage(.callee, received: true, "any response", at: calleeInvite ?? .zero))
+    }
+
+    private var noRoute: Diagnosis {
+        Diagnosis(
+            .noRoute, "No route leads to \(facts.calledNumber.isEmpty ? "this number" : facts.calledNumber).",
+            advice: "Give a trunk a prefix that the number begins with, or \"\" as default route (`relayctl config show`).")
+    }
+
+    private func capacity(_ end: CallFacts.End) -> Diagnosis {
+        if let busy = allRoutesBusy { return busy }
+        return Diagnosis(
+            .capacityLimit, "A limit of concurrent calls was reached, so the call was refused with SIP \(end.status).",
+            advice: "See `capacity` of the trunks and limits.calls, beside the present calls (`relayctl calls`, `relayctl status`).")
+    }
+
+    private var allRoutesBusy: Diagnosis? {
+        guard facts.attempts.count >= 2, facts.attempts.allSatisfy({ $0.outcome != .status(200) }) else { return nil }
+        let list = facts.attempts.map { attempt in
+            switch attempt.outcome {
+            case .status(let status): "\(attempt.route) said \(status)"
+            case .noResponse: "\(attempt.route) did not respond"
+            case .noAnswer: "\(attempt.route) did not answer in time"
+            case .full: "\(attempt.route) is at its limit"
+            case .networkRefused: "\(attempt.route) cannot be sent to"
+            }
+        }
+        return Diagnosis(
+            .allRoutesBusy, "All \(facts.attempts.count) routes to \(facts.calledNumber) failed.", evidence: list,
+            advice: "Each line above is a carrier to ask, or a limit to raise.")
+    }
+
+    private var noResponse: Diagnosis {
+        if let busy = allRoutesBusy { return busy }
+        return Diagnosis(
+            .noResponse, "\(route) did not respond to the INVITE at all.", evidence: inviteEvidence,
+            advice: "Is the other side up, does it know our address, and does a firewall let UDP through? `relayctl trace --address \(facts.callee?.address.description ?? "ADDRESS")` shows everything exchanged with it.",
+            missing: MissingMessage(.callee, received: true, "any response", at: calleeInvite ?? .zero))
+    }
+
+    private func noAnswer(_ end: CallFacts.End) -> Diagnosis {
+        let what = facts.rangAt != nil ? "rang" : "was being tried"
+        return Diagnosis(
+            .noAnswer, "The callee \(what) for \(text(end.at - (facts.rangAt ?? calleeInvite ?? .zero))) and nobody answered.",
+            advice: facts.rangAt == nil ? "The other side took the call and never rang: ask it." : nil)
+    }
+
+    private func callerCancelled(_ end: CallFacts.End) -> Diagnosis {
+        if let sent = calleeInvite, !hasHeardCallee, end.at - sent >= .seconds(2) {
+            return Diagnosis(
+                .noResponse, "\(route) did not respond to the INVITE; the caller gave up after \(text(end.at)).", evidence: inviteEvidence,
+                advice: "Is the other side up, does it know our address, and does a firewall let UDP through?",
+                missing: MissingMessage(.callee, received: true, "any response", at: sent))
+        }
+        let state = facts.rangAt.map { "after it had rung for \(text(end.at - $0))" } ?? "before it rang, after \(text(end.at))"
+        return Diagnosis(.callerGaveUp, "The caller gave up \(state).", evidence: slowRinging.map { [$0] } ?? [])
+    }
+
+    private var slowRinging: String? {
+        guard let rang = facts.rangAt, rang >= .seconds(6) else { return nil }
+        return "from INVITE to ringing it took \(text(rang))"
+    }
+
+    private func rejected(_ end: CallFacts.End) -> Diagnosis {
+        if facts.attempts.count >= 2, let busy = allRoutesBusy, end.status != 486, end.status != 600, end.status != 603 { return busy }
+        let who = facts.callee.flatMap(\.name) ?? "the callee's side"
+        switch end.status {
+        case 486, 600: return Diagnosis(.busy, "The callee is busy (SIP \(end.status)).")
+        case 603, 607: return Diagnosis(.declined, "The callee declined the call (SIP \(end.status)).")
+        case 404, 410, 484, 485, 604:
+            return Diagnosis(
+                .numberUnknown, "\(who) does not know the number \(facts.calledNumber) (SIP \(end.status)).",
+                advice: "Compare the number's form, with or without + and country code, with what this route expects.")
+        case 480: return Diagnosis(.calleeUnavailable, "\(who) says the callee cannot be reached at the moment (SIP 480).")
+        case 401, 403, 407: return authenticationFailed(end, who)
+        case 408, 504: return Diagnosis(.noAnswer, "\(who) waited in vain for the callee (SIP \(end.status)).")
+        case 415, 488, 606: return codecMismatch(end, who)
+        case 422:
+            return Diagnosis(
+                .sessionIntervalLoop, "\(who) refused the session interval (422), and the caller does not try again with a longer one.",
+                advice: "Raise the caller's Session-Expires to at least the Min-SE in the 422.")
+        default:
+            return Diagnosis(
+                .rejectedByRoute, "\(who) refused the call with SIP \(end.status).",
+                evidence: ["`relayctl trace --method INVITE --number \(facts.calledNumber)` has the whole response"],
+                advice: end.status >= 500 ? "A failure at the other side: a second route for this prefix would take such calls." : nil)
+        }
+    }
+
+    private func authenticationFailed(_ end: CallFacts.End, _ who: String) -> Diagnosis {
+        let hasCredentials = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == "INVITE" && $0.status == nil && !$0.isRetransmission } > 1
+        let sentence = end.status == 403
+            ? "\(who) forbids this call (SIP 403)."
+            : hasCredentials
+                ? "\(who) did not accept the credentials (SIP \(end.status))." : "\(who) asks for credentials (SIP \(end.status)), and there are none for it."
+        return Diagnosis(
+            .authenticationFailed, sentence,
+            advice: "Check user and password of the trunk, and whether the other side knows the address \(facts.ownContact).")
+    }
+
+    private func codecMismatch(_ end: CallFacts.End, _ who: String) -> Diagnosis {
+        var evidence: [String] = []
+        if let media = facts.caller.media { evidence.append("offered: \(MediaRules.list(media.codecs))") }
+        return Diagnosis(
+            .codecMismatch, "\(who) accepts none of the offered codecs (SIP \(end.status)).", evidence: evidence,
+            advice: "Let the caller offer a codec that this route supports; relayd does not transcode.")
+    }
+
+    private func mediaNotAcceptable(_ end: CallFacts.End) -> Diagnosis {
+        if hasHeardCallee {
+            return Diagnosis(
+                .mediaNotAcceptable, "The callee answered without audio that can be relayed.",
+                advice: "Look at the SDP of its 200: `relayctl trace --method INVITE --number \(facts.calledNumber)`.")
+        }
+        return Diagnosis(
+            .mediaNotAcceptable, "The caller's INVITE offers no audio that can be relayed (SIP \(end.status)).",
+            advice: "Look at its SDP: `relayctl trace --method INVITE --number \(facts.calledNumber)`.")
+    }
+
+    // MARK: Ends of connected calls that say what they are
+
+    private func connectedEnd(_ end: CallFacts.End) -> Diagnosis? {
+        switch end.cause {
+        case .sessionTimeout:
+            let request = unansweredRefresh
+            return Diagnosis(
+                .refreshUnanswered, "The \(request?.leg.name ?? "other side") did not answer the session refresh (RFC 4028), so the call was ended.",
+                evidence: request.map { ["\($0.method) sent at \(text($0.at)) has no answer"] } ?? [],
+                advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.",
+                missing: request.map { MissingMessage($0.leg, received: true, "an answer to \($0.method)", at: $0.at) })
+        case .peerLost:
+            return Diagnosis(
+                .endpointGone, "One side does not know this call any more: it answered a request within it with 481 or 408.",
+                advice: "That endpoint was restarted, or ended the call with a BYE that got lost.")
+        case .maximumDuration: return Diagnosis(.durationLimit, "The call reached the longest duration that is allowed.")
+        case .allRoutesBusy, .allRoutesDown:
+            return allRoutesBusy
+                ?? Diagnosis(
+                    .allRoutesBusy,
+                    "Every route to \(facts.calledNumber) \(end.cause == .allRoutesDown ? "is down" : "was busy or at its limit") (SIP \(end.status)).",
+                    advice: "Look at `relayctl trunks`; raise `capacity` of a trunk, or add a route.")
+        case .notRegistered: return registrationMissing ?? Diagnosis(.registrationExpired, "\(facts.calledNumber) is not registered, so there was nowhere to send the call.", advice: "Look at `relayctl trace --registrations --number \(facts.calledNumber)`.")
+        case .sessionIntervalTooSmall:
+            return Diagnosis(
+                .sessionIntervalLoop, "The session interval that was asked for is too small (422), and the two sides did not agree on a longer one.",
+                advice: "Raise Session-Expires on the side that asks for less, at least to the Min-SE in the 422.")
+        default: return nil
+        }
+    }
+
+    private var unansweredRefresh: MessageFact? {
+        facts.messages.last { request in
+            guard !request.isReceived, request.status == nil, ["INVITE", "UPDATE"].contains(request.method),
+                request.at > facts.answeredAt ?? .zero
+            else { return false }
+            return !facts.messages.contains {
+                $0.leg == request.leg && $0.isReceived && $0.method == request.method && $0.status ?? 0 >= 200 && $0.at >= request.at
+            }
+        }
+    }
+
+    // MARK: Helpers
+
+    /// When the INVITE went out.
+    private var calleeInvite: Duration? {
+        facts.messages.first { $0.leg == .callee && !$0.isReceived && $0.method == "INVITE" && $0.status == nil }?.at
+    }
+
+    private var hasHeardCallee: Bool { facts.messages.contains { $0.leg == .callee && $0.isReceived } }
+
+    private var route: String {
+        let address = facts.callee?.address.description ?? "the callee's side"
+        return facts.callee?.name.map { "\($0) (\(address))" } ?? address
+    }
+
+    private var inviteEvidence: [String] {
+        let count = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == "INVITE" && $0.status == nil }
+        return ["the INVITE was sent \(count == 1 ? "once" : "\(count) times") to \(facts.callee?.address.description ?? "-")"]
+    }
+}

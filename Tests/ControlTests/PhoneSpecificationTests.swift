@@ -1,0 +1,279 @@
+import Configuration
+import Control
+import ControlProtocol
+import Core
+import SIP
+import Testing
+
+/// Phones at call control: challenges, registration, calls to and from them, keep-alive.
+@Suite struct PhoneSpecificationTests {
+    private static let phone = SocketAddress("198.51.100.77:40000")!
+    private static let other = SocketAddress("198.51.100.78:5060")!
+    private static let stranger = SocketAddress("203.0.113.99:5060")!
+
+    /// A world with users, and what a phone needs to speak for itself.
+    private final class Phones {
+        let world: SimulatedWorld
+        private let engine = DigestEngine()
+        private var sequence = 0
+
+        init(_ configure: @escaping (inout Configuration) -> Void = { _ in }) {
+            world = SimulatedWorld(seed: 5) { configuration in
+                configuration.users = [
+                    User(name: "ada", password: "secret", numbers: ["100"]), User(name: "bob", password: "word", numbers: ["200"]),
+                ]
+                configure(&configuration)
+            }
+        }
+
+        /// Sends a request and returns the last answer.
+        func send(
+            _ method: String, _ uri: String = "sip:192.0.2.1", user: String = "ada", from source: SocketAddress = phone,
+            via: String? = nil, headers: String = "", body: String = "", authorization: String? = nil
+        ) -> SIPMessage? { exchange(request(method, uri, user: user, from: source, via: via, headers: headers, body: body, authorization: authorization), source) }
+
+        func request(
+            _ method: String, _ uri: String = "sip:192.0.2.1", user: String = "ada", from source: SocketAddress = phone,
+            via: String? = nil, headers: String = "", body: String = "", authorization: String? = nil
+        ) -> String {
+            sequence += 1
+            let to = method == "REGISTER" ? "sip:\(user)@192.0.2.1" : uri
+            var text = """
+                \(method) \(uri) SIP/2.0
+                Via: SIP/2.0/UDP \(via ?? source.description);branch=z9hG4bK\(user)\(sequence);rport
+                Max-Forwards: 70
+                From: "Phone" <sip:\(user)@192.0.2.1>;tag=\(user)
+                To: <\(to)>
+                Call-ID: \(user)-\(method)
+                CSeq: \(sequence) \(method)
+                User-Agent: Testphone 1.0
+                Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY
+                Contact: <sip:\(user)@\(via ?? source.description)>
+
+                """
+            if !headers.isEmpty { text += headers + "\n" }
+            if let authorization { text += authorization + "\n" }
+            if !body.isEmpty { text += "Content-Type: application/sdp\n" }
+            return text + "Content-Length: \(body.utf8.count + body.count { $0 == "\n" })\n\n" + body
+        }
+
+        func exchange(_ text: String, _ source: SocketAddress = phone) -> SIPMessage? { world.exchange(text, from: source).last }
+
+        /// Sends a request, answers the challenge, and returns the answer to that.
+        func prove(
+            _ method: String, _ uri: String = "sip:192.0.2.1", user: String = "ada", password: String = "secret",
+            from source: SocketAddress = phone, via: String? = nil, headers: String = "", body: String = ""
+        ) -> SIPMessage? {
+            guard let challenge = send(method, uri, user: user, from: source, via: via, headers: headers, body: body),
+                var client = DigestClient(challenge, engine: engine)
+            else { return nil }
+            let value = client.authorization(
+                username: Array(user.utf8), password: Array(password.utf8), method: Method(method), uri: Array(uri.utf8),
+                clientNonce: Array("abcdef".utf8), engine: engine)
+            return send(
+                method, uri, user: user, from: source, via: via, headers: headers, body: body,
+                authorization: "\(client.header.text): \(String(decoding: value, as: UTF8.self))")
+        }
+    }
+
+    private static let offer = """
+        v=0
+        o=- 1 1 IN IP4 10.0.0.2
+        s=-
+        c=IN IP4 10.0.0.2
+        t=0 0
+        m=audio 4000 RTP/AVP 0
+
+        """
+
+    @Test("a REGISTER is challenged with an answer no larger than itself, and granted when it proves who it is")
+    func register() throws {
+        let phones = Phones()
+        let text = phones.request("REGISTER")
+        let challenge = try #require(phones.exchange(text))
+        #expect(challenge.status == 401)
+        #expect(challenge.octets.count <= text.replacing("\n", with: "\r\n").utf8.count)
+        #expect(phones.world.counters[.challengesSent] == 1)
+        let granted = try #require(phones.prove("REGISTER", headers: "Expires: 1800"))
+        #expect(granted.status == 200)
+        #expect(granted.text(.contact) == "<sip:ada@198.51.100.77:40000>;expires=1800")
+        #expect(phones.world.counters[.registrations] == 1)
+        #expect(phones.world.registrationLines.count == 1)
+        #expect(phones.world.events.contains { $0.name == .registrationAdded && $0.fields["user"] == "ada" })
+    }
+
+    @Test("a spare REGISTER, as sipsak sends it, is challenged all the same")
+    func spare() throws {
+        let phones = Phones()
+        let text = """
+            REGISTER sip:127.0.0.1:5561 SIP/2.0
+            Via: SIP/2.0/UDP 198.51.100.77:40000;branch=z9hG4bK.7ff0172d;rport;alias
+            From: sip:ada@127.0.0.1:5561;tag=744dab7d
+            To: sip:ada@127.0.0.1:5561
+            Call-ID: 1951247229@127.0.0.1
+            CSeq: 1 REGISTER
+            Content-Length: 0
+            Max-Forwards: 70
+            User-Agent: sipsak 0.9.8.1
+            Expires: 600
+            Contact: sip:ada@127.0.0.1:5999
+
+
+            """
+        let challenge = try #require(phones.exchange(text))
+        #expect(challenge.status == 401)
+        #expect(challenge.octets.count <= text.replacing("\n", with: "\r\n").utf8.count)
+        #expect(DigestChallenge.all(in: challenge).map(\.algorithm) == [.md5])
+    }
+
+    @Test("a request too small for any challenge gets none")
+    func tiny() {
+        let phones = Phones()
+        let text = "REGISTER sip:x SIP/2.0\nv: SIP/2.0/UDP 198.51.100.77:40000;branch=z9hG4bK1\nf: <sip:a@b>;tag=1\nt: <sip:a@b>\ni: 1\nCSeq: 1 REGISTER\n\n"
+        #expect(phones.exchange(text) == nil)
+        #expect(phones.world.counters[.challengesWithheld] == 1)
+    }
+
+    @Test("an unknown user, a wrong password and a suspended user get the same answer")
+    func indistinguishable() throws {
+        let phones = Phones()
+        func shape(_ message: SIPMessage?) -> String? {
+            message.map { message in
+                "\(message.status ?? 0) " + message.headers.map { $0.name.text }.joined(separator: ",")
+            }
+        }
+        let wrong = shape(phones.prove("REGISTER", password: "guess"))
+        #expect(wrong?.hasPrefix("403") == true)
+        #expect(shape(phones.prove("REGISTER", user: "nobody", password: "guess")) == wrong)
+        for _ in 0..<5 { _ = phones.prove("REGISTER", password: "guess") }
+        #expect(phones.world.events.contains { $0.name == .credentialsSuspended && $0.fields["user"] == "ada" })
+        #expect(shape(phones.prove("REGISTER")) == wrong, "suspended, although the password is right")
+        #expect(phones.world.counters[.credentialsSuspended] == 1)
+        #expect(phones.prove("REGISTER", from: Self.other)?.status == 200, "elsewhere the user goes on")
+        #expect(phones.prove("REGISTER", user: "bob", password: "word")?.status == 200, "and so does another at that address")
+        #expect(phones.send("REGISTER")?.status == 401, "without credentials nobody is suspended")
+        phones.world.run(for: .seconds(181))
+        #expect(phones.prove("REGISTER")?.status == 200)
+    }
+
+    @Test("nobody registers in another's name, and scanners hear nothing")
+    func others() {
+        let phones = Phones()
+        let text = phones.request("REGISTER", user: "bob")
+        #expect(phones.exchange(text)?.status == 401)
+        #expect(phones.prove("REGISTER", user: "ada")?.status == 200)
+        #expect(phones.exchange(text.replacing("Testphone", with: "Friendly-Scanner"), Self.stranger) == nil)
+        #expect(phones.world.counters[.sipScannersDropped] == 1)
+    }
+
+    @Test("a repeated REGISTER gets the same answer, and its credentials serve nobody else")
+    func repetition() throws {
+        let phones = Phones()
+        #expect(phones.prove("REGISTER")?.status == 200)
+        let last = try #require(phones.world.traffic.last { $0.isReceived && $0.message.method == .register }?.message)
+        let text = String(decoding: last.octets, as: UTF8.self).replacing("\r\n", with: "\n")
+        #expect(phones.exchange(text)?.status == 200)
+        #expect(phones.world.counters[.registrations] == 1)
+        let stolen = text.replacing("branch=z9hG4bK", with: "branch=z9hG4bKx")
+        #expect(phones.exchange(stolen)?.status == 401)
+        #expect(phones.exchange(stolen.replacing("z9hG4bKx", with: "z9hG4bKy"), Self.stranger)?.status == 401)
+        #expect(phones.world.counters[.registrations] == 1)
+    }
+
+    @Test("a user calls a trunk once it has proven who it is, under its own number")
+    func toTrunk() throws {
+        let phones = Phones()
+        #expect(phones.send("INVITE", "sip:4930@192.0.2.1", body: Self.offer)?.status == 407)
+        #expect(phones.world.presentCalls.isEmpty, "nothing is kept of who has not proven anything")
+        let answer = try #require(
+            phones.prove(
+                "INVITE", "sip:4930@192.0.2.1", headers: "P-Asserted-Identity: <sip:1@liar.example>", body: Self.offer))
+        #expect(answer.status.map { $0 < 300 } == true)
+        let invite = try #require(phones.world.traffic.last { !$0.isReceived && $0.message.method == .invite && $0.message.isRequest })
+        #expect(invite.peer == SimulatedWorld.calleeAddress)
+        #expect(invite.message.from.uri.user == "100")
+        #expect(invite.message.first(.pAssertedIdentity) == nil)
+    }
+
+    @Test("a call to a user rings all contacts of the greatest q, by the way they registered; nobody registered is 480")
+    func toUser() throws {
+        let phones = Phones()
+        let trunk = SimulatedWorld.callerAddress
+        func call() -> SIPMessage? { phones.send("INVITE", "sip:100@192.0.2.1", user: "7", from: trunk, body: Self.offer) }
+        #expect(call()?.status == 480)
+        #expect(phones.world.records.last?.cause == .notRegistered)
+        // Behind NAT: Via and Contact say 10.0.0.2.
+        #expect(phones.prove("REGISTER", via: "10.0.0.2:5060")?.status == 200)
+        #expect(phones.prove("REGISTER", from: Self.other)?.status == 200)
+        let first = phones.world.traffic.count
+        _ = call()
+        let invites = phones.world.traffic[first...].filter { !$0.isReceived && $0.message.isRequest && $0.message.method == .invite }
+        #expect(Set(invites.map(\.peer)) == [Self.phone, Self.other])
+        #expect(Set(invites.map(\.message.uri.text)) == ["sip:ada@10.0.0.2:5060", "sip:ada@198.51.100.78:5060"])
+    }
+
+    @Test("Path is followed: the INVITE goes to its first element with all of them as Route")
+    func path() throws {
+        let phones = Phones()
+        #expect(phones.prove("REGISTER", headers: "Supported: path\nPath: <sip:203.0.113.50:5070;lr>, <sip:p2.example;lr>")?.status == 200)
+        let first = phones.world.traffic.count
+        _ = phones.send("INVITE", "sip:ada@192.0.2.1", user: "7", from: SimulatedWorld.callerAddress, body: Self.offer)
+        let invite = try #require(phones.world.traffic[first...].first { !$0.isReceived && $0.message.isRequest })
+        #expect(invite.peer == SocketAddress("203.0.113.50:5070"))
+        #expect(invite.message.listValues(.route).map { String(decoding: $0, as: UTF8.self) } == ["<sip:203.0.113.50:5070;lr>", "<sip:p2.example;lr>"])
+    }
+
+    @Test("keep-alives go to phones behind NAT, one a period, and to nobody else; OPTIONS are answered and counted")
+    func keepAlive() throws {
+        let phones = Phones { $0.keepAlive.message = "options" }
+        #expect(phones.prove("REGISTER", via: "10.0.0.2:5060")?.status == 200)
+        #expect(phones.prove("REGISTER", user: "bob", password: "word", from: Self.other)?.status == 200)
+        phones.world.run(for: .seconds(95))
+        let sent = phones.world.keepAlives.flatMap(\.batch.flows).map(\.remote)
+        #expect(Set(sent) == [Self.phone])
+        #expect((3...4).contains(sent.count))
+        let batch = try #require(phones.world.keepAlives.last?.batch)
+        guard case .message(let options) = SIPMessage.parse(Array(batch.octets(0))) else {
+            Issue.record("no SIP")
+            return
+        }
+        let answer = MessageBuilder.response(to: options, status: 200, toTag: "x", source: SimulatedWorld.relayd).finish()
+        _ = phones.world.exchange(String(decoding: answer, as: UTF8.self).replacing("\r\n", with: "\n"), from: Self.phone)
+        #expect(phones.world.counters[.keepAliveAnswers] == 1)
+        _ = phones.world.exchange(String(decoding: answer, as: UTF8.self).replacing("\r\n", with: "\n"), from: Self.stranger)
+        #expect(phones.world.counters[.keepAliveAnswers] == 1, "an answer counts from where the phone is")
+        // A keep-alive never extends a registration: 300 s behind NAT.
+        phones.world.run(for: .seconds(210))
+        #expect(phones.world.events.contains { $0.name == .registrationRemoved && $0.fields["reason"] == "expired" })
+        let count = phones.world.keepAlives.count
+        phones.world.run(for: .seconds(60))
+        #expect(phones.world.keepAlives.count == count)
+    }
+
+    @Test("an empty message switches keep-alive off")
+    func off() {
+        let phones = Phones { $0.keepAlive.message = "" }
+        #expect(phones.prove("REGISTER", via: "10.0.0.2:5060")?.status == 200)
+        phones.world.run(for: .seconds(90))
+        #expect(phones.world.keepAlives.isEmpty)
+    }
+
+    @Test("after an outage every address gets its share, nothing is refused, and what waited is served")
+    func fairness() {
+        let phones = Phones { configuration in
+            configuration.protection.registers = 50
+            configuration.protection.registersPerSource = 20
+        }
+        // One address floods, another sends a single REGISTER behind it.
+        var texts: [String] = []
+        for _ in 0..<400 { texts.append(phones.request("REGISTER")) }
+        for text in texts { phones.world.deliver(Array(text.replacing("\n", with: "\r\n").utf8), from: Self.phone) }
+        let before = phones.world.traffic.count
+        _ = phones.exchange(phones.request("REGISTER", from: Self.other), Self.other)
+        #expect(phones.world.traffic[before...].contains { !$0.isReceived && $0.peer == Self.other }, "it does not wait for the flood")
+        #expect(phones.world.counters[.registersQueued] > 300)
+        #expect(phones.world.counters[.registersDropped] == 0)
+        phones.world.run(for: .seconds(25))
+        #expect(phones.world.counters[.challengesSent] == 401)
+    }
+}

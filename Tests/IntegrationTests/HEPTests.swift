@@ -1,0 +1,112 @@
+import Core
+import Foundation
+import Harness
+import Testing
+
+@Suite("HEP3 export", .serialized, .needs(.sipp))
+struct HEPTests {
+    @Test("sngrep as collector gets every SIP message of both legs, with right addresses, and the RTP figures", .needs(.sngrep), .needs(.tshark))
+    func sngrep() async throws {
+        let directory = try TemporaryDirectory("hep")
+        defer { directory.remove() }
+        let host = Loopback.host()
+        let collector = SocketAddress(ip: host, port: 9060)
+        let sngrep = try ChildProcess(
+            "sngrep", ["-F", "-N", "-q", "-L", "udp:\(collector)", "-O", directory.file("hep.pcap")],
+            environment: ["TERM": "xterm"], outputPath: directory.file("out"))
+        defer { sngrep.kill() }
+        try await eventually("sngrep listens") { SIPp.isBound(collector) }
+        try await Testbed.with({ $0.further = ["[hep]", "address = \"\(collector)\""] }) { bed in
+            try await call(bed)
+            let sent = try bed.daemon.control.counter(.hepPacketsSent)
+            #expect(try bed.daemon.control.counter(.hepSendFailures) == 0)
+            let total = try bed.daemon.control.counter(.sipDatagramsReceived) + bed.daemon.control.counter(.sipDatagramsSent)
+            #expect(sent == total + 2)
+            var packets: [Substring] = []
+            try await eventually("sngrep has written \(sent) packets") {
+                let result = try await run(
+                    "tshark",
+                    ["-r", directory.file("hep.pcap"), "-d", "udp.port==5060,sip", "-T", "fields", "-e", "ip.src", "-e", "udp.srcport", "-e", "sip.Request-Line", "-e", "sip.Status-Line"])
+                packets = result.output.split(separator: "\n")
+                return packets.count == Int(sent)
+            }
+            #expect(packets.contains { $0.hasPrefix("\(bed.host)\t\(bed.customer.port)\tINVITE sip:4930123456@") })
+            #expect(packets.contains { $0.hasPrefix("\(bed.host)\t5060\tINVITE sip:4930123456@\(bed.carrier)") })
+            #expect(packets.count { $0.contains("\tBYE ") } == 2)
+        }
+    }
+
+    @Test("both legs have one correlation id, the caller's Call-ID, and so have the reports")
+    func correlation() async throws {
+        let collector = try UDPSocket(SocketAddress(ip: Loopback.host(), port: 9060))
+        try await Testbed.with({ $0.further = ["[hep]", "address = \"\(collector.address)\"", "capture_id = 77"] }) { bed in
+            let callID = try await call(bed)
+            var packets: [Packet] = []
+            try await eventually("two reports have come") {
+                while let (octets, _) = collector.receive() { packets.append(try #require(Packet(octets))) }
+                return packets.count { $0.payloadType == 34 } == 2
+            }
+            #expect(packets.count { $0.payloadType == 1 } > 12)
+            let others = packets.filter { $0.correlation != callID }
+            #expect(others.isEmpty, "\(others.map { String(decoding: $0.payload, as: UTF8.self) })")
+            let callIDs = Set(packets.filter { $0.payloadType == 1 }.compactMap { callIDLine($0.payload) })
+            #expect(callIDs.count == 2)
+            #expect(packets.allSatisfy { $0.captureID == 77 })
+            for report in packets where report.payloadType == 34 {
+                let json = try #require(try JSONSerialization.jsonObject(with: Data(report.payload)) as? [String: Any])
+                #expect(json["CORRELATION_ID"] as? String == callID)
+                #expect(json["TOTAL_PK"] as? Int ?? 0 > 20 && json["CODEC_PT"] as? Int == 0)
+            }
+        }
+    }
+
+    @Test("a collector that is not there costs nothing but a counter")
+    func noCollector() async throws {
+        try await Testbed.with({ $0.further = ["[hep]", "address = \"\($0.listen.ip):9060\""] }) { bed in
+            try await call(bed)
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.cause == .normal)
+        }
+    }
+
+    @discardableResult
+    private func call(_ bed: Testbed) async throws -> String {
+        let callee = try await bed.callee("callee-stays-rtp")
+        let caller = try await bed.caller("caller-hangs-up-rtp") { $0.pause = .milliseconds(1_200) }
+        try await caller.succeeds()
+        try await callee.succeeds()
+        _ = try await bed.daemon.records(count: 1)
+        return try #require(caller.callID)
+    }
+
+    private func callIDLine(_ octets: [UInt8]) -> Substring? {
+        String(decoding: octets, as: UTF8.self).split(separator: "\r\n").first { $0.lowercased().hasPrefix("call-id:") }
+    }
+
+    /// A HEP3 packet taken apart.
+    private struct Packet {
+        var payloadType: UInt8 = 0
+        var captureID = 0
+        var correlation = ""
+        var payload: [UInt8] = []
+
+        init?(_ octets: [UInt8]) {
+            guard octets.starts(with: "HEP3".utf8), octets.count >= 6, Int(octets[4]) << 8 | Int(octets[5]) == octets.count else { return nil }
+            var index = 6
+            while index + 6 <= octets.count {
+                let type = Int(octets[index + 2]) << 8 | Int(octets[index + 3])
+                let length = Int(octets[index + 4]) << 8 | Int(octets[index + 5])
+                guard length >= 6, index + length <= octets.count else { return nil }
+                let value = Array(octets[index + 6..<index + length])
+                switch type {
+                case 11: payloadType = value.first ?? 0
+                case 12: captureID = value.reduce(0) { $0 << 8 | Int($1) }
+                case 15: payload = value
+                case 17: correlation = String(decoding: value, as: UTF8.self)
+                default: break
+                }
+                index += length
+            }
+        }
+    }
+}
