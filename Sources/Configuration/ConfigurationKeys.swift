@@ -340,7 +340,7 @@ extension Trunk {
             "register", \.register, .oneOf, .needsRestart,
             "Whether we register with it, so that it sends us calls."),
         .init(
-            "registrar", \.registrar, ValueFormat.peerAddress.optional, .needsRestart,
+            "registrar", \.registrar, ValueFormat.registrarAddress.optional, .needsRestart,
             example: ("\"198.51.100.8\"", "its address"),
             "Where REGISTER is sent."),
         .init(

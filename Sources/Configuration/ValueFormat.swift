@@ -197,23 +197,20 @@ extension ValueFormat where Value == SocketAddress {
 
 }
 
-extension ValueFormat where Value == SocketAddress {
-    static let peerAddress = string(
-        expected: "a literal address, with a port when it is not 5060, like \"192.0.2.1\" or \"[2001:db8::1]:5080\"",
-        text: \.description,
-        parse: { string in
-            guard let address = SocketAddress(string, defaultPort: 5060), address.port != 0, !address.ip.isUnspecified
-            else { return nil }
-            return address
-        })
-}
-
 extension ValueFormat where Value == TransportAddress {
     static let trunkAddress = string(
         expected: "a literal address, with a port when it is not 5060, like \"192.0.2.1\", \"[2001:db8::1]:5080\" or "
             + "\"tls:192.0.2.1:5061\"",
         text: \.description,
         parse: { TransportAddress($0).flatMap { $0.address.ip.isUnspecified ? nil : $0 } })
+}
+
+extension ValueFormat where Value == SocketAddress {
+    /// Where REGISTER goes, by the transport of its trunk.
+    static let registrarAddress = string(
+        expected: "a literal address, with a port when it is not 5060, like \"192.0.2.1\" or \"[2001:db8::1]:5080\"",
+        text: \.description,
+        parse: { TransportAddress($0).flatMap { $0.transport != nil || $0.address.ip.isUnspecified ? nil : $0.address } })
 }
 
 extension ValueFormat where Value == [SIPListener] {

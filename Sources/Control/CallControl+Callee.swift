@@ -71,7 +71,8 @@ extension CallControl {
         }
         builder.add(.allow, Self.allow)
         branch.side.timer = sessionTimer(towards: target.trunk)
-        if let supported = Self.supported(branch.side.timer) { builder.add(.supported, supported) }
+        let extensions = Self.supported(branch.side.timer, reliableResponses: !call.asksForOffer)
+        if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
@@ -154,6 +155,8 @@ extension CallControl {
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        // Its 2xx has come and waited for the caller's PRACK: that is acknowledged and hung up, not cancelled.
+        if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
             of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
             reason: reason(of: call, branch: id), now: now)
@@ -184,7 +187,8 @@ extension CallControl {
         guard !call.asksForOffer || call.machine.winner != id else { return }
         var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
-            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination),
+            sequence: call.branches[id.rawValue].response?.cseq.number ?? dialog.localSequence)
         call.branches[id.rawValue].acknowledgement = builder.finish()
         sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
@@ -287,10 +291,12 @@ extension CallControl {
         _ call: Call, now: Instant
     ) {
         let index = branch.id.rawValue
+        guard acceptsReliably(response, branch.id, call) else { return }
         call.branches[index].response = response
         if status > 100 { call.branches[index].hasRung = true }
         if status > 100, call.machine.isOpen(branch.id) {
             call.branches[index].dialog.update(with: response, source: source)
+            acknowledgeReliably(response, branch.id, call, number, now: now)
             takeAnswer(response, from: source, branch.id, of: call)
         }
         if let timer = branch.setupTimer,
@@ -323,9 +329,14 @@ extension CallControl {
         }
     }
 
-    private mutating func calleeAnswered(
+    mutating func calleeAnswered(
         _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
+        if branch.acknowledgement.isEmpty, call.awaitsPRACK, call.machine.isOpen(branch.id) {
+            call.branches[branch.id.rawValue].setupTimer = nil
+            if call.deferredAnswer == nil { call.deferredAnswer = (response, source, branch.id) }
+            return
+        }
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         let index = branch.id.rawValue
         if branch.acknowledgement.isEmpty {
@@ -438,7 +449,12 @@ extension CallControl {
             describe(id, to: call, number)
             expectCaller(call)
         }
-        respond(number, status: status, reason: response.reasonPhrase, body: hasBody ? call.answer : nil, now: now)
+        let body = hasBody ? call.answer : nil
+        if isReliable(status, from: response, to: call) {
+            sendReliably(status: status, reason: response.reasonPhrase, body: body, to: number, call, now: now)
+        } else {
+            respond(number, status: status, reason: response.reasonPhrase, body: body, now: now)
+        }
         if isRinging, isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
     }
 
@@ -498,6 +514,18 @@ extension CallControl {
         now: Instant
     ) -> [UInt8] {
         guard let call = calls[number] else { return [] }
+        if status >= 200 { call.reliable?.finish() }
+        let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
+        var results: [TransactionLayer.Output] = []
+        transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
+        enqueue(results)
+        return octets
+    }
+
+    /// A response to the caller's INVITE.
+    func response(
+        of call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)], body: [UInt8]?
+    ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
@@ -507,10 +535,6 @@ extension CallControl {
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
-        let octets = body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
-        var results: [TransactionLayer.Output] = []
-        transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
-        enqueue(results)
-        return octets
+        return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }
 }

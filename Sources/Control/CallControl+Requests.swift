@@ -13,7 +13,7 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
     }
 
-    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
+    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
         // INVITE, REGISTER and what belongs to a dialog look for themselves.
@@ -28,7 +28,7 @@ extension CallControl {
         case .register: receiveRegister(id, request, from: source, now: now)
         case .options where request.toTag == nil:
             answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
-        case .invite, .bye, .options, .update, .info: receiveInDialog(id, request, from: source, now: now)
+        case .invite, .bye, .options, .update, .info, .prack: receiveInDialog(id, request, from: source, now: now)
         case .message where request.toTag != nil: receiveInDialog(id, request, from: source, now: now)
         case .refer where request.toTag != nil: answer(id, request, from: source, status: 603, now: now)
         case .subscribe, .notify: answer(id, request, from: source, status: 489, now: now)
@@ -78,6 +78,7 @@ extension CallControl {
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
                 "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
+        call.number = number
         calls[number] = call
         callsByID[call.id] = number
         if let refusal {
@@ -96,6 +97,7 @@ extension CallControl {
         }
         let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
         if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
+        if isLoop(call.invite) { return Refusal(cause: .loopDetected, status: 482) }
         if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
         let required = Self.unknownExtensions(requiredBy: call.invite, call[.caller].timer)
         if !required.isEmpty {
@@ -161,9 +163,23 @@ extension CallControl {
         }
     }
 
+    /// An INVITE of ours has come back to us by way of proxies, for the same number (RFC 3261 §16.3). With another number it
+    /// is a spiral, and welcome.
+    private func isLoop(_ invite: SIPMessage) -> Bool {
+        invite.listValues(.via).dropFirst().contains { value in
+            guard let via = Via(value), endpoints.contains(via), let branch = via.branchText,
+                let octets = transactions.sentRequest(branch: branch, method: .invite),
+                case .message(let sent) = SIPMessage.parse(octets)
+            else { return false }
+            return SIPURI(sent.requestURI)?.user == SIPURI(invite.requestURI)?.user
+        }
+    }
+
     /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
     static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
-        let known = supported(timer) ?? ""
+        // Without an offer in the INVITE a reliable response would be one, to be answered in the PRACK.
+        let isOffering = request.method == .invite && request.toTag == nil && !request.body.isEmpty
+        let known = supported(timer, reliableResponses: isOffering) ?? ""
         let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
             !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
         }
@@ -298,6 +314,7 @@ extension CallControl {
         case .invite: receiveChange(id, request, from: source, of: number, leg, now: now)
         case .update where !request.body.isEmpty: receiveChange(id, request, from: source, of: number, leg, now: now)
         case .update: receiveTargetRefresh(id, request, from: source, of: number, leg, now: now)
+        case .prack: receivePRACK(id, request, from: source, of: number, leg, now: now)
         case .info, .message: pass(id, request, from: source, of: number, leg, now: now)
         default: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         }

@@ -357,6 +357,7 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
+            if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil { endedCalls.byeUnanswered(use.call, use.leg) }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
@@ -408,12 +409,18 @@ package struct CallControl {
                     transactions.respond(
                         call.inviteTransaction, status: 200, call.answerOctets, now: now, outputs: &results)
                     enqueue(results)
-                case .ackMissing: enqueue(.callerAckMissing, for: number)
+                case .ackMissing:
+                    // Where the caller should have sent it: what our 2xx named as Contact.
+                    emit(
+                        .callAckMissing, for: call,
+                        ["contact": endpoint(for: call.source).contact, "caller": call.source.description], now: now)
+                    enqueue(.callerAckMissing, for: number)
                 }
             }
         }
         changeTimerDue(number, now: now)
         sessionTimerDue(number, now: now)
+        reliableTimerDue(number, now: now)
         scheduleTimer(of: number)
     }
 

@@ -40,14 +40,14 @@ package struct DaemonSettings: Sendable {
     package var calls = 200
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
-    /// Further lines of the table `[sip]`, and of `[limits]`, as in the file.
-    package var sip: [String] = []
-    package var limits: [String] = []
     /// Lines of the table `[routing]`, as in the file.
     package var routing: [String] = []
     package var users: [User] = []
     /// Further lines of the table `[keepalive]`, as in the file.
     package var keepAlive: [String] = []
+    /// Further lines of the table `[sip]`, and of `[limits]`, as in the file.
+    package var sip: [String] = []
+    package var limits: [String] = []
     /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
     /// `NAME/ADDRESS` or `NAME/ADDRESS!ADVERTISED`; empty: the address it listens on.

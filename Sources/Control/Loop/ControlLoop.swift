@@ -34,10 +34,10 @@ package struct ControlLoop: ~Copyable {
         static let ngAcceptUnix: UInt8 = 12
         static let ngReadable: UInt8 = 13
         static let ngWritable: UInt8 = 14
-        static let sipAccept: UInt8 = 50
-        static let sipReadable: UInt8 = 51
-        static let sipWritable: UInt8 = 52
-        static let hepSend: UInt8 = 40
+        static let sipAccept: UInt8 = 40
+        static let sipReadable: UInt8 = 41
+        static let sipWritable: UInt8 = 42
+        static let hepSend: UInt8 = 43
     }
 
     let configuration: Configuration
@@ -331,11 +331,11 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipReceive: sipReceived(completion, now: now)
         case Kind.sipSend:
             sendFailed(completion, now: now)
+        case Kind.hepSend: hep?.sendFailed()
         case Kind.sipAccept: sip.accepted(completion, now: now, on: &ring, buffers: sipBuffers)
         case Kind.sipReadable:
             for received in sip.read(completion, now: now, on: &ring) { take(received, now: now) }
         case Kind.sipWritable: sip.hasRoom(completion, now: now, on: &ring)
-        case Kind.hepSend: hep?.sendFailed()
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)

@@ -184,6 +184,11 @@ package struct TransactionLayer: Sendable {
         return client.destination.remote
     }
 
+    /// The request that was sent with this branch, while its transaction is there.
+    package func sentRequest(branch: String, method: Method) -> [UInt8]? {
+        clientIDs[TransactionKey(branch: branch, method: method)].flatMap { clients[$0]?.request }
+    }
+
     /// The INVITE of `id` was cancelled: it ends within 64*T1 whether or not its callee reacts (RFC 3261 §9.1).
     package mutating func cancelSent(_ id: TransactionID, now: Instant) {
         guard var client = clients[id] else { return }
