@@ -1,4 +1,4 @@
-import Core
+package import Core
 import Foundation
 
 /// One baresip, a phone: it registers when it starts, answers calls by itself and sends a tone.
