@@ -18,6 +18,8 @@ struct Branch {
     var forkAcknowledgements: [String: (octets: [UInt8], destination: Flow)] = [:]
     /// The response at hand while its effects are carried out; the final one stays.
     var response: SIPMessage?
+    /// RSeq of the last reliable response, by To tag: a proxy behind this branch may fork.
+    var responseSequences: [String: UInt32] = [:]
     /// How often it was challenged and answered.
     var challenges = 0
     /// A response beyond 100 has come.

@@ -17,6 +17,8 @@ final class Call {
     let id: String
     /// Unique over restarts, for the record.
     let recordID: String
+    /// Under which `CallControl` has it.
+    var number = CallNumber(rawValue: 0)
     var machine = BackToBackCall()
 
     // The caller's side.
@@ -30,6 +32,11 @@ final class Call {
     /// The 2xx sent to the caller, until its ACK comes.
     var answerOctets: [UInt8] = []
     var answerRetransmission: SuccessRetransmission?
+    /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
+    var reliable: ReliableProvisionals?
+    var reliableResponses: [UInt32: (status: Int, octets: [UInt8], hasDescription: Bool)] = [:]
+    /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
+    var deferredAnswer: (response: SIPMessage, source: Flow, branch: BranchID)?
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
@@ -156,12 +163,14 @@ final class Call {
         setupAt = now
     }
 
+    /// The caller asked for TLS on every hop.
+    var isSecure: Bool { invite.uri.scheme == .sips }
     var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
     var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
-        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline]).compactMap(\.self).min()
+        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline, reliable?.deadline]).compactMap(\.self).min()
     }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
@@ -188,6 +197,8 @@ final class Call {
     func isPast(_ number: UInt32, from leg: Leg) -> Bool {
         (leg == .caller ? callerSequence : calleeSequence).map { number <= $0 } ?? false
     }
+
+    var awaitsPRACK: Bool { reliable?.isPending == true && reliableResponses.values.contains { $0.hasDescription } }
 
     // MARK: The chosen branch
 

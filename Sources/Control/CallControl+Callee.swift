@@ -65,13 +65,14 @@ extension CallControl {
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
             .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, sentBy.contact)
+        builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
         builder.add(.allow, Self.allow)
         branch.side.timer = sessionTimer(towards: target.trunk)
-        if let supported = Self.supported(branch.side.timer) { builder.add(.supported, supported) }
+        let extensions = Self.supported(branch.side.timer, reliableResponses: !call.asksForOffer)
+        if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
@@ -79,7 +80,7 @@ extension CallControl {
             if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
             builder.copy(field, from: call.invite)
         }
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+        let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
         let body = call.offer.map { $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay)) } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
@@ -154,6 +155,8 @@ extension CallControl {
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        // Its 2xx has come and waited for the caller's PRACK: that is acknowledged and hung up, not cancelled.
+        if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
             of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
             reason: reason(of: call, branch: id), now: now)
@@ -184,7 +187,8 @@ extension CallControl {
         guard !call.asksForOffer || call.machine.winner != id else { return }
         var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
-            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: dialog.localSequence)
+            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination),
+            sequence: call.branches[id.rawValue].response?.cseq.number ?? dialog.localSequence)
         call.branches[id.rawValue].acknowledgement = builder.finish()
         sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
@@ -239,8 +243,14 @@ extension CallControl {
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results: [TransactionLayer.Output] = []
-        let id = transactions.send(
-            request, method: method, branch: branch, to: destination, now: now, outputs: &results)
+        let id: TransactionID
+        if let stream = streamInstead(of: destination, for: request, now: now) {
+            let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
+            id = transactions.send(
+                copy, method: method, branch: branch, to: stream, fallback: (request, destination), now: now, outputs: &results)
+        } else {
+            id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
+        }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
         enqueue(results)
         return id
@@ -281,10 +291,12 @@ extension CallControl {
         _ call: Call, now: Instant
     ) {
         let index = branch.id.rawValue
+        guard acceptsReliably(response, branch.id, call) else { return }
         call.branches[index].response = response
         if status > 100 { call.branches[index].hasRung = true }
         if status > 100, call.machine.isOpen(branch.id) {
             call.branches[index].dialog.update(with: response, source: source)
+            acknowledgeReliably(response, branch.id, call, number, now: now)
             takeAnswer(response, from: source, branch.id, of: call)
         }
         if let timer = branch.setupTimer,
@@ -317,9 +329,14 @@ extension CallControl {
         }
     }
 
-    private mutating func calleeAnswered(
+    mutating func calleeAnswered(
         _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
+        if branch.acknowledgement.isEmpty, call.awaitsPRACK, call.machine.isOpen(branch.id) {
+            call.branches[branch.id.rawValue].setupTimer = nil
+            if call.deferredAnswer == nil { call.deferredAnswer = (response, source, branch.id) }
+            return
+        }
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         let index = branch.id.rawValue
         if branch.acknowledgement.isEmpty {
@@ -369,7 +386,7 @@ extension CallControl {
         guard index < answer.media.count else { return }
         let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
+        let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
             answer: answer.rewritten(rewrites(of: answer, audioIndex: index, to: relay)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
@@ -432,7 +449,12 @@ extension CallControl {
             describe(id, to: call, number)
             expectCaller(call)
         }
-        respond(number, status: status, reason: response.reasonPhrase, body: hasBody ? call.answer : nil, now: now)
+        let body = hasBody ? call.answer : nil
+        if isReliable(status, from: response, to: call) {
+            sendReliably(status: status, reason: response.reasonPhrase, body: body, to: number, call, now: now)
+        } else {
+            respond(number, status: status, reason: response.reasonPhrase, body: body, now: now)
+        }
         if isRinging, isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
     }
 
@@ -492,19 +514,27 @@ extension CallControl {
         now: Instant
     ) -> [UInt8] {
         guard let call = calls[number] else { return [] }
+        if status >= 200 { call.reliable?.finish() }
+        let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
+        var results: [TransactionLayer.Output] = []
+        transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
+        enqueue(results)
+        return octets
+    }
+
+    /// A response to the caller's INVITE.
+    func response(
+        of call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)], body: [UInt8]?
+    ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, endpoint(for: call.source).contact)
+            builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
             builder.add(.allow, Self.allow)
             if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
-        let octets = body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
-        var results: [TransactionLayer.Output] = []
-        transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
-        enqueue(results)
-        return octets
+        return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }
 }

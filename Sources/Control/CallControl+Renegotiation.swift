@@ -14,7 +14,10 @@ extension CallControl {
     private static let changeLimit = Duration.seconds(180)
 
     /// The extensions we know, as Supported names them.
-    static func supported(_ timer: SessionTimer) -> String? { timer.policy.isOff ? nil : "timer" }
+    static func supported(_ timer: SessionTimer, reliableResponses: Bool = false) -> String? {
+        let tags = (timer.policy.isOff ? [] : ["timer"]) + (reliableResponses ? ["100rel"] : [])
+        return tags.isEmpty ? nil : tags.joined(separator: ", ")
+    }
 
     // MARK: The request
 
@@ -388,7 +391,7 @@ extension CallControl {
     func describe(_ description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call) -> [UInt8] {
         guard let taken = call.media else { return description.rewritten(description.media.map { _ in .decline }) }
         let port = leg == .caller ? taken.callerPort : taken.calleePort
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
         return description.rewritten(description.media.indices.map { $0 == index ? .relay(relay) : .decline })
     }
 
@@ -437,6 +440,12 @@ extension CallControl {
             transactions.abandon(outgoing, now: now)
             calls[number]?.abandonedChanges.insert(outgoing)
         }
+        if let deferred = calls[number]?.deferredAnswer, let call = calls[number] {
+            call.deferredAnswer = nil
+            calleeAnswered(
+                deferred.response, from: deferred.source, call.branches[deferred.branch.rawValue], number, call, now: now)
+        }
+        calls[number]?.reliable?.finish()
         for refresh in (calls[number]?.refreshes ?? [:]).values where refresh.method == .invite {
             transactions.abandon(refresh.transaction, now: now)
             calls[number]?.abandonedChanges.insert(refresh.transaction)

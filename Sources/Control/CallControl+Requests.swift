@@ -13,16 +13,22 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
     }
 
-    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
+    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
+        // INVITE, REGISTER and what belongs to a dialog look for themselves.
+        let looksItself = request.toTag != nil || [.invite, .register, .cancel, .unknown].contains(request.method)
+        let unknown = looksItself ? [] : Self.unknownExtensions(requiredBy: request, sessionTimer(towards: nil))
+        if !unknown.isEmpty {
+            return answer(id, request, from: source, status: 420, [(.unsupported, unknown.joined(separator: ", "))], now: now)
+        }
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
         case .register: receiveRegister(id, request, from: source, now: now)
         case .options where request.toTag == nil:
             answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
-        case .invite, .bye, .options, .update, .info: receiveInDialog(id, request, from: source, now: now)
+        case .invite, .bye, .options, .update, .info, .prack: receiveInDialog(id, request, from: source, now: now)
         case .message where request.toTag != nil: receiveInDialog(id, request, from: source, now: now)
         case .refer where request.toTag != nil: answer(id, request, from: source, status: 603, now: now)
         case .subscribe, .notify: answer(id, request, from: source, status: 489, now: now)
@@ -43,7 +49,7 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let doctorRoute = doctorRoute(from: source.remote, now: now)
-        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote)
+        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote, isStream: source.isReliable)
         let caller = phones?.admitted
         let callee = doctorRoute == nil ? SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) } : nil
         let number = nextCallNumber()
@@ -72,6 +78,7 @@ extension CallControl {
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
                 "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
+        call.number = number
         calls[number] = call
         callsByID[call.id] = number
         if let refusal {
@@ -90,6 +97,7 @@ extension CallControl {
         }
         let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
         if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
+        if isLoop(call.invite) { return Refusal(cause: .loopDetected, status: 482) }
         if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
         let required = Self.unknownExtensions(requiredBy: call.invite, call[.caller].timer)
         if !required.isEmpty {
@@ -103,6 +111,13 @@ extension CallControl {
             return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
+        // A caller that wants no description cannot be answered (RFC 3261 §21.4.7).
+        guard call.invite.accepts("application/sdp") else {
+            return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
+        }
+        if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
+            return Refusal(cause: .mediaNotAcceptable, status: 488)
+        }
         if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
         if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
@@ -121,6 +136,11 @@ extension CallControl {
     private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
         if SIPURI(call.invite.requestURI)?.user != nil {
             call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        }
+        // What was promised to the caller holds on both legs, or not at all (RFC 5630 §3.1.2).
+        if call.isSecure, !call.routes.isEmpty {
+            call.routes.removeAll { $0.trunk.transport != .tls }
+            if call.routes.isEmpty { return Refusal(cause: .badRequest, status: 416) }
         }
         switch nextRoute(of: call, now: now) {
         case .success(let target):
@@ -143,9 +163,23 @@ extension CallControl {
         }
     }
 
+    /// An INVITE of ours has come back to us by way of proxies, for the same number (RFC 3261 §16.3). With another number it
+    /// is a spiral, and welcome.
+    private func isLoop(_ invite: SIPMessage) -> Bool {
+        invite.listValues(.via).dropFirst().contains { value in
+            guard let via = Via(value), endpoints.contains(via), let branch = via.branchText,
+                let octets = transactions.sentRequest(branch: branch, method: .invite),
+                case .message(let sent) = SIPMessage.parse(octets)
+            else { return false }
+            return SIPURI(sent.requestURI)?.user == SIPURI(invite.requestURI)?.user
+        }
+    }
+
     /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
     static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
-        let known = supported(timer) ?? ""
+        // Without an offer in the INVITE a reliable response would be one, to be answered in the PRACK.
+        let isOffering = request.method == .invite && request.toTag == nil && !request.body.isEmpty
+        let known = supported(timer, reliableResponses: isOffering) ?? ""
         let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
             !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
         }
@@ -194,12 +228,13 @@ extension CallControl {
             calls[number]?.mediaPorts = (taken.callerPort, taken.calleePort)
             calls[number]?.openAttempts += 1
             callsBySession[taken.session] = number
-            let ip = configuration.mediaAddress
+            guard let call = calls[number] else { return }
+            let (caller, callee) = (mediaInterface(.caller, of: call).address, mediaInterface(.callee, of: call).address)
             output(
                 .relay(
                     .open(
-                        taken.session, caller: SocketAddress(ip: ip, port: taken.callerPort),
-                        callee: SocketAddress(ip: ip, port: taken.calleePort))))
+                        taken.session, caller: SocketAddress(ip: caller, port: taken.callerPort),
+                        callee: SocketAddress(ip: callee, port: taken.calleePort))))
         }
     }
 
@@ -279,6 +314,7 @@ extension CallControl {
         case .invite: receiveChange(id, request, from: source, of: number, leg, now: now)
         case .update where !request.body.isEmpty: receiveChange(id, request, from: source, of: number, leg, now: now)
         case .update: receiveTargetRefresh(id, request, from: source, of: number, leg, now: now)
+        case .prack: receivePRACK(id, request, from: source, of: number, leg, now: now)
         case .info, .message: pass(id, request, from: source, of: number, leg, now: now)
         default: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         }

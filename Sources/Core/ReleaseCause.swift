@@ -33,6 +33,10 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case capacity
     /// The caller asked for a shorter session than is accepted (422).
     case sessionIntervalTooSmall = "session_interval_too_small"
+    /// An INVITE of relayd's came back to it for the same number.
+    case loopDetected = "loop_detected"
+    /// The caller acknowledged no reliable provisional response (RFC 3262).
+    case prackMissing = "prack_missing"
     case mediaNotAcceptable = "media_not_acceptable"
     case badRequest = "bad_request"
     case tooManyHops = "too_many_hops"
@@ -78,6 +82,8 @@ extension ReleaseCause {
         case .noMedia: "No RTP received"
         case .ackMissing: "No ACK for the answer in 32 s"
         case .peerLost: "The other side no longer has this call"
+        case .loopDetected: "The call came back in a loop"
+        case .prackMissing: "No PRACK for a reliable response in 32 s"
         case .sessionTimeout: "Session timer expired without refresh"
         case .maximumDuration: "Longest call duration reached"
         case .sessionIntervalTooSmall: "Session interval too small"

@@ -211,7 +211,7 @@ import Testing
         let replies = world.exchange(Self.request(method))
         #expect(replies.map(\.status) == [status])
         let hasAllow = [200, 405, 501].contains(status)
-        #expect((replies[0].text(.allow) == "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO") == hasAllow)
+        #expect((replies[0].text(.allow) == "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK") == hasAllow)
         if method == "OPTIONS" { #expect(replies[0].text(.accept) == "application/sdp") }
         #expect(world.exchange(Self.request(method)).map(\.status) == [status])
         #expect(world.records.isEmpty)

@@ -37,6 +37,8 @@ package struct Event: Codable, Equatable, Sendable {
         package static let callPeerLost = Name(rawValue: "call.peer_lost")
         /// Nobody refreshed the session of `leg` in time (RFC 4028).
         package static let callSessionExpired = Name(rawValue: "call.session_expired")
+        /// No ACK came for the answer. `contact` is where the caller was told to send it and could not, or did not.
+        package static let callAckMissing = Name(rawValue: "call.ack_missing")
         package static let callReleased = Name(rawValue: "call.released")
         package static let mediaLocked = Name(rawValue: "media.locked")
         package static let mediaSilent = Name(rawValue: "media.silent")

@@ -42,6 +42,12 @@ struct CallScript {
     var answerMedia: String?
     /// The same for the caller's offer.
     var offerMedia: String?
+    /// What the caller's INVITE says of 100rel: nothing, that it knows it, or that it insists.
+    var callerReliability: HeaderName?
+    /// The callee's first 18x is reliable, where the INVITE knows that.
+    var ringsReliably = false
+    /// False: no PRACK ever leaves the caller.
+    var acknowledgesReliably = true
     /// False: the INVITE has no offer, and the ACK carries the answer.
     var offers = true
     /// With a late offer: the ACK has no answer after all.
@@ -117,7 +123,10 @@ struct CallScript {
         if chance(0.4) { script.calleeMediaDuration = milliseconds(0...20_000) }
         if chance(0.1) { script.forkDelay = milliseconds(0...3_000) }
         if chance(0.05) { script.answerMedia = "m=audio 0 RTP/AVP 0\r\n" }
-        script.offers = chance(0.85)
+        script.callerReliability = [nil, nil, .supported, .require].randomElement(using: &random)!
+        script.ringsReliably = chance(0.4)
+        script.acknowledgesReliably = chance(0.9)
+        script.offers = script.callerReliability == .require || chance(0.85)
         script.forgetsAnswer = chance(0.1)
         if chance(0.5) { script.changes = (0..<Int.random(in: 1...4, using: &random)).map { _ in randomChange(&random) } }
         return script

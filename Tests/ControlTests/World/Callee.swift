@@ -5,6 +5,7 @@ import SIP
 final class Callee: Peer {
     let invite: SIPMessage
     private(set) var acknowledgements = 0
+    private(set) var isRungReliably = false
     private(set) var forkAcknowledgements = 0
     private(set) var byesReceived = 0
     private(set) var forkByesReceived = 0
@@ -40,7 +41,14 @@ final class Callee: Peer {
             world.plan(after: script.ringDelay * (index + 1)) { [self] in
                 guard finalStatus == nil else { return }
                 let hasBody = script.hasEarlyMedia && index == 0
-                reply(respond(status, to: invite, tag: tag, body: hasBody ? answer() : nil))
+                if index == 0, script.ringsReliably, invite.hasToken("100rel", in: .supported) {
+                    lastResponse = respond(
+                        status, to: invite, tag: tag, headers: [("Require", "100rel"), ("RSeq", "4711")],
+                        body: hasBody ? answer() : nil)
+                    send(lastResponse, until: { [self] in finalStatus != nil || isRungReliably })
+                } else {
+                    reply(respond(status, to: invite, tag: tag, body: hasBody ? answer() : nil))
+                }
                 if hasBody, script.calleeSendsMedia { startMedia(to: invite.body, for: script.calleeMediaDuration) }
             }
         }
@@ -91,6 +99,10 @@ final class Callee: Peer {
         // The initial INVITE has no To tag; its ACK and CANCEL have its CSeq.
         let isInitial = message.cseq.number == invite.cseq.number && message.method != .bye
         guard isInitial || message.method == .bye else { return receiveMidDialog(request: message) }
+        if message.method == .prack {
+            if message.text(.rack) == "4711 \(invite.cseq.number) INVITE" { isRungReliably = true }
+            return send(respond(isRungReliably ? 200 : 481, to: message, tag: nil))
+        }
         let isFork = message.toTag.map { String(decoding: $0, as: UTF8.self) } == forkTag
         switch message.method {
         case .invite: if !lastResponse.isEmpty, acknowledgements == 0 { send(lastResponse) }

@@ -12,6 +12,7 @@ final class Caller: Peer {
     private(set) var hasHungUp = false
     private(set) var hangUpStatus: Int?
     private var hasVanished = false
+    private(set) var pracked: Set<Int> = []
     private var cancelStatus: Int?
     private let tag: String
     private var branch: String
@@ -43,6 +44,7 @@ final class Caller: Peer {
         builder.add(.contact, "<sip:ada@\(address)>")
         builder.add(name: "X-Caller", callID)
         for (name, value) in script.offerHeaders { builder.add(name: name, value) }
+        if let name = script.callerReliability { builder.add(name, "100rel") }
         guard script.offers else { return builder.finish() }
         return builder.finish(body: description(lines: script.offerMedia, title: "Ada calls"), contentType: "application/sdp")
     }
@@ -94,6 +96,11 @@ final class Caller: Peer {
         statuses.append(status)
         if let tag = message.toTag, status > 100 { toTag = String(decoding: tag, as: UTF8.self) }
         if let contact = message.contact { target = contact.uri.text }
+        if status < 200, message.hasToken("100rel", in: .require), let sequence = message.number(.rseq), script.acknowledgesReliably,
+            pracked.insert(sequence).inserted
+        {
+            ask(.prack, headers: [("RAck", "\(sequence) 1 INVITE")])
+        }
         guard status >= 200 else { return }
         let isFirst = finalStatus == nil
         finalStatus = finalStatus ?? status
