@@ -205,9 +205,8 @@ package struct ControlLoop: ~Copyable {
             wallTime: startedAt.wall)
         if registrations != nil {
             let count = control.restoreRegistrations(lines, now: now)
-            // What reading took is given back: it is more than the bindings need.
+            // More than the bindings need.
             lines = []
-            malloc_trim(0)
             log.log(.notice, "registrations.restored", ["count": "\(count)"])
         }
         ngControl = NGCallControl(
