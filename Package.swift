@@ -30,9 +30,12 @@ let package = Package(
         // Modules, leaf first. No module imports one that stands below it.
         .systemLibrary(name: "CLibUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .target(name: "CURing", dependencies: ["CLibUring"]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CTLS", dependencies: ["CLibSSL"]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CDigest", dependencies: ["CLibCrypto"]),
         .target(name: "Core", swiftSettings: settings),
+        .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),
         .target(name: "RTP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
         .target(name: "SIP", dependencies: ["Core", "CDigest"], swiftSettings: settings + lifetimes),
         .target(name: "Uring", dependencies: ["CURing", "Core"], swiftSettings: settings + lifetimes),
@@ -52,7 +55,7 @@ let package = Package(
         .target(
             name: "Control",
             dependencies: [
-                "Core", "RTP", "SIP", "NG", "Uring", "Relay", "Records", "Configuration", "Capture",
+                "Core", "RTP", "SIP", "NG", "TLS", "Uring", "Relay", "Records", "Configuration", "Capture",
                 "ControlProtocol", "Diagnosis",
             ],
             swiftSettings: settings + lifetimes),
@@ -99,7 +102,7 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: [
-                "Control", "ControlProtocol", "Diagnosis", "SIP", "NG", "Relay", "RTP", "Records", "Configuration", "Core",
+                "Control", "ControlProtocol", "Diagnosis", "SIP", "NG", "TLS", "Relay", "RTP", "Records", "Configuration", "Core",
             ],
             swiftSettings: settings),
         .testTarget(

@@ -46,6 +46,17 @@ package struct Configuration: Sendable {
         return mediaAddress.isUnspecified ? sip.advertised.ip : mediaAddress
     }
 
+    /// Where relay sockets towards a peer of that family are bound, and what SDP says of them: `media.address`, else the
+    /// first of `media.interfaces` of that family, else where SIP listens with it. Nil when the family is not served.
+    package func mediaInterface(for family: IPAddress.Family) -> MediaInterface? {
+        if mediaAddress.family == family {
+            return MediaInterface(name: "default", address: mediaAddress, advertised: advertisedMediaAddress)
+        }
+        if let interface = media.interfaces.first(where: { $0.address.family == family }) { return interface }
+        guard let listener = sip.allListeners.first(where: { $0.address.ip.family == family }) else { return nil }
+        return MediaInterface(name: "default", address: listener.address.ip, advertised: sip.advertised(listener).ip)
+    }
+
     /// The interfaces proxies choose from, the default one first. Never empty.
     package var mediaInterfaces: [MediaInterface] {
         guard media.interfaces.isEmpty else { return media.interfaces }
@@ -73,11 +84,18 @@ package struct Configuration: Sendable {
 
 extension Configuration {
     package struct SIP: Sendable {
-        /// The UDP address SIP is received on and sent from.
+        /// The UDP address SIP is received on and sent from. When only `listeners` are given, the address of the first.
         package var listen = SocketAddress(ip: .ipv4Loopback, port: 5060)
+        /// Further addresses SIP is received on.
+        package var listeners: [SIPListener] = []
+        /// False when `listeners` stand alone.
+        package var listensOnUDPDefault = true
         /// What Via and Contact carry when it is not `listen`.
         package var advertise: IPAddress?
         package var userAgent = "relayd"
+        package var tls = TLS()
+        /// A connection over which nothing comes or goes for so long is closed.
+        package var idleTimeout = Duration.seconds(3_600)
         /// The session interval asked for and granted (RFC 4028), whole seconds; zero is off.
         package var sessionTimer = Duration.seconds(1_800)
         /// The least session interval accepted; 90 s or more.
@@ -87,8 +105,29 @@ extension Configuration {
         /// The address messages come to and go from, as far as it is known.
         package var local: SocketAddress { listen.ip.isUnspecified ? advertised : listen }
 
-        /// What Via and Contact carry. Never unspecified.
-        package var advertised: SocketAddress { SocketAddress(ip: advertise ?? listen.ip, port: listen.port) }
+        /// Every address SIP is received on; never empty.
+        package var allListeners: [SIPListener] {
+            listensOnUDPDefault ? [SIPListener(.udp, listen)] + listeners : listeners
+        }
+
+        /// What Via and Contact of what leaves by `listener` carry. Never unspecified.
+        package func advertised(_ listener: SIPListener) -> SocketAddress {
+            let fitting = advertise.flatMap { $0.family == listener.address.ip.family || listener.address.ip.isUnspecified ? $0 : nil }
+            return SocketAddress(ip: listener.advertised ?? fitting ?? listener.address.ip, port: listener.address.port)
+        }
+
+        /// The same for the first listener.
+        package var advertised: SocketAddress { advertised(allListeners[0]) }
+    }
+
+    package struct TLS: Sendable {
+        /// The path of a PEM file: relayd's certificate, and those that lead from it to an authority.
+        package var certificate: String?
+        /// The path of a PEM file, without a password.
+        package var key: String?
+        /// The path of a PEM file; nil: the authorities of the system.
+        package var authorities: String?
+        package var clients = ClientCertificates.none
     }
 
     package struct Media: Sendable {
@@ -132,6 +171,11 @@ extension Configuration {
         package var maximumDuration = Duration.zero
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
+        /// SIP connections over TCP and TLS, and how many of them one address may have that is no trunk's.
+        package var connections = 1_000
+        package var connectionsPerSource = 100
+        /// Octets of one SIP message over a connection.
+        package var messageOctets = 65_536
     }
 
     /// How calls find a trunk, and what happens when one fails.

@@ -7,12 +7,39 @@ extension Configuration {
             "sip.listen", \.sip.listen, .listenAddress, .needsRestart,
             "The UDP address SIP is received on and sent from."),
         .init(
+            "sip.listeners", \.sip.listeners, .listeners, .needsRestart,
+            example: (
+                "[\"tcp:192.0.2.1:5060\", \"tls:192.0.2.1:5061\", \"udp:[2001:db8::1]:5060\", \"udp:10.0.0.1:5060!192.0.2.1\"]",
+                "none but sip.listen"
+            ),
+            "Further addresses SIP is received on, each with its transport and, after !, the address peers reach it at. Without "
+                + "sip.listen they stand alone."),
+        .init(
             "sip.advertise", \.sip.advertise, ValueFormat.reachableAddress.optional, .needsRestart,
             example: ("\"192.0.2.1\"", "the address of sip.listen"), shown: { $0.sip.advertised.ip.description },
             "The address peers reach relayd at: Via and Contact carry it. Needed when sip.listen is 0.0.0.0 or ::."),
         .init(
             "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
             "The text of the User-Agent and Server headers."),
+        .init(
+            "sip.tls_certificate", \.sip.tls.certificate, ValueFormat.path(limit: 4_000).optional, .needsRestart,
+            example: ("\"/etc/relayd/certificate.pem\"", "none; a TLS listener needs one"),
+            "relayd's certificate in PEM, followed by those that lead from it to an authority."),
+        .init(
+            "sip.tls_key", \.sip.tls.key, ValueFormat.path(limit: 4_000).optional, .needsRestart,
+            example: ("\"/etc/relayd/key.pem\"", "none; a TLS listener needs one"),
+            "The key of the certificate in PEM, without a password."),
+        .init(
+            "sip.tls_authorities", \.sip.tls.authorities, ValueFormat.path(limit: 4_000).optional, .needsRestart,
+            example: ("\"/etc/relayd/authorities.pem\"", "the authorities of the system"),
+            "The authorities, in PEM, whose certificates are believed."),
+        .init(
+            "sip.tls_clients", \.sip.tls.clients, .oneOf, .needsRestart,
+            "Which certificate clients are asked for over TLS: none, one if they have it, or one without which they are not "
+                + "served."),
+        .init(
+            "sip.idle_timeout", \.sip.idleTimeout, .duration(.seconds(30) ... .seconds(86_400)), .needsRestart,
+            "A SIP connection over which nothing comes or goes for so long is closed."),
         .init(
             "sip.session_timer", \.sip.sessionTimer, .sessionInterval, .newCallsOnly, vosName: "SS_SESSION_TIMER",
             "The session interval asked for and granted (RFC 4028); a call that nobody refreshes ends. 0 switches this off."),
@@ -100,6 +127,15 @@ extension Configuration {
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
 
+        .init(
+            "limits.connections", \.limits.connections, .integer(0...100_000), .needsRestart,
+            "SIP connections over TCP and TLS at a time; a tenth of them is kept for trunks. Each needs a file descriptor."),
+        .init(
+            "limits.connections_per_source", \.limits.connectionsPerSource, .integer(1...100_000), .needsRestart,
+            "The same from one address that is no trunk's."),
+        .init(
+            "limits.message_size", \.limits.messageOctets, .integer(4_096...65_536, unit: "octets"), .needsRestart,
+            "The longest SIP message taken from a connection."),
         .init(
             "routing.attempts", \.routing.attempts, .integer(1...20), .newCallsOnly, vosName: "SS_GATEWAY_SWITCH_LIMIT",
             "How many routes a call tries at the most."),
@@ -235,8 +271,19 @@ extension Trunk {
             "name", \.name, .name, .newCallsOnly,
             "How records, events and commands call it."),
         .init(
-            "address", \.address, .trunkAddress, .newCallsOnly,
-            "Where its calls are sent."),
+            "address", \.place, .trunkAddress, .newCallsOnly,
+            "Where its calls are sent; a transport may stand before it."),
+        .init(
+            "transport", \.namedTransport, ValueFormat<Transport>.oneOf.optional, .newCallsOnly,
+            example: ("\"tls\"", "what stands in address, else udp with tcp for requests of more than 1300 octets if relayd listens for TCP"),
+            "How its calls are sent; \"udp\" then means nothing else, however long a request is."),
+        .init(
+            "tls_name", \.tlsName, ValueFormat.line(limit: 253).optional, .newCallsOnly,
+            example: ("\"sip.carrier.example\"", "its address"),
+            "The name relayd asks for over TLS (SNI), which the trunk's certificate must be for."),
+        .init(
+            "tls_verify", \.tlsVerify, .oneOf, .newCallsOnly,
+            "Whether the trunk's certificate is checked; off is for tests and for networks nobody else is in."),
         .init(
             "sources", \.sources,
             ValueFormat.source.list(
@@ -293,7 +340,7 @@ extension Trunk {
             "register", \.register, .oneOf, .needsRestart,
             "Whether we register with it, so that it sends us calls."),
         .init(
-            "registrar", \.registrar, ValueFormat.trunkAddress.optional, .needsRestart,
+            "registrar", \.registrar, ValueFormat.registrarAddress.optional, .needsRestart,
             example: ("\"198.51.100.8\"", "its address"),
             "Where REGISTER is sent."),
         .init(

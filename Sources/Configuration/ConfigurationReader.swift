@@ -154,6 +154,7 @@ struct ConfigurationReader {
             origins[leaf] = .file(file, line: lines[path + [leaf]])
         }
         guard problems.count == problemsBefore else { return }
+        if !trunk.addressHasPort { trunk.address.port = (trunk.addressTransport ?? trunk.transport).defaultPort }
         if entries["sources"] == nil { trunk.sources = [TrunkSource(trunk.address)] }
         for (leaf, origin) in origins { configuration.origins["trunk.\(trunk.name).\(leaf)"] = origin }
         configuration.trunks.append(trunk)

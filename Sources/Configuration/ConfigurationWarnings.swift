@@ -18,8 +18,9 @@ extension Configuration {
                 "media.ports: \(text(ports)) is enough for \(callCapacity) calls at 4 ports each, fewer than "
                     + "limits.calls = \(limits.calls)")
         }
-        if ports.contains(sip.listen.port) {
-            warnings.append("media.ports: \(text(ports)) contains the port of sip.listen, \(sip.listen.port)")
+        for listener in sip.allListeners where listener.transport == .udp && ports.contains(listener.address.port) {
+            let key = sip.listeners.contains(listener) ? "sip.listeners" : "sip.listen"
+            warnings.append("media.ports: \(text(ports)) contains the port of \(key), \(listener.address.port)")
         }
         if media.quarantine < .seconds(30) {
             warnings.append(
@@ -39,7 +40,11 @@ extension Configuration {
                 "http.listen: whoever reaches \(address) sees who calls whom"
                     + (http.allowHangup ? " and can end calls" : "") + "; it knows no password")
         }
-        for trunk in trunks where trunk.address == sip.listen || trunk.address == sip.advertised {
+        let own = sip.allListeners.flatMap { [$0.address, sip.advertised($0)] }
+        for trunk in trunks where trunk.transport == .tls && trunk.tlsVerify == .off {
+            warnings.append("trunk.tls_verify: off for \(trunk.name), so anyone in between can be it")
+        }
+        for trunk in trunks where own.contains(trunk.address) {
             warnings.append("trunk.address: \(trunk.name) is at relayd's own address, so calls to it come back")
         }
         return warnings + phoneWarnings

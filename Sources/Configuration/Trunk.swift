@@ -5,6 +5,16 @@ package struct Trunk: Sendable {
     package var name: String
     /// Where its calls are sent.
     package var address: SocketAddress
+    /// How its calls are sent: what the configuration says, else UDP.
+    package var transport: Transport { namedTransport ?? .udp }
+    /// Nil: not said; then long requests may go by TCP (RFC 3261 §18.1.1).
+    package var namedTransport: Transport?
+    /// What stands before its address, and whether there is a port behind it.
+    var addressTransport: Transport?
+    var addressHasPort = true
+    /// What its certificate must be for, over TLS; nil: its address.
+    package var tlsName: String?
+    package var tlsVerify = CertificateCheck.on
     /// Where its requests come from. The most specific source of all trunks wins; no two trunks have the same one.
     package var sources: [TrunkSource]
     /// Called-number prefixes routed to it; "" is the default route. None: calls only come from it.
@@ -59,11 +69,27 @@ package struct Trunk: Sendable {
     package var noMediaMode: NoMediaMode?
 
     /// - Parameter sources: nil: `address` itself, port included.
-    package init(name: String, address: SocketAddress, sources: [TrunkSource]? = nil, prefixes: [String] = []) {
+    package init(
+        name: String, address: SocketAddress, transport: Transport? = nil, sources: [TrunkSource]? = nil, prefixes: [String] = []
+    ) {
         self.name = name
         self.address = address
+        namedTransport = transport
         self.sources = sources ?? [TrunkSource(address)]
         self.prefixes = prefixes
+    }
+}
+
+extension Trunk {
+    /// Address and transport as the key `address` has them.
+    var place: TransportAddress {
+        get { TransportAddress(transport: addressTransport, address: address) }
+        set {
+            address = newValue.address
+            addressTransport = newValue.transport
+            addressHasPort = newValue.hasPort
+            if let transport = newValue.transport { namedTransport = transport }
+        }
     }
 }
 
@@ -100,9 +126,9 @@ package struct TrunkSource: Hashable, Sendable {
         self.port = port
     }
 
-    /// Whether a request from `address` comes from here.
-    package func contains(_ address: SocketAddress) -> Bool {
-        guard address.ip.family == network.family, port == nil || port == address.port else { return false }
+    /// Whether a request from `address` comes from here. The port of a connection that a peer opens says nothing.
+    package func contains(_ address: SocketAddress, ignoringPort: Bool = false) -> Bool {
+        guard address.ip.family == network.family, ignoringPort || port == nil || port == address.port else { return false }
         return Self.masked(address.ip, prefixLength: prefixLength) == network
     }
 

@@ -195,14 +195,28 @@ extension ValueFormat where Value == SocketAddress {
         expected: "an address with a port, like \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"", text: \.description,
         parse: { SocketAddress($0).flatMap { $0.port == 0 ? nil : $0 } })
 
+}
+
+extension ValueFormat where Value == TransportAddress {
     static let trunkAddress = string(
+        expected: "a literal address, with a port when it is not 5060, like \"192.0.2.1\", \"[2001:db8::1]:5080\" or "
+            + "\"tls:192.0.2.1:5061\"",
+        text: \.description,
+        parse: { TransportAddress($0).flatMap { $0.address.ip.isUnspecified ? nil : $0 } })
+}
+
+extension ValueFormat where Value == SocketAddress {
+    /// Where REGISTER goes, by the transport of its trunk.
+    static let registrarAddress = string(
         expected: "a literal address, with a port when it is not 5060, like \"192.0.2.1\" or \"[2001:db8::1]:5080\"",
         text: \.description,
-        parse: { string in
-            guard let address = SocketAddress(string, defaultPort: 5060), address.port != 0, !address.ip.isUnspecified
-            else { return nil }
-            return address
-        })
+        parse: { TransportAddress($0).flatMap { $0.transport != nil || $0.address.ip.isUnspecified ? nil : $0.address } })
+}
+
+extension ValueFormat where Value == [SIPListener] {
+    static let listeners = ValueFormat<SIPListener>.string(
+        expected: "", text: \.description, parse: { SIPListener($0) }
+    ).list("a list of text like \"tcp:192.0.2.1:5060\" or \"tls:[2001:db8::1]:5061\"")
 }
 
 extension ValueFormat where Value == TrunkSource {

@@ -17,6 +17,8 @@ final class Call {
     let id: String
     /// Unique over restarts, for the record.
     let recordID: String
+    /// Under which `CallControl` has it.
+    var number = CallNumber(rawValue: 0)
     var machine = BackToBackCall()
 
     // The caller's side.
@@ -161,6 +163,8 @@ final class Call {
         setupAt = now
     }
 
+    /// The caller asked for TLS on every hop.
+    var isSecure: Bool { invite.uri.scheme == .sips }
     var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
     var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
 

@@ -65,7 +65,7 @@ extension CallControl {
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
             .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, sentBy.contact)
+        builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
@@ -80,7 +80,7 @@ extension CallControl {
             if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
             builder.copy(field, from: call.invite)
         }
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+        let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
         let body = call.offer.map { $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay)) } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
@@ -243,8 +243,14 @@ extension CallControl {
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results: [TransactionLayer.Output] = []
-        let id = transactions.send(
-            request, method: method, branch: branch, to: destination, now: now, outputs: &results)
+        let id: TransactionID
+        if let stream = streamInstead(of: destination, for: request, now: now) {
+            let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
+            id = transactions.send(
+                copy, method: method, branch: branch, to: stream, fallback: (request, destination), now: now, outputs: &results)
+        } else {
+            id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
+        }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
         enqueue(results)
         return id
@@ -380,7 +386,7 @@ extension CallControl {
         guard index < answer.media.count else { return }
         let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: taken.callerPort)
+        let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
             answer: answer.rewritten(rewrites(of: answer, audioIndex: index, to: relay)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
@@ -523,7 +529,7 @@ extension CallControl {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, endpoint(for: call.source).contact)
+            builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
             builder.add(.allow, Self.allow)
             if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
         }

@@ -391,7 +391,7 @@ extension CallControl {
     func describe(_ description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call) -> [UInt8] {
         guard let taken = call.media else { return description.rewritten(description.media.map { _ in .decline }) }
         let port = leg == .caller ? taken.callerPort : taken.calleePort
-        let relay = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
         return description.rewritten(description.media.indices.map { $0 == index ? .relay(relay) : .decline })
     }
 

@@ -82,7 +82,7 @@ extension CallControl {
         let port = leg == .caller ? call.media?.callerPort : call.media?.calleePort
         return CallDetail.Leg(
             callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
-            relayAddress: port.map { SocketAddress(ip: configuration.advertisedMediaAddress, port: $0) },
+            relayAddress: port.map { SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: $0) },
             sdpAddress: leg == .caller ? call.callerMedia : call.calleeMedia,
             lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,

@@ -16,6 +16,12 @@ extension CallControl {
     static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
+        // INVITE, REGISTER and what belongs to a dialog look for themselves.
+        let looksItself = request.toTag != nil || [.invite, .register, .cancel, .unknown].contains(request.method)
+        let unknown = looksItself ? [] : Self.unknownExtensions(requiredBy: request, sessionTimer(towards: nil))
+        if !unknown.isEmpty {
+            return answer(id, request, from: source, status: 420, [(.unsupported, unknown.joined(separator: ", "))], now: now)
+        }
         switch request.method {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
@@ -43,7 +49,7 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let doctorRoute = doctorRoute(from: source.remote, now: now)
-        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote)
+        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote, isStream: source.isReliable)
         let caller = phones?.admitted
         let callee = doctorRoute == nil ? SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) } : nil
         let number = nextCallNumber()
@@ -72,6 +78,7 @@ extension CallControl {
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
                 "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
+        call.number = number
         calls[number] = call
         callsByID[call.id] = number
         if let refusal {
@@ -104,6 +111,13 @@ extension CallControl {
             return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
+        // A caller that wants no description cannot be answered (RFC 3261 §21.4.7).
+        guard call.invite.accepts("application/sdp") else {
+            return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
+        }
+        if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
+            return Refusal(cause: .mediaNotAcceptable, status: 488)
+        }
         if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
         if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
@@ -122,6 +136,11 @@ extension CallControl {
     private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
         if SIPURI(call.invite.requestURI)?.user != nil {
             call.routes = routing.candidates(for: call.routedNumber, random: &random)
+        }
+        // What was promised to the caller holds on both legs, or not at all (RFC 5630 §3.1.2).
+        if call.isSecure, !call.routes.isEmpty {
+            call.routes.removeAll { $0.trunk.transport != .tls }
+            if call.routes.isEmpty { return Refusal(cause: .badRequest, status: 416) }
         }
         switch nextRoute(of: call, now: now) {
         case .success(let target):
@@ -209,12 +228,13 @@ extension CallControl {
             calls[number]?.mediaPorts = (taken.callerPort, taken.calleePort)
             calls[number]?.openAttempts += 1
             callsBySession[taken.session] = number
-            let ip = configuration.mediaAddress
+            guard let call = calls[number] else { return }
+            let (caller, callee) = (mediaInterface(.caller, of: call).address, mediaInterface(.callee, of: call).address)
             output(
                 .relay(
                     .open(
-                        taken.session, caller: SocketAddress(ip: ip, port: taken.callerPort),
-                        callee: SocketAddress(ip: ip, port: taken.calleePort))))
+                        taken.session, caller: SocketAddress(ip: caller, port: taken.callerPort),
+                        callee: SocketAddress(ip: callee, port: taken.calleePort))))
         }
     }
 

@@ -98,9 +98,12 @@ extension CallControl {
         // To names whom the caller dialled; only where that is the number which is routed does it follow the rewriting.
         let toUser = call.invite.to.uri.user
         let to = toUser == call.calledNumber ? called : toUser ?? ""
+        // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
+        let scheme = uri?.scheme == .sips ? "sips" : "sip"
+        let transport = trunk.transport == .udp || uri?.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
         var target = CalleeTarget(
             trunk: trunk, timers: configuration.timers(for: trunk),
-            uri: "sip:\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(isPhone ? ";user=phone" : "")",
+            uri: "\(scheme):\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(transport)\(isPhone ? ";user=phone" : "")",
             to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
@@ -192,7 +195,7 @@ extension CallControl {
     /// OPTIONS outside of any dialog (RFC 3261 §11.1).
     mutating func sendProbe(to name: String, now: Instant) {
         guard let trunk = trunkStates[name]?.trunk else { return }
-        let flow = Flow(udp: trunk.address)
+        let flow = Flow(trunk.transport, to: trunk.address)
         let local = endpoint(for: flow)
         let branch = newBranch()
         var builder = MessageBuilder(request: .options, uri: "sip:\(trunk.address)")

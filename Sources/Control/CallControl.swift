@@ -12,6 +12,10 @@ package struct CallControl {
     package enum Output: Sendable {
         /// A SIP message. Report a refusal by the network with `sendFailed`.
         case send([UInt8], to: Flow, transaction: TransactionID?)
+        /// A trunk can be reached at `address` by this connection as well (RFC 5923).
+        case reuse(connection: UInt32, for: SocketAddress)
+        /// Nothing more can be read from this connection; close it once what was sent before has gone out.
+        case endConnection(UInt32)
         case relay(RelayCommand)
         case record(CallRecord)
         /// The answer to `probe`, with its token.
@@ -91,6 +95,8 @@ package struct CallControl {
     /// Operators that wait for the answer to a probe.
     var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
+    /// Peers that take no TCP connections, and until when they are not asked again.
+    var withoutStreams: [SocketAddress: Instant] = [:]
     /// While `relayctl doctor` places calls.
     var doctor: DoctorTrunks?
     /// For a collector; stays empty without one.
@@ -136,7 +142,7 @@ package struct CallControl {
 
     /// A SIP message: a datagram, or what a stream was cut into.
     package mutating func receive(_ datagram: [UInt8], from source: Flow, now: Instant) {
-        counters.add(to: .sipDatagramsReceived)
+        if !source.isReliable { counters.add(to: .sipDatagramsReceived) }
         switch SIPMessage.parse(datagram) {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
@@ -145,6 +151,7 @@ package struct CallControl {
             counters.add(to: .sipRefusedOverload)
             answerOutsideTransaction(message, status: 503, reason: "Service Unavailable", from: source)
         case .message(let message):
+            noteAlias(message, from: source)
             guard admit(message, from: source, now: now) else { break }
             receiveAdmitted(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
@@ -159,6 +166,21 @@ package struct CallControl {
         drain(now)
     }
 
+    /// The header of a message over a stream whose end cannot be found (RFC 3261 §18.3): its sender is told, and that is the
+    /// end of the connection.
+    package mutating func receiveUnframed(
+        _ header: [UInt8], status: Int, reason: String, from source: Flow, now: Instant
+    ) {
+        counters.add(to: .sipMalformed)
+        switch SIPMessage.parse(header) {
+        case .message(let message), .answerable(let message, _, _):
+            guard message.isRequest, message.method != .ack else { break }
+            answerOutsideTransaction(message, status: status, reason: reason, from: source)
+        case .keepAlive, .discard: break
+        }
+        if let connection = source.connection { output(.endConnection(connection)) }
+    }
+
     /// A message that may go on to its transaction.
     mutating func receiveAdmitted(_ message: SIPMessage, from source: Flow, now: Instant) {
         var results: [TransactionLayer.Output] = []
@@ -168,12 +190,13 @@ package struct CallControl {
         phones?.admitted = nil
     }
 
-    /// The network refused a datagram of this transaction.
+    /// The network refused a message of this transaction.
     package mutating func sendFailed(_ transaction: TransactionID?, now: Instant) {
         counters.add(to: .sipSendFailures)
         guard let transaction else { return }
+        if let peer = transactions.peerWithoutStream(transaction) { avoidStreams(to: peer, now: now) }
         var results: [TransactionLayer.Output] = []
-        transactions.transportFailed(transaction, outputs: &results)
+        transactions.transportFailed(transaction, now: now, outputs: &results)
         enqueue(results)
         drain(now)
     }
@@ -256,6 +279,17 @@ package struct CallControl {
 
     // MARK: Work
 
+    /// A trunk that says `alias` in its Via may be sent requests at that address by the connection it opened. Only at the
+    /// address it came from: anyone else's calls could be drawn to it otherwise.
+    private mutating func noteAlias(_ message: SIPMessage, from source: Flow) {
+        guard message.isRequest, source.isReliable, !source.mayConnect, let connection = source.connection,
+            message.topVia.parameter("alias") != nil, message.topVia.hostAddress == source.ip,
+            routing.trunk(from: source.remote, isStream: true) != nil
+        else { return }
+        let port = message.topVia.port ?? source.transport.defaultPort
+        output(.reuse(connection: connection, for: SocketAddress(ip: source.ip, port: port)))
+    }
+
     /// A response whose only Via is ours (RFC 3261 §8.1.3.3, §18.1.2).
     private func isAnswerToUs(_ response: SIPMessage) -> Bool {
         endpoints.contains(response.topVia) && response.listValues(.via).count == 1
@@ -323,6 +357,7 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
+            if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil { endedCalls.byeUnanswered(use.call, use.leg) }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }

@@ -25,8 +25,8 @@ struct CalleeTarget: Sendable {
         self.trunk = trunk
         self.uri = uri
         self.to = to
+        destination = Flow(trunk.transport, to: trunk.address)
         self.timers = timers
-        destination = Flow(udp: trunk.address)
     }
 
     init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {

@@ -47,8 +47,10 @@ package struct Routing: Sendable {
     }
 
     /// The trunk with the most specific source that contains `address`; nil for a stranger.
-    package func trunk(from address: SocketAddress) -> Trunk? {
-        sources.first { $0.source.contains(address) }.map { trunks[$0.trunk] }
+    ///
+    /// - Parameter isStream: the request came by TCP or TLS, so that its port says nothing.
+    package func trunk(from address: SocketAddress, isStream: Bool = false) -> Trunk? {
+        sources.first { $0.source.contains(address, ignoringPort: isStream) }.map { trunks[$0.trunk] }
     }
 
     package func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }

@@ -43,6 +43,16 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipSendFailures
     case sipRefusedOverload
     case sipTransactionTimeouts
+    case sipStreamMessagesReceived
+    case sipStreamMessagesSent
+    case sipConnectionsAccepted
+    case sipConnectionsOpened
+    case sipConnectionsRefused
+    case sipConnectionsFailed
+    case sipConnectionsCutOff
+    case sipConnectionsIdle
+    case sipStreamsMalformed
+    case sipTlsFailures
     case sipScannersDropped
     // Phones.
     case registrations

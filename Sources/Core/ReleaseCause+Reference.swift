@@ -18,6 +18,8 @@ extension ReleaseCause {
         case .mediaNotAcceptable: "400, 415 or 488"
         case .badRequest: "416"
         case .tooManyHops: "483"
+        case .loopDetected: "482"
+        case .prackMissing: "504"
         case .unsupportedExtension: "420"
         }
     }

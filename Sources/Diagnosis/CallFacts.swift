@@ -38,6 +38,8 @@ package struct CallFacts: Equatable, Sendable {
     package var ownContact: SocketAddress
     package var fromCaller = StreamFacts()
     package var fromCallee = StreamFacts()
+    /// Sides that never answered relayd's BYE; known 32 s after the end.
+    package var unansweredBye: Set<Leg> = []
     /// Zero: silence does not end this call.
     package var noMediaTimeout: Duration = .zero
     /// relayd passes the RTP on, so it knows about it.

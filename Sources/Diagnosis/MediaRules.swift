@@ -222,10 +222,10 @@ struct MediaRules {
     private var endpointGone: Diagnosis? {
         for leg in [Leg.caller, .callee] {
             let byes = facts.messages.filter { $0.leg == leg && !$0.isReceived && $0.method == "BYE" && $0.status == nil }
-            guard let first = byes.first, byes.count >= 4,
+            guard let first = byes.first, byes.count >= 4 || facts.unansweredBye.contains(leg),
                 !facts.messages.contains(where: { $0.leg == leg && $0.isReceived && $0.method == "BYE" })
             else { continue }
-            var evidence = ["BYE was sent to it \(byes.count) times without an answer"]
+            var evidence = ["BYE was sent to it for 32 s without an answer"]
             if let last = facts.stream(from: leg).lastAt { evidence.append("its last RTP came at \(text(last))") }
             if facts.stream(from: leg).refusals > 0 { evidence.append(refusal(leg)) }
             return Diagnosis(

@@ -66,12 +66,14 @@ struct Run: ParsableCommand {
         let http = configuration.http.listen.flatMap { servesHTTP ? "http://\($0)/, metrics at /metrics" : nil } ?? "not served"
         let ports = configuration.media.ports
         let workers = configuration.media.workers
+        let listeners = configuration.sip.allListeners
+            .map { "\($0.address) \($0.transport.viaToken)" }.joined(separator: ", ")
         let socket = configuration.control.socket
         let isDefault = socket == Configuration().control.socket
         let directory = CommandLine.arguments[0].lastIndex(of: "/").map { CommandLine.arguments[0][...$0] } ?? ""
         return """
             relayd \(relaydVersion)
-              SIP      \(configuration.sip.listen) UDP
+              SIP      \(listeners)
               media    \(configuration.mediaAddress) ports \(ports.lowerBound)-\(ports.upperBound), \
             \(workers) worker\(workers == 1 ? "" : "s")
               trunks   \(configuration.trunks.isEmpty ? "none" : configuration.trunks.map(\.name).joined(separator: ", "))

@@ -95,7 +95,16 @@ import Testing
             "r.toml:1: trunk.name: is missing, expected 1 to 64 of the characters A-Z a-z 0-9 _ . -"),
         ("[[trunk]]\nname = \"a\"",
             "r.toml:1: trunk.address: is missing, expected a literal address, with a port when it is not 5060, like "
-                + "\"192.0.2.1\" or \"[2001:db8::1]:5080\""),
+                + "\"192.0.2.1\", \"[2001:db8::1]:5080\" or \"tls:192.0.2.1:5061\""),
+        ("[[trunk]]\nname = \"a\"\naddress = \"tls:192.0.2.1\"\ntransport = \"tcp\"",
+            "r.toml:4: trunk.transport: \"tcp\" is another one than tls:192.0.2.1:5061 says, expected one of them"),
+        ("[sip]\nlisteners = [\"tls:127.0.0.1:5061\"]\ntls_key = \"/k\"",
+            "r.toml:2: sip.tls_certificate: is missing while sip.listeners has TLS, expected the path of a PEM file"),
+        ("[sip]\nlisteners = [\"tcp:127.0.0.1:5060\", \"tcp:127.0.0.1:5060!192.0.2.1\"]",
+            "r.toml:2: sip.listeners: 127.0.0.1:5060 is there twice, expected one listener an address"),
+        ("[sip]\nlisteners = [\"sctp:127.0.0.1:5060\"]",
+            "r.toml:2: sip.listeners: \"sctp:127.0.0.1:5060\" is not valid, expected a list of text like "
+                + "\"tcp:192.0.2.1:5060\" or \"tls:[2001:db8::1]:5061\""),
         ("[[trunk]]\nname = \"a b\"\naddress = \"192.0.2.1\"",
             "r.toml:2: trunk.name: \"a b\" is not valid, expected 1 to 64 of the characters A-Z a-z 0-9 _ . -"),
         ("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n\n[[trunk]]\nname = \"a\"\naddress = \"192.0.2.2\"",
@@ -168,7 +177,7 @@ import Testing
                 r.toml:2: media.workers: 0 is out of range, expected a whole number from 1 to 256
                 r.toml:3: media.port: unknown key, did you mean `media.ports`?
                 r.toml:7: trunk.address: "host" is not valid, expected a literal address, with a port when it is not 5060, \
-                like "192.0.2.1" or "[2001:db8::1]:5080"
+                like "192.0.2.1", "[2001:db8::1]:5080" or "tls:192.0.2.1:5061"
                 r.toml:10: limits.calls: -1 is out of range, expected a whole number from 1 to 100000
                 """)
     }

@@ -9,8 +9,14 @@ import Testing
         #expect(
             table(of: configuration) == """
                 sip.listen = 127.0.0.1:5060 (default)
+                sip.listeners =  (default)
                 sip.advertise = 127.0.0.1 (default)
                 sip.user_agent = relayd (default)
+                sip.tls_certificate =  (default)
+                sip.tls_key =  (default)
+                sip.tls_authorities =  (default)
+                sip.tls_clients = none (default)
+                sip.idle_timeout = 3600s (default)
                 sip.session_timer = 1800s (default)
                 sip.session_timer_min_se = 90s (default)
                 sip.session_timer_refresher = uac (default)
@@ -34,6 +40,9 @@ import Testing
                 limits.calls_per_source = 200 (default)
                 limits.maximum_duration = 0s (default)
                 limits.retry_after = 5s (default)
+                limits.connections = 1000 (default)
+                limits.connections_per_source = 100 (default)
+                limits.message_size = 65536 (default)
                 routing.attempts = 5 (default)
                 routing.failover = 408, 5xx (default)
                 routing.failures = 3 (default)
@@ -165,8 +174,14 @@ import Testing
         #expect(
             table(of: configuration).replacing(/r\.toml:[0-9]+/, with: "r.toml") == """
                 sip.listen = 0.0.0.0:5080 (r.toml)
+                sip.listeners =  (default)
                 sip.advertise = 203.0.113.5 (r.toml)
                 sip.user_agent = edge 1 (r.toml)
+                sip.tls_certificate =  (default)
+                sip.tls_key =  (default)
+                sip.tls_authorities =  (default)
+                sip.tls_clients = none (default)
+                sip.idle_timeout = 3600s (default)
                 sip.session_timer = 1800s (default)
                 sip.session_timer_min_se = 90s (default)
                 sip.session_timer_refresher = uac (default)
@@ -190,6 +205,9 @@ import Testing
                 limits.calls_per_source = 200 (default)
                 limits.maximum_duration = 0s (default)
                 limits.retry_after = 10s (r.toml)
+                limits.connections = 1000 (default)
+                limits.connections_per_source = 100 (default)
+                limits.message_size = 65536 (default)
                 routing.attempts = 5 (default)
                 routing.failover = 408, 5xx (default)
                 routing.failures = 3 (default)
@@ -240,6 +258,9 @@ import Testing
                 protection.scanners = friendly-scanner, sipvicious, sipcli, sip-scan, sundayddr, iWar, VaxSIPUserAgent, pplsip (default)
                 trunk.alpha.name = alpha (r.toml)
                 trunk.alpha.address = 192.0.2.1:5060 (r.toml)
+                trunk.alpha.transport =  (default)
+                trunk.alpha.tls_name =  (default)
+                trunk.alpha.tls_verify = on (default)
                 trunk.alpha.sources = 192.0.2.1:5060 (default)
                 trunk.alpha.prefixes =  (default)
                 trunk.alpha.capacity = 0 (default)
@@ -272,6 +293,9 @@ import Testing
                 trunk.alpha.no_media_mode = any (default)
                 trunk.beta.2.name = beta.2 (r.toml)
                 trunk.beta.2.address = 192.0.2.2:5070 (r.toml)
+                trunk.beta.2.transport =  (default)
+                trunk.beta.2.tls_name =  (default)
+                trunk.beta.2.tls_verify = on (default)
                 trunk.beta.2.sources = 192.0.2.2, 198.51.100.0/24, 198.51.100.9:5090 (r.toml)
                 trunk.beta.2.prefixes = 49, +49,  (r.toml)
                 trunk.beta.2.capacity = 30 (r.toml)
@@ -356,6 +380,34 @@ import Testing
                 "trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed",
                 "trunk.address: a is at relayd's own address, so calls to it come back",
             ])
+    }
+
+    @Test("listeners of every transport and family; without sip.listen they stand alone")
+    func listeners() throws {
+        let files = "tls_certificate = \"/c.pem\"\ntls_key = \"/k.pem\""
+        let list = "listeners = [\"tcp:192.0.2.1:5060\", \"tls:[2001:db8::1]\", \"udp:0.0.0.0:5070!203.0.113.5\"]"
+        let alone = try parse("[sip]\n\(list)\n\(files)").sip
+        #expect(
+            alone.allListeners.map(\.description) == ["tcp:192.0.2.1:5060", "tls:[2001:db8::1]:5061", "udp:0.0.0.0:5070!203.0.113.5"])
+        #expect(
+            alone.allListeners.map { alone.advertised($0).description } == [
+                "192.0.2.1:5060", "[2001:db8::1]:5061", "203.0.113.5:5070",
+            ])
+        let both = try parse("[sip]\nlisten = \"192.0.2.1:5060\"\n\(list)\n\(files)").sip
+        #expect(both.allListeners.first?.description == "udp:192.0.2.1:5060")
+        #expect(both.allListeners.count == 4)
+    }
+
+    @Test("a trunk's transport stands before its address or in a key, and decides its port", arguments: [
+        ("address = \"192.0.2.7\"", "192.0.2.7:5060", Transport.udp), ("address = \"tls:192.0.2.7\"", "192.0.2.7:5061", .tls),
+        ("address = \"192.0.2.7\"\ntransport = \"tls\"", "192.0.2.7:5061", .tls),
+        ("address = \"tcp:192.0.2.7:5080\"\ntransport = \"tcp\"", "192.0.2.7:5080", .tcp),
+    ] as [(String, String, Transport)])
+    func trunkTransport(text: String, address: String, transport: Transport) throws {
+        let trunk = try #require(try parse("[[trunk]]\nname = \"a\"\n\(text)").trunks.first)
+        #expect(trunk.address.description == address)
+        #expect(trunk.transport == transport)
+        #expect(trunk.sources.map(\.description) == [address])
     }
 
     @Test("a parsed text leaves nothing behind that a second one would see")

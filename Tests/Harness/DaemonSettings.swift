@@ -7,6 +7,8 @@ package struct DaemonSettings: Sendable {
         package var name: String
         package var address: SocketAddress
         package var prefixes: [String]
+        /// What stands before the address: `tcp`; nil: nothing.
+        package var transport: String?
         /// More lines of its table, as in the file.
         package var lines: [String]
 
@@ -43,6 +45,9 @@ package struct DaemonSettings: Sendable {
     package var users: [User] = []
     /// Further lines of the table `[keepalive]`, as in the file.
     package var keepAlive: [String] = []
+    /// Further lines of the table `[sip]`, and of `[limits]`, as in the file.
+    package var sip: [String] = []
+    package var limits: [String] = []
     /// Further lines of the table `[ng]`, as in the file.
     package var ng: [String] = []
     /// `NAME/ADDRESS` or `NAME/ADDRESS!ADVERTISED`; empty: the address it listens on.
@@ -68,12 +73,15 @@ package struct DaemonSettings: Sendable {
     }
 
     package func toml(socket: String, records: String) -> String {
-        var lines = [
-            "[sip]", "listen = \"\(listen)\"",
+        var lines = ["[sip]", "listen = \"\(listen)\""] + sip
+        lines += [
             "[media]", "address = \"\(listen.ip)\"", "ports = \"\(mediaPorts.lowerBound)-\(mediaPorts.upperBound)\"",
             "no_media_timeout = \(noMediaTimeout)", "no_media_mode = \"\(noMediaMode)\"",
             mediaInterfaces.isEmpty ? "" : "interfaces = [\(mediaInterfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
             "[limits]", "calls = \(calls)",
+        ]
+        lines += limits
+        lines += [
             "[control]", "socket = \"\(socket)\"",
             "[records]", "directory = \"\(records)\"",
             "[log]", "level = \"\(logLevel)\"",
@@ -92,7 +100,8 @@ package struct DaemonSettings: Sendable {
             lines.append("numbers = [\(user.numbers.map { "\"\($0)\"" }.joined(separator: ", "))]")
         }
         for trunk in trunks {
-            lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(trunk.address)\""]
+            let place = trunk.transport.map { "\($0):" } ?? ""
+            lines += ["[[trunk]]", "name = \"\(trunk.name)\"", "address = \"\(place)\(trunk.address)\""]
             if !trunk.prefixes.isEmpty {
                 lines.append("prefixes = [\(trunk.prefixes.map { "\"\($0)\"" }.joined(separator: ", "))]")
             }

@@ -3,7 +3,7 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, promtool, chromium, baresip
+    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS, promtool, chromium, baresip
 
     package var isMet: Bool {
         switch self {
@@ -11,8 +11,10 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .tshark: Self.findsProgram("tshark")
         case .sngrep: Self.findsProgram("sngrep")
         case .root: geteuid() == 0
-        case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules
+        case .kamailio: Self.findsProgram("kamailio") && Self.hasKamailioModules(["rtpengine", "xmlrpc", "jsonrpcs", "dialog"])
         case .rtpengine: Self.findsProgram("rtpengine")
+        case .openssl: Self.findsProgram("openssl")
+        case .kamailioTLS: Self.findsProgram("kamailio") && Self.hasKamailioModules(["tls"])
         case .promtool: Self.findsProgram("promtool")
         case .chromium: Self.findsProgram("chromium")
         case .baresip: Self.findsProgram("baresip")
@@ -30,6 +32,8 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .kamailio:
             "Kamailio or its modules are not installed: apt-get install kamailio kamailio-xml-modules kamailio-json-modules"
         case .rtpengine: "rtpengine is not installed: apt-get install rtpengine-daemon"
+        case .openssl: "openssl is not installed: apt-get install openssl"
+        case .kamailioTLS: "Kamailio or its TLS module is not installed: apt-get install kamailio kamailio-tls-modules"
         case .promtool: "promtool is not installed: apt-get install prometheus"
         case .chromium: "chromium is not installed: apt-get install chromium"
         case .baresip: "baresip is not installed: apt-get install baresip-core"
@@ -44,9 +48,9 @@ package enum Prerequisite: CaseIterable, Sendable {
 
     package static var isCI: Bool { !(ProcessInfo.processInfo.environment["CI"] ?? "").isEmpty }
 
-    private static var hasKamailioModules: Bool {
+    private static func hasKamailioModules(_ names: [String]) -> Bool {
         let libraries = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
-        return ["rtpengine", "xmlrpc", "jsonrpcs", "dialog"].allSatisfy { module in
+        return names.allSatisfy { module in
             ([""] + libraries).contains { directory in
                 FileManager.default.fileExists(atPath: "/usr/lib/\(directory)/kamailio/modules/\(module).so")
             }

@@ -71,7 +71,7 @@ extension TracedMessage {
     /// Reads what `-trace_msg` wrote. An entry that is still being written is left out.
     ///
     /// An entry is a rule of dashes with date and time, a line `UDP message sent (582 bytes):` or
-    /// `UDP message received [326] bytes :`, an empty line and the message.
+    /// `UDP message received [326] bytes :` (or TCP), an empty line and the message.
     package static func parse(log: String) -> [TracedMessage] {
         var messages: [TracedMessage] = []
         let rule = "----------------------------------------------- "
@@ -81,9 +81,9 @@ extension TracedMessage {
             let lines = entry.split(separator: "\n", maxSplits: 3, omittingEmptySubsequences: false)
             guard lines.count == 4, let microseconds = microseconds(lines[0]), !lines[3].isEmpty else { continue }
             let direction: Direction
-            if lines[1].hasPrefix("UDP message sent") {
+            if lines[1].hasPrefix("UDP message sent") || lines[1].hasPrefix("TCP message sent") {
                 direction = .sent
-            } else if lines[1].hasPrefix("UDP message received") {
+            } else if lines[1].hasPrefix("UDP message received") || lines[1].hasPrefix("TCP message received") {
                 direction = .received
             } else {
                 continue

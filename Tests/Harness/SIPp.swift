@@ -9,6 +9,8 @@ package final class SIPp: Sendable {
         package var address: SocketAddress
         /// Whom a caller calls; nil for a callee.
         package var remote: SocketAddress?
+        /// SIPp's `-t`: `u1`, `t1` (one TCP connection), `tn` (one a call).
+        package var transport = "u1"
         package var calledNumber = "4930123456"
         package var callerNumber = "4420987654"
         /// What a scenario without media of its own puts into its SDP.
@@ -39,7 +41,7 @@ package final class SIPp: Sendable {
         do {
             try await eventually("SIPp listens on \(plan.address)") {
                 if let exit = sipp.process.exit { throw SocketError(description: "SIPp ended at its start (\(exit))") }
-                return isBound(plan.address)
+                return isBound(plan.address, isStream: plan.transport.hasPrefix("t"))
             }
         } catch {
             throw SocketError(description: "\(error): \(sipp.errors)\(sipp.process.output.suffix(2_000))")
@@ -54,10 +56,12 @@ package final class SIPp: Sendable {
         var arguments = ["-sf", Self.scenarioFile(plan.scenario), "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
-        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip).lowerBound)"]
+        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip.family == .ipv4 ? plan.address.ip : .ipv4Loopback).lowerBound)"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
-        arguments += ["-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
+        // Its default is more than the limit of open files.
+        if plan.transport == "tn" { arguments += ["-max_socket", "1000"] }
+        arguments += ["-t", plan.transport, "-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
         if let media = plan.media {
             arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]
         }
@@ -106,16 +110,21 @@ package final class SIPp: Sendable {
             .appendingPathComponent("IntegrationTests/Scenarios/\(name).xml").path
     }
 
-    /// Whether some process has a UDP socket there, as the kernel lists them: address and port in hexadecimal, the
-    /// address in the machine's own octet order.
-    package static func isBound(_ address: SocketAddress) -> Bool {
+    /// Whether some process has a UDP socket there, or listens for TCP, as the kernel lists them: address and port in
+    /// hexadecimal, the address in words of the machine's own octet order.
+    package static func isBound(_ address: SocketAddress, isStream: Bool = false) -> Bool {
         func hexadecimal(_ value: UInt32, width: Int) -> String {
             let digits = String(value, radix: 16, uppercase: true)
             return String(repeating: "0", count: width - digits.count) + digits
         }
-        let host = UInt32(truncatingIfNeeded: address.ip.low).bigEndian
-        let wanted = " \(hexadecimal(host, width: 8)):\(hexadecimal(UInt32(address.port), width: 4)) "
-        return textOfFile("/proc/net/udp").contains(wanted)
+        let (high, low) = (address.ip.high, address.ip.low)
+        let words = address.ip.family == .ipv4 ? [low] : [high >> 32, high, low >> 32, low]
+        let host = words.map { hexadecimal(UInt32(truncatingIfNeeded: $0).bigEndian, width: 8) }.joined()
+        let wanted = " \(host):\(hexadecimal(UInt32(address.port), width: 4)) "
+        let table = "/proc/net/\(isStream ? "tcp" : "udp")\(address.ip.family == .ipv4 ? "" : "6")"
+        return textOfFile(table).split(separator: "\n").contains { line in
+            line.contains(wanted) && (!isStream || line.contains(" 0A "))  // LISTEN
+        }
     }
 }
 

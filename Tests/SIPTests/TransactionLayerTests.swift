@@ -329,7 +329,7 @@ private struct LayerWorld {
 
     mutating func transportFailed() -> [String] {
         let id = lastSent!
-        return told { layer, _, outputs in layer.transportFailed(id, outputs: &outputs) }
+        return told { layer, now, outputs in layer.transportFailed(id, now: now, outputs: &outputs) }
     }
 
     /// Goes from deadline to deadline; the clock stops at the last one that did something, else at the end.

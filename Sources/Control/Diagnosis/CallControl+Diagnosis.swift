@@ -22,7 +22,7 @@ extension CallControl {
 
     func evidence(of call: Call, now: Instant) -> CallEvidence {
         CallEvidence(
-            id: call.id, recordID: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
+            number: call.number, id: call.id, recordID: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
             ladder: call.ladder.map { ladderEntry($0, of: call) }, omitted: call.omittedLadderItems, facts: facts(of: call, now: now))
     }

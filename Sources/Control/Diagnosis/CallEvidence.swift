@@ -6,6 +6,7 @@ import RTP
 
 /// All that is kept of a call to explain it, while it is present and after.
 struct CallEvidence: Sendable {
+    let number: CallNumber
     let id: String
     let recordID: String
     let callerCallID: String
@@ -16,7 +17,7 @@ struct CallEvidence: Sendable {
     let ladder: [LadderEntry]
     /// Messages left out in the middle of the ladder.
     let omitted: Int
-    let facts: CallFacts
+    var facts: CallFacts
 
     var explanation: CallExplanation {
         let diagnosis = Diagnosis.of(facts)
@@ -89,6 +90,9 @@ struct EndedCalls {
         if evidence.facts.end?.cause == .unknownSource { strangers.add(evidence) } else { calls.add(evidence) }
     }
 
+    /// `leg` of an ended call has not answered its BYE.
+    mutating func byeUnanswered(_ number: CallNumber, _ leg: Leg) { calls.change(number) { $0.facts.unansweredBye.insert(leg) } }
+
     /// The newest call first.
     func all(where condition: (CallEvidence) -> Bool) -> [CallEvidence] {
         let found = calls.newestFirst.filter(condition)
@@ -112,6 +116,11 @@ struct EndedCalls {
                 entries[oldest] = evidence
                 oldest = (oldest + 1) % limit
             }
+        }
+
+        mutating func change(_ number: CallNumber, _ body: (inout CallEvidence) -> Void) {
+            guard let index = entries.lastIndex(where: { $0.number == number }) else { return }
+            body(&entries[index])
         }
 
         var newestFirst: [CallEvidence] { (entries[oldest...] + entries[..<oldest]).reversed() }

@@ -20,7 +20,8 @@ extension ControlLoop {
         return StatusReport(
             version: relaydVersion, pid: getpid(), startedAt: startedAt.wall,
             uptimeSeconds: Int((now - startedAt.instant).components.seconds), draining: control.isDraining,
-            sipAddress: configuration.sip.listen, ngAddresses: ng.addresses,
+            sipAddress: configuration.sip.listen, sipListeners: sip.addresses, sipConnections: sip.report(now: now),
+            ngAddresses: ng.addresses,
             media: StatusReport.Media(
                 address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
                 portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,

@@ -34,15 +34,10 @@ package struct ControlLoop: ~Copyable {
         static let ngAcceptUnix: UInt8 = 12
         static let ngReadable: UInt8 = 13
         static let ngWritable: UInt8 = 14
-        static let hepSend: UInt8 = 40
-    }
-
-    /// A message on its way to the kernel.
-    private struct Send {
-        let transaction: TransactionID?
-        /// Empty unless it may have to be sent again.
-        let octets: [UInt8]
-        let destination: Flow
+        static let sipAccept: UInt8 = 40
+        static let sipReadable: UInt8 = 41
+        static let sipWritable: UInt8 = 42
+        static let hepSend: UInt8 = 43
     }
 
     let configuration: Configuration
@@ -50,7 +45,7 @@ package struct ControlLoop: ~Copyable {
     let log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
-    private let sipSocket: DatagramSocket
+    var sip: SIPTransports
     private var sipBuffers: BufferPool
     /// Where proxies drive relayd, if they do.
     var ng: NGTransports
@@ -80,9 +75,6 @@ package struct ControlLoop: ~Copyable {
     /// Clients that wait until a trunk has answered.
     private var waitingProbes: [UInt64: WaitingProbe] = [:]
     private var lastProbe: UInt64 = 0
-    /// Each recent send, by the low bits of its token.
-    private var sends: [Send?]
-    private var nextSend: UInt32 = 0
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
     let startedAt: (instant: Instant, wall: WallTime)
@@ -105,7 +97,10 @@ package struct ControlLoop: ~Copyable {
         configuration: Configuration, warnings: [String], signals: consuming SignalDescriptor, log: EventLog
     ) throws(StartError) {
         let descriptors = SystemLimits.raiseDescriptorLimit()
-        let sessionCapacity = min(configuration.limits.calls, (descriptors - Self.ownDescriptors) / 4)
+        // Connections are the lesser need where both cannot be met.
+        let connectionCapacity = min(configuration.limits.connections, max(0, descriptors - Self.ownDescriptors) / 4)
+        let ownDescriptors = Self.ownDescriptors + connectionCapacity
+        let sessionCapacity = min(configuration.limits.calls, (descriptors - ownDescriptors) / 4)
         guard sessionCapacity > 0 else {
             throw .failed(step: "taking \(descriptors) file descriptors for 4 a call", Errno(code: EMFILE))
         }
@@ -130,10 +125,13 @@ package struct ControlLoop: ~Copyable {
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
             try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: Kind.doorbell))
         }
-        let sipSocket = try attempt({ StartError.sipSocket(configuration.sip, $0) }) { () throws(Errno) in
-            try DatagramSocket.listener(on: configuration.sip.listen)
-        }
         let counters = CounterBlock()
+        let sip = try SIPTransports(
+            configuration,
+            kinds: SIPTransports.Kinds(
+                receive: Kind.sipReceive, send: Kind.sipSend, accept: Kind.sipAccept, readable: Kind.sipReadable,
+                writable: Kind.sipWritable),
+            counters: counters, connectionLimit: connectionCapacity)
         let ng = try NGTransports(
             configuration.ng,
             kinds: NGTransports.Kinds(
@@ -163,7 +161,7 @@ package struct ControlLoop: ~Copyable {
             return try RegistrationFile(directory: directory) { inbox.add(.recordTrouble($0)) }
         }
         let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
-            if registrations != nil { try sipSocket.reportErrors() }
+            if registrations != nil { try sip.reportErrors() }
             return try KeepAliveSender()
         }
         let ngSettings = configuration.ng
@@ -218,7 +216,7 @@ package struct ControlLoop: ~Copyable {
         self.inbox = inbox
         self.pool = pool
         self.sipBuffers = sipBuffers
-        self.sipSocket = sipSocket
+        self.sip = sip
         self.ng = ng
         self.clients = clients
         self.counters = counters
@@ -230,7 +228,6 @@ package struct ControlLoop: ~Copyable {
         self.keepAlives = keepAlives
         self.collector = collector
         batch = CompletionBatch(capacity: 512)
-        sends = Array(repeating: nil, count: 4096)
         self.ring = ring
     }
 
@@ -261,8 +258,8 @@ package struct ControlLoop: ~Copyable {
     package mutating func run() throws(Errno) {
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
         control.startTrunks(now: MonotonicClock.now)
-        log.log(.notice, "daemon.started", ["sip": "\(configuration.sip.listen)", "version": relaydVersion])
-        ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
+        log.log(.notice, "daemon.started", ["sip": sip.addresses.joined(separator: " "), "version": relaydVersion])
+        sip.start(on: &ring, buffers: sipBuffers)
         ng.start(on: &ring, buffers: sipBuffers)
         clients.start(on: &ring)
         ring.pollReadable(signals.file, repeating: true, token: Token(kind: Kind.signal))
@@ -291,6 +288,7 @@ package struct ControlLoop: ~Copyable {
         // Sockets are made as commands are sent: what waited for them goes on in the same turn.
         repeat {
             carryOut(now: now)
+            serveSIP(now: now)
             if !captures.items.isEmpty { followCaptures(now: now) }
             sendWaitingCommands()
         } while takeRelayEvents(now: now)
@@ -317,6 +315,7 @@ package struct ControlLoop: ~Copyable {
 
     private func waitTime(at now: Instant) -> Duration? {
         var due = [control.nextDeadline, ngControl.nextDeadline].compactMap(\.self).min()
+        if let connectionDue = sip.nextDeadline { due = min(due ?? connectionDue, connectionDue) }
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
@@ -333,6 +332,10 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipSend:
             sendFailed(completion, now: now)
         case Kind.hepSend: hep?.sendFailed()
+        case Kind.sipAccept: sip.accepted(completion, now: now, on: &ring, buffers: sipBuffers)
+        case Kind.sipReadable:
+            for received in sip.read(completion, now: now, on: &ring) { take(received, now: now) }
+        case Kind.sipWritable: sip.hasRoom(completion, now: now, on: &ring)
         case Kind.ngReceive:
             if let (octets, client) = ng.received(completion, on: &ring, buffers: &sipBuffers) {
                 ngControl.receive(octets, from: client, now: now)
@@ -372,22 +375,35 @@ package struct ControlLoop: ~Copyable {
     // MARK: SIP
 
     private mutating func sipReceived(_ completion: Completion, now: Instant) {
-        if let datagram = sipBuffers.datagram(completion) {
-            if datagram.isTruncated {
-                counters.add(to: .sipMalformed)
-            } else {
-                let octets = sipBuffers.copy(datagram.payload)
-                let flow = Flow(udp: datagram.source, listener: 0)
-                traceMessage(octets, .received, flow)
-                control.receive(octets, from: flow, now: now)
-            }
+        let received = sip.received(completion, on: &ring, buffers: &sipBuffers)
+        if completion.result < 0 { takeNetworkErrors(now: now) }
+        guard let (octets, flow) = received else { return }
+        receive(octets, from: flow, now: now)
+    }
+
+    private mutating func receive(_ octets: [UInt8], from flow: Flow, now: Instant) {
+        traceMessage(octets, .received, flow)
+        control.receive(octets, from: flow, now: now)
+    }
+
+    private mutating func take(_ received: SIPTransports.Received, now: Instant) {
+        switch received.item {
+        case .message(let octets): receive(octets, from: received.flow, now: now)
+        case .unframed(let header, let status, let reason):
+            control.receiveUnframed(header, status: status, reason: reason, from: received.flow, now: now)
         }
-        if completion.hasBuffer { sipBuffers.recycle(completion.bufferID) }
-        if !completion.hasMore {
-            if completion.result < 0 { takeNetworkErrors(now: now) }
-            sipBuffers.publish()
-            ring.receiveDatagrams(on: sipSocket.file, into: sipBuffers, token: Token(kind: Kind.sipReceive))
+    }
+
+    /// Connections move on; what could not be sent is told to its transactions, which may send something else.
+    private mutating func serveSIP(now: Instant) {
+        while true {
+            sip.serve(now: now, on: &ring)
+            let failures = sip.takeFailures()
+            guard !failures.isEmpty else { break }
+            for transaction in failures { control.sendFailed(transaction, now: now) }
+            carryOut(now: now)
         }
+        for report in sip.takeReports() { log.log(.warning, "sip.connection_ended", report.fields) }
     }
 
     // MARK: Effects
@@ -409,6 +425,8 @@ package struct ControlLoop: ~Copyable {
                 switch output {
                 case .send(let octets, let destination, let transaction):
                     send(octets, to: destination, transaction, now: now)
+                case .reuse(let connection, let address): sip.setAlias(address, of: connection)
+                case .endConnection(let connection): sip.end(connection, now: now)
                 case .relay(let command): waitingCommands.append(command)
                 case .record(let record):
                     keep(record)
@@ -417,7 +435,7 @@ package struct ControlLoop: ~Copyable {
                 case .probed(let token, let report): probed(token, report, now: now)
                 case .registration(let line): registrations?.append(line)
                 case .keepAlive(let batch):
-                    let (errors, nanoseconds) = keepAlives.send(batch, on: sipSocket)
+                    let (errors, nanoseconds) = sip.send(batch, by: &keepAlives)
                     control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
                     takeNetworkErrors(now: now)
                 }
@@ -429,14 +447,8 @@ package struct ControlLoop: ~Copyable {
     private mutating func send(
         _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
-        nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = Send(
-            transaction: transaction, octets: registrations == nil || isRepeated ? [] : octets, destination: destination)
-        let token = Token(kind: Kind.sipSend, index: nextSend)
         traceMessage(octets, .sent, destination)
-        if ring.send(copying: octets.span, on: sipSocket.file, to: destination.remote, token: token) {
-            counters.add(to: .sipDatagramsSent)
-        } else {
+        if !sip.send(octets, to: destination, transaction, isRepeated: isRepeated, now: now, on: &ring) {
             control.sendFailed(transaction, now: now)
         }
     }
@@ -444,7 +456,7 @@ package struct ControlLoop: ~Copyable {
     /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
     /// there is: then the message is sent once more.
     private mutating func sendFailed(_ completion: Completion, now: Instant) {
-        guard let failed = sends[Int(completion.token.index) % sends.count] else { return control.sendFailed(nil, now: now) }
+        guard let failed = sip.failed(completion) else { return control.sendFailed(nil, now: now) }
         let isAboutAnother = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT].contains(-completion.result)
         guard isAboutAnother, !failed.octets.isEmpty else { return control.sendFailed(failed.transaction, now: now) }
         takeNetworkErrors(now: now)
@@ -454,7 +466,7 @@ package struct ControlLoop: ~Copyable {
     /// What ICMP said of datagrams sent from the SIP socket.
     private mutating func takeNetworkErrors(now: Instant) {
         guard registrations != nil else { return }
-        while let (destination, error) = sipSocket.takeError() {
+        while let (destination, error) = sip.takeError() {
             control.networkRefused(destination, errno: error.code, now: now)
         }
     }
@@ -463,7 +475,7 @@ package struct ControlLoop: ~Copyable {
 
     /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
     private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
-        let local = configuration.sip.local
+        let local = sip.local(of: flow)
         let microseconds = WallClock.microseconds
         trace.record(
             octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)

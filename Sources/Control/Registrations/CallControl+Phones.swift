@@ -12,7 +12,7 @@ extension CallControl {
     /// Answers are made without a transaction: who has not proven who it is costs no memory, and gets nothing twice.
     mutating func admit(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
         guard request.isRequest, request.method != .ack, request.method != .cancel else { return true }
-        let isFromTrunk = routing.trunk(from: source.remote) != nil || isFromDoctor(source.remote, now: now)
+        let isFromTrunk = routing.trunk(from: source.remote, isStream: source.isReliable) != nil || isFromDoctor(source.remote, now: now)
         if !isFromTrunk, isScanner(request) {
             counters.add(to: .sipScannersDropped)
             return false

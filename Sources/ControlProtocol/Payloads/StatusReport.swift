@@ -10,6 +10,10 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var draining: Bool
     /// Where SIP is received.
     package var sipAddress: SocketAddress
+    /// Every address SIP is received on, like `tls:192.0.2.1:5061`, and its connections; nil when they come from a daemon that
+    /// does not say.
+    package var sipListeners: [String]?
+    package var sipConnections: Connections?
     /// Where the NG protocol is served, like `udp:127.0.0.1:2223`; nil when it comes from a daemon that does not say.
     package var ngAddresses: [String]?
     package var media: Media
@@ -24,7 +28,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
 
     package init(
         version: String, pid: Int32, startedAt: WallTime, uptimeSeconds: Int, draining: Bool = false,
-        sipAddress: SocketAddress, ngAddresses: [String]? = nil, media: Media, calls: Calls, workers: [Worker] = [], records: Records,
+        sipAddress: SocketAddress, sipListeners: [String]? = nil, sipConnections: Connections? = nil,
+        ngAddresses: [String]? = nil, media: Media, calls: Calls, workers: [Worker] = [], records: Records,
         ioUring: [Feature] = [], counters: [String: UInt64] = [:], warnings: [String] = []
     ) {
         self.version = version
@@ -33,6 +38,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
         self.uptimeSeconds = uptimeSeconds
         self.draining = draining
         self.sipAddress = sipAddress
+        self.sipListeners = sipListeners
+        self.sipConnections = sipConnections
         self.ngAddresses = ngAddresses
         self.media = media
         self.calls = calls
@@ -41,6 +48,54 @@ package struct StatusReport: Codable, Equatable, Sendable {
         self.ioUring = ioUring
         self.counters = counters
         self.warnings = warnings
+    }
+
+    /// TCP and TLS connections of SIP.
+    package struct Connections: Codable, Equatable, Sendable {
+        package var limit: Int
+        package var open: Int
+        /// Some of them: those with trunks first, then the newest.
+        package var shown: [Connection]
+
+        package init(limit: Int, open: Int, shown: [Connection]) {
+            self.limit = limit
+            self.open = open
+            self.shown = shown
+        }
+    }
+
+    package struct Connection: Codable, Equatable, Sendable {
+        package var transport: Transport
+        package var remote: SocketAddress
+        package var outgoing: Bool
+        /// `connecting`, `handshaking`, `open`, `closing`.
+        package var state: String
+        package var trunk: String?
+        package var ageSeconds: Int
+        package var quietSeconds: Int
+        package var messagesReceived: UInt64
+        package var messagesSent: UInt64
+        /// Protocol and cipher; empty for TCP.
+        package var tls: String
+        /// The subject of the peer's certificate; empty without one.
+        package var subject: String
+
+        package init(
+            transport: Transport, remote: SocketAddress, outgoing: Bool, state: String, trunk: String?, ageSeconds: Int,
+            quietSeconds: Int, messagesReceived: UInt64, messagesSent: UInt64, tls: String, subject: String
+        ) {
+            self.transport = transport
+            self.remote = remote
+            self.outgoing = outgoing
+            self.state = state
+            self.trunk = trunk
+            self.ageSeconds = ageSeconds
+            self.quietSeconds = quietSeconds
+            self.messagesReceived = messagesReceived
+            self.messagesSent = messagesSent
+            self.tls = tls
+            self.subject = subject
+        }
     }
 
     /// Relay ports. Single ports are counted, RTP and RTCP alike.

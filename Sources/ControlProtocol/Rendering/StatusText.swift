@@ -4,6 +4,9 @@ extension StatusReport {
     /// For people, several groups of lines.
     package func text(_ style: TextStyle) -> String {
         var groups = [headline(style), facts(style).rendered(style)]
+        if let connections = sipConnections, !connections.shown.isEmpty {
+            groups.append(connections.table(style).rendered(style).text)
+        }
         if !workers.isEmpty { groups.append(workerTable.rendered(style).text) }
         if !ioUring.isEmpty { groups.append(featureFacts.rendered(style)) }
         let counted = counterLines(style)
@@ -25,7 +28,11 @@ extension StatusReport {
 
     private func facts(_ style: TextStyle) -> FactList {
         var list = FactList()
-        list.add("SIP", "\(sipAddress) (UDP)")
+        let listeners = sipListeners ?? ["\(sipAddress) (UDP)"]
+        for (index, listener) in listeners.enumerated() { list.add(index == 0 ? "SIP" : "", style.safe(listener)) }
+        if let connections = sipConnections, connections.open > 0 || listeners.contains(where: { !$0.hasPrefix("udp:") }) {
+            list.add("", "\(connections.open) connections; limit \(connections.limit)")
+        }
         for (index, address) in (ngAddresses ?? []).enumerated() { list.add(index == 0 ? "NG" : "", style.safe(address)) }
         list.add(
             "Media",
@@ -78,5 +85,21 @@ extension StatusReport {
             "  " + stride(from: row, to: cells.count, by: rowCount).map { cells[$0] }.joined(separator: "    ") + "\n"
         }
         return style.painted("Counters that are not zero", .strong) + "\n" + lines.joined()
+    }
+}
+
+extension StatusReport.Connections {
+    fileprivate func table(_ style: TextStyle) -> Table {
+        var table = Table()
+        table.add("CONNECTION", cells: shown.map { "\($0.transport.rawValue):\($0.remote)" })
+        table.add("", cells: shown.map { $0.outgoing ? "out" : "in" })
+        table.add("TRUNK", cells: shown.map { "\(style.safe($0.trunk ?? ""))" })
+        table.add("STATE", cells: shown.map { "\(style.safe($0.state))" })
+        table.add("AGE", alignment: .right, cells: shown.map { "\(Quantity.duration(seconds: $0.ageSeconds))" })
+        table.add("QUIET", alignment: .right, cells: shown.map { "\(Quantity.duration(seconds: $0.quietSeconds))" })
+        table.add("IN", alignment: .right, cells: shown.map { "\($0.messagesReceived)" })
+        table.add("OUT", alignment: .right, cells: shown.map { "\($0.messagesSent)" })
+        table.add("TLS", cells: shown.map { "\(style.safe($0.tls))" })
+        return table
     }
 }

@@ -60,7 +60,17 @@ package struct LocalEndpoint: Hashable, Sendable {
     }
 
     /// Where the peer sends its requests in a dialog.
-    package var contact: String { "<sip:\(hostAndParameters)>" }
+    package var contact: String { contact(isSecure: false) }
+
+    /// - Parameter isSecure: the dialog is of `sips`, so the Contact has to be (RFC 3261 §12.1.1).
+    package func contact(isSecure: Bool) -> String { isSecure ? "<sips:\(address)>" : "<sip:\(hostAndParameters)>" }
+
+    /// A request that was made for another transport, as it goes by this one: with our Via in place of its first one.
+    package func replacingVia(of request: [UInt8], branch: String) -> [UInt8] {
+        guard case .message(let message) = SIPMessage.parse(request), let via = message.first(.via) else { return request }
+        return Array(request[..<via.valueRange.lowerBound]) + self.via(branch: branch).utf8
+            + request[via.valueRange.upperBound...]
+    }
 }
 
 /// All addresses SIP is received on. Never empty; the first one stands in where nothing fits.

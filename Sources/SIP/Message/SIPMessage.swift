@@ -90,6 +90,15 @@ package struct SIPMessage: Sendable {
         let written = value(field).prefix { $0 != Octet.semicolon && !Octet.isWhiteSpace($0) }
         return Octet.equal(written, type)
     }
+    /// Whether an answer may have this type: Accept names it, all of its kind or all, or is missing (RFC 3261 §20.1).
+    package func accepts(_ type: String) -> Bool {
+        guard first(.accept) != nil else { return true }
+        let kind = type.prefix { $0 != "/" }
+        return listValues(.accept).contains { value in
+            let written = value.prefix { $0 != Octet.semicolon && !Octet.isWhiteSpace($0) }
+            return [type, "\(kind)/*", "*/*"].contains { Octet.equal(written, $0) }
+        }
+    }
 }
 
 // MARK: - Header fields

@@ -32,9 +32,13 @@ package struct TransactionLayer: Sendable {
     private struct Client: Sendable {
         var machine: ClientMachine
         let key: TransactionKey
-        let request: [UInt8]
-        let destination: Flow
+        let method: Method
+        var request: [UInt8]
+        var destination: Flow
+        /// What is sent, and where, when the transport fails before anything was heard.
+        var fallback: (request: [UInt8], destination: Flow)?
         var hasSent = false
+        var hasHeard = false
         /// The ACK for a 300-699 response (§17.1.1.3).
         var acknowledgement: [UInt8]?
         /// The earliest entry that the timer queue holds for this transaction.
@@ -117,6 +121,7 @@ package struct TransactionLayer: Sendable {
             return
         }
         var effects: [ClientMachine.Effect] = []
+        client.hasHeard = true
         client.machine.receive(status: status, now: now, effects: &effects)
         if effects.contains(.sendACK), client.acknowledgement == nil {
             client.acknowledgement = Self.acknowledgement(for: message, to: client.request)
@@ -128,9 +133,12 @@ package struct TransactionLayer: Sendable {
     // MARK: From the transaction user
 
     /// Opens a client transaction and sends the request. `branch` is that of its top Via, new but for CANCEL.
+    ///
+    /// - Parameter fallback: the same request, of the same branch, for another transport. It is sent when the first one fails
+    ///   before anything was heard (RFC 3261 §18.1.1).
     package mutating func send(
-        _ request: [UInt8], method: Method, branch: String, to destination: Flow, now: Instant,
-        outputs: inout [Output]
+        _ request: [UInt8], method: Method, branch: String, to destination: Flow,
+        fallback: (request: [UInt8], destination: Flow)? = nil, now: Instant, outputs: inout [Output]
     ) -> TransactionID {
         lastID += 1
         let id = TransactionID(rawValue: lastID)
@@ -138,7 +146,7 @@ package struct TransactionLayer: Sendable {
         var effects: [ClientMachine.Effect] = []
         var client = Client(
             machine: ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects),
-            key: key, request: request, destination: destination)
+            key: key, method: method, request: request, destination: destination, fallback: fallback)
         clientIDs[key] = id
         carryOut(effects, id, &client, response: nil, outputs: &outputs)
         return id
@@ -170,6 +178,12 @@ package struct TransactionLayer: Sendable {
         clients[id].map { ($0.request, $0.destination) }
     }
 
+    /// Whom a request was sent by a stream that could go another way instead; nil when that is not so.
+    package func peerWithoutStream(_ id: TransactionID) -> SocketAddress? {
+        guard let client = clients[id], client.fallback != nil, !client.hasHeard else { return nil }
+        return client.destination.remote
+    }
+
     /// The request that was sent with this branch, while its transaction is there.
     package func sentRequest(branch: String, method: Method) -> [UInt8]? {
         clientIDs[TransactionKey(branch: branch, method: method)].flatMap { clients[$0]?.request }
@@ -190,10 +204,18 @@ package struct TransactionLayer: Sendable {
     }
 
     /// The network refused what this transaction last sent.
-    package mutating func transportFailed(_ id: TransactionID, outputs: inout [Output]) {
+    package mutating func transportFailed(_ id: TransactionID, now: Instant, outputs: inout [Output]) {
         guard var client = clients[id] else { return }
         var effects: [ClientMachine.Effect] = []
-        client.machine.transportFailed(effects: &effects)
+        if let fallback = client.fallback, !client.hasHeard {
+            (client.request, client.destination) = fallback
+            client.fallback = nil
+            client.hasSent = false
+            client.machine = ClientMachine(
+                method: client.method, isReliable: client.destination.isReliable, now: now, effects: &effects)
+        } else {
+            client.machine.transportFailed(effects: &effects)
+        }
         carryOut(effects, id, &client, response: nil, outputs: &outputs)
     }
 

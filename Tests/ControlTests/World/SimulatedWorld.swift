@@ -43,6 +43,9 @@ final class SimulatedWorld {
     private(set) var callers: [Caller] = []
     private(set) var callees: [Callee] = []
     private(set) var traffic: [Traffic] = []
+    /// Answers to requests so broken that the answer, which repeats parts of them, cannot be read either.
+    private(set) var unreadable: [(peer: SocketAddress, octets: [UInt8])] = []
+    var toleratesUnreadable = false
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
     private(set) var probes: [ProbeReport] = []
@@ -112,6 +115,9 @@ final class SimulatedWorld {
         run(for: .milliseconds(400))
         return traffic[first...].filter { !$0.isReceived && $0.peer == source }.map(\.message)
     }
+
+    /// Delivers octets as from a socket of `source`'s, at once.
+    func inject(_ octets: [UInt8], from source: SocketAddress) { deliver(octets, from: source) }
 
     /// Calls that hold a resource, oldest first.
     var presentCalls: [String] { control.summaries(now: now).map(\.id) }
@@ -219,6 +225,7 @@ final class SimulatedWorld {
                 records.append(record)
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
+            case .reuse, .endConnection: break  // of streams, and here there are none
             case .probed(_, let report): probes.append(report)
             case .registration(let line): registrationLines.append(line)
             case .keepAlive(let batch):
@@ -231,6 +238,7 @@ final class SimulatedWorld {
 
     private func send(_ octets: [UInt8], to destination: SocketAddress, _ transaction: TransactionID?) {
         guard case .message(let message) = SIPMessage.parse(octets) else {
+            if toleratesUnreadable { return unreadable.append((destination, octets)) }
             return ledger.fail("sent what cannot be read: \(String(decoding: octets, as: UTF8.self))", at: now)
         }
         traffic.append(Traffic(at: now, isReceived: false, peer: destination, message: message))
