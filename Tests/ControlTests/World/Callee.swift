@@ -96,13 +96,13 @@ final class Callee: Peer {
             _ = receiveMidDialog(response: message)
             return
         }
-        // The initial INVITE has no To tag; its ACK and CANCEL have its CSeq.
-        let isInitial = message.cseq.number == invite.cseq.number && message.method != .bye
-        guard isInitial || message.method == .bye else { return receiveMidDialog(request: message) }
         if message.method == .prack {
             if message.text(.rack) == "4711 \(invite.cseq.number) INVITE" { isRungReliably = true }
             return send(respond(isRungReliably ? 200 : 481, to: message, tag: nil))
         }
+        // The initial INVITE has no To tag; its ACK and CANCEL have its CSeq.
+        let isInitial = message.cseq.number == invite.cseq.number && message.method != .bye
+        guard isInitial || message.method == .bye else { return receiveMidDialog(request: message) }
         let isFork = message.toTag.map { String(decoding: $0, as: UTF8.self) } == forkTag
         switch message.method {
         case .invite: if !lastResponse.isEmpty, acknowledgements == 0 { send(lastResponse) }
