@@ -13,8 +13,6 @@ extension ReleaseCause {
         case .progressTimeout, .earlyMediaTimeout, .ringingTimeout, .notRegistered: "480"
         case .portsExhausted, .capacity, .allRoutesBusy, .allRoutesDown, .transportFailed: "503"
         case .sessionIntervalTooSmall: "422"
-        case .loopDetected: "482"
-        case .prackMissing: "504"
         case .mediaNotAcceptable: "400, 415 or 488"
         case .badRequest: "416"
         case .tooManyHops: "483"
