@@ -125,7 +125,7 @@ struct CallScript {
         if chance(0.05) { script.answerMedia = "m=audio 0 RTP/AVP 0\r\n" }
         script.callerReliability = [nil, nil, .supported, .require].randomElement(using: &random)!
         script.ringsReliably = chance(0.4)
-        script.acknowledgesReliably = chance(0.9)
+        script.acknowledgesReliably = chance(0.75)
         script.offers = script.callerReliability == .require || chance(0.85)
         script.forgetsAnswer = chance(0.1)
         if chance(0.5) { script.changes = (0..<Int.random(in: 1...4, using: &random)).map { _ in randomChange(&random) } }
