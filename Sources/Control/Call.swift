@@ -36,7 +36,7 @@ final class Call {
     var reliable: ReliableProvisionals?
     var reliableResponses: [UInt32: (status: Int, octets: [UInt8], hasDescription: Bool)] = [:]
     /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
-    var deferredAnswer: (response: SIPMessage, source: Flow, branch: BranchID)?
+    var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 

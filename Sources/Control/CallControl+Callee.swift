@@ -334,7 +334,9 @@ extension CallControl {
     ) {
         if branch.acknowledgement.isEmpty, call.awaitsPRACK, call.machine.isOpen(branch.id) {
             call.branches[branch.id.rawValue].setupTimer = nil
-            if call.deferredAnswer == nil { call.deferredAnswer = (response, source, branch.id) }
+            // Once for each branch of a fork, however often it repeats its answer.
+            let isKnown = call.deferredAnswers.contains { $0.branch == branch.id && $0.response.toTag == response.toTag }
+            if !isKnown, call.deferredAnswers.count < Self.maximumForks { call.deferredAnswers.append((response, source, branch.id)) }
             return
         }
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
@@ -351,6 +353,22 @@ extension CallControl {
             sendAcknowledgement(branch.id, of: number, isRetransmission: true, now: now)  // our ACK was lost
         } else {
             forkAnswered(response, tag: tag ?? "", from: source, branch, number, call, now: now)
+        }
+    }
+
+    /// What the callee answered while a reliable response of relayd's own was not acknowledged.
+    mutating func takeDeferredAnswers(of number: CallNumber, _ call: Call, now: Instant) {
+        let answers = call.deferredAnswers
+        call.deferredAnswers = []
+        var answered: Set<BranchID> = []
+        for (response, source, id) in answers {
+            let branch = call.branches[id.rawValue]
+            if answered.insert(id).inserted {
+                calleeAnswered(response, from: source, branch, number, call, now: now)
+            } else {
+                let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) } ?? ""
+                forkAnswered(response, tag: tag, from: source, branch, number, call, now: now)
+            }
         }
     }
 

@@ -40,10 +40,7 @@ extension CallControl {
         // A new offer in it would need an answer of the callee's, who has had its PRACK.
         respond(to: prack, id, from: source, of: call, leg, status: prack.body.isEmpty ? 200 : 488, now: now)
         carryOut(effects, number, call, now: now)
-        if let deferred = call.deferredAnswer, !call.awaitsPRACK {
-            call.deferredAnswer = nil
-            calleeAnswered(deferred.response, from: deferred.source, call.branches[deferred.branch.rawValue], number, call, now: now)
-        }
+        if !call.awaitsPRACK { takeDeferredAnswers(of: number, call, now: now) }
     }
 
     mutating func reliableTimerDue(_ number: CallNumber, now: Instant) {

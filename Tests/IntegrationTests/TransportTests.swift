@@ -212,7 +212,7 @@ struct TLSTransportTests {
                 try await answering.succeeds()
             } catch { throw SocketError(description: "\(error)\n--- Kamailio\n\(kamailio.log.suffix(4_000))") }
             let placed = try #require(answering.received("INVITE").first)
-            let via = placed.text.split(separator: "\r\n").filter { $0.hasPrefix("Via:") }.last
+            let via = placed.text.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("Via:") }.last
             #expect(via?.contains("SIP/2.0/\(transport.uppercased()) \(relayd);") == true)
             for record in try await bed.daemon.records(count: 3) {
                 record.expectOutcome(.normal, sip: 200, q850: 16, by: .caller)
