@@ -100,6 +100,11 @@ package struct WebSite: Sendable {
                 limit: min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 200)))
             return await json(questions.answer(to: .calls(calls)))
         case ("calls", 2): return await json(questions.answer(to: .call(parts[1])))
+        case ("registrations", 1):
+            let limit = min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 500))
+            return await json(
+                questions.answer(to: .registrations(RegistrationQuery(filter: query["filter"], limit: limit))))
+        case ("keepalive", 1): return await json(questions.answer(to: .keepAlive))
         case ("records", 1):
             var records = RecordQuery(limit: min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 100)))
             records.match = query["match"]
@@ -148,6 +153,8 @@ extension ControlReply {
         case .calls(let calls): text = JSONText.line(calls)
         case .call(let detail): text = JSONText.line(detail)
         case .records(let records): text = JSONText.line(records)
+        case .registrations(let list): text = JSONText.line(list)
+        case .keepAlive(let report): text = JSONText.line(report)
         case .done: text = JSONText.line(Acknowledgement())
         default: return nil
         }
