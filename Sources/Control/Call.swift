@@ -35,8 +35,9 @@ final class Call {
     /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
     var reliable: ReliableProvisionals?
     var reliableResponses: [UInt32: (status: Int, octets: [UInt8], hasDescription: Bool)] = [:]
-    /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
-    var deferredAnswer: (response: SIPMessage, source: Flow, branch: BranchID)?
+    /// The first 2xx of each branch that came before the caller's PRACK for a description: the caller's 2xx may not come first
+    /// (RFC 3262 §3).
+    var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 

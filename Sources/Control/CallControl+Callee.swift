@@ -334,7 +334,13 @@ extension CallControl {
     ) {
         if branch.acknowledgement.isEmpty, call.awaitsPRACK, call.machine.isOpen(branch.id) {
             call.branches[branch.id.rawValue].setupTimer = nil
-            if call.deferredAnswer == nil { call.deferredAnswer = (response, source, branch.id) }
+            guard let first = call.deferredAnswers.first(where: { $0.branch == branch.id }) else {
+                return call.deferredAnswers.append((response, source, branch.id))
+            }
+            let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            if first.response.toTag.map({ String(decoding: $0, as: UTF8.self) }) != tag {
+                forkAnswered(response, tag: tag, from: source, branch, number, call, now: now)
+            }
             return
         }
         let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }

@@ -40,9 +40,15 @@ extension CallControl {
         // A new offer in it would need an answer of the callee's, who has had its PRACK.
         respond(to: prack, id, from: source, of: call, leg, status: prack.body.isEmpty ? 200 : 488, now: now)
         carryOut(effects, number, call, now: now)
-        if let deferred = call.deferredAnswer, !call.awaitsPRACK {
-            call.deferredAnswer = nil
-            calleeAnswered(deferred.response, from: deferred.source, call.branches[deferred.branch.rawValue], number, call, now: now)
+        if !call.awaitsPRACK { takeDeferredAnswers(of: number, call, now: now) }
+    }
+
+    /// The answers that waited, as if they came now: the first one wins, or all are too late.
+    mutating func takeDeferredAnswers(of number: CallNumber, _ call: Call, now: Instant) {
+        let answers = call.deferredAnswers
+        call.deferredAnswers = []
+        for answer in answers {
+            calleeAnswered(answer.response, from: answer.source, call.branches[answer.branch.rawValue], number, call, now: now)
         }
     }
 

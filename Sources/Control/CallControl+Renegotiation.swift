@@ -440,11 +440,7 @@ extension CallControl {
             transactions.abandon(outgoing, now: now)
             calls[number]?.abandonedChanges.insert(outgoing)
         }
-        if let deferred = calls[number]?.deferredAnswer, let call = calls[number] {
-            call.deferredAnswer = nil
-            calleeAnswered(
-                deferred.response, from: deferred.source, call.branches[deferred.branch.rawValue], number, call, now: now)
-        }
+        if let call = calls[number] { takeDeferredAnswers(of: number, call, now: now) }
         calls[number]?.reliable?.finish()
         for refresh in (calls[number]?.refreshes ?? [:]).values where refresh.method == .invite {
             transactions.abandon(refresh.transaction, now: now)
