@@ -44,7 +44,7 @@ extension CallControl {
         guard let state = trunkStates[name] else { return }
         var registration = state.registration
         let trunk = state.trunk
-        let flow = Flow(udp: trunk.registrar ?? trunk.address)
+        let flow = Flow(trunk.transport, to: trunk.registrar ?? trunk.address)
         let local = endpoint(for: flow)
         let user = trunk.registerUser ?? trunk.username ?? ""
         let branch = newBranch()
@@ -117,7 +117,7 @@ extension CallControl {
 
     /// What the registrar granted to our own Contact, else the Expires header, else what we asked for (§10.2.4).
     private func grantedExpires(_ response: SIPMessage, of state: TrunkState) -> Duration {
-        let local = endpoint(for: Flow(udp: state.trunk.registrar ?? state.trunk.address)).address
+        let local = endpoint(for: Flow(state.trunk.transport, to: state.trunk.registrar ?? state.trunk.address)).address
         var granted = response.text(.expires).flatMap { Int($0) }
         for value in response.listValues(.contact) {
             guard let contact = NameAddress(String(decoding: value, as: UTF8.self)), contact.uri.socketAddress == local else {

@@ -50,7 +50,9 @@ package struct Routing: Sendable {
     ///
     /// - Parameter isStream: the request came by TCP or TLS, so that its port says nothing.
     package func trunk(from address: SocketAddress, isStream: Bool = false) -> Trunk? {
-        sources.first { $0.source.contains(address, ignoringPort: isStream) }.map { trunks[$0.trunk] }
+        let exact = sources.first { $0.source.contains(address) }
+        let found = exact ?? (isStream ? sources.first { $0.source.contains(address, ignoringPort: true) } : nil)
+        return found.map { trunks[$0.trunk] }
     }
 
     package func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }

@@ -198,11 +198,11 @@ struct TLSTransportTests {
             let kamailio = try await ProxyKamailio.start(
                 .init(host: host, transport: transport, relayd: relayd, callee: callee, certificate: certificate))
             defer { kamailio.stop() }
-            var plan = SIPp.Plan("callee-stays", at: callee)
+            var plan = SIPp.Plan("proxied-callee-stays", at: callee)
             plan.media = SocketAddress(ip: host, port: 9)
             plan.calls = 3
             let answering = try await SIPp.start(plan)
-            plan = SIPp.Plan("caller-hangs-up", at: SocketAddress(ip: host, port: 5070), calling: kamailio.plan.address)
+            plan = SIPp.Plan("proxied-caller-hangs-up", at: SocketAddress(ip: host, port: 5070), calling: kamailio.plan.address)
             plan.media = SocketAddress(ip: host, port: 9)
             plan.calls = 3
             plan.pause = .milliseconds(300)
@@ -316,7 +316,7 @@ struct IPv6Tests {
             try await caller.succeeds()
             try await callee.succeeds()
             let placed = try #require(callee.received("INVITE").first)
-            #expect(!placed.text.contains("::1"), "nothing of the caller's family leaks")
+            #expect(placed.header("Via")?.contains("::1") == false && placed.header("Contact")?.contains("::1") == false)
             #expect(placed.sdpLines("c=") == ["IN IP4 \(bed.host)"])
             let answer = try #require(caller.received("200 OK").first { $0.text.contains("v=0") })
             #expect(answer.header("Contact")?.contains("[::1]:\(base)") == true)

@@ -156,9 +156,10 @@ package struct ControlLoop: ~Copyable {
             try RecordKeeper(directory: directory, options: options)
         }
         // After the keeper of records, which makes the directory and sees to it that nobody else uses it.
+        var lines: [RegistrationLine] = []
         let registrations = try attempt(StartError.records) { () throws(RecordError) -> RegistrationFile? in
             guard !configuration.users.isEmpty else { return nil }
-            return try RegistrationFile(directory: directory) { inbox.add(.recordTrouble($0)) }
+            return try RegistrationFile(directory: directory, lines: &lines) { inbox.add(.recordTrouble($0)) }
         }
         let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
             if registrations != nil { try sip.reportErrors() }
@@ -202,8 +203,10 @@ package struct ControlLoop: ~Copyable {
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), digestKey: registrations?.digestKey, now: now,
             wallTime: startedAt.wall)
-        if let registrations {
-            let count = control.restoreRegistrations(registrations.lines, now: now)
+        if registrations != nil {
+            let count = control.restoreRegistrations(lines, now: now)
+            // More than the bindings need.
+            lines = []
             log.log(.notice, "registrations.restored", ["count": "\(count)"])
         }
         ngControl = NGCallControl(

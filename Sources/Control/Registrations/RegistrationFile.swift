@@ -6,11 +6,12 @@ import SIP
 /// Where registrations and the key of nonces outlive a restart: `registrations` and `nonce.key` beside the records.
 struct RegistrationFile {
     private let keeper: StateKeeper
-    let lines: [RegistrationLine]
     let digestKey: [UInt8]
 
-    /// - Parameter onTrouble: called from another thread with a sentence for the log.
-    init(directory: String, onTrouble: @escaping @Sendable (String) -> Void) throws(RecordError) {
+    /// - Parameters:
+    ///   - onTrouble: called from another thread with a sentence for the log.
+    ///   - lines: gets the bindings of an earlier run.
+    init(directory: String, lines: inout [RegistrationLine], onTrouble: @escaping @Sendable (String) -> Void) throws(RecordError) {
         let path = directory + "/registrations"
         let read: StateKeeper.Reader = { line in
             RegistrationLine(line).map { StateKeeper.Reading(key: $0.key, isPresent: $0.kind == .present) }
