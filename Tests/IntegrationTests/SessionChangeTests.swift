@@ -8,7 +8,7 @@ struct SessionChangeTests {
     func hold() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(
-                caller: "proxied-caller-holds", callee: "proxied-callee-stays", pause: .milliseconds(1_000))
+                caller: "proxied-caller-holds", callee: "proxied-callee-stays", pause: .milliseconds(1_600))
             let media = try await call.exchange(packets: 100)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
