@@ -94,6 +94,7 @@ struct TraceCommand: ParsableCommand {
                 if shown == count { return }
             }
             query.from = page.newer
+            // The daemon pushes no messages: it would have to wait for whoever reads slowly. So it is asked ten times a second.
             if !page.hasNewer { Thread.sleep(forTimeInterval: 0.1) }
         }
     }

@@ -195,6 +195,7 @@ struct Examination {
                 for id in [good.callID, ghost.callID] {
                     if let record = try client.records(RecordQuery(limit: 1, match: id)).first { found[id] = record }
                 }
+                // Records are stored a moment after the release, and no event says that they can be read; at most 5 s.
                 if found.count < 2 { usleep(100_000) }
             }
         } catch {
