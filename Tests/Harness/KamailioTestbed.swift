@@ -89,16 +89,25 @@ package final class KamailioTestbed: Sendable {
     }
 
     /// Sets up a call whose media the test plays, and returns once the callee has its ACK: with the offer in the INVITE,
-    /// or in the 200 and its answer in the ACK.
+    /// or in the 200 and its answer in the ACK. The party of `hangsUpWhenTold` stays until `ConnectedCall.hangUp`.
     package func connect(
-        caller callerScenario: String, callee calleeScenario: String, pause: Duration = .seconds(2)
+        caller callerScenario: String, callee calleeScenario: String, pause: Duration = .seconds(2),
+        hangsUpWhenTold party: MediaStream.Party? = nil
     ) async throws -> ConnectedCall {
         let id = UInt32.random(in: 1...UInt32.max)
         let callerMedia = try MediaEndpoint(on: host, call: id, party: .caller)
         let calleeMedia = try MediaEndpoint(on: host, call: id, party: .callee)
         do {
-            let callee = try await callee(calleeScenario) { $0.media = calleeMedia.address; $0.pause = pause }
-            let caller = try await caller(callerScenario) { $0.media = callerMedia.address; $0.pause = pause }
+            let callee = try await callee(calleeScenario) {
+                $0.media = calleeMedia.address
+                $0.pause = pause
+                $0.hangsUpWhenTold = party == .callee
+            }
+            let caller = try await caller(callerScenario) {
+                $0.media = callerMedia.address
+                $0.pause = pause
+                $0.hangsUpWhenTold = party == .caller
+            }
             let answer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
             let acknowledgement = try await callee.receives("ACK") { $0.method == "ACK" }
             let invite = callee.received("INVITE").first

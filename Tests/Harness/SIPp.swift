@@ -17,6 +17,8 @@ package final class SIPp: Sendable {
         package var media: SocketAddress?
         /// What the scenario calls `-d`: how long it talks, or waits.
         package var pause = Duration.milliseconds(500)
+        /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
+        package var hangsUpWhenTold = false
         package var calls = 1
         /// New calls a second.
         package var rate = 50
@@ -53,7 +55,17 @@ package final class SIPp: Sendable {
         self.plan = plan
         directory = try TemporaryDirectory("sipp")
         try Tone.write(to: directory.file("tone.ulaw"))
-        var arguments = ["-sf", Self.scenarioFile(plan.scenario), "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
+        var scenario = Self.scenarioFile(plan.scenario)
+        if plan.hangsUpWhenTold {
+            var text = textOfFile(scenario)
+            guard let pause = text.range(of: "<pause/>", options: .backwards) else {
+                throw SocketError(description: "\(plan.scenario) has no pause to leave out")
+            }
+            text.replaceSubrange(pause, with: "<recv request=\"INFO\"/>")
+            scenario = directory.file("scenario.xml")
+            try Data(text.utf8).write(to: URL(fileURLWithPath: scenario))
+        }
+        var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
         arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip.family == .ipv4 ? plan.address.ip : .ipv4Loopback).lowerBound)"]
@@ -102,6 +114,33 @@ package final class SIPp: Sendable {
         guard exit == .exited(code: 0) else {
             let titles = messages.map { ($0.direction == .sent ? "> " : "< ") + $0.firstLine }.joined(separator: "\n")
             throw SocketError(description: "SIPp \(plan.scenario) failed (\(exit)):\n\(errors)\n\(titles)")
+        }
+    }
+
+    /// Ends the pause of a scenario that hangs up when told: by an INFO that SIPp takes for one of its dialog's.
+    /// The scenario must have come that far.
+    package func hangUp() throws {
+        let dialog = messages.first { message in
+            message.direction == .received && (plan.remote == nil ? message.method == "INVITE" : message.status == 200)
+        }
+        guard let dialog, let from = dialog.header("From"), let to = dialog.header("To"), let callID = dialog.header("Call-ID")
+        else { throw SocketError(description: "\(plan.scenario) is in no dialog") }
+        let socket = try UDPSocket(SocketAddress(ip: plan.address.ip, port: 0))
+        let (remote, local) = plan.remote == nil ? (from, to) : (to, from)
+        let request = """
+            INFO sip:test@\(plan.address) SIP/2.0
+            Via: SIP/2.0/UDP \(socket.address);branch=z9hG4bKhang-up
+            Max-Forwards: 70
+            From: \(remote)
+            To: \(local)
+            Call-ID: \(callID)
+            CSeq: 1000 INFO
+            Content-Length: 0
+
+
+            """
+        guard socket.send(Array(request.replacing("\n", with: "\r\n").utf8), to: plan.address) else {
+            throw SocketError("\(plan.scenario) cannot be told to hang up")
         }
     }
 

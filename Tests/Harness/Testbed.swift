@@ -69,16 +69,26 @@ package final class Testbed: Sendable {
         return try await SIPp.start(plan)
     }
 
-    /// Sets up a call whose media the test plays, and returns once the callee has its ACK.
+    /// Sets up a call whose media the test plays, and returns once the callee has its ACK. The party of `hangsUpWhenTold`
+    /// stays until `ConnectedCall.hangUp`; else pauses decide.
     package func connect(
-        caller callerScenario: String, callee calleeScenario: String, pause: Duration = .seconds(2)
+        caller callerScenario: String, callee calleeScenario: String, pause: Duration = .seconds(2),
+        hangsUpWhenTold party: MediaStream.Party? = nil
     ) async throws -> ConnectedCall {
         let id = UInt32.random(in: 1...UInt32.max)
         let callerMedia = try MediaEndpoint(on: host, call: id, party: .caller)
         let calleeMedia = try MediaEndpoint(on: host, call: id, party: .callee)
         do {
-            let callee = try await callee(calleeScenario) { $0.media = calleeMedia.address; $0.pause = pause }
-            let caller = try await caller(callerScenario) { $0.media = callerMedia.address; $0.pause = pause }
+            let callee = try await callee(calleeScenario) {
+                $0.media = calleeMedia.address
+                $0.pause = pause
+                $0.hangsUpWhenTold = party == .callee
+            }
+            let caller = try await caller(callerScenario) {
+                $0.media = callerMedia.address
+                $0.pause = pause
+                $0.hangsUpWhenTold = party == .caller
+            }
             let answer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
             let invite = try await callee.receives("INVITE with SDP") { $0.method == "INVITE" && $0.mediaAddress != nil }
             _ = try await callee.receives("ACK") { $0.method == "ACK" }
@@ -130,6 +140,11 @@ package final class ConnectedCall: Sendable {
         try await eventually("each party hears the other") {
             !callerMedia.heard.numbers.isEmpty && !calleeMedia.heard.numbers.isEmpty
         }
+    }
+
+    /// Lets the party that waits for it hang up.
+    package func hangUp() throws {
+        for party in [caller, callee] where party.plan.hangsUpWhenTold { try party.hangUp() }
     }
 
     package func stopMedia() {

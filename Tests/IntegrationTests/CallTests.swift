@@ -11,10 +11,12 @@ struct CallTests {
         ])
     func normalCall(caller: String, callee: String, party: ReleaseParty) async throws {
         try await Testbed.with { bed in
-            let call = try await bed.connect(caller: caller, callee: callee, pause: .seconds(4))
+            let call = try await bed.connect(
+                caller: caller, callee: callee, hangsUpWhenTold: party == .caller ? .caller : .callee)
             let media = try await call.exchange(packets: 100)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
 

@@ -9,7 +9,8 @@ struct KamailioTests {
     @Test("RTP passes both ways unchanged from the advertised ports, $rtpstat counts it, and BYE ends the session")
     func call() async throws {
         try await KamailioTestbed.with { bed in
-            let call = try await bed.connect(caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays")
+            let call = try await bed.connect(
+                caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             #expect(call.relayTowardsCaller.ip == bed.relayd.settings.listen.ip)
             #expect(call.relayTowardsCallee.ip == bed.relayd.settings.listen.ip)
             #expect(call.relayTowardsCaller != call.relayTowardsCallee)
@@ -24,6 +25,7 @@ struct KamailioTests {
             }
             let present = try bed.relayd.control.calls()
             #expect(present.map(\.state) == [.connected] && present.map(\.callerTrunk) == ["ng"])
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             try await expectIdle(bed.relayd)
@@ -87,10 +89,13 @@ struct KamailioTests {
     func hold() async throws {
         try await KamailioTestbed.with { bed in
             let call = try await bed.connect(
-                caller: "proxied-caller-holds", callee: "proxied-callee-stays", pause: .milliseconds(1_000))
+                caller: "proxied-caller-holds", callee: "proxied-callee-stays", pause: .milliseconds(700),
+                hangsUpWhenTold: .caller)
             let media = try await call.exchange(packets: 100)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try await eventually("the call is resumed") { call.callee.received("ACK").count == 3 }
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             let offers = call.callee.received("INVITE")
@@ -107,10 +112,13 @@ struct KamailioTests {
     func calleeReoffers() async throws {
         try await KamailioTestbed.with { bed in
             let call = try await bed.connect(
-                caller: "proxied-caller-answers-reoffer", callee: "proxied-callee-reoffers", pause: .milliseconds(600))
+                caller: "proxied-caller-answers-reoffer", callee: "proxied-callee-reoffers", pause: .milliseconds(400),
+                hangsUpWhenTold: .callee)
             let media = try await call.exchange(packets: 50)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try await eventually("the callee has its answer") { !call.callee.sent("ACK").isEmpty }
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             #expect(call.caller.received("INVITE").map(\.mediaAddress) == [call.relayTowardsCaller])
@@ -123,7 +131,8 @@ struct KamailioTests {
     @Test("an offer in the 200 and its answer in the ACK: each side is told its own leg's port")
     func lateOffer() async throws {
         try await KamailioTestbed.with { bed in
-            let call = try await bed.connect(caller: "proxied-caller-offers-nothing", callee: "proxied-callee-stays")
+            let call = try await bed.connect(
+                caller: "proxied-caller-offers-nothing", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             #expect(call.callee.received("INVITE").first?.mediaAddress == nil)
             #expect(call.relayTowardsCallee.ip == bed.relayd.settings.listen.ip)
             #expect(call.relayTowardsCaller.ip == bed.relayd.settings.listen.ip)
@@ -131,6 +140,7 @@ struct KamailioTests {
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
             #expect(call.callerMedia.heard.sources == [call.relayTowardsCaller])
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             try await expectIdle(bed.relayd)
@@ -141,13 +151,15 @@ struct KamailioTests {
     func forks() async throws {
         try await KamailioTestbed.with(callees: 2) { bed in
             let ringing = try await bed.callee("proxied-callee-rings", branch: 1)
-            let call = try await bed.connect(caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays")
+            let call = try await bed.connect(
+                caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             try await ringing.succeeds()
             #expect(ringing.received("INVITE").map(\.mediaAddress) == [call.relayTowardsCallee])
             let media = try await call.exchange(packets: 40)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
             #expect(try bed.relayd.control.calls().map(\.state) == [.connected])
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             try await expectIdle(bed.relayd)

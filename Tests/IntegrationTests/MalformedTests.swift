@@ -13,7 +13,7 @@ struct MalformedTests {
             settings.trunks[1].prefixes = ["4930123456"]
             settings.trunks.append(.init("rubbish", SocketAddress(ip: settings.listen.ip, port: 5090)))
         }) { bed in
-            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", pause: .seconds(6))
+            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
             let sender = try UDPSocket(SocketAddress(ip: bed.host, port: 5090))
             let target = bed.daemon.sipAddress
@@ -34,6 +34,7 @@ struct MalformedTests {
             let media = try await call.exchange(packets: 50)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             // Attempts of strangers among what was sent have records too.

@@ -8,10 +8,13 @@ struct SessionChangeTests {
     func hold() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(
-                caller: "proxied-caller-holds", callee: "proxied-callee-stays", pause: .milliseconds(1_600))
+                caller: "proxied-caller-holds", callee: "proxied-callee-stays", pause: .milliseconds(700),
+                hangsUpWhenTold: .caller)
             let media = try await call.exchange(packets: 100)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try await eventually("the call is resumed") { call.callee.received("ACK").count == 3 }
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             let offers = call.callee.received("INVITE")
@@ -32,10 +35,13 @@ struct SessionChangeTests {
     func calleeReoffers() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(
-                caller: "proxied-caller-answers-reoffer", callee: "proxied-callee-reoffers", pause: .milliseconds(600))
+                caller: "proxied-caller-answers-reoffer", callee: "proxied-callee-reoffers", pause: .milliseconds(400),
+                hangsUpWhenTold: .callee)
             let media = try await call.exchange(packets: 50)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try await eventually("the callee has its answer") { !call.callee.sent("ACK").isEmpty }
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             #expect(call.caller.received("INVITE").map(\.mediaAddress) == [call.relayTowardsCaller])

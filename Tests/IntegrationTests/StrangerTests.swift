@@ -13,7 +13,7 @@ struct StrangerTests {
             let stranger = try Stranger(on: Loopback.host(), targets: ports, pattern: pattern)
             defer { stranger.close() }
             try await eventually("he sprays") { stranger.sent > 0 }
-            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", pause: .seconds(4))
+            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", hangsUpWhenTold: .caller)
             let beforeMedia = stranger.sent
             try await eventually("some rounds between the answer and the first packet") {
                 stranger.sent >= beforeMedia + 20 * ports.count
@@ -21,6 +21,7 @@ struct StrangerTests {
             let media = try await call.exchange(packets: 100)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             for (media, relay) in [

@@ -8,9 +8,10 @@ struct WireTests {
     func dissection() async throws {
         try await Testbed.with { bed in
             let capture = try await Tshark.capture(host: bed.host)
-            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", pause: .seconds(3))
+            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", hangsUpWhenTold: .caller)
             let media = try await call.exchange(packets: 50)
             #expect(media.heardByCallee == media.sentByCaller)
+            try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             try await capture.finish()
