@@ -40,9 +40,7 @@ struct WhyTests {
         }
     }
 
-    @Test(
-        "a live call whose callee's RTP port has closed, told by ICMP",
-        .disabled("fails: the relay counts no refusal, though its socket is connected and the callee's is closed"))
+    @Test("a live call whose callee's RTP port has closed, told by ICMP")
     func portClosed() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
