@@ -44,9 +44,7 @@ package final class MediaEndpoint: Sendable {
     package init(on host: IPAddress, call: UInt32, party: MediaStream.Party) throws {
         stream = MediaStream(call: call, party: party)
         other = MediaStream(call: call, party: party == .caller ? .callee : .caller)
-        let ports = try Loopback.freeRange(of: 2, on: host)
-        let rtp = try UDPSocket(SocketAddress(ip: host, port: ports.lowerBound))
-        let rtcp = try UDPSocket(SocketAddress(ip: host, port: ports.upperBound))
+        let (rtp, rtcp) = try Loopback.pair(on: host)
         address = rtp.address
         state = Mutex(State(sockets: Sockets(rtp: rtp, rtcp: rtcp)))
         let thread = Thread { [self] in run() }

@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("calls that are never answered", .serialized, .needs(.sipp))
+@Suite("calls that are never answered", .inTurn, .serialized, .needs(.sipp))
 struct FailedCallTests {
     @Test("the callee's refusal reaches the caller with its status and reason", arguments: [
         (404, "404 Not Found", 1), (486, "486 Busy Here", 17), (503, "503 Service Unavailable", 41),

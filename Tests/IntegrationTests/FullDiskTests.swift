@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("A full disk")
+@Suite("A full disk", .inTurn)
 struct FullDiskTests {
     @Test(
         "stops no call and loses no record: they wait in memory, are seen to wait, and are written once there is room",

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("the proxy is told of calls whose media died", .serialized)
+@Suite("the proxy is told of calls whose media died", .inTurn, .serialized)
 struct NGCallbackTests {
     @Test("once a call, at the proxy's address, with Call-ID and tags", arguments: ["xmlrpc", "jsonrpc"])
     func callback(format: String) async throws {

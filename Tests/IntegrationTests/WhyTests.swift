@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("relayctl why, with real peers", .serialized, .needs(.sipp))
+@Suite("relayctl why, with real peers", .inTurn, .serialized, .needs(.sipp))
 struct WhyTests {
     @Test("a normal call, calls of which one side or none sends RTP, and one in a codec the other side did not list")
     func media() async throws {
@@ -87,7 +87,7 @@ struct WhyTests {
         try await Testbed.with({ settings in
             settings.trunks[0].lines = ["sources = [\"\(settings.listen.ip)\"]"]
             settings.trunks[1].prefixes = ["49"]
-            settings.trunks[1].lines = ["invite_timeout = 1", "capacity = 1"]
+            settings.trunks[1].lines = ["invite_timeout = 3", "capacity = 1"]
         }) { bed in
             func attempt(_ number: Int, _ callee: String?, to called: String = "4930123456", from address: SocketAddress? = nil) async throws -> CallRecord {
                 var peer: SIPp?
