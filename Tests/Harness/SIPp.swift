@@ -19,6 +19,8 @@ package final class SIPp: Sendable {
         package var pause = Duration.milliseconds(500)
         /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
         package var hangsUpWhenTold = false
+        /// What is put before its command line, as `ip netns exec NAME`.
+        package var launcher: [String] = []
         package var calls = 1
         /// New calls a second.
         package var rate = 50
@@ -43,7 +45,7 @@ package final class SIPp: Sendable {
         do {
             try await eventually("SIPp listens on \(plan.address)") {
                 if let exit = sipp.process.exit { throw SocketError(description: "SIPp ended at its start (\(exit))") }
-                return isBound(plan.address, isStream: plan.transport.hasPrefix("t"))
+                return isBound(plan.address, isStream: plan.transport.hasPrefix("t"), in: "\(sipp.process.processID)")
             }
         } catch {
             throw SocketError(description: "\(error): \(sipp.errors)\(sipp.process.output.suffix(2_000))")
@@ -68,7 +70,8 @@ package final class SIPp: Sendable {
         var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
-        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip.family == .ipv4 ? plan.address.ip : .ipv4Loopback).lowerBound)"]
+        let mediaHost = plan.address.ip.family == .ipv4 && plan.launcher.isEmpty ? plan.address.ip : .ipv4Loopback
+        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: mediaHost).lowerBound)"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
         // Its default is more than the limit of open files.
@@ -78,8 +81,9 @@ package final class SIPp: Sendable {
             arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]
         }
         if let remote = plan.remote { arguments.append("\(remote)") }
+        let command = plan.launcher + ["sipp"] + arguments
         process = try ChildProcess(
-            "sipp", arguments, environment: ["TERM": "xterm"], workingDirectory: directory.path,
+            command[0], Array(command.dropFirst()), environment: ["TERM": "xterm"], workingDirectory: directory.path,
             outputPath: directory.file("screen.log"))
     }
 
@@ -151,7 +155,9 @@ package final class SIPp: Sendable {
 
     /// Whether some process has a UDP socket there, or listens for TCP, as the kernel lists them: address and port in
     /// hexadecimal, the address in words of the machine's own octet order.
-    package static func isBound(_ address: SocketAddress, isStream: Bool = false) -> Bool {
+    ///
+    /// - Parameter process: one in whose network namespace to look.
+    package static func isBound(_ address: SocketAddress, isStream: Bool = false, in process: String = "self") -> Bool {
         func hexadecimal(_ value: UInt32, width: Int) -> String {
             let digits = String(value, radix: 16, uppercase: true)
             return String(repeating: "0", count: width - digits.count) + digits
@@ -160,7 +166,7 @@ package final class SIPp: Sendable {
         let words = address.ip.family == .ipv4 ? [low] : [high >> 32, high, low >> 32, low]
         let host = words.map { hexadecimal(UInt32(truncatingIfNeeded: $0).bigEndian, width: 8) }.joined()
         let wanted = " \(host):\(hexadecimal(UInt32(address.port), width: 4)) "
-        let table = "/proc/net/\(isStream ? "tcp" : "udp")\(address.ip.family == .ipv4 ? "" : "6")"
+        let table = "/proc/\(process)/net/\(isStream ? "tcp" : "udp")\(address.ip.family == .ipv4 ? "" : "6")"
         return textOfFile(table).split(separator: "\n").contains { line in
             line.contains(wanted) && (!isStream || line.contains(" 0A "))  // LISTEN
         }
