@@ -83,6 +83,10 @@ extension Configuration {
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
         .init(
+            "media.inband_dtmf", \.media.inBandDTMF, .boolean, .newCallsOnly,
+            "Whether digits sent as tones in G.711 audio are counted, for `relayctl why` and records. Costs about as much "
+                + "again as relayd's own part of a packet; trunks may say otherwise for their side of a call."),
+        .init(
             "media.no_media_timeout", \.media.noMediaTimeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
             vosName: "SS_NOMEDIAHANGUPTIME",
             "Time without RTP after which a connected call is released; 0 switches this off."),
@@ -396,6 +400,10 @@ extension Trunk {
             "media_before_lock", \.mediaBeforeLock, .boolean, .newCallsOnly,
             "Whether media goes to the address of its SDP before its first packet, provided it is the host its SIP comes "
                 + "from: early media and announcements are heard by who only listens. The lock itself stays as strict."),
+        .init(
+            "inband_dtmf", \.inBandDTMF, ValueFormat<Bool>.boolean.optional, .newCallsOnly,
+            example: ("true", "media.inband_dtmf"),
+            "Whether digits that it sends as tones in G.711 audio are counted."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

@@ -48,6 +48,8 @@ public struct PacketPath: ~Copyable {
     private let tally: UnsafeMutablePointer<UInt64>
     private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
     private let statisticsSlots: UnsafeMutablePointer<LegCounts>
+    /// One for each leg, used by those that are listened to; a page of it takes memory once one of its legs is.
+    private let toneDetectors: UnsafeMutablePointer<ToneDetector>
     /// Where local session n lies in the shared tables: n × stride + offset.
     private let tableStride: Int
     private let tableOffset: Int
@@ -69,6 +71,8 @@ public struct PacketPath: ~Copyable {
         self.lockPolicy = lockPolicy
         // SAFETY: a slot of zeros is one that is not open, of which nothing else is read.
         unsafe legs = ZeroedMemory.allocate(LegSlot.self, count: sessionCapacity * 2)
+        // SAFETY: a detector begins as zeros.
+        unsafe toneDetectors = ZeroedMemory.allocate(ToneDetector.self, count: sessionCapacity * 2)
         unsafe tally = .allocate(capacity: Counter.allCases.count)
         unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
         unsafe activitySlots = activity.slots
@@ -83,6 +87,7 @@ public struct PacketPath: ~Copyable {
 
     deinit {
         unsafe ZeroedMemory.free(legs)
+        unsafe ZeroedMemory.free(toneDetectors)
         unsafe tally.deallocate()
     }
 
@@ -148,6 +153,19 @@ public struct PacketPath: ~Copyable {
     public mutating func tap(session: Int, _ isOn: Bool) {
         for number in (session * 2)...(session * 2 + 1) {
             if isOn { self[leg: number].handling.insert(.tapped) } else { self[leg: number].handling.remove(.tapped) }
+        }
+    }
+
+    /// Counts DTMF in the audio of a leg, or no longer; what was counted stays.
+    public mutating func listen(session: Int, leg: Leg, _ isOn: Bool) {
+        let number = session * 2 + leg.offset
+        guard self[leg: number].handling.contains(.listened) != isOn else { return }
+        if isOn {
+            self[leg: number].handling.insert(.listened)
+            // SAFETY: inside, as the line above has found; only this worker uses it.
+            unsafe toneDetectors[number] = ToneDetector()
+        } else {
+            self[leg: number].handling.remove(.listened)
         }
     }
 
@@ -239,7 +257,11 @@ public struct PacketPath: ~Copyable {
         if stream & 1 == 0 && handling.contains(.datagrams) {
             unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         } else if stream & 1 == 0, octets.count >= 2, !PacketKind.isControl(octets[1]), let header = RTPHeader(parsing: octets) {
+            let accepted = unsafe statisticsSlots[tableIndex(stream)].packets.load(ordering: .relaxed)
             unsafe relay(header, in: octets, from: source, stream: stream, leg: leg, of: pool, now: now, verdict: &verdict)
+            if handling.contains(.listened), unsafe statisticsSlots[tableIndex(stream)].packets.load(ordering: .relaxed) != accepted {
+                unsafe toneDetectors[stream &>> 1].receive(header, in: octets)
+            }
         } else {
             unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
@@ -504,6 +526,9 @@ public struct PacketPath: ~Copyable {
             unsafe statisticsSlots[table].publish(measure, startingAnew: leg.pointee.quality.windows < 2)
         }
         unsafe statisticsSlots[table].publish(leg.pointee.media, roundTrip: leg.pointee.roundTrip)
+        if unsafe leg.pointee.handling.contains(.listened) {
+            unsafe statisticsSlots[table].publish(inBandDigits: toneDetectors[leg - legs].digits)
+        }
     }
 
     /// The same for a leg that may have fallen silent. Off the packet path.

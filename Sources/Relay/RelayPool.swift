@@ -149,7 +149,7 @@ public struct RelayPool: ~Copyable {
         switch command {
         case .open(let id, let caller, let callee):
             return open(id, caller: caller, callee: callee)
-        case .close(let id):
+        case .close(let id), .listen(let id, _, _):
             return send(.relay(command), to: worker(of: id), doorbell: .later)
         case .expect(let id, let leg, _):
             // The first packet of a new session wakes the worker, which then reads what is expected. Later a connected socket

@@ -346,6 +346,7 @@ struct Worker: ~Copyable {
                 }
             case .relay(.expect(let id, let leg, let source)): expect(id, leg, source)
             case .relay(.treat(let id, let leg, let treatment)): treat(id, leg, treatment)
+            case .relay(.listen(let id, let leg, let isOn)): listen(id, leg, isOn)
             case .relay(.tap(let id, let isOn)): tap(id, isOn)
             case .relay(.close(let id)): close(id)
             case .relay(.stop): isStopping = true
@@ -397,6 +398,12 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.treat(session: session, leg: leg, treatment)
+    }
+
+    private mutating func listen(_ id: SessionID, _ leg: Leg, _ isOn: Bool) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.listen(session: session, leg: leg, isOn)
     }
 
     private mutating func tap(_ id: SessionID, _ isOn: Bool) {

@@ -57,6 +57,7 @@ package final class SIPp: Sendable {
         self.plan = plan
         directory = try TemporaryDirectory("sipp")
         try Tone.write(to: directory.file("tone.ulaw"))
+        try Tone.writeDigits(to: directory.file("digits.ulaw"))
         var scenario = Self.scenarioFile(plan.scenario)
         if plan.hangsUpWhenTold {
             var text = textOfFile(scenario)
@@ -177,6 +178,20 @@ package final class SIPp: Sendable {
 enum Tone {
     static func write(to path: String) throws {
         let octets = (0..<8_000).map { index in muLaw(Int(8_000 * sin(Double(index) * 2 * .pi * 400 / 8_000))) }
+        try Data(octets).write(to: URL(fileURLWithPath: path))
+    }
+
+    /// The keys 1, 5, 9 and D (ITU-T Q.23), 80 ms each with as much silence after it, in four seconds.
+    static func writeDigits(to path: String) throws {
+        var octets: [UInt8] = []
+        for (low, high) in [(697.0, 1_209.0), (770, 1_336), (852, 1_477), (941, 1_633)] {
+            octets += (0..<640).map { tick in
+                let time = Double(tick) / 8_000 * 2 * .pi
+                return muLaw(Int(5_000 * sin(low * time) + 5_000 * sin(high * time)))
+            }
+            octets += [UInt8](repeating: 0xff, count: 640)
+        }
+        octets += [UInt8](repeating: 0xff, count: 32_000 - octets.count)
         try Data(octets).write(to: URL(fileURLWithPath: path))
     }
 

@@ -86,6 +86,28 @@ struct VerdictTests {
             try await caller.succeeds()
             try await callee.succeeds()
             try await expect(.dtmfMismatch, bed, says: ["The caller sent 1 digit as telephone-event"])
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.fromCaller.digits == CallRecord.Digits(events: 1))
+        }
+    }
+
+    @Test("digits come as tones though both sides agreed on telephone-event; only the trunk that is listened to is")
+    func tones() async throws {
+        try await Testbed.with({ $0.trunks[0].lines = ["inband_dtmf = true"] }) { bed in
+            let callee = try await bed.callee("callee-stays-rtp")
+            let caller = try await bed.caller("caller-plays-digits") { $0.pause = .milliseconds(3_300) }
+            try await eventually("four digits are shown of the live call", within: .seconds(20)) {
+                guard let id = try bed.daemon.control.calls().first?.id else { return false }
+                let detail = try bed.daemon.control.call(id)
+                return detail.caller.media?.inBandDigits == 4 && detail.callee?.media?.inBandDigits == 0
+            }
+            try await caller.succeeds()
+            try await callee.succeeds()
+            try await expect(.dtmfMismatch, bed, says: ["The caller sent 4 digits as tones"])
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.fromCaller.digits == CallRecord.Digits(tones: 4) && record.fromCallee.digits == nil)
+            let text = try await bed.daemon.relayctl(["why", record.id])
+            #expect(text.output.contains("4 tone"), "\(text.output)")
         }
     }
 
@@ -97,6 +119,10 @@ struct VerdictTests {
             try await caller.succeeds()
             try await callee.succeeds()
             try await expect(.dtmfMismatch, bed, says: ["1 digit by INFO", "SIP 415"])
+            let csv = try await bed.daemon.relayctl(["records", "--csv"])
+            #expect(csv.output.contains(",caller_digits_event,caller_digits_info,caller_digits_tone,"), "\(csv.output)")
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.fromCaller.digits == CallRecord.Digits(info: 1))
         }
     }
 

@@ -37,6 +37,13 @@ struct WhyTests {
                     #expect(stored.output.contains("VERDICT") && stored.output.contains(" normal"))
                 }
             }
+            let oneWay = try await bed.daemon.relayctl(["records", "--verdict", "one_way_from_start", "--csv"])
+            #expect(oneWay.output.split(separator: "\r\n").count == 3, "a header and two calls: \(oneWay.output)")
+            #expect(oneWay.output.contains(",verdict,explanation,") && oneWay.output.contains(",one_way_from_start,"))
+            let report = try await bed.daemon.relayctl(["report", "--by", "verdict"])
+            #expect(report.output.contains("one_way_from_start") && report.output.contains("codec_mismatch"), "\(report.output)")
+            let wrong = try await bed.daemon.relayctl(["records", "--verdict", "one_way"])
+            #expect(wrong.code != 0 && wrong.errors.contains("one_way_later"), "\(wrong.errors)")
         }
     }
 
@@ -66,7 +73,7 @@ struct WhyTests {
     @Test("a callee whose Contact cannot be reached, while the call is up and after")
     func unreachableContact() async throws {
         try await Testbed.with { bed in
-            let callee = try await bed.callee("callee-contact-unreachable")
+            let callee = try await bed.callee("callee-contact-unreachable") { $0.hangsUpWhenTold = true }
             let caller = try await bed.caller("caller-stays")
             let live = try await eventually("a verdict on the live call", within: .seconds(15)) {
                 guard let id = try bed.daemon.control.calls().first?.id else { return nil as CallExplanation? }
@@ -75,6 +82,7 @@ struct WhyTests {
             }
             #expect(live.sentence.contains("127.9.9.9:9") && live.releaseAt == nil)
             #expect(live.missing?.leg == .callee)
+            try callee.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
             let record = try #require(try await bed.daemon.records(count: 1).first)

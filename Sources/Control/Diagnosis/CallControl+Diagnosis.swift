@@ -151,6 +151,7 @@ extension StreamFacts {
         refusals = UInt64(figures.portRefusals)
         telephoneEvents = Int(figures.telephoneEvents)
         infoDigits = call[leg].dtmfRequests
+        inBandDigits = Int(figures.inBandDigits)
         isExpected = evidence.isExpected
         guard let timeline = evidence.timeline else { return }
         seconds = timeline.buckets.map {
