@@ -264,7 +264,7 @@ extension Configuration {
         .init(
             "hep.address", \.hep.address, ValueFormat.listenAddress.optional, .needsRestart,
             example: ("\"192.0.2.9:9060\"", "nothing is exported"),
-            "A HEP3 collector (Homer, sngrep) that gets a copy of every SIP message and the RTP figures of every call, over UDP."),
+            "A HEP3 collector (Homer, sngrep) that gets a copy of every SIP message, the RTCP reports and the RTP figures of every call, over UDP."),
         .init(
             "hep.capture_id", \.hep.captureID, .integer(1...0xffff_ffff), .needsRestart,
             "The number by which the collector tells this relayd from others."),

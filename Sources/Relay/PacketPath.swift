@@ -58,13 +58,16 @@ public struct PacketPath: ~Copyable {
     let statistics: StatisticsTable
     let counters: CounterBlock
     private let tap: PacketTap?
+    /// For copies of RTCP.
+    private let reports: PacketTap?
 
     /// - Parameters:
     ///   - sessionCapacity: sessions of this worker.
     ///   - worker: its number among `workers`; the tables are shared by all.
     public init(
         sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
-        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil,
+        reports: PacketTap? = nil
     ) {
         precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
         self.sessionCapacity = sessionCapacity
@@ -83,6 +86,7 @@ public struct PacketPath: ~Copyable {
         self.statistics = statistics
         self.counters = counters
         self.tap = tap
+        self.reports = reports
     }
 
     deinit {
@@ -317,7 +321,7 @@ public struct PacketPath: ~Copyable {
         unsafe own.pointee.packets.bump()
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
 
-        if unsafe leg.pointee.handling.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
+        if unsafe leg.pointee.handling.rawValue & LegHandling.treatment.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
             unsafe own.pointee.withheldPackets.bump()
             return
         }
@@ -472,6 +476,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         unsafe statisticsSlots[table].rtcpPackets.bump()
+        if reports != nil { unsafe copyReport(octets, from: source, stream: stream, leg: leg, now: now) }
         unsafe leg.pointee.roundTrip.received(octets, now: now)
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
         // RTCP on an RTP port that signalling did not speak of leaves as it came.
@@ -493,6 +498,17 @@ public struct PacketPath: ~Copyable {
         unsafe peer.pointee.roundTrip.sent(octets, now: now)
         count(.rtcpPacketsReceived)
         count(.rtcpPacketsSent)
+    }
+
+    private func copyReport(
+        _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64
+    ) {
+        let number = UInt32((stream &>> 2) * tableStride + tableOffset)
+        unsafe reports?.put(
+            TappedPacket(
+                session: SessionID(index: number, generation: leg.pointee.generation), leg: stream & 2 == 0 ? .caller : .callee,
+                isOnRTCPPort: stream & 1 == 1, leftByRTCPPort: false, isAccepted: true, isWithheld: false,
+                at: Instant(nanoseconds: now), source: source ?? leg.pointee.lock.source, destination: nil), octets)
     }
 
     @inline(never)

@@ -73,6 +73,8 @@ public struct RelaySettings: Sendable {
     /// TOS or traffic class octet of everything sent; 0xb8 is expedited forwarding.
     public var typeOfService: UInt8 = 0xb8
     public var lock = LockPolicy()
+    /// Every RTCP datagram that is accepted is copied for `RelayPool.nextReport`.
+    public var copiesReports = false
     /// How long a busy worker gathers packets before it handles them, at the most; zero never waits.
     public var waitWindow: Duration = .milliseconds(1)
     /// Packets a second from which on a worker counts as busy.

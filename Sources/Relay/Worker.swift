@@ -60,7 +60,8 @@ struct Worker: ~Copyable {
         generations = Array(repeating: 0, count: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
-            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap)
+            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap,
+            reports: link.reports)
         closing = Array(repeating: nil, count: sessions)
         self.link = link
         plainReceiveDelay = UInt64(clamping: settings.plainReceiveDelay.nanoseconds)

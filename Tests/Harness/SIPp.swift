@@ -19,6 +19,8 @@ package final class SIPp: Sendable {
         package var pause = Duration.milliseconds(500)
         /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
         package var hangsUpWhenTold = false
+        /// Further words of the scenario, as `-key` gives them.
+        package var keys: [String: String] = [:]
         /// What is put before its command line, as `ip netns exec NAME`.
         package var launcher: [String] = []
         package var calls = 1
@@ -78,6 +80,7 @@ package final class SIPp: Sendable {
         // Its default is more than the limit of open files.
         if plan.transport == "tn" { arguments += ["-max_socket", "1000"] }
         arguments += ["-t", plan.transport, "-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
+        for (name, value) in plan.keys { arguments += ["-key", name, value] }
         if let media = plan.media {
             arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]
         }

@@ -197,7 +197,10 @@ struct VerdictTests {
             settings.users = [.init("ada", "secret", numbers: ["100"]), .init("bob", "word", numbers: ["200"])]
             settings.further = ["[registrar]", "min_expires = 1"]
         }) { bed in
-            let phone = try await bed.caller("phone-registers") { $0.address = SocketAddress(ip: bed.host, port: 5074) }
+            let phone = try await bed.caller("phone-registers") {
+                $0.address = SocketAddress(ip: bed.host, port: 5074)
+                $0.keys = ["expires": "2", "contact": "\(bed.host):5074"]
+            }
             try await phone.succeeds()
             try await eventually("the registration expires") { try bed.daemon.control.registrations().total == 0 }
             for (number, words) in [("100", "The registration of ada expired"), ("200", "bob is not registered")] {
