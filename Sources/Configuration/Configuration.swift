@@ -93,6 +93,7 @@ extension Configuration {
         /// What Via and Contact carry when it is not `listen`.
         package var advertise: IPAddress?
         package var userAgent = "relayd"
+        package var strangers = StrangerPolicy.refuse
         package var tls = TLS()
         /// A connection over which nothing comes or goes for so long is closed.
         package var idleTimeout = Duration.seconds(3_600)
@@ -162,6 +163,8 @@ extension Configuration {
     package struct Limits: Sendable {
         /// Concurrent calls, and so the relay's session capacity.
         package var calls = 2_000
+        /// New calls a second from all sources together; zero is without limit.
+        package var callsPerSecond = 0
         /// Registered contacts, of all users together.
         package var bindings = 100_000
         package var bindingsPerUser = 10

@@ -22,6 +22,10 @@ extension Configuration {
             "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
             "The text of the User-Agent and Server headers."),
         .init(
+            "sip.strangers", \.sip.strangers, .oneOf, .needsRestart,
+            "What becomes of requests from sources that are no trunk and no phone: \"refuse\" answers 403, \"drop\" says nothing. "
+                + "`relayctl strangers` shows them either way."),
+        .init(
             "sip.tls_certificate", \.sip.tls.certificate, ValueFormat.path(limit: 4_000).optional, .needsRestart,
             example: ("\"/etc/relayd/certificate.pem\"", "none; a TLS listener needs one"),
             "relayd's certificate in PEM, followed by those that lead from it to an authority."),
@@ -111,6 +115,9 @@ extension Configuration {
         .init(
             "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
             "Concurrent calls; one more is refused with 503."),
+        .init(
+            "limits.calls_per_second", \.limits.callsPerSecond, .integer(0...100_000), .needsRestart,
+            "New calls a second from all sources together; what is above is refused with 503 and leaves no record. 0 is without limit."),
         .init(
             "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
             "Registered contacts of all users together; a further one is refused with 503."),

@@ -132,6 +132,13 @@ package struct TrunkSource: Hashable, Sendable {
         return Self.masked(address.ip, prefixLength: prefixLength) == network
     }
 
+    /// Whether it is a single address in the same /24 as `ip`, for IPv6 in the same /64.
+    package func isHost(near ip: IPAddress) -> Bool {
+        let length = ip.family == .ipv4 ? 24 : 64
+        return ip.family == network.family && prefixLength == Self.fullLength(of: network)
+            && Self.masked(ip, prefixLength: length) == Self.masked(network, prefixLength: length)
+    }
+
     /// Greater is more specific: a longer prefix first, then a port.
     package var specificity: Int { prefixLength * 2 + (port == nil ? 0 : 1) }
 

@@ -95,6 +95,11 @@ package struct CallControl {
     /// Operators that wait for the answer to a probe.
     var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
+    var strangers: StrangerTable
+    /// New calls of all sources together.
+    var callRate: TokenBucket
+    /// Of requests refused for load lately, by their low bits.
+    var refusedForLoad = [UInt64](repeating: 0, count: 4_096)
     /// Peers that take no TCP connections, and until when they are not asked again.
     var withoutStreams: [SocketAddress: Instant] = [:]
     /// While `relayctl doctor` places calls.
@@ -129,6 +134,8 @@ package struct CallControl {
             configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        strangers = StrangerTable(now: now)
+        callRate = TokenBucket(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
@@ -147,17 +154,11 @@ package struct CallControl {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
         case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now): break
-        case .message(let message) where isTooMuch(message):
-            counters.add(to: .sipRefusedOverload)
-            answerOutsideTransaction(message, status: 503, reason: "Service Unavailable", from: source)
-        case .message(let message):
-            noteAlias(message, from: source)
-            guard admit(message, from: source, now: now) else { break }
-            receiveAdmitted(message, from: source, now: now)
+        case .message(let message) where !message.isRequest: receiveAdmitted(message, from: source, now: now)
+        case .message(let message): takeRequest(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
             counters.add(to: .sipMalformed)
-            guard message.isRequest, message.method != .ack else { break }
-            answerOutsideTransaction(message, status: status, reason: reason, from: source)
+            answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive:
             counters.add(to: .sipKeepAlives)
             noteHeard(from: source, now: now)
@@ -174,8 +175,7 @@ package struct CallControl {
         counters.add(to: .sipMalformed)
         switch SIPMessage.parse(header) {
         case .message(let message), .answerable(let message, _, _):
-            guard message.isRequest, message.method != .ack else { break }
-            answerOutsideTransaction(message, status: status, reason: reason, from: source)
+            answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive, .discard: break
         }
         if let connection = source.connection { output(.endConnection(connection)) }
@@ -281,7 +281,7 @@ package struct CallControl {
 
     /// A trunk that says `alias` in its Via may be sent requests at that address by the connection it opened. Only at the
     /// address it came from: anyone else's calls could be drawn to it otherwise.
-    private mutating func noteAlias(_ message: SIPMessage, from source: Flow) {
+    mutating func noteAlias(_ message: SIPMessage, from source: Flow) {
         guard message.isRequest, source.isReliable, !source.mayConnect, let connection = source.connection,
             message.topVia.parameter("alias") != nil, message.topVia.hostAddress == source.ip,
             routing.trunk(from: source.remote, isStream: true) != nil
@@ -300,12 +300,9 @@ package struct CallControl {
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
 
-    /// Whether a request would open a transaction beyond what memory is set aside for. Each one stays for 32 s, so anyone who
-    /// can send datagrams could fill it otherwise. What belongs to present calls is always served.
-    private func isTooMuch(_ request: SIPMessage) -> Bool {
-        request.isRequest && request.method != .ack && transactions.count >= maximumTransactions
-            && !transactions.isKnown(request) && dialog(of: request) == nil
-    }
+    /// Whether a further transaction would be beyond what memory is set aside for: each one stays for 32 s. What belongs to
+    /// present calls is always served.
+    var isFull: Bool { transactions.count >= maximumTransactions }
 
     /// Enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
     private var maximumTransactions: Int { 1_000 + 20 * configuration.limits.calls }

@@ -15,7 +15,7 @@ extension CallControl {
         if let ended = endedCalls.all(where: { $0.isNamed(name) }).first { return ended.explanation }
         let named = present.filter { CallEvidence.isNumber(name, of: ($0.callerNumber, $0.calledNumber)) }
         let matching = named.map { evidence(of: $0, now: now) } + endedCalls.all { $0.hasNumber(name) }
-        guard var explanation = matching.first?.explanation else { return nil }
+        guard var explanation = matching.first?.explanation else { return explainStranger(name) }
         explanation.others = matching.dropFirst().prefix(8).map(\.recordID)
         return explanation
     }
