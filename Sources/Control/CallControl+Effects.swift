@@ -186,7 +186,10 @@ extension CallControl {
             trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
         }
         let releaseAt = call.releaseAt ?? now
-        let diagnosis = Diagnosis.of(facts(of: call, now: now))
+        var facts = facts(of: call, now: now)
+        call.finalFacts = Boxed(facts)
+        facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
+        let diagnosis = Diagnosis.of(facts)
         var record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,

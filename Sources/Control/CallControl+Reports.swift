@@ -19,7 +19,7 @@ extension CallControl {
         let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
         return CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
-            callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
+            callee: callee, ladder: call.ladder.map { LadderEntry($0, setup: (call.setupAt, wallTime(call.setupAt))) })
     }
 
     /// How many calls that hold a resource are in each state.
@@ -92,11 +92,13 @@ extension CallControl {
             strangersDropped: figures.strangersDropped,
             media: report)
     }
+}
 
-    func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {
-        LadderEntry(
-            at: wallTime(item.at), milliseconds: (item.at - call.setupAt).milliseconds,
-            leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,
-            retransmission: item.isRetransmission)
+extension LadderEntry {
+    init(_ item: Call.LadderItem, setup: (instant: Instant, wall: WallTime)) {
+        let age = item.at - setup.instant
+        self.init(
+            at: setup.wall + age, milliseconds: age.milliseconds, leg: item.leg == .caller ? .caller : .callee,
+            direction: item.isReceived ? .in : .out, text: item.text, retransmission: item.isRetransmission)
     }
 }
