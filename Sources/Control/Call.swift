@@ -1,5 +1,6 @@
 import Configuration
 import Core
+import Diagnosis
 import Relay
 import SIP
 
@@ -51,6 +52,10 @@ final class Call {
     /// Trunks that may still be tried.
     var routes: [Routing.Candidate] = []
     var routesTried = 0
+    /// Routes that were left out, and why.
+    var skippedRoutes: [CallFacts.Attempt] = []
+    /// Of the called user, when it was called.
+    var registration: RegistrationFacts?
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
@@ -134,12 +139,23 @@ final class Call {
     private(set) var ladder: [LadderItem] = []
     private(set) var omittedLadderItems = 0
 
+    /// What the record says was found from these, as far as they stay as they are.
+    var finalFacts: Boxed<CallFacts>?
+
     struct LadderItem: Sendable {
         let at: Instant
         let leg: Leg
         let isReceived: Bool
+        /// A method, or status and reason phrase.
         let text: String
         let isRetransmission: Bool
+
+        /// Nil for a request.
+        var status: Int? {
+            let digits = text.utf8.prefix(3)
+            guard digits.count == 3, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+        }
     }
 
     /// A call that retransmits for ever would otherwise grow for ever; what a person wants to see are the first messages and

@@ -19,7 +19,7 @@ extension CallControl {
         let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
         return CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
-            callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
+            callee: callee, ladder: call.ladder.map { LadderEntry($0, setup: (call.setupAt, wallTime(call.setupAt))) })
     }
 
     /// How many calls that hold a resource are in each state.
@@ -80,6 +80,9 @@ extension CallControl {
     private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
         let figures = liveStatistics(leg, of: call)
         let port = leg == .caller ? call.media?.callerPort : call.media?.calleePort
+        var report = MediaReport(
+            figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime)
+        report.infoDigits = call[leg].dtmfRequests
         return CallDetail.Leg(
             callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
             relayAddress: port.map { SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: $0) },
@@ -87,14 +90,15 @@ extension CallControl {
             lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
             strangersDropped: figures.strangersDropped,
-            media: MediaReport(
-                figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime))
+            media: report)
     }
+}
 
-    func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {
-        LadderEntry(
-            at: wallTime(item.at), milliseconds: (item.at - call.setupAt).milliseconds,
-            leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,
-            retransmission: item.isRetransmission)
+extension LadderEntry {
+    init(_ item: Call.LadderItem, setup: (instant: Instant, wall: WallTime)) {
+        let age = item.at - setup.instant
+        self.init(
+            at: setup.wall + age, milliseconds: age.milliseconds, leg: item.leg == .caller ? .caller : .callee,
+            direction: item.isReceived ? .in : .out, text: item.text, retransmission: item.isRetransmission)
     }
 }

@@ -430,8 +430,11 @@ package struct CallControl {
         guard let call = calls[number], let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else {
             return
         }
-        calls[number]?.scheduled = due
+        call.scheduled = due
         callTimers.schedule(number, at: due)
+        guard callTimers.isMostlyStale(live: calls.count) else { return }
+        let calls = calls
+        callTimers.removeAll { calls[$0]?.scheduled != $1 }
     }
 
     // MARK: The ladder
@@ -446,9 +449,10 @@ package struct CallControl {
 
     /// What a ladder says of a message: the method, or status and reason phrase.
     static func summary(of octets: [UInt8]) -> String {
-        let line = octets.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
-        let version = Array("SIP/2.0 ".utf8)
-        let text = line.starts(with: version) ? line.dropFirst(version.count) : line.prefix { $0 != UInt8(ascii: " ") }
-        return String(decoding: text.prefix(48), as: UTF8.self)
+        let end = min(octets.count, 256)
+        let isResponse = octets.starts(with: "SIP/2.0 ".utf8)
+        let start = isResponse ? 8 : 0
+        let stop = octets[start..<end].firstIndex { $0 < 0x20 || ($0 == 0x20 && !isResponse) } ?? end
+        return String(decoding: octets[start..<min(stop, start + 48)], as: UTF8.self)
     }
 }

@@ -13,14 +13,19 @@ struct CallEvidence: Sendable {
     let calleeCallID: String?
     let callerTrunk: String?
     let calleeTrunk: String?
-    let setupAt: WallTime
-    let ladder: [LadderEntry]
+    /// On both clocks.
+    let setup: (instant: Instant, wall: WallTime)
+    let messages: [Call.LadderItem]
     /// Messages left out in the middle of the ladder.
     let omitted: Int
+    /// Without the messages, which are above.
     var facts: CallFacts
 
     var explanation: CallExplanation {
+        var facts = facts
+        facts.messages = MessageFact.of(messages, since: setup.instant)
         let diagnosis = Diagnosis.of(facts)
+        let setupAt = setup.wall
         return CallExplanation(
             id: id, recordID: recordID, callerNumber: facts.callerNumber, calledNumber: facts.calledNumber,
             callerTrunk: callerTrunk, calleeTrunk: calleeTrunk, callerAddress: facts.caller.address,
@@ -29,7 +34,7 @@ struct CallEvidence: Sendable {
             cause: facts.end?.cause, sipCode: facts.end?.status, verdict: diagnosis.verdict, sentence: diagnosis.sentence,
             evidence: diagnosis.evidence, advice: diagnosis.advice,
             lints: diagnosis.lints.map { .init(code: $0.code.rawValue, leg: $0.leg.map(Self.side), sentence: $0.sentence) },
-            ladder: ladder, omitted: omitted,
+            ladder: messages.map { LadderEntry($0, setup: setup) }, omitted: omitted,
             missing: diagnosis.missing.map { .init(leg: Self.side($0.leg), direction: $0.isReceived ? .in : .out, text: $0.text, milliseconds: $0.at.milliseconds) },
             fromCaller: Self.direction(facts, .caller), fromCallee: Self.direction(facts, .callee))
     }

@@ -61,7 +61,7 @@ extension SessionDescription {
             if let address, line.type == UInt8(ascii: "c") {
                 if isFirstConnection { writeConnection(line, replacedBy: address, to: &writer) }
                 isFirstConnection = false
-            } else if address == nil || !leadsPastRelay(line) {
+            } else if address == nil || !line.attribute.leadsPastRelay {
                 writeUnchanged(line, to: &writer)
             }
         }
@@ -80,7 +80,7 @@ extension SessionDescription {
         var isFirstConnection = true
         for line in lines[medium.lineRange].dropFirst() {
             if needsConnection, line.type != UInt8(ascii: "i") {  // c= comes right after the title (RFC 8866 §5)
-                writer.write("c=\(SDPText.connection(address.ip))")
+                writer.write(connection: address.ip)
                 needsConnection = false
             }
             if line.type == UInt8(ascii: "c") {
@@ -88,27 +88,26 @@ extension SessionDescription {
                     if medium.isHeldByAddress {
                         writeUnchanged(line, to: &writer)
                     } else {
-                        writer.write("c=\(SDPText.connection(address.ip))")
+                        writer.write(connection: address.ip)
                     }
                 }
                 isFirstConnection = false
-            } else if isRTCP(line) {
+            } else if line.attribute == .rtcp {
                 guard let explicit = medium.explicitRTCP else { continue }  // nobody may read more into it than we did
                 let isRTPPort = medium.hasRTCPMux && explicit.port == medium.port
                 let port = isRTPPort ? address.port : address.port + 1
-                let suffix = explicit.hasAddress ? " " + SDPText.connection(address.ip) : ""
-                writer.write("a=rtcp:\(port)\(suffix)")
-            } else if !leadsPastRelay(line) {
+                writer.write(rtcpPort: port, at: explicit.hasAddress ? address.ip : nil)
+            } else if !line.attribute.leadsPastRelay {
                 writeUnchanged(line, to: &writer)
             }
         }
-        if needsConnection { writer.write("c=\(SDPText.connection(address.ip))") }
+        if needsConnection { writer.write(connection: address.ip) }
     }
 
     /// Nobody sends to a declined medium; its addresses go anyway, since they tell about the network behind.
     private func writeDeclined(_ medium: Media, sessionAddress: IPAddress?, to writer: inout Writer) {
         writeMediaLine(medium, port: 0, to: &writer)
-        for line in lines[medium.lineRange].dropFirst() where !leadsPastRelay(line) && !isRTCP(line) {
+        for line in lines[medium.lineRange].dropFirst() where !line.attribute.leadsPastRelay && line.attribute != .rtcp {
             if let sessionAddress, line.type == UInt8(ascii: "c") {
                 writeConnection(line, replacedBy: sessionAddress, to: &writer)
             } else {
@@ -136,36 +135,21 @@ extension SessionDescription {
 
     private func writeMediaLine(_ medium: Media, port: UInt16, to writer: inout Writer) {
         let value = lines[medium.lineRange.lowerBound].value
-        writer.write("m=", octets[value.lowerBound..<medium.portField.lowerBound], "\(port)",
+        writer.write(
+            octets[value.lowerBound - 2..<medium.portField.lowerBound], port: port,
             octets[medium.portField.upperBound..<value.upperBound])
     }
 
     private func writeConnection(_ line: Line, replacedBy address: IPAddress, to writer: inout Writer) {
-        if SDPText.connectionAddress(octets[line.value])?.isUnspecified == true {
+        if SDPText.connectionAddress(octets.span, line.value)?.isUnspecified == true {
             writeUnchanged(line, to: &writer)
         } else {
-            writer.write("c=\(SDPText.connection(address))")
+            writer.write(connection: address)
         }
     }
 
     private func writeUnchanged(_ line: Line, to writer: inout Writer) {
         writer.write(octets[line.value.lowerBound - 2..<line.value.upperBound])
-    }
-
-    private func attributeName(_ line: Line) -> String? {
-        guard line.type == UInt8(ascii: "a") else { return nil }
-        return SDPText.string(SDPText.attribute(octets[line.value]).name)
-    }
-
-    private func isRTCP(_ line: Line) -> Bool { attributeName(line) == "rtcp" }
-
-    /// Everything that belongs to ICE (RFC 8839 §5, RFC 8840), and `altc` (RFC 6947).
-    private func leadsPastRelay(_ line: Line) -> Bool {
-        switch attributeName(line) {
-        case "candidate", "remote-candidates", "end-of-candidates", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite",
-            "ice-mismatch", "ice-pacing", "altc": true
-        default: false
-        }
     }
 }
 
@@ -175,23 +159,36 @@ private struct Writer {
 
     init(capacity: Int) { octets.reserveCapacity(capacity) }
 
-    mutating func write(_ line: String) {
-        octets += line.utf8
-        endLine()
-    }
-
     mutating func write(_ line: ArraySlice<UInt8>) {
         octets += line
         endLine()
     }
 
-    mutating func write(_ type: String, _ before: ArraySlice<UInt8>, _ field: String, _ after: ArraySlice<UInt8>) {
-        octets += type.utf8
+    mutating func write(_ before: ArraySlice<UInt8>, port: UInt16, _ after: ArraySlice<UInt8>) {
         octets += before
-        octets += field.utf8
+        octets.append(decimal: UInt64(port))
         octets += after
         endLine()
     }
 
-    private mutating func endLine() { octets += [UInt8(ascii: "\r"), UInt8(ascii: "\n")] }
+    mutating func write(connection address: IPAddress) {
+        octets += "c=".utf8
+        SDPText.append(connection: address, to: &octets)
+        endLine()
+    }
+
+    mutating func write(rtcpPort port: UInt16, at address: IPAddress?) {
+        octets += "a=rtcp:".utf8
+        octets.append(decimal: UInt64(port))
+        if let address {
+            octets.append(SDPText.space)
+            SDPText.append(connection: address, to: &octets)
+        }
+        endLine()
+    }
+
+    private mutating func endLine() {
+        octets.append(Octet.carriageReturn)
+        octets.append(Octet.lineFeed)
+    }
 }
