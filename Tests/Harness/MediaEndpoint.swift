@@ -35,10 +35,12 @@ package final class MediaEndpoint: Sendable {
     private struct Sockets {
         let rtp: UDPSocket
         let rtcp: UDPSocket
-        /// Sends from here instead of `rtp` when set.
-        var moved: UDPSocket?
+        var reserve: UDPSocket?
+        /// Sends from `reserve` instead of `rtp`.
+        var hasMoved = false
 
-        var all: [UDPSocket] { [rtp, rtcp] + (moved.map { [$0] } ?? []) }
+        var all: [UDPSocket] { [rtp, rtcp] + (reserve.map { [$0] } ?? []) }
+        var sender: UDPSocket { hasMoved ? reserve ?? rtp : rtp }
     }
 
     package init(on host: IPAddress, call: UInt32, party: MediaStream.Party) throws {
@@ -56,11 +58,15 @@ package final class MediaEndpoint: Sendable {
 
     package func stop() { state.withLock { $0.target = nil } }
 
-    /// From now on sends from another port, as after a NAT has forgotten its binding.
-    package func move() throws {
+    /// Opens a further port, for SDP. It is sent from once `move` is called.
+    package func reserveMove() throws -> SocketAddress {
         let socket = try UDPSocket(SocketAddress(ip: address.ip, port: 0))
-        state.withLock { $0.sockets?.moved = socket }
+        state.withLock { $0.sockets?.reserve = socket }
+        return socket.address
     }
+
+    /// From now on sends from the reserved port. Both are heard.
+    package func move() { state.withLock { $0.sockets?.hasMoved = true } }
 
     /// Ends the thread and closes the ports.
     package func close() { state.withLock { $0.sockets = nil } }
@@ -99,7 +105,7 @@ package final class MediaEndpoint: Sendable {
     private func sendNext() {
         state.withLock { state in
             guard let target = state.target, let sockets = state.sockets else { return }
-            (sockets.moved ?? sockets.rtp).send(stream.packet(state.nextNumber), to: target)
+            sockets.sender.send(stream.packet(state.nextNumber), to: target)
             state.nextNumber += 1
         }
     }
