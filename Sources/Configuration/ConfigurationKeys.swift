@@ -393,6 +393,28 @@ extension Trunk {
             example: ("7200", "limits.maximum_duration"),
             "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
         .init(
+            "trusted", \.isTrusted, .boolean, .newCallsOnly,
+            "Whether it belongs to the networks that trust each other (RFC 3325): then P-Asserted-Identity and Remote-Party-ID from it "
+                + "are believed, and go to it also for callers who want privacy. An untrusted trunk's are dropped, and a caller with "
+                + "Privacy stays anonymous to it."),
+        .init(
+            "identity", \.identity, .oneOf, .newCallsOnly,
+            "What it is told of who calls: \"pass\" what may pass, \"strip\" P-Asserted-Identity, P-Preferred-Identity and "
+                + "Remote-Party-ID, or \"anonymise\": From names nobody."),
+        .init(
+            "dtmf", \.dtmf, .oneOf, .newCallsOnly,
+            "How it sends and wants its digits: in RTP (\"telephone-event\") or by \"info\" (application/dtmf-relay); relayd converts "
+                + "where the other side has the other way. \"passthrough\" leaves them as they come."),
+        .init(
+            "codecs", \.codecs, ValueFormat.codecs, .newCallsOnly,
+            example: ("[\"PCMA\", \"PCMU\"]", "all"),
+            "Codecs its calls may use, in the order it gets them; all others are taken out of its SDP. Telephone-event and comfort "
+                + "noise stay."),
+        .init(
+            "codecs_strip", \.codecsStripped, ValueFormat.codecs, .newCallsOnly,
+            example: ("[\"G722\", \"opus\"]", "none"),
+            "Codecs that are taken out of its SDP."),
+        .init(
             "media_before_lock", \.mediaBeforeLock, .boolean, .newCallsOnly,
             "Whether media goes to the address of its SDP before its first packet, provided it is the host its SIP comes "
                 + "from: early media and announcements are heard by who only listens. The lock itself stays as strict."),

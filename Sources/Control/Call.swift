@@ -84,6 +84,8 @@ final class Call {
     var abandonedChanges: Set<TransactionID> = []
     /// Nothing else refers to the call any more.
     var isForgetDue = false
+    /// By the leg that sends them, where they are converted.
+    var digits: [Leg: CallDigits] = [:]
     /// By the transaction that asks the other leg.
     var passedRequests: [TransactionID: PassedRequest] = [:]
 

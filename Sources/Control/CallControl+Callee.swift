@@ -13,8 +13,6 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
-    private static let identities: Set<HeaderName> = [.pAssertedIdentity, .pPreferredIdentity, .remotePartyID]
-
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
@@ -54,10 +52,12 @@ extension CallControl {
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
+        let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
+        let fromName = identity.isAnonymous ? IdentityPolicy.anonymousFrom : "\(displayName)<sip:\(user)\(sentBy.address)>"
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
-            local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
+            local: "\(fromName);tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         var branch = Branch(id: id, target: target, dialog: dialog)
@@ -75,13 +75,18 @@ extension CallControl {
         if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
-        for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
-            // What a phone says of itself counts only as far as it has proven it.
-            if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
+        for field in call.invite.headers where isPassedThrough(field, of: call.invite) && !identity.withheld.contains(field.name) {
             builder.copy(field, from: call.invite)
         }
+        if identity.asksForPrivacy { builder.add(.privacy, "id") }
+        if identity.assertsIdentity, let name = call.callerIdentity {
+            builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.address)>")
+        }
         let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
-        let body = call.offer.map { $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay)) } ?? []
+        let body: [UInt8] = call.offer.map {
+            let edits = formatEdits(of: $0, call.audioIndex, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
+            return $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay), formats: edits)
+        } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
@@ -406,7 +411,10 @@ extension CallControl {
         guard media.isRTP, media.port != 0 else { return }
         let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
-            answer: answer.rewritten(rewrites(of: answer, audioIndex: index, to: relay)),
+            answer: answer.rewritten(
+                rewrites(of: answer, audioIndex: index, to: relay),
+                formats: formatEdits(
+                    of: answer, index, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
             isRTCPMuxed: media.hasRTCPMux && call.offer?.media[index].hasRTCPMux == true, description: media)
         call.branches[id.rawValue].side.description = answer
@@ -449,6 +457,7 @@ extension CallControl {
         let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
         if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
+        treatDigits(of: call)
     }
 
     // MARK: Responses to the caller

@@ -17,9 +17,11 @@ extension CallControl {
     package func detail(_ id: String, now: Instant) -> CallDetail? {
         guard let call = call(named: id) else { return nil }
         let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
-        return CallDetail(
+        var detail = CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
             callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
+        detail.digits = digitsText(of: call)
+        return detail
     }
 
     /// How many calls that hold a resource are in each state.

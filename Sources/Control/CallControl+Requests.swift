@@ -118,6 +118,9 @@ extension CallControl {
         if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
+        guard hasCodec(of: call, for: nil) else {
+            return Refusal(cause: .noCommonCodec, status: 488, headers: [noCodecWarning(call)])
+        }
         if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
         if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
@@ -141,6 +144,10 @@ extension CallControl {
         if call.isSecure, !call.routes.isEmpty {
             call.routes.removeAll { $0.trunk.transport != .tls }
             if call.routes.isEmpty { return Refusal(cause: .badRequest, status: 416) }
+        }
+        if !call.routes.isEmpty {
+            call.routes.removeAll { !hasCodec(of: call, for: $0.trunk) }
+            if call.routes.isEmpty { return Refusal(cause: .noCommonCodec, status: 488, headers: [noCodecWarning(call)]) }
         }
         switch nextRoute(of: call, now: now) {
         case .success(let target):

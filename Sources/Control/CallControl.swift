@@ -209,6 +209,8 @@ package struct CallControl {
             mediaOpenFailed(session, errno: errno, address: address, now: now)
         case .locked(let session, let leg, let source):
             sourceLocked(session, leg, source, now: now)
+        case .digit(let session, let leg, let code, let milliseconds):
+            digitHeard(session, leg, code: code, milliseconds: milliseconds, now: now)
         case .closed(let session): mediaClosed(session, now: now)
         case .stopped: break
         }

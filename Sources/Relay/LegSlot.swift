@@ -24,8 +24,15 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     /// Its datagrams are copied for a listener.
     static let tapped = LegHandling(rawValue: 16)
 
+    /// Its keys are told to control.
+    static let reportsDigits = LegHandling(rawValue: 64)
+    /// Keys wait to be sent in its stream.
+    static let sendsEvents = LegHandling(rawValue: 128)
+
     /// What sends every datagram another way than the common one's.
     static let detour: LegHandling = [.datagrams, .tapped]
+    /// What is none of a `MediaTreatment`'s.
+    static let untreated: LegHandling = [.datagrams, .tapped, .sendsEvents]
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -38,6 +45,7 @@ struct LegHandling: OptionSet, BitwiseCopyable {
         } else if !isEmpty, !treatment.passedPayloadTypes.isEmpty {
             insert(.passedPayloadTypes)
         }
+        if treatment.reportsDigits { insert(.reportsDigits) }
     }
 }
 
@@ -74,4 +82,6 @@ struct LegSlot: BitwiseCopyable {
     var namedPayloadTypes: PayloadTypes = []
     var roundTrip = RoundTripTracker()
     var quality = QualityGauge()
+    var digits = DigitReporter()
+    var events = TelephoneEventSender()
 }

@@ -37,6 +37,7 @@ extension CallDetail {
         } else {
             list.add("Monitored", "no: \(summary.monitoredReason)", .bad)
         }
+        if let digits { list.add("Digits", digits) }
         return list
     }
 
