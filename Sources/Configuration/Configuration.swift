@@ -93,6 +93,7 @@ extension Configuration {
         /// What Via and Contact carry when it is not `listen`.
         package var advertise: IPAddress?
         package var userAgent = "relayd"
+        package var strangers = StrangerPolicy.refuse
         package var tls = TLS()
         /// A connection over which nothing comes or goes for so long is closed.
         package var idleTimeout = Duration.seconds(3_600)
@@ -146,6 +147,10 @@ extension Configuration {
         package var waitWindow = Duration.milliseconds(1)
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
+        /// Whether media of calls between trunks and phones goes through relayd.
+        package var proxy = MediaProxyMode.on
+        /// Media of endpoints behind NAT always does.
+        package var proxyBehindNAT = OnOff.on
         /// Whole seconds without RTP before a connected call is released; zero is off.
         package var noMediaTimeout = Duration.seconds(60)
         package var noMediaMode = NoMediaMode.both
@@ -162,6 +167,8 @@ extension Configuration {
     package struct Limits: Sendable {
         /// Concurrent calls, and so the relay's session capacity.
         package var calls = 2_000
+        /// New calls a second from all sources together; zero is without limit.
+        package var callsPerSecond = 0
         /// Registered contacts, of all users together.
         package var bindings = 100_000
         package var bindingsPerUser = 10

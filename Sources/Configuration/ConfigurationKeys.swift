@@ -22,6 +22,10 @@ extension Configuration {
             "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
             "The text of the User-Agent and Server headers."),
         .init(
+            "sip.strangers", \.sip.strangers, .oneOf, .needsRestart,
+            "What becomes of requests from sources that are no trunk and no phone: \"refuse\" answers 403, \"drop\" says nothing. "
+                + "`relayctl strangers` shows them either way."),
+        .init(
             "sip.tls_certificate", \.sip.tls.certificate, ValueFormat.path(limit: 4_000).optional, .needsRestart,
             example: ("\"/etc/relayd/certificate.pem\"", "none; a TLS listener needs one"),
             "relayd's certificate in PEM, followed by those that lead from it to an authority."),
@@ -83,6 +87,13 @@ extension Configuration {
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
         .init(
+            "media.proxy", \.media.proxy, .oneOf, .newCallsOnly,
+            "Whether media of SIP calls goes through relayd: \"on\"; \"off\", then SDP keeps its addresses; \"auto\": where NAT, private "
+                + "addresses, IPv4 and IPv6 or digits to convert need it; \"must\": whatever the other side's trunk says."),
+        .init(
+            "media.proxy_behind_nat", \.media.proxyBehindNAT, .oneOf, .newCallsOnly, vosName: "SS_MEDIA_PROXY_BEHIND_NAT",
+            "Media of endpoints behind NAT goes through relayd, also where a trunk says \"off\"."),
+        .init(
             "media.no_media_timeout", \.media.noMediaTimeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
             vosName: "SS_NOMEDIAHANGUPTIME",
             "Time without RTP after which a connected call is released; 0 switches this off."),
@@ -111,6 +122,9 @@ extension Configuration {
         .init(
             "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
             "Concurrent calls; one more is refused with 503."),
+        .init(
+            "limits.calls_per_second", \.limits.callsPerSecond, .integer(0...100_000), .needsRestart,
+            "New calls a second from all sources together; what is above is refused with 503 and leaves no record. 0 is without limit."),
         .init(
             "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
             "Registered contacts of all users together; a further one is refused with 503."),
@@ -392,6 +406,11 @@ extension Trunk {
             "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
             example: ("7200", "limits.maximum_duration"),
             "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
+        .init(
+            "media_proxy", \.mediaProxy, ValueFormat<MediaProxyMode>.oneOf.optional, .newCallsOnly,
+            example: ("\"auto\"", "media.proxy"),
+            "Whether media of its calls goes through relayd. Of the two sides of a call \"must\" wins, then \"off\", then \"on\"; "
+                + "two times \"auto\" relays where it is needed."),
         .init(
             "trusted", \.isTrusted, .boolean, .newCallsOnly,
             "Whether it belongs to the networks that trust each other (RFC 3325): then P-Asserted-Identity and Remote-Party-ID from it "

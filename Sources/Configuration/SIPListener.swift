@@ -72,5 +72,13 @@ package enum ClientCertificates: String, CaseIterable, Sendable {
     case required
 }
 
+/// What becomes of requests from sources that are no trunk and no phone.
+package enum StrangerPolicy: String, CaseIterable, Sendable {
+    /// They are refused with 403, in an answer no larger than the request.
+    case refuse
+    /// They get no answer at all.
+    case drop
+}
+
 /// Whether the certificate of a peer that relayd connects to is checked.
 package enum CertificateCheck: String, CaseIterable, Sendable { case on, off }

@@ -61,6 +61,8 @@ package struct Trunk: Sendable {
     package var sessionTimerRefresher: SessionTimerRefresher?
     /// Nil: `limits.maximum_duration`; zero is without limit.
     package var maximumDuration: Duration?
+    /// Whether its media goes through relayd. Nil: `media.proxy`.
+    package var mediaProxy: MediaProxyMode?
     /// It belongs to the networks that believe each other and keep what they are told to themselves (RFC 3325).
     package var isTrusted = true
     /// What it is told of who calls.
@@ -101,6 +103,16 @@ extension Trunk {
             if let transport = newValue.transport { namedTransport = transport }
         }
     }
+}
+
+/// Whether media goes through relayd. The two sides of a call may say different things: `must` of either wins, then `off`, then
+/// `on`.
+package enum MediaProxyMode: String, CaseIterable, Sendable {
+    /// Where the sides cannot reach each other by themselves.
+    case auto
+    case on, off
+    /// Whatever the other side says.
+    case must
 }
 
 /// What a trunk is told of who calls.
@@ -160,6 +172,13 @@ package struct TrunkSource: Hashable, Sendable {
     package func contains(_ address: SocketAddress, ignoringPort: Bool = false) -> Bool {
         guard address.ip.family == network.family, ignoringPort || port == nil || port == address.port else { return false }
         return Self.masked(address.ip, prefixLength: prefixLength) == network
+    }
+
+    /// Whether it is a single address in the same /24 as `ip`, for IPv6 in the same /64.
+    package func isHost(near ip: IPAddress) -> Bool {
+        let length = ip.family == .ipv4 ? 24 : 64
+        return ip.family == network.family && prefixLength == Self.fullLength(of: network)
+            && Self.masked(ip, prefixLength: length) == Self.masked(network, prefixLength: length)
     }
 
     /// Greater is more specific: a longer prefix first, then a port.

@@ -1,5 +1,6 @@
 import Configuration
 import Core
+import Diagnosis
 import Relay
 import SIP
 
@@ -90,6 +91,7 @@ final class Call {
     var passedRequests: [TransactionID: PassedRequest] = [:]
 
     // Media.
+    var proxy = MediaProxy.present
     var media: MediaSessions.Taken?
     var openAttempts = 0
     var offer: SessionDescription?
@@ -136,12 +138,23 @@ final class Call {
     private(set) var ladder: [LadderItem] = []
     private(set) var omittedLadderItems = 0
 
+    /// What the record says was found from these, as far as they stay as they are.
+    var finalFacts: Boxed<CallFacts>?
+
     struct LadderItem: Sendable {
         let at: Instant
         let leg: Leg
         let isReceived: Bool
+        /// A method, or status and reason phrase.
         let text: String
         let isRetransmission: Bool
+
+        /// Nil for a request.
+        var status: Int? {
+            let digits = text.utf8.prefix(3)
+            guard digits.count == 3, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+        }
     }
 
     /// A call that retransmits for ever would otherwise grow for ever; what a person wants to see are the first messages and
@@ -174,6 +187,9 @@ final class Call {
     var deadline: Instant? {
         (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline, reliable?.deadline]).compactMap(\.self).min()
     }
+
+    /// Its media goes past relayd.
+    var isDirect: Bool { !proxy.isRelayed }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
         if ladder.count >= Self.ladderLimit {

@@ -45,7 +45,7 @@ extension CallControl {
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
-        guard let port = call.media?.calleePort else { preconditionFailure("an INVITE is placed once media is open") }
+        precondition(call.media != nil || call.isDirect, "an INVITE is placed once media is open")
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
@@ -82,10 +82,9 @@ extension CallControl {
         if identity.assertsIdentity, let name = call.callerIdentity {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.address)>")
         }
-        let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
         let body: [UInt8] = call.offer.map {
             let edits = formatEdits(of: $0, call.audioIndex, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
-            return $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay), formats: edits)
+            return $0.rewritten(rewrites(of: $0, call.audioIndex, to: .callee, call), formats: edits)
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
@@ -152,10 +151,17 @@ extension CallControl {
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
     }
 
-    private func rewrites(
-        of description: SessionDescription, audioIndex: Int, to relay: SocketAddress
+    /// What becomes of the media of a description on its way to `leg`.
+    ///
+    /// - Parameter index: the m= line that is relayed.
+    func rewrites(
+        of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
-        description.media.indices.map { $0 == audioIndex ? .relay(relay) : .decline }
+        if call.isDirect { return description.media.map { _ in .keep } }
+        guard let taken = call.media else { return description.media.map { _ in .decline } }
+        let port = leg == .caller ? taken.callerPort : taken.calleePort
+        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
+        return description.media.indices.map { $0 == index ? .relay(relay) : .decline }
     }
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
@@ -401,7 +407,7 @@ extension CallControl {
 
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard let taken = call.media, !response.body.isEmpty,
+        guard call.media != nil || call.isDirect, !response.body.isEmpty,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
@@ -409,10 +415,9 @@ extension CallControl {
         guard index < answer.media.count else { return }
         let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
-        let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
             answer: answer.rewritten(
-                rewrites(of: answer, audioIndex: index, to: relay),
+                rewrites(of: answer, index, to: .caller, call),
                 formats: formatEdits(
                     of: answer, index, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
@@ -446,8 +451,8 @@ extension CallControl {
         _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
         transport: MediaTransport = .rtp
     ) {
-        guard let session = call.media?.session else { return }
         call.describe(media, by: leg)
+        guard let session = call.media?.session else { return }
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         var source = ExpectedSource(

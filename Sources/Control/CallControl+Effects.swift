@@ -21,6 +21,7 @@ extension CallControl {
         case .connected: callConnected(number, now: now)
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
+            if directCalls.remove(number) != nil { enqueue(.mediaClosed, for: number) }
         case .writeRecord: writeRecord(of: number, now: now)
         case .forget: forget(number, now: now)
         }
@@ -29,7 +30,7 @@ extension CallControl {
     private mutating func callConnected(_ number: CallNumber, now: Instant) {
         counters.add(to: .callsAnswered)
         calls[number]?.answerAt = now
-        calls[number]?.activity = MediaActivity(connectedAt: now)
+        if calls[number]?.isDirect == false { calls[number]?.activity = MediaActivity(connectedAt: now) }
         monitored.insert(number)
         if let call = calls[number] { startTimers(of: call, now: now) }
         scheduleTimer(of: number)
@@ -175,7 +176,10 @@ extension CallControl {
             trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
         }
         let releaseAt = call.releaseAt ?? now
-        let diagnosis = Diagnosis.of(facts(of: call, now: now))
+        var facts = facts(of: call, now: now)
+        call.finalFacts = Boxed(facts)
+        facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
+        let diagnosis = Diagnosis.of(facts)
         var record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,

@@ -406,11 +406,8 @@ extension CallControl {
     func describe(
         _ description: SessionDescription, _ index: Int?, to leg: Leg, answering offer: SessionDescription? = nil, _ call: Call
     ) -> [UInt8] {
-        guard let taken = call.media else { return description.rewritten(description.media.map { _ in .decline }) }
-        let port = leg == .caller ? taken.callerPort : taken.calleePort
-        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
-        return description.rewritten(
-            description.media.indices.map { $0 == index ? .relay(relay) : .decline },
+        description.rewritten(
+            rewrites(of: description, index, to: leg, call),
             formats: formatEdits(of: description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call))
     }
 

@@ -19,7 +19,8 @@ extension CallControl {
         let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
         var detail = CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
-            callee: callee, ladder: call.ladder.map { ladderEntry($0, of: call) })
+            callee: callee, ladder: call.ladder.map { LadderEntry($0, setup: (call.setupAt, wallTime(call.setupAt))) })
+        detail.proxy = (call.isDirect ? "no: " : "yes: ") + call.proxy.reason
         detail.digits = digitsText(of: call)
         return detail
     }
@@ -34,7 +35,9 @@ extension CallControl {
     }
 
     package var connectedCount: Int { monitored.count }
-    package var presentCount: Int { callsBySession.count }
+    package var presentCount: Int { callsBySession.count + directCalls.count }
+    /// Sessions of the relay.
+    package var mediaSessionCount: Int { callsBySession.count }
     package var usedPortPairs: Int { media.usedPairCount }
 
     func call(named id: String) -> Call? {
@@ -43,7 +46,7 @@ extension CallControl {
     }
 
     private func summary(of call: Call, now: Instant) -> CallSummary {
-        return CallSummary(
+        var summary = CallSummary(
             id: call.id, state: state(of: call), callerNumber: call.callerNumber, calledNumber: call.calledNumber,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
             answerAt: call.answerAt.map(wallTime),
@@ -51,6 +54,11 @@ extension CallControl {
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
             call.noMedia,
             call.machine.isConnected ? (mediaState(.caller, of: call), mediaState(.callee, of: call)) : nil)
+        if call.isDirect {
+            summary.monitored = false
+            summary.monitoredReason = "not relayed: \(call.proxy.reason)"
+        }
+        return summary
     }
 
     private func state(of call: Call) -> CallSummary.State {
@@ -92,11 +100,13 @@ extension CallControl {
             media: MediaReport(
                 figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime))
     }
+}
 
-    func ladderEntry(_ item: Call.LadderItem, of call: Call) -> LadderEntry {
-        LadderEntry(
-            at: wallTime(item.at), milliseconds: (item.at - call.setupAt).milliseconds,
-            leg: item.leg == .caller ? .caller : .callee, direction: item.isReceived ? .in : .out, text: item.text,
-            retransmission: item.isRetransmission)
+extension LadderEntry {
+    init(_ item: Call.LadderItem, setup: (instant: Instant, wall: WallTime)) {
+        let age = item.at - setup.instant
+        self.init(
+            at: setup.wall + age, milliseconds: age.milliseconds, leg: item.leg == .caller ? .caller : .callee,
+            direction: item.isReceived ? .in : .out, text: item.text, retransmission: item.isRetransmission)
     }
 }

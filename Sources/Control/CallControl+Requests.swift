@@ -85,7 +85,8 @@ extension CallControl {
             enqueue(.mediaClosed, for: number)
             enqueue(.release(cause: refusal.cause, status: refusal.status, party: .relayd), for: number)
         } else {
-            openMedia(of: number, now: now)
+            call.proxy = mediaProxy(of: call)
+            if call.isDirect { passMediaBy(number) } else { openMedia(of: number, now: now) }
         }
     }
 
@@ -95,7 +96,6 @@ extension CallControl {
             counters.add(to: .sipUnknownSource)
             return Refusal(cause: .unknownSource, status: 403)
         }
-        let retryAfter: (HeaderName, String) = (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")
         if isDraining { return Refusal(cause: .shutdown, status: 503, headers: [retryAfter]) }
         if isLoop(call.invite) { return Refusal(cause: .loopDetected, status: 482) }
         if call.invite.maxForwards == 0 { return Refusal(cause: .tooManyHops, status: 483) }
@@ -128,7 +128,7 @@ extension CallControl {
         }
         let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
         let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
-        if isCallerFull || isCallerTooFast || callsBySession.count >= configuration.limits.calls {
+        if isCallerFull || isCallerTooFast || presentCount >= configuration.limits.calls {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
@@ -247,7 +247,7 @@ extension CallControl {
 
     mutating func refuseMedia(of number: CallNumber, _ cause: ReleaseCause) {
         counters.add(to: cause == .portsExhausted ? .callsRefusedPorts : .callsRefusedCapacity)
-        calls[number]?.refusalHeaders = [(.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")]
+        calls[number]?.refusalHeaders = [retryAfter]
         enqueue(.mediaClosed, for: number)
         enqueue(.release(cause: cause, status: 503, party: .relayd), for: number)
     }
@@ -391,16 +391,5 @@ extension CallControl {
         var results: [TransactionLayer.Output] = []
         transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)
         enqueue(results)
-    }
-
-    /// For a request too broken for a transaction. Stateless: a retransmission gets the same answer.
-    mutating func answerOutsideTransaction(
-        _ request: SIPMessage, status: Int, reason: String, from source: Flow
-    ) {
-        var builder = MessageBuilder.response(
-            to: request, status: status, reason: reason, toTag: "relayd-\(status)", source: source)
-        builder.add(.server, configuration.sip.userAgent)
-        let destination = ResponseDestination.flow(for: request, source: source)
-        output(.send(builder.finish(), to: destination, transaction: nil))
     }
 }

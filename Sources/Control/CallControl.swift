@@ -83,6 +83,8 @@ package struct CallControl {
     var callsBySession: [SessionID: CallNumber] = [:]
     /// Connected calls that are watched for silence.
     var monitored: Set<CallNumber> = []
+    /// Calls whose media goes past relayd, as long as it would be relayed.
+    var directCalls: Set<CallNumber> = []
     var callTimers = TimerQueue<CallNumber>()
     /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
@@ -95,6 +97,11 @@ package struct CallControl {
     /// Operators that wait for the answer to a probe.
     var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
+    var strangers: StrangerTable
+    /// New calls of all sources together.
+    var callRate: TokenBucket
+    /// Of requests refused for load lately, by their low bits.
+    var refusedForLoad = [UInt64](repeating: 0, count: 4_096)
     /// Peers that take no TCP connections, and until when they are not asked again.
     var withoutStreams: [SocketAddress: Instant] = [:]
     /// While `relayctl doctor` places calls.
@@ -129,6 +136,8 @@ package struct CallControl {
             configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
+        strangers = StrangerTable(now: now)
+        callRate = TokenBucket(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
@@ -147,17 +156,11 @@ package struct CallControl {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
         case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now): break
-        case .message(let message) where isTooMuch(message):
-            counters.add(to: .sipRefusedOverload)
-            answerOutsideTransaction(message, status: 503, reason: "Service Unavailable", from: source)
-        case .message(let message):
-            noteAlias(message, from: source)
-            guard admit(message, from: source, now: now) else { break }
-            receiveAdmitted(message, from: source, now: now)
+        case .message(let message) where !message.isRequest: receiveAdmitted(message, from: source, now: now)
+        case .message(let message): takeRequest(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
             counters.add(to: .sipMalformed)
-            guard message.isRequest, message.method != .ack else { break }
-            answerOutsideTransaction(message, status: status, reason: reason, from: source)
+            answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive:
             counters.add(to: .sipKeepAlives)
             noteHeard(from: source, now: now)
@@ -174,8 +177,7 @@ package struct CallControl {
         counters.add(to: .sipMalformed)
         switch SIPMessage.parse(header) {
         case .message(let message), .answerable(let message, _, _):
-            guard message.isRequest, message.method != .ack else { break }
-            answerOutsideTransaction(message, status: status, reason: reason, from: source)
+            answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive, .discard: break
         }
         if let connection = source.connection { output(.endConnection(connection)) }
@@ -267,7 +269,7 @@ package struct CallControl {
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
-            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
+            && callsBySession.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
             && callsByTrunk.values.allSatisfy { $0 == 0 } && media.usedPairCount == 0
     }
 
@@ -283,7 +285,7 @@ package struct CallControl {
 
     /// A trunk that says `alias` in its Via may be sent requests at that address by the connection it opened. Only at the
     /// address it came from: anyone else's calls could be drawn to it otherwise.
-    private mutating func noteAlias(_ message: SIPMessage, from source: Flow) {
+    mutating func noteAlias(_ message: SIPMessage, from source: Flow) {
         guard message.isRequest, source.isReliable, !source.mayConnect, let connection = source.connection,
             message.topVia.parameter("alias") != nil, message.topVia.hostAddress == source.ip,
             routing.trunk(from: source.remote, isStream: true) != nil
@@ -302,12 +304,9 @@ package struct CallControl {
 
     func wallTime(_ instant: Instant) -> WallTime { clocks.wall + (instant - clocks.instant) }
 
-    /// Whether a request would open a transaction beyond what memory is set aside for. Each one stays for 32 s, so anyone who
-    /// can send datagrams could fill it otherwise. What belongs to present calls is always served.
-    private func isTooMuch(_ request: SIPMessage) -> Bool {
-        request.isRequest && request.method != .ack && transactions.count >= maximumTransactions
-            && !transactions.isKnown(request) && dialog(of: request) == nil
-    }
+    /// Whether a further transaction would be beyond what memory is set aside for: each one stays for 32 s. What belongs to
+    /// present calls is always served.
+    var isFull: Bool { transactions.count >= maximumTransactions }
 
     /// Enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
     private var maximumTransactions: Int { 1_000 + 20 * configuration.limits.calls }
@@ -431,8 +430,11 @@ package struct CallControl {
         guard let call = calls[number], let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else {
             return
         }
-        calls[number]?.scheduled = due
+        call.scheduled = due
         callTimers.schedule(number, at: due)
+        guard callTimers.isMostlyStale(live: calls.count) else { return }
+        let calls = calls
+        callTimers.removeAll { calls[$0]?.scheduled != $1 }
     }
 
     // MARK: The ladder
@@ -447,9 +449,10 @@ package struct CallControl {
 
     /// What a ladder says of a message: the method, or status and reason phrase.
     static func summary(of octets: [UInt8]) -> String {
-        let line = octets.prefix { $0 != UInt8(ascii: "\r") && $0 != UInt8(ascii: "\n") }
-        let version = Array("SIP/2.0 ".utf8)
-        let text = line.starts(with: version) ? line.dropFirst(version.count) : line.prefix { $0 != UInt8(ascii: " ") }
-        return String(decoding: text.prefix(48), as: UTF8.self)
+        let end = min(octets.count, 256)
+        let isResponse = octets.starts(with: "SIP/2.0 ".utf8)
+        let start = isResponse ? 8 : 0
+        let stop = octets[start..<end].firstIndex { $0 < 0x20 || ($0 == 0x20 && !isResponse) } ?? end
+        return String(decoding: octets[start..<min(stop, start + 48)], as: UTF8.self)
     }
 }

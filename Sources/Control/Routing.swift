@@ -55,6 +55,17 @@ package struct Routing: Sendable {
         return found.map { trunks[$0.trunk] }
     }
 
+    /// Whether calls are sent there.
+    func isTrunkAddress(_ address: SocketAddress) -> Bool { trunks.contains { $0.address == address } }
+
+    /// A trunk that is called at that host.
+    func trunk(called ip: IPAddress) -> Trunk? { trunks.first { $0.address.ip == ip } }
+
+    /// A trunk with a source of one address in the same /24, for IPv6 in the same /64.
+    func trunk(near ip: IPAddress) -> Trunk? {
+        sources.first { $0.source.isHost(near: ip) }.map { trunks[$0.trunk] }
+    }
+
     package func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }
 
     /// Every way for `number`, the best first: the longest prefix, then the lowest priority, then at random by weight. Each

@@ -42,6 +42,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipStrayResponses
     case sipStrayRequests
     case sipUnknownSource
+    case sipStrangersUnanswered
+    case sipAnswersWithheld
     case sipSendFailures
     case sipRefusedOverload
     case sipTransactionTimeouts
@@ -81,6 +83,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sessionRefreshes
     case callsRefusedPorts
     case callsRefusedCapacity
+    case callsRefusedRate
     case callsRefusedNoRoute
     case callsRefusedRoutesBusy
     case callsRefusedRoutesDown

@@ -33,10 +33,12 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
 
     /// `count` characters of `0-9a-z`, about 5 bits each: tags, branches, Call-IDs (RFC 3261 §19.3 wants 32 bits).
     public mutating func token(count: Int) -> String {
-        let alphabet = Array("0123456789abcdefghijklmnopqrstuvwxyz".utf8)
         var octets: [UInt8] = []
         octets.reserveCapacity(count)
-        for _ in 0..<count { octets.append(alphabet[Int(next() >> 32) % alphabet.count]) }
+        for _ in 0..<count {
+            let digit = UInt8(truncatingIfNeeded: next() >> 32 % 36)
+            octets.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        }
         return String(decoding: octets, as: UTF8.self)
     }
 }

@@ -58,41 +58,51 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
 extension IPAddress: LosslessStringConvertible {
     /// `192.0.2.1` or, shortened as RFC 5952 asks, `2001:db8::1`. No brackets.
     public var description: String {
+        var octets: [UInt8] = []
+        append(to: &octets)
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Writes what `description` says to the end of a message.
+    public func append(to octets: inout [UInt8]) {
         switch family {
         case .ipv4:
-            let value = low
-            return "\(value >> 24 & 0xff).\(value >> 16 & 0xff).\(value >> 8 & 0xff).\(value & 0xff)"
+            for part in 0..<4 {
+                if part > 0 { octets.append(UInt8(ascii: ".")) }
+                octets.append(decimal: low >> UInt64(24 - 8 * part) & 0xff)
+            }
         case .ipv6:
-            return Self.text(of: (0..<8).map { group in
+            let groups = (0..<8).map { group in
                 UInt16(truncatingIfNeeded: (group < 4 ? high : low) >> UInt64(48 - 16 * (group % 4)))
-            })
+            }
+            octets += Self.text(of: groups).utf8
         }
     }
 
     /// Reads a literal address; nil for anything else, host names included. Brackets and zones are not accepted.
-    public init?(_ description: String) {
-        self.init(ascii: Array(description.utf8))
-    }
+    public init?(_ description: String) { self.init(ascii: Array(description.utf8).span) }
 
     /// The same from octets of a message.
-    public init?(ascii octets: some Collection<UInt8>) {
-        if octets.contains(UInt8(ascii: ":")) {
-            guard let groups = Self.ipv6Groups(octets) else { return nil }
-            self.init(
-                ipv6High: groups[0..<4].reduce(0) { $0 << 16 | UInt64($1) },
-                low: groups[4..<8].reduce(0) { $0 << 16 | UInt64($1) })
-        } else {
-            guard let value = Self.ipv4Value(octets) else { return nil }
-            self.init(ipv4: value)
+    public init?(ascii octets: ArraySlice<UInt8>) { self.init(ascii: octets.span) }
+
+    /// The same from octets of a message.
+    public init?(ascii octets: Span<UInt8>) {
+        for index in octets.indices where octets[index] == UInt8(ascii: ":") {
+            guard let value = Self.ipv6Value(octets) else { return nil }
+            self.init(ipv6High: UInt64(value >> 64), low: UInt64(truncatingIfNeeded: value))
+            return
         }
+        guard let value = Self.ipv4Value(octets, 0..<octets.count) else { return nil }
+        self.init(ipv4: value)
     }
 
-    private static func ipv4Value(_ octets: some Collection<UInt8>) -> UInt32? {
+    private static func ipv4Value(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt32? {
         var value: UInt32 = 0
         var part: UInt32 = 0
         var digits = 0
         var parts = 0
-        for octet in octets {
+        for index in range {
+            let octet = octets[index]
             if octet == UInt8(ascii: ".") {
                 guard digits > 0, parts < 3 else { return nil }
                 value = value << 8 | part
@@ -110,38 +120,62 @@ extension IPAddress: LosslessStringConvertible {
         return value << 8 | part
     }
 
-    private static func ipv6Groups(_ octets: some Collection<UInt8>) -> [UInt16]? {
-        let fields = octets.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        var groups: [UInt16] = []
+    /// Eight groups of hexadecimal digits, of which `::` leaves out some and the last two may be an IPv4 address
+    /// (RFC 4291 §2.2).
+    private static func ipv6Value(_ octets: Span<UInt8>) -> UInt128? {
+        var value: UInt128 = 0
+        var count = 0
+        /// How many groups stand before `::`.
         var gap: Int?
-        for (index, field) in fields.enumerated() {
-            if field.isEmpty {
-                // An empty field is the gap, or the outer side of a gap at either end.
-                let isEdge = index == 0 || index == fields.count - 1
-                let neighbour = index == 0 ? 1 : index - 1
-                if isEdge {
-                    guard fields.count >= 3, fields[neighbour].isEmpty else { return nil }
-                } else {
-                    guard gap == nil else { return nil }
-                    gap = groups.count
-                }
-            } else if field.contains(UInt8(ascii: ".")) {
-                guard index == fields.count - 1, let value = ipv4Value(field) else { return nil }
-                groups += [UInt16(value >> 16), UInt16(value & 0xffff)]
-            } else {
-                guard field.count <= 4 else { return nil }
-                var value: UInt16 = 0
-                for octet in field {
-                    guard let digit = Character(Unicode.Scalar(octet)).hexDigitValue else { return nil }
-                    value = value << 4 | UInt16(digit)
-                }
-                groups.append(value)
+        var index = 0
+        if octets[0] == UInt8(ascii: ":") {
+            guard octets.count >= 2, octets[1] == UInt8(ascii: ":") else { return nil }
+            gap = 0
+            index = 2
+        }
+        while index < octets.count {
+            let start = index
+            while index < octets.count, octets[index] != UInt8(ascii: ":"), octets[index] != UInt8(ascii: ".") { index += 1 }
+            if index < octets.count, octets[index] == UInt8(ascii: ".") {
+                guard count <= 6, let last = ipv4Value(octets, start..<octets.count) else { return nil }
+                value = value << 32 | UInt128(last)
+                count += 2
+                break
+            }
+            guard count < 8, let group = hexadecimal(octets, start..<index) else { return nil }
+            value = value << 16 | UInt128(group)
+            count += 1
+            guard index < octets.count else { break }
+            index += 1
+            guard index < octets.count else { return nil }  // one colon at the end
+            if octets[index] == UInt8(ascii: ":") {
+                guard gap == nil else { return nil }
+                gap = count
+                index += 1
             }
         }
-        guard let gap else { return groups.count == 8 ? groups : nil }
-        guard groups.count < 8 else { return nil }
-        groups.insert(contentsOf: repeatElement(0, count: 8 - groups.count), at: gap)
-        return groups
+        guard let gap else { return count == 8 ? value : nil }
+        guard count < 8 else { return nil }
+        let tailBits = UInt128(16 * (count - gap))
+        return (value >> tailBits) << UInt128(16 * (8 - gap)) | value & (1 << tailBits - 1)
+    }
+
+    /// One to four digits.
+    private static func hexadecimal(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt16? {
+        guard (1...4).contains(range.count) else { return nil }
+        var value: UInt16 = 0
+        for index in range {
+            let octet = octets[index]
+            let letter = octet | 0x20
+            if (0x30...0x39).contains(octet) {
+                value = value << 4 | UInt16(octet - 0x30)
+            } else if (0x61...0x66).contains(letter) {
+                value = value << 4 | UInt16(letter - 0x61 + 10)
+            } else {
+                return nil
+            }
+        }
+        return value
     }
 
     private static func text(of groups: [UInt16]) -> String {
@@ -175,7 +209,21 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
 
 extension SocketAddress: LosslessStringConvertible {
     /// `192.0.2.1:5060` or `[2001:db8::1]:5060`.
-    public var description: String { ip.family == .ipv4 ? "\(ip):\(port)" : "[\(ip)]:\(port)" }
+    public var description: String {
+        var octets: [UInt8] = []
+        append(to: &octets)
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Writes what `description` says to the end of a message.
+    public func append(to octets: inout [UInt8]) {
+        octets.reserveCapacity(octets.count + 24)
+        if ip.family == .ipv6 { octets.append(UInt8(ascii: "[")) }
+        ip.append(to: &octets)
+        if ip.family == .ipv6 { octets.append(UInt8(ascii: "]")) }
+        octets.append(UInt8(ascii: ":"))
+        octets.append(decimal: UInt64(port))
+    }
 
     /// Reads a literal address with a port; nil when either is missing.
     public init?(_ description: String) {

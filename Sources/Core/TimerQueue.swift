@@ -50,9 +50,22 @@ public struct TimerQueue<Key: Sendable>: Sendable {
         return first.key
     }
 
+    /// Whether entries that mean nothing any more are most of the queue, so that `removeAll` is due. A call that ends long
+    /// before its session timer leaves one for a quarter of an hour. On average taking them out costs each a few steps.
+    ///
+    /// - Parameter live: how many keys there are.
     @inlinable
-    mutating func siftDown() {
-        var parent = 0
+    public func isMostlyStale(live: Int) -> Bool { heap.count > 2 * live + 64 }
+
+    @inlinable
+    public mutating func removeAll(where isStale: (Key, Instant) -> Bool) {
+        heap.removeAll { isStale($0.key, $0.due) }
+        for parent in (0..<heap.count / 2).reversed() { siftDown(from: parent) }
+    }
+
+    @inlinable
+    mutating func siftDown(from start: Int = 0) {
+        var parent = start
         while true {
             var smallest = parent
             for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].due < heap[smallest].due {

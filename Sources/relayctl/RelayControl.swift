@@ -13,7 +13,7 @@ struct RelayControl: ParsableCommand {
             """,
         subcommands: [
             StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self,
-            CaptureCommand.self, TrunksCommand.self, ProbeCommand.self, RegistrationsCommand.self, KeepAliveCommand.self,
+            CaptureCommand.self, TrunksCommand.self, ProbeCommand.self, StrangersCommand.self, RegistrationsCommand.self, KeepAliveCommand.self,
             RecordsCommand.self, ReportCommand.self,
             AuditCommand.self, DoctorCommand.self, EventsCommand.self, WhyCommand.self, TraceCommand.self,
             ConfigCommand.self,

@@ -10,7 +10,6 @@ import Testing
     private static let offer = "v=0\no=- 1 1 IN IP4 198.51.100.11\ns=-\nc=IN IP4 198.51.100.11\nt=0 0\nm=audio 40000 RTP/AVP 8\n"
 
     @Test("a request of a new call that cannot be served is refused with one record", arguments: [
-        Case("unknown source", 403, .unknownSource, source: "192.0.2.200:5060"),
         Case("no route", 404, .noRoute, to: "1555"),
         Case("no hops left", 483, .tooManyHops, maxForwards: 0),
         Case("another body", 415, .mediaNotAcceptable, contentType: "text/plain", accept: "application/sdp"),

@@ -59,4 +59,24 @@ import Testing
             #expect(queue.count == waiting)
         }
     }
+
+    @Test("what is taken out because it is stale does not come, and the rest comes in order")
+    func removal() {
+        var random = SeededRandom(seed: 4)
+        var queue = TimerQueue<UInt64>()
+        var live: Set<UInt64> = []
+        for key in 0..<500 as Range<UInt64> {
+            queue.schedule(key, at: Instant(nanoseconds: UInt64.random(in: 1...1_000, using: &random)))
+            if key % 10 == 0 { live.insert(key) }
+        }
+        #expect(queue.isMostlyStale(live: live.count) && !queue.isMostlyStale(live: queue.count))
+        queue.removeAll { key, _ in !live.contains(key) }
+        #expect(queue.count == live.count)
+        var last: UInt64 = 0
+        while let due = queue.nextDue, let key = queue.takeDue(at: due) {
+            #expect(due.nanoseconds >= last && live.remove(key) != nil)
+            last = due.nanoseconds
+        }
+        #expect(live.isEmpty && queue.count == 0)
+    }
 }

@@ -41,6 +41,11 @@ package final class Daemon: Sendable {
         process = try ChildProcess(command[0], Array(command.dropFirst()), outputPath: directory.file("relayd.log"))
     }
 
+    /// Waits until its log has `text`: a line may come a moment after what it tells of.
+    package func logs(_ text: String) async throws {
+        try await eventually("relayd logs \"\(text)\"") { log.contains(text) }
+    }
+
     /// Everything it logged so far.
     package var log: String { process.output }
 

@@ -21,6 +21,19 @@ package enum Loopback {
         try UDPSocket(SocketAddress(ip: host, port: 0)).address.port
     }
 
+    /// Two sockets on neighbouring ports, the first even. They are bound at once: what was free a moment ago may be taken.
+    static func pair(on host: IPAddress) throws -> (rtp: UDPSocket, rtcp: UDPSocket) {
+        for _ in 0..<50 {
+            let port = try freeRange(of: 2, on: host).lowerBound
+            if let rtp = try? UDPSocket(SocketAddress(ip: host, port: port)),
+                let rtcp = try? UDPSocket(SocketAddress(ip: host, port: port + 1))
+            {
+                return (rtp, rtcp)
+            }
+        }
+        throw SocketError(description: "two free UDP ports on \(host) are taken whenever they are found")
+    }
+
     /// A run of `count` free UDP ports, the first even: above the relay ports of a `Testbed`, below the ephemeral range.
     package static func freeRange(of count: UInt16, on host: IPAddress) throws -> ClosedRange<UInt16> {
         for _ in 0..<200 {

@@ -24,29 +24,34 @@ package final class MediaEndpoint: Sendable {
     /// For SDP: the even port; RTCP is one above.
     package let address: SocketAddress
     private let other: MediaStream
-    private let rtp: UDPSocket
-    private let rtcp: UDPSocket
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
+        /// Nil once closed.
+        var sockets: Sockets?
         var target: SocketAddress?
-        /// Sends from here instead of `rtp` when set.
-        var moved: UDPSocket?
         var nextNumber: UInt32 = 0
         /// A key that is being pressed, and the packets it has left.
         var pressed: (code: UInt8, left: UInt32)?
         var lastKeyAt: UInt32?
         var heard = Heard()
-        var isClosed = false
+    }
+
+    private struct Sockets {
+        let rtp: UDPSocket
+        let rtcp: UDPSocket
+        /// Sends from here instead of `rtp` when set.
+        var moved: UDPSocket?
+
+        var all: [UDPSocket] { [rtp, rtcp] + (moved.map { [$0] } ?? []) }
     }
 
     package init(on host: IPAddress, call: UInt32, party: MediaStream.Party) throws {
         stream = MediaStream(call: call, party: party)
         other = MediaStream(call: call, party: party == .caller ? .callee : .caller)
-        let ports = try Loopback.freeRange(of: 2, on: host)
-        rtp = try UDPSocket(SocketAddress(ip: host, port: ports.lowerBound))
-        rtcp = try UDPSocket(SocketAddress(ip: host, port: ports.upperBound))
+        let (rtp, rtcp) = try Loopback.pair(on: host)
         address = rtp.address
+        state = Mutex(State(sockets: Sockets(rtp: rtp, rtcp: rtcp)))
         let thread = Thread { [self] in run() }
         thread.start()
     }
@@ -59,7 +64,7 @@ package final class MediaEndpoint: Sendable {
     /// From now on sends from another port, as after a NAT has forgotten its binding.
     package func move() throws {
         let socket = try UDPSocket(SocketAddress(ip: address.ip, port: 0))
-        state.withLock { $0.moved = socket }
+        state.withLock { $0.sockets?.moved = socket }
     }
 
     /// The next packets are a telephone-event 101 in place of audio.
@@ -67,8 +72,8 @@ package final class MediaEndpoint: Sendable {
 
     private static let packetsOfKey: UInt32 = 8
 
-    /// Ends the thread.
-    package func close() { state.withLock { $0.isClosed = true } }
+    /// Ends the thread and closes the ports.
+    package func close() { state.withLock { $0.sockets = nil } }
 
     /// How many packets were sent, which is also the number of the next one.
     package var sentCount: UInt32 { state.withLock { $0.nextNumber } }
@@ -77,17 +82,16 @@ package final class MediaEndpoint: Sendable {
 
     /// Sends one RTCP sender report to the port above the RTP one.
     package func sendSenderReport() {
-        let (target, count) = state.withLock { ($0.target, $0.nextNumber) }
-        guard let target else { return }
-        rtcp.send(stream.senderReport(packetCount: count), to: SocketAddress(ip: target.ip, port: target.port + 1))
+        let (socket, target, count) = state.withLock { ($0.sockets?.rtcp, $0.target, $0.nextNumber) }
+        guard let socket, let target else { return }
+        socket.send(stream.senderReport(packetCount: count), to: SocketAddress(ip: target.ip, port: target.port + 1))
     }
 
     private func run() {
         let interval = Duration.milliseconds(20)
         var due = ContinuousClock.now
         while true {
-            let sockets = state.withLock { $0.isClosed ? [] : [rtp, rtcp] + ($0.moved.map { [$0] } ?? []) }
-            guard !sockets.isEmpty else { return }
+            guard let sockets = state.withLock({ $0.sockets }) else { return }
             let now = ContinuousClock.now
             if now >= due {
                 sendNext()
@@ -95,23 +99,24 @@ package final class MediaEndpoint: Sendable {
                 due = now - due > .milliseconds(200) ? now + interval : due + interval
             }
             let rest = due - ContinuousClock.now
-            UDPSocket.wait(for: sockets, milliseconds: Int32(clamping: max(0, rest.milliseconds + 1)))
-            for socket in sockets {
-                while let (octets, source) = socket.receive() { take(octets, from: source, isRTCP: socket === rtcp) }
+            UDPSocket.wait(for: sockets.all, milliseconds: Int32(clamping: max(0, rest.milliseconds + 1)))
+            for socket in sockets.all {
+                while let (octets, source) = socket.receive() { take(octets, from: source, isRTCP: socket === sockets.rtcp) }
             }
         }
     }
 
     private func sendNext() {
         state.withLock { state in
-            guard let target = state.target else { return }
+            guard let target = state.target, let sockets = state.sockets else { return }
+            let socket = sockets.moved ?? sockets.rtp
             if let (code, left) = state.pressed {
                 let event = stream.event(
                     code, index: Self.packetsOfKey - left, of: Self.packetsOfKey, inPlaceOf: state.nextNumber, payloadType: 101)
-                (state.moved ?? rtp).send(event, to: target)
+                socket.send(event, to: target)
                 state.pressed = left > 1 ? (code, left - 1) : nil
             } else {
-                (state.moved ?? rtp).send(stream.packet(state.nextNumber), to: target)
+                socket.send(stream.packet(state.nextNumber), to: target)
             }
             state.nextNumber += 1
         }

@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("answered calls", .serialized, .needs(.sipp))
+@Suite("answered calls", .inTurn, .serialized, .needs(.sipp))
 struct CallTests {
     @Test(
         "RTP passes both ways, each packet once, in order, unchanged, from the advertised port; either side may hang up",

@@ -6,7 +6,7 @@ import NG
 import Testing
 
 /// `relayctl capture` and recordings, read by tshark.
-@Suite("Captures and recordings", .serialized, .needs(.sipp, .tshark))
+@Suite("Captures and recordings", .inTurn, .serialized, .needs(.sipp, .tshark))
 struct CaptureTests {
     private static func expectStreams(
         _ streams: [CaptureFile.Stream], _ call: ConnectedCall, location: SourceLocation = #_sourceLocation

@@ -2,7 +2,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("Documentation")
+@Suite("Documentation", .inTurn)
 struct DocsTests {
     /// Every page of docs/, and the README.
     private var pages: [(name: String, text: String)] {

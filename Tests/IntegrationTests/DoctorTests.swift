@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("relayctl doctor", .serialized)
+@Suite("relayctl doctor", .inTurn, .serialized)
 struct DoctorTests {
     @Test("on a daemon that is well it places its calls, every step passes that can, and the way is closed again", .timeLimit(.minutes(2)))
     func healthy() async throws {

@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("calls that are never answered", .serialized, .needs(.sipp))
+@Suite("calls that are never answered", .inTurn, .serialized, .needs(.sipp))
 struct FailedCallTests {
     @Test("the callee's refusal reaches the caller with its status and reason", arguments: [
         (404, "404 Not Found", 1), (486, "486 Busy Here", 17), (503, "503 Service Unavailable", 41),
@@ -90,7 +90,7 @@ struct FailedCallTests {
         }
     }
 
-    @Test("a caller that is no trunk is answered 403")
+    @Test("a caller that is no trunk is answered 403, leaves no record, and can be asked about")
     func unknownSource() async throws {
         try await Testbed.with { bed in
             let elsewhere = SocketAddress(ip: bed.host, port: 5999)
@@ -98,10 +98,14 @@ struct FailedCallTests {
             try await caller.succeeds()
             #expect(finalStatus(caller) == 403)
             #expect(try bed.daemon.control.counter(.sipUnknownSource) == 1)
-            let record = try #require(try await bed.daemon.records(count: 1).first)
-            record.expectOutcome(.unknownSource, sip: 403, by: .relayd)
-            #expect(record.callerAddress == elsewhere)
-            #expect(record.callerTrunk == nil)
+            #expect(try bed.daemon.control.counter(.callsAttempted) == 0)
+            #expect(try bed.daemon.records().isEmpty, "strangers write nothing to our disk")
+            for name in [try #require(caller.callID), elsewhere.description, "4930123456"] {
+                let why = try await bed.daemon.relayctl(["why", name])
+                #expect(why.output.contains("A request from \(elsewhere) which is no trunk"), "\(name): \(why.output)\(why.errors)")
+            }
+            let strangers = try await bed.daemon.relayctl(["strangers"])
+            #expect(strangers.output.contains("\(bed.host)") && strangers.output.contains("INVITE 4930123456"), "\(strangers.output)")
         }
     }
 

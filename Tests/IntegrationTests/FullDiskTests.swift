@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("A full disk")
+@Suite("A full disk", .inTurn)
 struct FullDiskTests {
     @Test(
         "stops no call and loses no record: they wait in memory, are seen to wait, and are written once there is room",
@@ -33,7 +33,7 @@ struct FullDiskTests {
             // SQLite may not even read without room; what it reads is none of them.
             #expect((try? bed.daemon.records())?.isEmpty ?? true)
             #expect(try await bed.daemon.relayctl(["status"]).output.contains("\(count) pending"))
-            #expect(bed.daemon.log.contains("call records wait in memory"))
+            try await bed.daemon.logs("call records wait in memory")
             let metrics = try await page("/metrics", of: bed)
             #expect(metrics.text.contains("\nrelayd_records_pending \(count)\n"))
 
@@ -46,7 +46,7 @@ struct FullDiskTests {
             #expect(records.count == count && Set(records.map(\.id)).count == count)
             #expect(records.allSatisfy { $0.cause == .normal })
             try await eventually("nothing waits") { try bed.daemon.control.status().records.pending == 0 }
-            #expect(bed.daemon.log.contains("call records are written again"))
+            try await bed.daemon.logs("call records are written again")
         }
     }
 }

@@ -3,7 +3,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("HEP3 export", .serialized, .needs(.sipp))
+@Suite("HEP3 export", .inTurn, .serialized, .needs(.sipp))
 struct HEPTests {
     @Test("sngrep as collector gets every SIP message of both legs, with right addresses, and the RTP figures", .needs(.sngrep), .needs(.tshark))
     func sngrep() async throws {

@@ -3,7 +3,7 @@ import Harness
 import Testing
 
 /// The instruments themselves: that they see what is there, and that they notice what is wrong.
-@Suite("harness", .serialized)
+@Suite("harness", .inTurn, .serialized)
 struct HarnessTests {
     @Test("two media endpoints hear each other's packets once, in order and unchanged")
     func endpointsHearEachOther() async throws {

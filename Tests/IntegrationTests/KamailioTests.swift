@@ -4,7 +4,7 @@ import Harness
 import Testing
 
 /// Calls through a real Kamailio that drives relayd with its rtpengine module.
-@Suite("Kamailio in front of relayd", .serialized, .needs(.sipp, .kamailio))
+@Suite("Kamailio in front of relayd", .inTurn, .serialized, .needs(.sipp, .kamailio))
 struct KamailioTests {
     @Test("RTP passes both ways unchanged from the advertised ports, $rtpstat counts it, and BYE ends the session")
     func call() async throws {

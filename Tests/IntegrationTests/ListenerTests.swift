@@ -3,7 +3,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("A party that only listens", .serialized, .needs(.sipp))
+@Suite("A party that only listens", .inTurn, .serialized, .needs(.sipp))
 struct ListenerTests {
     @Test("with media_before_lock it hears the other one at the address of its SDP; without, nothing is sent to it", arguments: [true, false])
     func listener(isOn: Bool) async throws {

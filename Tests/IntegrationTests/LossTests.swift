@@ -3,7 +3,7 @@ import Harness
 import Testing
 
 /// What is lost on the way to or from a peer looks, from here, like a peer that is late: the scenarios play that.
-@Suite("lost messages", .serialized, .needs(.sipp))
+@Suite("lost messages", .inTurn, .serialized, .needs(.sipp))
 struct LossTests {
     @Test("a lost INVITE is sent again and the call goes through")
     func lostInvite() async throws {
@@ -37,7 +37,7 @@ struct LossTests {
     }
 }
 
-@Suite("no ACK at all", .needs(.sipp))
+@Suite("no ACK at all", .inTurn, .needs(.sipp))
 struct MissingAcknowledgementTests {
     @Test("without an ACK both legs are hung up after 64 x T1, and the record says so")
     func ackMissing() async throws {

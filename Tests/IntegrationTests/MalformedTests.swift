@@ -3,7 +3,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("malformed datagrams", .needs(.sipp))
+@Suite("malformed datagrams", .inTurn, .needs(.sipp))
 struct MalformedTests {
     @Test("malformed datagrams of every kind are counted, the daemon lives and a call is unharmed")
     func everyKind() async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("Metrics")
+@Suite("Metrics", .inTurn)
 struct MetricsTests {
     @Test("Prometheus' own parser finds nothing to complain of, and a call is in every figure", .needs(.sipp, .promtool))
     func scrape() async throws {

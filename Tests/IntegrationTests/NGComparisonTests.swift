@@ -4,7 +4,7 @@ import NG
 import Testing
 
 /// The same commands to rtpengine itself and to relayd: answers with the same words, keys and descriptions.
-@Suite("relayd answers as rtpengine does", .serialized, .needs(.rtpengine, .ipv6))
+@Suite("relayd answers as rtpengine does", .inTurn, .serialized, .needs(.rtpengine, .ipv6))
 struct NGComparisonTests {
     /// One command.
     struct Step: Sendable {

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("the NG protocol over streams", .serialized)
+@Suite("the NG protocol over streams", .inTurn, .serialized)
 struct NGStreamTests {
     enum Transport: String, CaseIterable, CustomTestStringConvertible {
         case tcp, unix

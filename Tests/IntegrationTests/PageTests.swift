@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("The page", .serialized)
+@Suite("The page", .inTurn, .serialized)
 struct PageTests {
     @Test("a browser shows the present call, its ladder and the trunks", .needs(.sipp, .chromium), .timeLimit(.minutes(2)))
     func browser() async throws {

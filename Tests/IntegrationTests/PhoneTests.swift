@@ -3,7 +3,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("phones behind a NAT of the kernel's", .needs(.baresip), .needs(.root))
+@Suite("phones behind a NAT of the kernel's", .inTurn, .needs(.baresip), .needs(.root))
 struct PhoneTests {
     private func with(
         udpTimeout: Int, keepAlive: [String] = [], _ body: (PhoneNetwork, DaemonSettings) async throws -> Void

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("relayctl", .serialized)
+@Suite("relayctl", .inTurn, .serialized)
 struct RelayctlTests {
     @Test("without a daemon it ends with 69 and one sentence that names the socket")
     func noDaemon() async throws {

@@ -3,7 +3,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("routes and trunks", .serialized, .needs(.sipp))
+@Suite("routes and trunks", .inTurn, .serialized, .needs(.sipp))
 struct RoutingTests {
     /// The trunk behind the carrier.
     private func reserve(_ bed: Testbed) -> SocketAddress { SocketAddress(ip: bed.host, port: 5081) }

@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("calls that change", .serialized, .needs(.sipp))
+@Suite("calls that change", .inTurn, .serialized, .needs(.sipp))
 struct SessionChangeTests {
     @Test("a re-INVITE holds the call and another one resumes it, on the same ports without a lost packet")
     func hold() async throws {

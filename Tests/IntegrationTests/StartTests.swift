@@ -3,7 +3,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("starting", .serialized)
+@Suite("starting", .inTurn, .serialized)
 struct StartTests {
     @Test("a bad configuration ends with 78 and names file, line, key and what was expected", arguments: [
         ("[media]\nports = \"20000-10000\"\n", 2, "media.ports", "10000"),

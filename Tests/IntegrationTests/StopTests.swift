@@ -4,7 +4,7 @@ import Glibc
 import Harness
 import Testing
 
-@Suite("stopping", .serialized, .needs(.sipp))
+@Suite("stopping", .inTurn, .serialized, .needs(.sipp))
 struct StopTests {
     @Test("a stop signal ends calls with BYE on both legs, writes their records and exits 0 within 5 s", arguments: [
         SIGTERM, SIGINT,

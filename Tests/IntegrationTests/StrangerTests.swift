@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("strangers", .serialized, .needs(.sipp))
+@Suite("strangers", .inTurn, .serialized, .needs(.sipp))
 struct StrangerTests {
     @Test(
         "a stranger who sprays every relay port from before the first packet on hears nothing and is heard by nobody",

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("relayctl top")
+@Suite("relayctl top", .inTurn)
 struct TopTests {
     @Test("on a terminal it shows the call, ends with q, and leaves the terminal as it was", .needs(.sipp), .timeLimit(.minutes(1)))
     func terminal() async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("The trace of SIP messages", .serialized)
+@Suite("The trace of SIP messages", .inTurn, .serialized)
 struct TraceTests {
     @Test("after a call every message of both legs is there, whole, as SIPp itself logged it", .needs(.sipp))
     func lookBack() async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("relayctl why, with real peers", .serialized, .needs(.sipp))
+@Suite("relayctl why, with real peers", .inTurn, .serialized, .needs(.sipp))
 struct WhyTests {
     @Test("a normal call, calls of which one side or none sends RTP, and one in a codec the other side did not list")
     func media() async throws {
@@ -40,9 +40,7 @@ struct WhyTests {
         }
     }
 
-    @Test(
-        "a live call whose callee's RTP port has closed, told by ICMP",
-        .disabled("fails: the relay counts no refusal, though its socket is connected and the callee's is closed"))
+    @Test("a live call whose callee's RTP port has closed, told by ICMP")
     func portClosed() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
@@ -84,12 +82,12 @@ struct WhyTests {
         }
     }
 
-    @Test("attempts that fail: refused codecs, busy, no response, no route, a limit, a stranger")
+    @Test("attempts that fail: refused codecs, busy, no response, no route, a limit")
     func failures() async throws {
         try await Testbed.with({ settings in
             settings.trunks[0].lines = ["sources = [\"\(settings.listen.ip)\"]"]
             settings.trunks[1].prefixes = ["49"]
-            settings.trunks[1].lines = ["invite_timeout = 1", "capacity = 1"]
+            settings.trunks[1].lines = ["invite_timeout = 3", "capacity = 1"]
         }) { bed in
             func attempt(_ number: Int, _ callee: String?, to called: String = "4930123456", from address: SocketAddress? = nil) async throws -> CallRecord {
                 var peer: SIPp?
@@ -110,10 +108,9 @@ struct WhyTests {
             let silentWhy = try await why(bed, silent.id)
             #expect(silentWhy.missing?.leg == .callee && silentWhy.advice != nil)
             #expect(try await attempt(4, nil, to: "1800555").verdict == .noRoute)
-            #expect(try await attempt(5, nil, from: SocketAddress(ip: Loopback.host(), port: 5070)).verdict == .unknownSource)
 
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
-            #expect(try await attempt(6, nil, from: SocketAddress(ip: bed.host, port: 5071)).verdict == .allRoutesBusy)
+            #expect(try await attempt(5, nil, from: SocketAddress(ip: bed.host, port: 5071)).verdict == .allRoutesBusy)
             let id = try #require(try bed.daemon.control.calls().first { $0.state == .connected }?.id)
             _ = try await bed.daemon.relayctl(["hangup", id])
             try await call.caller.succeeds()

@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("on the wire", .needs(.sipp, .tshark, .root))
+@Suite("on the wire", .inTurn, .needs(.sipp, .tshark, .root))
 struct WireTests {
     @Test("tshark dissects a whole call and finds nothing malformed")
     func dissection() async throws {

@@ -15,16 +15,18 @@ extension CallControl {
         if let ended = endedCalls.all(where: { $0.isNamed(name) }).first { return ended.explanation }
         let named = present.filter { CallEvidence.isNumber(name, of: ($0.callerNumber, $0.calledNumber)) }
         let matching = named.map { evidence(of: $0, now: now) } + endedCalls.all { $0.hasNumber(name) }
-        guard var explanation = matching.first?.explanation else { return nil }
+        guard var explanation = matching.first?.explanation else { return explainStranger(name) }
         explanation.others = matching.dropFirst().prefix(8).map(\.recordID)
         return explanation
     }
 
+    /// After the end with the facts that the record was made of.
     func evidence(of call: Call, now: Instant) -> CallEvidence {
         CallEvidence(
             number: call.number, id: call.id, recordID: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
-            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
-            ladder: call.ladder.map { ladderEntry($0, of: call) }, omitted: call.omittedLadderItems, facts: facts(of: call, now: now))
+            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
+            setup: (call.setupAt, wallTime(call.setupAt)), messages: call.ladder, omitted: call.omittedLadderItems,
+            facts: call.finalFacts?.value ?? facts(of: call, now: now))
     }
 
     func facts(of call: Call, now: Instant) -> CallFacts {
@@ -39,10 +41,10 @@ extension CallControl {
         facts.calledNumber = call.calledNumber
         facts.callee = calleeFacts(call)
         if call.branches.count > 1, call.machine.winner == nil { facts.attempts = call.branches.map(CallFacts.Attempt.init) }
-        facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
+        facts.isRelayed = !call.isDirect
         facts.fromCaller.areDigitsConverted = convertsDigits(call)
         facts.fromCallee.areDigitsConverted = convertsDigits(call)
         return facts
@@ -53,7 +55,7 @@ extension CallControl {
         party.contact = call.invite.contact?.uri.socketAddress
         party.target = call.caller.destination.remote
         party.via = call.invite.topVia.hostAddress
-        party.origin = Self.origin(call.invite.body)
+        party.origin = SessionDescription.origin(in: call.invite.body)
         party.sessionExpires = call.invite.number(.sessionExpires)
         if let described = call.described[.caller] {
             party.media = MediaFacts(described)
@@ -69,7 +71,7 @@ extension CallControl {
         party.target = dialog.destination.remote
         guard let response = call.calleeResponse else { return party }
         party.contact = response.contact?.uri.socketAddress
-        party.origin = Self.origin(response.body)
+        party.origin = SessionDescription.origin(in: response.body)
         party.sessionExpires = response.number(.sessionExpires)
         if let described = call.described[.callee] {
             party.media = MediaFacts(described)
@@ -83,15 +85,6 @@ extension CallControl {
         let live = call.media.map { media.evidence(of: $0.session, leg) }
         let kept = leg == .caller ? call.mediaEvidence.caller : call.mediaEvidence.callee
         return StreamFacts(live ?? kept ?? MediaEvidence(), of: call, leg)
-    }
-
-    /// The address in `o=`, which nobody routes by and so nobody rewrites without reason.
-    private static func origin(_ body: ArraySlice<UInt8>) -> IPAddress? {
-        for line in body.split(separator: UInt8(ascii: "\n")) where line.starts(with: "o=".utf8) {
-            let fields = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }
-            return fields.count >= 6 ? IPAddress(ascii: fields[5]) : nil
-        }
-        return nil
     }
 }
 
@@ -175,8 +168,9 @@ extension MessageFact {
         }
         var open: [Open] = []
         var last: [MessageFact] = []
+        last.reserveCapacity(ladder.count)
         for item in ladder {
-            let status = item.text.count >= 3 ? Int(item.text.prefix(3)) : nil
+            let status = item.status
             var method = item.text
             if let status {
                 let index = open.lastIndex { $0.leg == item.leg && $0.isReceived != item.isReceived }

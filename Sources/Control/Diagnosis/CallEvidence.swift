@@ -13,14 +13,19 @@ struct CallEvidence: Sendable {
     let calleeCallID: String?
     let callerTrunk: String?
     let calleeTrunk: String?
-    let setupAt: WallTime
-    let ladder: [LadderEntry]
+    /// On both clocks.
+    let setup: (instant: Instant, wall: WallTime)
+    let messages: [Call.LadderItem]
     /// Messages left out in the middle of the ladder.
     let omitted: Int
+    /// Without the messages, which are above.
     var facts: CallFacts
 
     var explanation: CallExplanation {
+        var facts = facts
+        facts.messages = MessageFact.of(messages, since: setup.instant)
         let diagnosis = Diagnosis.of(facts)
+        let setupAt = setup.wall
         return CallExplanation(
             id: id, recordID: recordID, callerNumber: facts.callerNumber, calledNumber: facts.calledNumber,
             callerTrunk: callerTrunk, calleeTrunk: calleeTrunk, callerAddress: facts.caller.address,
@@ -29,7 +34,7 @@ struct CallEvidence: Sendable {
             cause: facts.end?.cause, sipCode: facts.end?.status, verdict: diagnosis.verdict, sentence: diagnosis.sentence,
             evidence: diagnosis.evidence, advice: diagnosis.advice,
             lints: diagnosis.lints.map { .init(code: $0.code.rawValue, leg: $0.leg.map(Self.side), sentence: $0.sentence) },
-            ladder: ladder, omitted: omitted,
+            ladder: messages.map { LadderEntry($0, setup: setup) }, omitted: omitted,
             missing: diagnosis.missing.map { .init(leg: Self.side($0.leg), direction: $0.isReceived ? .in : .out, text: $0.text, milliseconds: $0.at.milliseconds) },
             fromCaller: Self.direction(facts, .caller), fromCallee: Self.direction(facts, .callee))
     }
@@ -75,54 +80,34 @@ struct CallEvidence: Sendable {
     }
 }
 
-/// The evidence of the last calls that ended; the oldest make room. Attempts of strangers, of which there can be very many,
-/// have a smaller place of their own.
+/// The evidence of the last calls that ended; the oldest make room.
 struct EndedCalls {
-    private var calls: Ring
-    private var strangers: Ring
+    private let limit: Int
+    private var entries: [CallEvidence] = []
+    private var oldest = 0
 
-    init(limit: Int) {
-        calls = Ring(limit: limit)
-        strangers = Ring(limit: min(100, limit))
-    }
+    init(limit: Int) { self.limit = limit }
 
     mutating func add(_ evidence: CallEvidence) {
-        if evidence.facts.end?.cause == .unknownSource { strangers.add(evidence) } else { calls.add(evidence) }
+        guard limit > 0 else { return }
+        if entries.count < limit {
+            entries.append(evidence)
+        } else {
+            entries[oldest] = evidence
+            oldest = (oldest + 1) % limit
+        }
     }
 
     /// `leg` of an ended call has not answered its BYE.
-    mutating func byeUnanswered(_ number: CallNumber, _ leg: Leg) { calls.change(number) { $0.facts.unansweredBye.insert(leg) } }
+    mutating func byeUnanswered(_ number: CallNumber, _ leg: Leg) {
+        guard let index = entries.lastIndex(where: { $0.number == number }) else { return }
+        entries[index].facts.unansweredBye.insert(leg)
+    }
 
     /// The newest call first.
     func all(where condition: (CallEvidence) -> Bool) -> [CallEvidence] {
-        let found = calls.newestFirst.filter(condition)
-        return found.isEmpty ? strangers.newestFirst.filter(condition) : found
+        (entries[oldest...] + entries[..<oldest]).reversed().filter(condition)
     }
 
-    var count: Int { calls.entries.count + strangers.entries.count }
-
-    private struct Ring {
-        let limit: Int
-        private(set) var entries: [CallEvidence] = []
-        private var oldest = 0
-
-        init(limit: Int) { self.limit = limit }
-
-        mutating func add(_ evidence: CallEvidence) {
-            guard limit > 0 else { return }
-            if entries.count < limit {
-                entries.append(evidence)
-            } else {
-                entries[oldest] = evidence
-                oldest = (oldest + 1) % limit
-            }
-        }
-
-        mutating func change(_ number: CallNumber, _ body: (inout CallEvidence) -> Void) {
-            guard let index = entries.lastIndex(where: { $0.number == number }) else { return }
-            body(&entries[index])
-        }
-
-        var newestFirst: [CallEvidence] { (entries[oldest...] + entries[..<oldest]).reversed() }
-    }
+    var count: Int { entries.count }
 }

@@ -67,6 +67,8 @@ package struct ControlLoop: ~Copyable {
     var pool: RelayPool
     let media: MediaSessions
     let trace: SIPTrace
+    /// Messages of strangers that go into the trace.
+    private var strangerTrace: TokenBucket
     /// Nil without a collector.
     private let hep: HEPExporter?
     var control: CallControl
@@ -90,6 +92,8 @@ package struct ControlLoop: ~Copyable {
     private static let ownDescriptors = 256
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
+    /// Messages a second.
+    private static let strangersTraced = 100
     /// From the signal until calls are given up.
     private static let stopTime = Duration.seconds(3)
 
@@ -225,6 +229,7 @@ package struct ControlLoop: ~Copyable {
         self.counters = counters
         self.keeper = keeper
         self.trace = trace
+        strangerTrace = TokenBucket(rate: Self.strangersTraced, now: now)
         self.hep = hep
         self.callbacks = callbacks
         self.registrations = registrations
@@ -385,7 +390,7 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func receive(_ octets: [UInt8], from flow: Flow, now: Instant) {
-        traceMessage(octets, .received, flow)
+        if isTraced(flow) { traceMessage(octets, .received, flow) }
         control.receive(octets, from: flow, now: now)
     }
 
@@ -450,7 +455,8 @@ package struct ControlLoop: ~Copyable {
     private mutating func send(
         _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
     ) {
-        traceMessage(octets, .sent, destination)
+        // What belongs to no transaction answers somebody who may be anybody.
+        if transaction != nil || isTraced(destination) { traceMessage(octets, .sent, destination) }
         if !sip.send(octets, to: destination, transaction, isRepeated: isRepeated, now: now, on: &ring) {
             control.sendFailed(transaction, now: now)
         }
@@ -475,6 +481,11 @@ package struct ControlLoop: ~Copyable {
     }
 
     mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }
+
+    /// A flood of strangers is not to wash what trunks and phones said out of the trace: of strangers, so many messages a second.
+    private mutating func isTraced(_ flow: Flow) -> Bool {
+        control.isKnown(flow) || strangerTrace.take(now: MonotonicClock.now)
+    }
 
     /// Keeps a copy of a message as it came or goes, and hands one to the collector if there is one.
     private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
@@ -650,6 +661,7 @@ package struct ControlLoop: ~Copyable {
             let details = control.bindingDetails(name, now: now)
             result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
         case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
+        case .strangers(let query): result = .success(.strangers(control.strangerReport(limit: query.limit)))
         case .why(let name):
             result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
         case .trace(let query):

@@ -11,16 +11,9 @@ extension CallControl {
     ///
     /// Answers are made without a transaction: who has not proven who it is costs no memory, and gets nothing twice.
     mutating func admit(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
-        guard request.isRequest, request.method != .ack, request.method != .cancel else { return true }
-        let isFromTrunk = routing.trunk(from: source.remote, isStream: source.isReliable) != nil || isFromDoctor(source.remote, now: now)
-        if !isFromTrunk, isScanner(request) {
-            counters.add(to: .sipScannersDropped)
-            return false
-        }
         guard phones != nil, request.toTag == nil else { return true }
         switch request.method {
         case .register:
-            if transactions.isKnown(request) { return true }
             switch phones!.queue.decide(request, from: source, now: now) {
             case .serve: break
             case .wait:
@@ -32,13 +25,13 @@ extension CallControl {
             }
             return authenticate(request, in: .authorization, from: source, now: now)
         case .invite:
-            if isFromTrunk || transactions.isKnown(request) { return true }
+            if isTrunk(source) || isFromDoctor(source.remote, now: now) { return true }
             return authenticate(request, in: .proxyAuthorization, from: source, now: now)
         default: return true
         }
     }
 
-    private func isScanner(_ request: SIPMessage) -> Bool {
+    func isScanner(_ request: SIPMessage) -> Bool {
         guard !scanners.isEmpty, let field = request.first(.userAgent) else { return false }
         let agent = request.value(field)
         return scanners.contains { agent.containsIgnoringCase($0) }
@@ -115,7 +108,7 @@ extension CallControl {
 
     /// The same for a wrong password, a user there is not, and one who is suspended.
     private mutating func refuse(_ request: SIPMessage, from source: Flow) {
-        answerOutsideTransaction(request, status: 403, reason: "Forbidden", from: source)
+        answerStateless(request, status: 403, from: source)
     }
 
     // MARK: REGISTER

@@ -14,6 +14,7 @@ package enum ControlCommand: Equatable, Sendable {
     /// By user, number or `RegistrationSummary.id`.
     case binding(String)
     case trunks
+    case strangers(StrangerQuery)
     /// By name.
     case probe(String)
     case capture(CaptureQuery)
@@ -63,6 +64,9 @@ package enum ControlCommand: Equatable, Sendable {
         case .trunks:
             try parameters.allow([])
             self = .trunks
+        case .strangers:
+            try parameters.allow(["limit"])
+            self = .strangers(StrangerQuery(limit: try parameters.integer("limit", in: 1...1_000) ?? 20))
         case .probe:
             try parameters.allow(["trunk"])
             self = .probe(try parameters.requiredString("trunk"))

@@ -15,6 +15,7 @@ package enum ControlReply: Equatable, Sendable {
     case calls([CallSummary])
     case call(CallDetail)
     case trunks([TrunkReport])
+    case strangers(StrangerReport)
     case probe(ProbeReport)
     /// Done, or for a hangup: begun.
     case done
@@ -45,6 +46,7 @@ package enum ControlReply: Equatable, Sendable {
             case .calls(let calls): try ControlLine.response(to: id, result: calls)
             case .call(let detail): try ControlLine.response(to: id, result: detail)
             case .trunks(let reports): try ControlLine.response(to: id, result: reports)
+            case .strangers(let report): try ControlLine.response(to: id, result: report)
             case .probe(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .registrations(let list): try ControlLine.response(to: id, result: list)

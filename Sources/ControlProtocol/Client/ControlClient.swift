@@ -51,6 +51,10 @@ package struct ControlClient: ~Copyable {
         try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
     }
 
+    package mutating func strangers(_ query: StrangerQuery = StrangerQuery()) throws(ControlClientError) -> StrangerReport {
+        try call(.strangers, parameters: query, result: StrangerReport.self)
+    }
+
     /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
     package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
         try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)

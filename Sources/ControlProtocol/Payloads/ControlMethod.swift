@@ -18,6 +18,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case binding
     /// No parameters; answers `[TrunkReport]`.
     case trunks
+    /// A `StrangerQuery`, every key optional; answers a `StrangerReport`.
+    case strangers
     /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
     case probe
     /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.

@@ -21,6 +21,8 @@ package struct Event: Codable, Equatable, Sendable {
 
         package init(rawValue: String) { self.rawValue = rawValue }
 
+        /// A request from a source that is no trunk and no phone: told once a source in ten minutes.
+        package static let strangerRefused = Name(rawValue: "stranger.refused")
         package static let callSetup = Name(rawValue: "call.setup")
         package static let callRinging = Name(rawValue: "call.ringing")
         package static let callAnswered = Name(rawValue: "call.answered")

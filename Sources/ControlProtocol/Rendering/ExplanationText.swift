@@ -22,7 +22,7 @@ extension CallExplanation {
     private func headline(_ style: TextStyle) -> String {
         var list = FactList()
         let ended = releaseAt.map { "\(cause?.rawValue ?? "-") (SIP \(sipCode ?? 0)) at \(Quantity.timeOfDay($0))" } ?? "present"
-        list.add("Call", "\(id ?? "-"), record \(recordID)")
+        list.add("Call", recordID.isEmpty ? "none: refused before it became one" : "\(id ?? "-"), record \(recordID)")
         list.add("From", "\(callerNumber) (\(callerTrunk ?? "-"), \(callerAddress))")
         list.add("To", "\(calledNumber) (\(calleeTrunk ?? "-"), \(calleeAddress?.description ?? "-"))")
         list.add("Call-IDs", "\(callerCallID) and \(calleeCallID ?? "-")")

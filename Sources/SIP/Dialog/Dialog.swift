@@ -18,7 +18,17 @@ package struct Dialog: Sendable {
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
     package private(set) var fallback: Flow
     /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
-    package var isBehindNAT = false
+    package var isBehindNAT = false {
+        didSet { if isBehindNAT { destination = fallback } else if oldValue { locate(SIPURI(remoteTarget)) } }
+    }
+    /// Where a request of this dialog goes: the first route, else the target.
+    ///
+    /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
+    /// name be, without DNS. Both are answered where they came from.
+    ///
+    /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
+    /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
+    package private(set) var destination: Flow
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
@@ -28,10 +38,13 @@ package struct Dialog: Sendable {
         let to = request.text(.to) ?? ""
         local = request.toTag == nil ? "\(to);tag=\(localTag)" : to
         remote = request.text(.from) ?? ""
-        remoteTarget = request.contact?.uri.text ?? request.from.uri.text
+        let target = request.contact?.uri ?? request.from.uri
+        remoteTarget = target.text
         routeSet = Self.routes(request)
         localSequence = 0
         fallback = source
+        destination = source
+        locate(target)
     }
 
     /// The user agent client's side, before any answer (§12.1.2).
@@ -51,6 +64,8 @@ package struct Dialog: Sendable {
         self.routeSet = routeSet
         localSequence = sequence
         fallback = destination
+        self.destination = destination
+        locate(SIPURI(target))
     }
 
     /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
@@ -58,14 +73,12 @@ package struct Dialog: Sendable {
         remoteTag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         remote = response.text(.to) ?? remote
         routeSet = Self.routes(response).reversed()
-        if let contact = response.contact { remoteTarget = contact.uri.text }
-        fallback = source
+        takeTarget(from: response, source: source)
     }
 
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
     package mutating func refreshTarget(from message: SIPMessage, source: Flow) {
-        if let contact = message.contact { remoteTarget = contact.uri.text }
-        fallback = source
+        takeTarget(from: message, source: source)
     }
 
     /// Starts a request in this dialog: request line, Via, Route, Max-Forwards, From, To, Call-ID, CSeq (§12.2.1.1).
@@ -97,16 +110,19 @@ package struct Dialog: Sendable {
         return builder
     }
 
-    /// Where a request of this dialog goes: the first route, else the target.
-    ///
-    /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
-    /// name be, without DNS. Both are answered where they came from.
-    ///
-    /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
-    /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
-    package var destination: Flow {
-        if isBehindNAT { return fallback }
-        let uri = routeSet.first.flatMap { NameAddress($0)?.uri } ?? SIPURI(remoteTarget)
+    private mutating func takeTarget(from message: SIPMessage, source: Flow) {
+        fallback = source
+        let contact = message.contact?.uri
+        if let contact { remoteTarget = contact.text }
+        locate(contact ?? SIPURI(remoteTarget))
+    }
+
+    /// Sets `destination` anew.
+    private mutating func locate(_ target: SIPURI?) {
+        destination = isBehindNAT ? fallback : destination(of: routeSet.first.flatMap { NameAddress($0)?.uri } ?? target)
+    }
+
+    private func destination(of uri: SIPURI?) -> Flow {
         guard let uri, let address = uri.socketAddress, address.port != 0, !address.ip.isUnspecified else { return fallback }
         if address.ip.isPrivate && !fallback.ip.isPrivate { return fallback }
         let isOwner = address.ip == fallback.ip

@@ -20,8 +20,7 @@ struct HostPort: Sendable {
             guard let close = octets.firstIndex(of: Octet.closeBracket, in: start..<limit) else { return nil }
             hostRange = start + 1..<close
             isIPv6 = true
-            // Copying costs nothing that counts: few messages carry an IPv6 reference.
-            guard let ip = IPAddress(ascii: octets.copy(hostRange)), ip.family == .ipv6 else { return nil }
+            guard let ip = IPAddress(ascii: octets.extracting(hostRange)), ip.family == .ipv6 else { return nil }
             end = close + 1
         } else {
             var index = start

@@ -28,6 +28,7 @@ extension SessionDescription {
         /// The formats of an RTP medium, each once, in order of preference; empty for other media.
         package let payloads: [Payload]
 
+        package let isRTP: Bool
         /// The medium's lines as indices into the description's, the `m=` line first.
         let lineRange: Range<Int>
         /// The port field of the `m=` line, count included, as offsets into the description's octets.
@@ -40,8 +41,6 @@ extension SessionDescription {
 }
 
 extension SessionDescription.Media {
-    package var isRTP: Bool { Self.isRTP(transport) }
-
     /// True for media that travel in plain datagrams over one port, or over a pair with RTCP.
     package var isRelayable: Bool {
         isRTP || transport.lowercased() == "udptl" || transport.lowercased() == "udp"
@@ -60,43 +59,53 @@ extension SessionDescription.Media {
     /// An ICE agent without a candidate yet also writes 0.0.0.0, with port 9 (RFC 8840): that is no hold.
     package var isHeldByAddress: Bool { connection?.isUnspecified == true && !(usesICE && port == 9) }
 
-    private static func isRTP(_ transport: String) -> Bool {
-        switch transport.uppercased() {
-        case "RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF": true
-        default: false
-        }
-    }
-
     /// Nil when the `m=` line lacks a field or its port is no port. A declined medium may come without formats.
-    init?(octets: [UInt8], lines: ArraySlice<SessionDescription.Line>, session: SessionLevel) {
+    init?(_ octets: [UInt8], lines: ArraySlice<SessionDescription.Line>, session: SessionLevel) {
+        let span = octets.span
         guard let mediaLine = lines.first else { return nil }
-        let fields = octets[mediaLine.value].split(separator: SDPText.space)
-        guard fields.count >= 3 else { return nil }
-        let portParts = fields[1].split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard portParts.count <= 2, let port: UInt16 = SDPText.number(portParts[0]) else { return nil }
-        guard fields.count > 3 || port == 0 else { return nil }
-        var portCount = 1
-        if portParts.count == 2 {
-            guard let count: UInt16 = SDPText.number(portParts[1]), count > 0 else { return nil }
-            portCount = Int(count)
-        }
-        let attributes = MediaAttributes(octets: octets, lines: lines.dropFirst())
+        var fields = FieldScanner(mediaLine.value)
+        guard let kindField = fields.next(span), let portField = fields.next(span), let transportField = fields.next(span),
+            let (port, portCount) = Self.ports(span, portField)
+        else { return nil }
+        var formatFields: [Range<Int>] = []
+        while let field = fields.next(span) { formatFields.append(field) }
+        guard !formatFields.isEmpty || port == 0 else { return nil }
+        let attributes = MediaAttributes(span, lines.dropFirst())
 
-        kind = SDPText.string(fields[0])
+        kind = SDPText.string(octets[kindField])
         self.port = port
         self.portCount = portCount
-        transport = SDPText.string(fields[2])
-        formats = fields[3...].map { SDPText.string($0) }
+        transport = SDPText.string(octets[transportField])
+        formats = formatFields.map { SDPText.string(octets[$0]) }
         connection = attributes.hasConnection ? attributes.connection : session.connection
         direction = attributes.direction ?? session.direction ?? .sendrecv
         hasRTCPMux = attributes.hasRTCPMux
-        payloads = Self.isRTP(transport) ? attributes.payloads(of: fields[3...]) : []
-        rtcpAddress = attributes.rtcpAddress(rtpPort: port, connection: connection)
+        isRTP = Self.isRTP(span, transportField)
+        payloads = isRTP ? attributes.payloads(octets, of: formatFields) : []
+        rtcpAddress = attributes.rtcpAddress(span, rtpPort: port, connection: connection)
         lineRange = lines.indices
-        portField = fields[1].indices
+        self.portField = portField
         hasOwnConnection = attributes.hasConnection
         explicitRTCP = attributes.rtcp.map { ($0.port, $0.address != nil) }
         usesICE = attributes.usesICE || session.usesICE
+    }
+
+    private static func isRTP(_ octets: Span<UInt8>, _ transport: Range<Int>) -> Bool {
+        // One of RTP/AVP, RTP/AVPF, RTP/SAVP, RTP/SAVPF, UDP/TLS/RTP/SAVP, UDP/TLS/RTP/SAVPF.
+        let isOverDTLS = transport.count > 8 && octets.equals(transport.prefix(8), ignoringCase: "UDP/TLS/")
+        let profile = isOverDTLS ? transport.dropFirst(8) : transport
+        if octets.equals(profile, ignoringCase: "RTP/SAVP") || octets.equals(profile, ignoringCase: "RTP/SAVPF") { return true }
+        return !isOverDTLS
+            && (octets.equals(profile, ignoringCase: "RTP/AVP") || octets.equals(profile, ignoringCase: "RTP/AVPF"))
+    }
+
+    /// `49170` or `49170/2`.
+    private static func ports(_ octets: Span<UInt8>, _ field: Range<Int>) -> (port: UInt16, count: Int)? {
+        let slash = octets.firstIndex(of: Octet.slash, in: field)
+        guard let port: UInt16 = SDPText.number(octets, field.lowerBound..<(slash ?? field.upperBound)) else { return nil }
+        guard let slash else { return (port, 1) }
+        guard let count: UInt16 = SDPText.number(octets, slash + 1..<field.upperBound), count > 0 else { return nil }
+        return (port, Int(count))
     }
 }
 
@@ -108,69 +117,68 @@ private struct MediaAttributes {
     var hasRTCPMux = false
     var usesICE = false
     /// The address is as it was written: it may be a host name.
-    var rtcp: (port: UInt16, address: ArraySlice<UInt8>?)?
+    var rtcp: (port: UInt16, address: Range<Int>?)?
     /// By payload type; the first of two lines for the same type counts.
-    private var rtpmaps: [UInt8: ArraySlice<UInt8>] = [:]
-    private var fmtps: [UInt8: ArraySlice<UInt8>] = [:]
+    private var rtpmaps: [(number: UInt8, value: Range<Int>)] = []
+    private var fmtps: [(number: UInt8, value: Range<Int>)] = []
 
-    init(octets: [UInt8], lines: ArraySlice<SessionDescription.Line>) {
+    init(_ octets: Span<UInt8>, _ lines: ArraySlice<SessionDescription.Line>) {
         for line in lines {
-            let value = octets[line.value]
-            switch line.type {
-            case UInt8(ascii: "c") where !hasConnection:
+            switch line.attribute {
+            case .rtpmap: Self.add(octets, line.attributeValue, to: &rtpmaps)
+            case .fmtp: Self.add(octets, line.attributeValue, to: &fmtps)
+            case .rtcpMux: hasRTCPMux = true
+            case .iceUfrag: usesICE = true
+            case .rtcp where rtcp == nil: rtcp = Self.rtcp(octets, line.attributeValue)
+            default: direction = direction ?? line.attribute.direction
+            }
+            if line.type == UInt8(ascii: "c"), !hasConnection {
                 hasConnection = true
-                connection = SDPText.connectionAddress(value)
-            case UInt8(ascii: "a"):
-                readAttribute(value)
-            default:
-                break
+                connection = SDPText.connectionAddress(octets, line.value)
             }
         }
     }
 
-    private mutating func readAttribute(_ line: ArraySlice<UInt8>) {
-        let (name, value) = SDPText.attribute(line)
-        switch SDPText.string(name) {
-        case "rtpmap": Self.add(value, to: &rtpmaps)
-        case "fmtp": Self.add(value, to: &fmtps)
-        case "rtcp-mux": hasRTCPMux = true
-        case "ice-ufrag": usesICE = true
-        case "rtcp":
-            let fields = value.split(separator: SDPText.space)
-            guard rtcp == nil, let first = fields.first, let port: UInt16 = SDPText.number(first) else { return }
-            rtcp = (port, fields.count >= 4 ? fields[3] : nil)
-        case let name:
-            direction = direction ?? SessionDescription.Direction(rawValue: name)
-        }
+    /// `53020` or `53020 IN IP4 192.0.2.1`.
+    private static func rtcp(_ octets: Span<UInt8>, _ value: Range<Int>) -> (port: UInt16, address: Range<Int>?)? {
+        var fields = FieldScanner(value)
+        guard let first = fields.next(octets), let port: UInt16 = SDPText.number(octets, first) else { return nil }
+        guard fields.next(octets) != nil, fields.next(octets) != nil else { return (port, nil) }
+        return (port, fields.next(octets))
     }
 
     /// Takes `96 opus/48000/2` apart at its first space.
-    private static func add(_ value: ArraySlice<UInt8>, to table: inout [UInt8: ArraySlice<UInt8>]) {
-        let parts = value.split(separator: SDPText.space, maxSplits: 1)
-        guard parts.count == 2, let number: UInt8 = SDPText.number(parts[0]), table[number] == nil else { return }
-        table[number] = parts[1]
+    private static func add(_ octets: Span<UInt8>, _ value: Range<Int>, to table: inout [(number: UInt8, value: Range<Int>)]) {
+        var fields = FieldScanner(value)
+        guard let first = fields.next(octets), let number: UInt8 = SDPText.number(octets, first), !fields.rest.isEmpty,
+            !table.contains(where: { $0.number == number })
+        else { return }
+        table.append((number, fields.rest))
     }
 
-    func payloads(of formats: ArraySlice<ArraySlice<UInt8>>) -> [SessionDescription.Payload] {
-        var seen: Set<UInt8> = []
-        return formats.compactMap { format in
-            guard let number: UInt8 = SDPText.number(format), number < 128, seen.insert(number).inserted else {
-                return nil
-            }
-            return SessionDescription.Payload(number: number, rtpmap: rtpmaps[number], fmtp: fmtps[number])
+    func payloads(_ octets: [UInt8], of formats: [Range<Int>]) -> [SessionDescription.Payload] {
+        let span = octets.span
+        var payloads: [SessionDescription.Payload] = []
+        payloads.reserveCapacity(formats.count)
+        for format in formats {
+            guard let number: UInt8 = SDPText.number(span, format), number < 128,
+                !payloads.contains(where: { $0.number == number })
+            else { continue }
+            payloads.append(
+                SessionDescription.Payload(
+                    octets, number: number, rtpmap: rtpmaps.first { $0.number == number }?.value,
+                    fmtp: fmtps.first { $0.number == number }?.value))
         }
+        return payloads
     }
 
-    func rtcpAddress(rtpPort: UInt16, connection: IPAddress?) -> SocketAddress? {
+    func rtcpAddress(_ octets: Span<UInt8>, rtpPort: UInt16, connection: IPAddress?) -> SocketAddress? {
         guard rtpPort != 0 else { return nil }
-        let address: IPAddress?
-        let port: UInt16
+        var address = connection
+        var port = rtpPort &+ 1  // wraps to 0, which is no port
         if let rtcp {
-            address = rtcp.address.map { IPAddress(ascii: $0) } ?? connection
+            if let field = rtcp.address { address = IPAddress(ascii: octets.extracting(field)) }
             port = rtcp.port
-        } else {
-            address = connection
-            port = rtpPort &+ 1  // wraps to 0, which is no port
         }
         guard let address, !address.isUnspecified, port != 0 else { return nil }
         return SocketAddress(ip: address, port: port)

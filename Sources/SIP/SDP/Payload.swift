@@ -27,15 +27,24 @@ extension SessionDescription.Payload {
             && channelCount == other.channelCount
     }
 
-    init(number: UInt8, rtpmap: ArraySlice<UInt8>?, fmtp: ArraySlice<UInt8>?) {
+    /// - Parameters:
+    ///   - rtpmap: what follows the payload type in its `a=rtpmap` line, as offsets into `octets`; nil without one.
+    ///   - fmtp: the same of `a=fmtp`.
+    init(_ octets: [UInt8], number: UInt8, rtpmap: Range<Int>?, fmtp: Range<Int>?) {
         self.number = number
-        self.fmtp = fmtp.map { SDPText.string($0) }
+        self.fmtp = fmtp.map { SDPText.string(octets[$0]) }
         if let rtpmap {
-            let encoding = rtpmap.prefix { $0 != SDPText.space }
-            let parts = encoding.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-            encodingName = SDPText.string(parts[0])
-            clockRate = parts.count > 1 ? SDPText.number(parts[1]) : nil
-            channelCount = parts.count > 2 ? SDPText.number(parts[2]) ?? 1 : 1
+            // encoding/clock rate/channels
+            let span = octets.span
+            let end = span.firstIndex(of: SDPText.space, in: rtpmap) ?? rtpmap.upperBound
+            let nameEnd = span.firstIndex(of: Octet.slash, in: rtpmap.lowerBound..<end) ?? end
+            let rate = min(nameEnd + 1, end)..<end
+            let rateEnd = span.firstIndex(of: Octet.slash, in: rate) ?? end
+            let channels = min(rateEnd + 1, end)..<end
+            let channelsEnd = span.firstIndex(of: Octet.slash, in: channels) ?? end
+            encodingName = SDPText.string(octets[rtpmap.lowerBound..<nameEnd])
+            clockRate = SDPText.number(span, rate.lowerBound..<rateEnd)
+            channelCount = SDPText.number(span, channels.lowerBound..<channelsEnd) ?? 1
         } else {
             let known = Self.staticType(number)
             encodingName = known?.name

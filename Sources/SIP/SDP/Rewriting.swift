@@ -63,7 +63,7 @@ extension SessionDescription {
             if let address, line.type == UInt8(ascii: "c") {
                 if isFirstConnection { writeConnection(line, replacedBy: address, to: &writer) }
                 isFirstConnection = false
-            } else if address == nil || !leadsPastRelay(line) {
+            } else if address == nil || !line.attribute.leadsPastRelay {
                 writeUnchanged(line, to: &writer)
             }
         }
@@ -82,7 +82,7 @@ extension SessionDescription {
         var isFirstConnection = true
         for line in lines[medium.lineRange].dropFirst() {
             if needsConnection, line.type != UInt8(ascii: "i") {  // c= comes right after the title (RFC 8866 §5)
-                writer.write("c=\(SDPText.connection(address.ip))")
+                writer.write(connection: address.ip)
                 needsConnection = false
             }
             if line.type == UInt8(ascii: "c") {
@@ -90,34 +90,32 @@ extension SessionDescription {
                     if medium.isHeldByAddress {
                         writeUnchanged(line, to: &writer)
                     } else {
-                        writer.write("c=\(SDPText.connection(address.ip))")
+                        writer.write(connection: address.ip)
                     }
                 }
                 isFirstConnection = false
-            } else if isRTCP(line) {
+            } else if line.attribute == .rtcp {
                 guard let explicit = medium.explicitRTCP else { continue }  // nobody may read more into it than we did
                 let isRTPPort = medium.hasRTCPMux && explicit.port == medium.port
                 let port = isRTPPort ? address.port : address.port + 1
-                let suffix = explicit.hasAddress ? " " + SDPText.connection(address.ip) : ""
-                writer.write("a=rtcp:\(port)\(suffix)")
-            } else if !leadsPastRelay(line), edit.map({ staysWith($0, line) }) ?? true {
+                writer.write(rtcpPort: port, at: explicit.hasAddress ? address.ip : nil)
+            } else if !line.attribute.leadsPastRelay, edit.map({ staysWith($0, line) }) ?? true {
                 writeUnchanged(line, to: &writer)
             }
         }
-        if needsConnection { writer.write("c=\(SDPText.connection(address.ip))") }
+        if needsConnection { writer.write(connection: address.ip) }
         for payload in edit?.added ?? [] {
-            writer.write("a=rtpmap:\(payload.mapText)")
-            if let fmtp = payload.fmtp { writer.write("a=fmtp:\(payload.number) \(fmtp)") }
+            writer.write(Array("a=rtpmap:\(payload.mapText)".utf8)[...])
+            if let fmtp = payload.fmtp { writer.write(Array("a=fmtp:\(payload.number) \(fmtp)".utf8)[...]) }
         }
     }
 
     /// False for what is said of a format that goes.
     private func staysWith(_ edit: FormatEdit, _ line: Line) -> Bool {
-        guard line.type == UInt8(ascii: "a") else { return true }
-        let (name, value) = SDPText.attribute(octets[line.value])
-        switch SDPText.string(name) {
-        case "rtpmap", "fmtp", "rtcp-fb":
-            guard let number: UInt8 = SDPText.number(value.prefix { $0 != SDPText.space }) else { return true }
+        switch line.attribute {
+        case .rtpmap, .fmtp, .rtcpFeedback:
+            var fields = FieldScanner(line.attributeValue)
+            guard let field = fields.next(octets.span), let number: UInt8 = SDPText.number(octets.span, field) else { return true }
             return edit.kept.contains(number)
         default: return true
         }
@@ -126,7 +124,7 @@ extension SessionDescription {
     /// Nobody sends to a declined medium; its addresses go anyway, since they tell about the network behind.
     private func writeDeclined(_ medium: Media, sessionAddress: IPAddress?, to writer: inout Writer) {
         writeMediaLine(medium, port: 0, to: &writer)
-        for line in lines[medium.lineRange].dropFirst() where !leadsPastRelay(line) && !isRTCP(line) {
+        for line in lines[medium.lineRange].dropFirst() where !line.attribute.leadsPastRelay && line.attribute != .rtcp {
             if let sessionAddress, line.type == UInt8(ascii: "c") {
                 writeConnection(line, replacedBy: sessionAddress, to: &writer)
             } else {
@@ -156,38 +154,23 @@ extension SessionDescription {
         let value = lines[medium.lineRange.lowerBound].value
         if let edit {
             let formats = (edit.kept + edit.added.map(\.number)).map(String.init)
-            return writer.write((["m=\(medium.kind)", "\(port)", medium.transport] + formats).joined(separator: " "))
+            return writer.write(Array((["m=\(medium.kind)", "\(port)", medium.transport] + formats).joined(separator: " ").utf8)[...])
         }
-        writer.write("m=", octets[value.lowerBound..<medium.portField.lowerBound], "\(port)",
+        writer.write(
+            octets[value.lowerBound - 2..<medium.portField.lowerBound], port: port,
             octets[medium.portField.upperBound..<value.upperBound])
     }
 
     private func writeConnection(_ line: Line, replacedBy address: IPAddress, to writer: inout Writer) {
-        if SDPText.connectionAddress(octets[line.value])?.isUnspecified == true {
+        if SDPText.connectionAddress(octets.span, line.value)?.isUnspecified == true {
             writeUnchanged(line, to: &writer)
         } else {
-            writer.write("c=\(SDPText.connection(address))")
+            writer.write(connection: address)
         }
     }
 
     private func writeUnchanged(_ line: Line, to writer: inout Writer) {
         writer.write(octets[line.value.lowerBound - 2..<line.value.upperBound])
-    }
-
-    private func attributeName(_ line: Line) -> String? {
-        guard line.type == UInt8(ascii: "a") else { return nil }
-        return SDPText.string(SDPText.attribute(octets[line.value]).name)
-    }
-
-    private func isRTCP(_ line: Line) -> Bool { attributeName(line) == "rtcp" }
-
-    /// Everything that belongs to ICE (RFC 8839 §5, RFC 8840), and `altc` (RFC 6947).
-    private func leadsPastRelay(_ line: Line) -> Bool {
-        switch attributeName(line) {
-        case "candidate", "remote-candidates", "end-of-candidates", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite",
-            "ice-mismatch", "ice-pacing", "altc": true
-        default: false
-        }
     }
 }
 
@@ -197,23 +180,36 @@ private struct Writer {
 
     init(capacity: Int) { octets.reserveCapacity(capacity) }
 
-    mutating func write(_ line: String) {
-        octets += line.utf8
-        endLine()
-    }
-
     mutating func write(_ line: ArraySlice<UInt8>) {
         octets += line
         endLine()
     }
 
-    mutating func write(_ type: String, _ before: ArraySlice<UInt8>, _ field: String, _ after: ArraySlice<UInt8>) {
-        octets += type.utf8
+    mutating func write(_ before: ArraySlice<UInt8>, port: UInt16, _ after: ArraySlice<UInt8>) {
         octets += before
-        octets += field.utf8
+        octets.append(decimal: UInt64(port))
         octets += after
         endLine()
     }
 
-    private mutating func endLine() { octets += [UInt8(ascii: "\r"), UInt8(ascii: "\n")] }
+    mutating func write(connection address: IPAddress) {
+        octets += "c=".utf8
+        SDPText.append(connection: address, to: &octets)
+        endLine()
+    }
+
+    mutating func write(rtcpPort port: UInt16, at address: IPAddress?) {
+        octets += "a=rtcp:".utf8
+        octets.append(decimal: UInt64(port))
+        if let address {
+            octets.append(SDPText.space)
+            SDPText.append(connection: address, to: &octets)
+        }
+        endLine()
+    }
+
+    private mutating func endLine() {
+        octets.append(Octet.carriageReturn)
+        octets.append(Octet.lineFeed)
+    }
 }

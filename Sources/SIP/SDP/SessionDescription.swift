@@ -17,28 +17,57 @@ package struct SessionDescription: Sendable {
 
     struct Line: Sendable {
         let type: UInt8
+        /// Of an `a=` line; `other` for every other line.
+        let attribute: SDPAttribute
+        private let start: UInt32
+        private let end: UInt32
+        private let nameEnd: UInt32
+
+        init(_ octets: Span<UInt8>, type: UInt8, value: Range<Int>) {
+            self.type = type
+            start = UInt32(value.lowerBound)
+            end = UInt32(value.upperBound)
+            guard type == UInt8(ascii: "a") else {
+                attribute = .other
+                nameEnd = end
+                return
+            }
+            let colon = octets.firstIndex(of: Octet.colon, in: value) ?? value.upperBound
+            nameEnd = UInt32(colon)
+            attribute = SDPAttribute(octets, value.lowerBound..<colon)
+        }
+
         /// What follows the equals sign, as offsets into `octets`; no line end.
-        let value: Range<Int>
+        var value: Range<Int> { Int(start)..<Int(end) }
+        /// Of an `a=` line: `rtpmap` of `a=rtpmap:0 PCMU/8000`.
+        var attributeName: Range<Int> { Int(start)..<Int(nameEnd) }
+        /// Of an `a=` line: what follows the colon; empty without one.
+        var attributeValue: Range<Int> { min(Int(nameEnd) + 1, Int(end))..<Int(end) }
     }
 
     /// More `m=` lines than this are no telephone call.
     package static let maximumMediaCount = 32
 
     package init(parsing body: some Collection<UInt8>) throws(SDPError) {
-        let octets = Array(body)
-        let lines = try Self.lines(of: octets)
+        try self.init(octets: Array(body))
+    }
+
+    private init(octets: [UInt8]) throws(SDPError) {
+        let span = octets.span
+        let lines = try Self.lines(of: span)
         guard let first = lines.first, first.type == UInt8(ascii: "v") else { throw .missingLine("v") }
-        guard octets[first.value].filter({ $0 != SDPText.space }) == [UInt8(ascii: "0")] else {
+        var version = FieldScanner(first.value)
+        guard let zero = version.next(span), zero.count == 1, span[zero.lowerBound] == Octet.zero, version.next(span) == nil else {
             throw .malformedLine(number: 1)
         }
 
         let starts = lines.indices.filter { lines[$0].type == UInt8(ascii: "m") }
         guard starts.count <= Self.maximumMediaCount else { throw .tooManyMedia(limit: Self.maximumMediaCount) }
-        let session = SessionLevel(octets: octets, lines: lines[..<(starts.first ?? lines.count)])
+        let session = SessionLevel(span, lines[..<(starts.first ?? lines.count)])
         var media: [Media] = []
         for (position, start) in starts.enumerated() {
             let end = position + 1 < starts.count ? starts[position + 1] : lines.count
-            guard let medium = Media(octets: octets, lines: lines[start..<end], session: session) else {
+            guard let medium = Media(octets, lines: lines[start..<end], session: session) else {
                 throw .malformedLine(number: start + 1)
             }
             media.append(medium)
@@ -66,28 +95,28 @@ package struct SessionDescription: Sendable {
         throw .unsupportedTransport(first.transport)
     }
 
-    private static func lines(of octets: [UInt8]) throws(SDPError) -> [Line] {
+    private static func lines(of octets: Span<UInt8>) throws(SDPError) -> [Line] {
         var lines: [Line] = []
-        lines.reserveCapacity(32)
+        lines.reserveCapacity(24)
         var start = 0
         var blankLine: Int?
         var number = 0
         while start < octets.count {
             number += 1
-            let lineFeed = octets[start...].firstIndex(of: UInt8(ascii: "\n")) ?? octets.count
+            let lineFeed = octets.firstIndex(of: Octet.lineFeed, in: start..<octets.count) ?? octets.count
             var end = lineFeed
-            if end > start, octets[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+            if end > start, octets[end - 1] == Octet.carriageReturn { end -= 1 }
             if end == start {
                 blankLine = blankLine ?? number
             } else {
                 // Blank lines are let pass at the end only; a stray CR or NUL could be read as a line end further on.
                 if let blankLine { throw .malformedLine(number: blankLine) }
                 let type = octets[start]
-                guard end - start >= 2, octets[start + 1] == UInt8(ascii: "="),
-                    (0x61...0x7a).contains(type) || (0x41...0x5a).contains(type),
-                    !octets[start..<end].contains(where: { $0 == 0 || $0 == UInt8(ascii: "\r") })
+                guard end - start >= 2, octets[start + 1] == Octet.equals, Octet.isLetter(type),
+                    octets.firstIndex(of: 0, in: start..<end) == nil,
+                    octets.firstIndex(of: Octet.carriageReturn, in: start..<end) == nil
                 else { throw .malformedLine(number: number) }
-                lines.append(Line(type: type, value: start + 2..<end))
+                lines.append(Line(octets, type: type, value: start + 2..<end))
             }
             start = lineFeed + 1
         }
@@ -102,20 +131,14 @@ struct SessionLevel {
     var direction: SessionDescription.Direction?
     var usesICE = false
 
-    init(octets: [UInt8], lines: ArraySlice<SessionDescription.Line>) {
+    init(_ octets: Span<UInt8>, _ lines: ArraySlice<SessionDescription.Line>) {
         for line in lines {
-            let value = octets[line.value]
-            switch line.type {
-            case UInt8(ascii: "c") where !hasConnection:
+            if line.type == UInt8(ascii: "c"), !hasConnection {
                 hasConnection = true
-                connection = SDPText.connectionAddress(value)
-            case UInt8(ascii: "a"):
-                let name = SDPText.string(SDPText.attribute(value).name)
-                direction = direction ?? SessionDescription.Direction(rawValue: name)
-                if name == "ice-ufrag" { usesICE = true }
-            default:
-                break
+                connection = SDPText.connectionAddress(octets, line.value)
             }
+            direction = direction ?? line.attribute.direction
+            if line.attribute == .iceUfrag { usesICE = true }
         }
     }
 }

@@ -298,7 +298,7 @@ package struct TransactionLayer: Sendable {
         clients[id] = client
         if let due = client.machine.deadline, due < client.scheduled ?? Instant(nanoseconds: .max) {
             clients[id]?.scheduled = due
-            timers.schedule(id, at: due)
+            schedule(id, at: due)
         }
     }
 
@@ -306,8 +306,15 @@ package struct TransactionLayer: Sendable {
         servers[id] = server
         if let due = server.machine.deadline, due < server.scheduled ?? Instant(nanoseconds: .max) {
             servers[id]?.scheduled = due
-            timers.schedule(id, at: due)
+            schedule(id, at: due)
         }
+    }
+
+    private mutating func schedule(_ id: TransactionID, at due: Instant) {
+        timers.schedule(id, at: due)
+        guard timers.isMostlyStale(live: count) else { return }
+        let (clients, servers) = (clients, servers)
+        timers.removeAll { (clients[$0]?.scheduled ?? servers[$0]?.scheduled) != $1 }
     }
 
     /// The ACK for a 300-699 response: the INVITE's URI, top Via, From, Call-ID, CSeq number and Route, and the

@@ -171,7 +171,8 @@ struct DiagnosisSimulationTests {
                 """, from: SocketAddress("203.0.113.99:5060")!)
         }
         world.run(for: .seconds(60))
-        #expect(world.records.suffix(20).allSatisfy { $0.verdict == .unknownSource })
-        #expect(world.records.prefix(5).map { world.explain($0.id) != nil } == [false, false, true, true, true])
+        #expect(world.explain("scan19")?.verdict == .unknownSource)
+        #expect(world.records.count == 5)
+        #expect(world.records.map { world.explain($0.id) != nil } == [false, false, true, true, true])
     }
 }

@@ -1,0 +1,52 @@
+import Configuration
+import Core
+import SIP
+
+/// A request on its way from the network to its transaction.
+extension CallControl {
+    mutating func takeRequest(_ request: SIPMessage, from source: Flow, now: Instant) {
+        noteAlias(request, from: source)
+        // What belongs to a present call or transaction comes first, wherever it comes from.
+        if request.method == .ack || transactions.isKnown(request) || dialog(of: request) != nil {
+            return receiveAdmitted(request, from: source, now: now)
+        }
+        if isScanner(request), !isTrunk(source), !isFromDoctor(source.remote, now: now) {
+            return counters.add(to: .sipScannersDropped)
+        }
+        if isStrangers(request, from: source, now: now) { return refuseStranger(request, from: source, now: now) }
+        guard !wasRefusedForLoad(request) else { return refuseForLoad(request, from: source) }
+        guard !isFull else {
+            counters.add(to: .sipRefusedOverload)
+            return refuseForLoad(request, from: source)
+        }
+        guard admit(request, from: source, now: now) else { return }
+        guard request.method != .invite || request.toTag != nil || callRate.take(now: now) else {
+            phones?.admitted = nil
+            counters.add(to: .callsRefusedRate)
+            return refuseForLoad(request, from: source)
+        }
+        receiveAdmitted(request, from: source, now: now)
+    }
+
+    /// 503 without a transaction, which is all there is no room for. It is remembered for a while, so that a copy of the request
+    /// that was on its way is not served after its sender was told to give up.
+    mutating func refuseForLoad(_ request: SIPMessage, from source: Flow) {
+        let fingerprint = fingerprint(of: request)
+        refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] = fingerprint
+        answerStateless(request, status: 503, [retryAfter], from: source)
+    }
+
+    private func wasRefusedForLoad(_ request: SIPMessage) -> Bool {
+        let fingerprint = fingerprint(of: request)
+        return refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] == fingerprint
+    }
+
+    /// What was too broken for a transaction, and yet says where to answer.
+    mutating func answerMalformed(_ request: SIPMessage, status: Int, reason: String, from source: Flow, now: Instant) {
+        guard request.isRequest, request.method != .ack else { return }
+        guard isKnown(source) || noteStranger(request, status: status, from: source, now: now) else { return }
+        answerStateless(request, status: status, reason: reason, from: source)
+    }
+
+    var retryAfter: (HeaderName, String) { (.retryAfter, "\(configuration.limits.retryAfter.components.seconds)") }
+}
