@@ -152,6 +152,8 @@ extension Configuration {
         /// Media of endpoints behind NAT always does.
         package var proxyBehindNAT = OnOff.on
         /// Whole seconds without RTP before a connected call is released; zero is off.
+        /// Digits in the audio are counted, where a trunk does not say otherwise.
+        package var inBandDTMF = false
         package var noMediaTimeout = Duration.seconds(60)
         package var noMediaMode = NoMediaMode.both
         /// In place of `noMediaTimeout` while a call is on hold; zero: held calls are not released for silence.

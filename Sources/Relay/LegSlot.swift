@@ -12,7 +12,7 @@ enum ReceiveMode: UInt8, BitwiseCopyable {
 
 /// What sets a leg apart from the common one, whose RTP passes as it is.
 struct LegHandling: OptionSet, BitwiseCopyable {
-    let rawValue: UInt8
+    let rawValue: UInt16
 
     /// Its media is no RTP.
     static let datagrams = LegHandling(rawValue: 1)
@@ -24,17 +24,24 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     /// Its datagrams are copied for a listener.
     static let tapped = LegHandling(rawValue: 16)
 
+    /// Its audio is searched for DTMF.
+    static let listened = LegHandling(rawValue: 64)
     /// Its keys are told to control.
-    static let reportsDigits = LegHandling(rawValue: 64)
+    static let reportsDigits = LegHandling(rawValue: 128)
     /// Keys wait to be sent in its stream.
-    static let sendsEvents = LegHandling(rawValue: 128)
+    static let sendsEvents = LegHandling(rawValue: 256)
+
+    /// What may keep a packet from the other side, or change it, or looks at what it says.
+    static let treatment: LegHandling = [
+        .blocked, .silenced, .blockedPayloadTypes, .passedPayloadTypes, .reportsDigits, .sendsEvents,
+    ]
 
     /// What sends every datagram another way than the common one's.
-    static let detour: LegHandling = [.datagrams, .tapped]
+    static let detour: LegHandling = [.datagrams, .tapped, .listened]
     /// What is none of a `MediaTreatment`'s.
-    static let untreated: LegHandling = [.datagrams, .tapped, .sendsEvents]
+    static let untreated: LegHandling = [.datagrams, .tapped, .listened, .sendsEvents]
 
-    init(rawValue: UInt8) { self.rawValue = rawValue }
+    init(rawValue: UInt16) { self.rawValue = rawValue }
 
     init(_ treatment: MediaTreatment) {
         self = []

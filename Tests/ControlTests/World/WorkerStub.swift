@@ -57,7 +57,7 @@ final class WorkerStub {
         case .expect(let session, let leg, let source):
             statistics.setExpectation(session.index, leg, source)
             return nil
-        case .treat, .sendEvent, .tap, .stop:
+        case .treat, .sendEvent, .listen, .tap, .stop:
             return nil
         }
     }
