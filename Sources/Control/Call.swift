@@ -26,7 +26,7 @@ final class Call {
     let invite: SIPMessage
     let inviteTransaction: TransactionID
     let source: Flow
-    let callerTrunk: Trunk?
+    let callerTrunk: SharedTrunk?
     var caller: Dialog
     /// Highest CSeq received in this dialog.
     var callerSequence: UInt32
@@ -60,7 +60,7 @@ final class Call {
     /// hears, else the first of the attempt; after a failure the one whose response the caller gets.
     var chosen: BranchID?
     /// The trunk of the chosen branch; before there is one, that of the first attempt.
-    var calleeTrunk: Trunk?
+    var calleeTrunk: SharedTrunk?
     /// Trunks of whose capacity this call takes one each.
     var occupiedTrunks: [String] = []
     /// The earliest entry that the timer queue holds for this call.
@@ -161,7 +161,7 @@ final class Call {
 
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
-        callerTrunk: Trunk?, localTag: String, noMedia: NoMediaRule, now: Instant
+        callerTrunk: SharedTrunk?, localTag: String, noMedia: NoMediaRule, now: Instant
     ) {
         self.id = id
         self.recordID = recordID

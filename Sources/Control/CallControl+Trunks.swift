@@ -84,7 +84,7 @@ extension CallControl {
         case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed: return true
         case .rejected:
             guard !StatusPattern.isReached(failure.status) else { return false }
-            return configuration.failover(for: trunk).contains { $0.range.contains(failure.status) }
+            return configuration.failover(for: trunk.value).contains { $0.range.contains(failure.status) }
         default: return false
         }
     }
@@ -102,7 +102,7 @@ extension CallControl {
         let scheme = uri?.scheme == .sips ? "sips" : "sip"
         let transport = trunk.transport == .udp || uri?.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
         var target = CalleeTarget(
-            trunk: trunk, timers: configuration.timers(for: trunk),
+            trunk: trunk, timers: configuration.timers(for: trunk.value),
             uri: "\(scheme):\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(transport)\(isPhone ? ";user=phone" : "")",
             to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
@@ -115,7 +115,7 @@ extension CallControl {
     // MARK: Limits
 
     /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
-    mutating func occupy(_ trunk: Trunk, by call: Call) {
+    mutating func occupy(_ trunk: SharedTrunk, by call: Call) {
         guard !call.occupiedTrunks.contains(trunk.name) else { return }
         call.occupiedTrunks.append(trunk.name)
         callsByTrunk[trunk.name, default: 0] += 1

@@ -131,7 +131,7 @@ package struct CallControl {
         self.random = random
         routing = Routing(trunks: configuration.trunks, routes: configuration.routes)
         trunkStates = Dictionary(
-            configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
+            configuration.trunks.map { ($0.name, TrunkState(SharedTrunk($0), now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
@@ -315,7 +315,7 @@ package struct CallControl {
 
     mutating func output(_ output: Output) { outputs.append(output) }
 
-    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: [String: String] = [:], now: Instant) {
+    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: EventFields = [:], now: Instant) {
         var fields = fields
         if let call { fields["sip_call_id"] = String(decoding: call.invite.callID, as: UTF8.self) }
         outputs.append(.event(Event(at: wallTime(now), name: name, callID: call?.id, fields: fields)))

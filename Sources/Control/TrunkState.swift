@@ -4,7 +4,7 @@ import SIP
 
 /// What call control knows of one trunk while it runs.
 struct TrunkState {
-    let trunk: Trunk
+    let trunk: SharedTrunk
     var health = TrunkHealth()
     /// Of calls to it, and of calls from it.
     var outgoing: TokenBucket
@@ -30,7 +30,7 @@ struct TrunkState {
     var digest: DigestClient?
     var registration = OutboundRegistration()
 
-    init(_ trunk: Trunk, now: Instant) {
+    init(_ trunk: SharedTrunk, now: Instant) {
         self.trunk = trunk
         outgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
         incoming = TokenBucket(rate: trunk.callsPerSecond, now: now)

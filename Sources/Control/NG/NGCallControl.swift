@@ -209,7 +209,7 @@ package struct NGCallControl {
 
     mutating func output(_ command: RelayCommand) { outputs.append(.relay(command)) }
 
-    mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: [String: String] = [:], now: Instant) {
+    mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: EventFields = [:], now: Instant) {
         var fields = fields
         fields["sip_call_id"] = call.id
         fields["driver"] = "ng"

@@ -142,8 +142,12 @@ extension Span where Element == UInt8 {
         return nil
     }
 
+    @inline(__always)
     func equals(_ range: Range<Int>, ignoringCase text: String) -> Bool {
-        guard range.count == text.utf8.count else { return false }
+        range.count == text.utf8.count && matches(range, ignoringCase: text)
+    }
+
+    private func matches(_ range: Range<Int>, ignoringCase text: String) -> Bool {
         var index = range.lowerBound
         for octet in text.utf8 {
             guard Octet.lowercased(self[index]) == Octet.lowercased(octet) else { return false }
