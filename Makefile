@@ -24,6 +24,7 @@ test:
 	@scripts/phase "integration tests" swift test --skip-build --disable-xctest --filter IntegrationTests
 	@scripts/phase "benchmarks (do they run)" Benchmarks/run --quick
 	@scripts/phase "SIP benchmark (does it run)" Benchmarks/run-sip --quick
+	@scripts/phase "benchmark of trace and metrics (does it run)" Benchmarks/run-observe --quick
 	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
 
 # Builds of their own, so that the others stay as they are.
@@ -50,6 +51,8 @@ bench: build
 	@scripts/setup bench
 	@Benchmarks/run
 	@Benchmarks/run-sip
+	@scripts/phase "build the trace's benchmark" swift build -c release --product relayd-trace-cost
+	@Benchmarks/run-observe
 
 docs:
 	@swift run -q relayd reference --markdown > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md

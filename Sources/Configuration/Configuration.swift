@@ -148,6 +148,8 @@ extension Configuration {
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
         /// Whole seconds without RTP before a connected call is released; zero is off.
+        /// Digits in the audio are counted, where a trunk does not say otherwise.
+        package var inBandDTMF = false
         package var noMediaTimeout = Duration.seconds(60)
         package var noMediaMode = NoMediaMode.both
         /// In place of `noMediaTimeout` while a call is on hold; zero: held calls are not released for silence.

@@ -87,6 +87,10 @@ extension Configuration {
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
         .init(
+            "media.inband_dtmf", \.media.inBandDTMF, .boolean, .newCallsOnly,
+            "Whether digits sent as tones in G.711 audio are counted, for `relayctl why` and records. Costs about as much "
+                + "again as relayd's own part of a packet; trunks may say otherwise for their side of a call."),
+        .init(
             "media.no_media_timeout", \.media.noMediaTimeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
             vosName: "SS_NOMEDIAHANGUPTIME",
             "Time without RTP after which a connected call is released; 0 switches this off."),
@@ -260,7 +264,7 @@ extension Configuration {
         .init(
             "hep.address", \.hep.address, ValueFormat.listenAddress.optional, .needsRestart,
             example: ("\"192.0.2.9:9060\"", "nothing is exported"),
-            "A HEP3 collector (Homer, sngrep) that gets a copy of every SIP message and the RTP figures of every call, over UDP."),
+            "A HEP3 collector (Homer, sngrep) that gets a copy of every SIP message, the RTCP reports and the RTP figures of every call, over UDP."),
         .init(
             "hep.capture_id", \.hep.captureID, .integer(1...0xffff_ffff), .needsRestart,
             "The number by which the collector tells this relayd from others."),
@@ -403,6 +407,10 @@ extension Trunk {
             "media_before_lock", \.mediaBeforeLock, .boolean, .newCallsOnly,
             "Whether media goes to the address of its SDP before its first packet, provided it is the host its SIP comes "
                 + "from: early media and announcements are heard by who only listens. The lock itself stays as strict."),
+        .init(
+            "inband_dtmf", \.inBandDTMF, ValueFormat<Bool>.boolean.optional, .newCallsOnly,
+            example: ("true", "media.inband_dtmf"),
+            "Whether digits that it sends as tones in G.711 audio are counted."),
         .init(
             "no_media_timeout", \.noMediaTimeout,
             ValueFormat.duration(.zero ... .seconds(86_400)).optional, .newCallsOnly,

@@ -63,6 +63,8 @@ package struct Trunk: Sendable {
     package var maximumDuration: Duration?
     /// Media goes to the address of its SDP before its first packet, if that is where its SIP comes from.
     package var mediaBeforeLock = false
+    /// Nil: `media.inband_dtmf`.
+    package var inBandDTMF: Bool?
     /// Nil: `media.no_media_timeout`.
     package var noMediaTimeout: Duration?
     /// Nil: `media.no_media_mode`.

@@ -52,6 +52,10 @@ final class Call {
     /// Trunks that may still be tried.
     var routes: [Routing.Candidate] = []
     var routesTried = 0
+    /// Routes that were left out, and why.
+    var skippedRoutes: [CallFacts.Attempt] = []
+    /// Of the called user, when it was called.
+    var registration: RegistrationFacts?
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.

@@ -31,10 +31,21 @@ extension CallControl {
         calls[number]?.answerAt = now
         calls[number]?.activity = MediaActivity(connectedAt: now)
         monitored.insert(number)
-        if let call = calls[number] { startTimers(of: call, now: now) }
+        if let call = calls[number] {
+            startTimers(of: call, now: now)
+            listenForDigits(of: call)
+        }
         scheduleTimer(of: number)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
         emit(.callAnswered, for: calls[number], now: now)
+    }
+
+    private mutating func listenForDigits(of call: Call) {
+        guard let session = call.media?.session else { return }
+        for leg in Leg.allCases {
+            let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
+            if trunk?.inBandDTMF ?? configuration.media.inBandDTMF { output(.relay(.listen(session, leg, isOn: true))) }
+        }
     }
 
     /// The first reason to end a call was found: its figures stop here.
@@ -187,7 +198,7 @@ extension CallControl {
             ringAt: call.ringAt.map(wallTime), answerAt: call.answerAt.map(wallTime), releaseAt: wallTime(releaseAt),
             durationMilliseconds: call.answerAt.map { (releaseAt - $0).milliseconds } ?? 0,
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
-            fromCaller: direction(call.fromCaller), fromCallee: direction(call.fromCallee), cause: release.cause,
+            fromCaller: direction(.caller, of: call), fromCallee: direction(.callee, of: call), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
             noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds))
         record.verdict = diagnosis.verdict
@@ -196,11 +207,15 @@ extension CallControl {
         output(.record(record))
     }
 
-    private func direction(_ statistics: LegStatistics) -> CallRecord.Direction {
+    private func direction(_ leg: Leg, of call: Call) -> CallRecord.Direction {
+        let statistics = leg == .caller ? call.fromCaller : call.fromCallee
         var direction = CallRecord.Direction(
             packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
             lastMediaAt: statistics.lastPacket.map(wallTime))
         direction.add(statistics)
+        let digits = CallRecord.Digits(
+            events: Int(statistics.telephoneEvents), info: call[leg].dtmfRequests, tones: Int(statistics.inBandDigits))
+        if digits.count > 0 { direction.digits = digits }
         return direction
     }
 

@@ -80,6 +80,9 @@ extension CallControl {
     private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
         let figures = liveStatistics(leg, of: call)
         let port = leg == .caller ? call.media?.callerPort : call.media?.calleePort
+        var report = MediaReport(
+            figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime)
+        report.infoDigits = call[leg].dtmfRequests
         return CallDetail.Leg(
             callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
             relayAddress: port.map { SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: $0) },
@@ -87,8 +90,7 @@ extension CallControl {
             lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
             strangersDropped: figures.strangersDropped,
-            media: MediaReport(
-                figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime))
+            media: report)
     }
 }
 

@@ -61,7 +61,10 @@ extension CallControl {
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
         if let caller { identify(call, as: caller) }
-        if let callee { call.attempts = attempts(toReach: callee, by: call, now: now) }
+        if let callee {
+            call.attempts = attempts(toReach: callee, by: call, now: now)
+            call.registration = registrationFacts(of: callee, now: now)
+        }
         if let doctorRoute {
             call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee))])]
         }

@@ -1,6 +1,7 @@
 package import ControlProtocol
 package import Core
 import Configuration
+import Diagnosis
 import Relay
 import SIP
 
@@ -25,16 +26,21 @@ extension CallControl {
             let candidate = call.routes.removeFirst()
             let trunk = candidate.trunk
             guard let state = trunkStates[trunk.name] else { continue }
-            if state.health.isDown { continue }
+            if state.health.isDown {
+                call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .down))
+                continue
+            }
             if state.health.rests(at: now) {
                 rest = min(rest ?? .seconds(3_600), (state.health.restsUntil ?? now) - now)
                 isBusy = true
+                call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .resting))
                 continue
             }
             let isFull = trunk.capacity > 0 && callsByTrunk[trunk.name, default: 0] >= trunk.capacity
                 && !call.occupiedTrunks.contains(trunk.name)
             if isFull || trunkStates[trunk.name]?.outgoing.take(now: now) != true {
                 isBusy = true
+                call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .full))
                 continue
             }
             call.routesTried += 1

@@ -31,6 +31,7 @@ extension MediaReport {
         restarts = Int(figures.restarts)
         timestampJumps = Int(figures.timestampJumps)
         telephoneEvents = Int(figures.telephoneEvents)
+        inBandDigits = Int(figures.inBandDigits)
         comfortNoisePackets = Int(figures.comfortNoisePackets)
         rtcpPackets = figures.rtcpPackets
         sentPackets = figures.sentPackets

@@ -68,5 +68,10 @@ package final class MediaSessions {
     package var quarantinedPairCount: Int { ports.quarantinedCount }
     package var freePairCount: Int { ports.freeCount }
 
+    /// The present session that a tap means.
+    func session(tapped: SessionID) -> SessionID? {
+        allocator.session(index: tapped.index, lowGeneration: tapped.generation)
+    }
+
     package func sessionCount(onWorker worker: Int) -> Int { allocator.count(onWorker: worker) }
 }

@@ -20,12 +20,38 @@ public struct CallRecord: Codable, Hashable, Sendable {
         public var lossPercent: Double?
         /// From relayd to this party and back, by RTCP; nil when that did not tell.
         public var roundTripMilliseconds: Double?
+        /// DTMF that this party sent; nil when it sent none.
+        public var digits: Digits?
 
         public init(packets: UInt64 = 0, octets: UInt64 = 0, lost: UInt64 = 0, lastMediaAt: WallTime? = nil) {
             self.packets = packets
             self.octets = octets
             self.lost = lost
             self.lastMediaAt = lastMediaAt
+        }
+    }
+
+    /// How many digits were pressed, by the way they came.
+    public struct Digits: Codable, Hashable, Sendable {
+        /// As telephone-event (RFC 4733).
+        public var events = 0
+        /// In INFO requests.
+        public var info = 0
+        /// As tones in the audio, where they were listened for.
+        public var tones = 0
+
+        public init(events: Int = 0, info: Int = 0, tones: Int = 0) {
+            self.events = events
+            self.info = info
+            self.tones = tones
+        }
+
+        public var count: Int { events + info + tones }
+
+        /// `3 event, 1 INFO`; `-` for none.
+        public var text: String {
+            let kinds = [(events, "event"), (info, "INFO"), (tones, "tone")].filter { $0.0 > 0 }
+            return kinds.isEmpty ? "-" : kinds.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
         }
     }
 
@@ -114,6 +140,7 @@ public struct RecordQuery: Codable, Hashable, Sendable {
     /// A record id, either Call-ID, or either number, in full.
     public var match: String?
     public var cause: ReleaseCause?
+    public var verdict: CallVerdict?
     /// Either side's trunk name.
     public var trunk: String?
     /// Either number contains it.
@@ -127,12 +154,13 @@ public struct RecordQuery: Codable, Hashable, Sendable {
     public var mostSeconds: Int?
 
     public init(
-        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, trunk: String? = nil, number: String? = nil,
-        since: WallTime? = nil, until: WallTime? = nil, leastSeconds: Int? = nil, mostSeconds: Int? = nil
+        limit: Int = 50, match: String? = nil, cause: ReleaseCause? = nil, verdict: CallVerdict? = nil, trunk: String? = nil,
+        number: String? = nil, since: WallTime? = nil, until: WallTime? = nil, leastSeconds: Int? = nil, mostSeconds: Int? = nil
     ) {
         self.limit = limit
         self.match = match
         self.cause = cause
+        self.verdict = verdict
         self.trunk = trunk
         self.number = number
         self.since = since

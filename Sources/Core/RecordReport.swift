@@ -6,6 +6,8 @@ public struct ReportQuery: Codable, Hashable, Sendable {
         /// From which trunk to which.
         case route
         case cause
+        /// The root causes; `-` for records of versions without them.
+        case verdict
         case hour
         case day
     }
@@ -25,7 +27,7 @@ public struct ReportQuery: Codable, Hashable, Sendable {
 
 /// How the calls of one group went.
 public struct ReportRow: Codable, Hashable, Sendable {
-    /// A trunk, `CALLER > CALLEE`, a cause, or the beginning of an hour or day; empty for calls of no trunk.
+    /// A trunk, `CALLER > CALLEE`, a cause, a verdict, or the beginning of an hour or day; empty for calls of no trunk.
     public var name: String
     /// For trunks: `from` it or `to` it.
     public var side: String?

@@ -62,6 +62,10 @@ package struct CallFacts: Equatable, Sendable {
             case noAnswer
             /// Left out because its limit of calls, or of calls a second, was reached.
             case full
+            /// Left out because it has asked for a rest (503 with Retry-After).
+            case resting
+            /// Left out after failures, until it answers OPTIONS again.
+            case down
             case networkRefused
         }
 
@@ -217,6 +221,8 @@ package struct RegistrationFacts: Equatable, Sendable {
         case present
         /// No contact; how long ago the last one expired, when that is known.
         case expired(ago: Duration?)
+        /// It took its contact back itself.
+        case unregistered(ago: Duration)
         case never
     }
 
@@ -225,6 +231,8 @@ package struct RegistrationFacts: Equatable, Sendable {
     package var isBehindNAT = false
     /// When its host was last heard, as an age at the INVITE.
     package var lastHeardAgo: Duration?
+    /// Keep-alives since the last one it answered; nil when they ask for no answer.
+    package var unansweredKeepAlives: Int?
 
     package init(user: String, state: State) {
         self.user = user

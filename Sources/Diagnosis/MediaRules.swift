@@ -27,7 +27,7 @@ struct MediaRules {
     var diagnosis: Diagnosis? {
         guard let answered = facts.answeredAt, facts.isRelayed else { return nil }
         // A call must have lasted for its media to mean anything.
-        guard facts.age - answered >= min(.seconds(3), limit) else { return nil }
+        guard facts.age - answered >= min(.seconds(3), limit) else { return endpointGone }
         let found: Diagnosis? =
             switch (course(.caller), course(.callee)) {
             case (.held, .held), (.held, .fine), (.fine, .held), (.held, .quiet), (.quiet, .held): held
@@ -189,8 +189,9 @@ struct MediaRules {
     private func died(_ leg: Leg, at time: Duration, other: Course) -> Diagnosis? {
         if let gone = endpointGone { return gone }
         if facts.stream(from: leg).refusals > 0 { return portClosed(leg, at: time) }
-        if let lost = lostAfterReinvite(at: time) { return lost }
+        // Who holds may play music, and mostly plays none.
         if other == .held { return held }
+        if let lost = lostAfterReinvite(at: time) { return lost }
         return Diagnosis(
             .oneWayLater, "The \(leg.possessive) RTP stopped at \(text(time)), and the call was one-way for the \(text(facts.age - time)) after that: the \(leg.other.name) heard nothing.",
             advice: "Look at what happened on the \(leg.possessive) side at that time: change of network, NAT that forgot the stream, endpoint without silence suppression in its SDP.")

@@ -84,6 +84,7 @@ struct SignallingRules {
     /// A present attempt.
     private var waiting: Diagnosis? {
         guard let sent = calleeInvite, !hasHeardCallee, facts.age - sent >= .seconds(4) else { return nil }
+        if let lost = natPinholeLost { return lost }
         return Diagnosis(
             .noResponse, "Nothing has come from \(route) for \(text(facts.age - sent)).", evidence: inviteEvidence,
             missing: MissingMessage(.callee, received: true, "any response", at: sent))
@@ -127,6 +128,11 @@ struct SignallingRules {
             return Diagnosis(
                 .registrationExpired, "\(registration.user) is not registered, so there was nowhere to send the call.",
                 advice: "Look at `relayctl trace --registrations --number \(registration.user)`.")
+        case .unregistered(let ago):
+            return Diagnosis(
+                .registrationExpired,
+                "\(registration.user) took its registration back \(text(ago)) before the call, so there was nowhere to send it.",
+                advice: "The phone was switched off, or logged off: `relayctl trace --registrations --number \(registration.user)`.")
         case .expired(let ago):
             return Diagnosis(
                 .registrationExpired,
@@ -139,6 +145,7 @@ struct SignallingRules {
         guard let registration = facts.registration, registration.state == .present, registration.isBehindNAT else { return nil }
         var evidence = inviteEvidence
         if let heard = registration.lastHeardAgo { evidence.append("it was last heard \(text(heard)) before the INVITE") }
+        if let count = registration.unansweredKeepAlives, count > 0 { evidence.append("it has not answered the last \(count) keep-alives") }
         return Diagnosis(
             .natPinholeLost, "\(registration.user) is registered from behind NAT, and the INVITE to its pinhole \(facts.callee?.address.description ?? "") got no response: the NAT has closed it.",
             evidence: evidence, advice: "Make the keep-alive period shorter than the life of the NAT's pinhole, or have the phone register more often.",
@@ -166,6 +173,8 @@ struct SignallingRules {
             case .noResponse: "\(attempt.route) did not respond"
             case .noAnswer: "\(attempt.route) did not answer in time"
             case .full: "\(attempt.route) is at its limit"
+            case .resting: "\(attempt.route) has asked for a rest"
+            case .down: "\(attempt.route) is out after failures"
             case .networkRefused: "\(attempt.route) cannot be sent to"
             }
         }
@@ -191,6 +200,7 @@ struct SignallingRules {
 
     private func callerCancelled(_ end: CallFacts.End) -> Diagnosis {
         if let sent = calleeInvite, !hasHeardCallee, end.at - sent >= .seconds(2) {
+            if let lost = natPinholeLost { return lost }
             return Diagnosis(
                 .noResponse, "\(route) did not respond to the INVITE; the caller gave up after \(text(end.at)).", evidence: inviteEvidence,
                 advice: "Is the other side up, does it know our address, and does a firewall let UDP through?",

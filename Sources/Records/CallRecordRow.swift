@@ -60,7 +60,7 @@ extension CallRecord {
         "caller_call_id", "callee_call_id", "talk_s", "dead_air_s", "no_media_timeout_s", "caller_packets", "caller_octets",
         "caller_lost", "caller_last_media_at", "callee_packets", "callee_octets", "callee_lost", "callee_last_media_at",
     ] + ["caller", "callee"].flatMap { party in qualityColumns.map { "\(party)_\($0)" } }
-        + ["verdict", "explanation"]
+        + ["verdict", "explanation"] + digitColumns
 
     /// What a store of a version without verdicts lacks.
     static let verdictColumns = """
@@ -68,6 +68,13 @@ extension CallRecord {
         ALTER TABLE call_record ADD COLUMN explanation TEXT;
         CREATE INDEX call_record_verdict ON call_record (verdict, released_at);
         """
+
+    /// DTMF by the way it came; null for none. Since version 4 of the schema.
+    private static let digitColumns = ["caller", "callee"].flatMap { party in
+        ["event", "info", "tone"].map { "\(party)_digits_\($0)" }
+    }
+
+    static let digitSchema = digitColumns.map { "ALTER TABLE call_record ADD COLUMN \($0) INTEGER;" }.joined(separator: "\n")
 
     /// An id that is there keeps its row; any other conflict is an error.
     static let insertion = """
@@ -98,6 +105,9 @@ extension CallRecord {
             ]
         }
         values += [verdict?.rawValue, explanation]
+        for direction in [fromCaller, fromCallee] {
+            values += [direction.digits?.events, direction.digits?.info, direction.digits?.tones]
+        }
         return StatementArguments(values)
     }
 
@@ -125,6 +135,10 @@ extension CallRecord {
             direction.highestJitterMilliseconds = row["\(party)_highest_jitter_ms"]
             direction.lossPercent = row["\(party)_loss_percent"]
             direction.roundTripMilliseconds = row["\(party)_round_trip_ms"]
+            if let events: Int = row["\(party)_digits_event"] {
+                direction.digits = Digits(
+                    events: events, info: row["\(party)_digits_info"] ?? 0, tones: row["\(party)_digits_tone"] ?? 0)
+            }
             return direction
         }
         self.init(

@@ -14,6 +14,7 @@ extension RecordStore {
             return try rows(query, name: "ifnull(caller_trunk, '-') || ' > ' || ifnull(callee_trunk, '-')")
                 .sorted { ($1.attempts, $0.name) < ($0.attempts, $1.name) }
         case .cause: return try rows(query, name: "cause").sorted { ($1.attempts, $0.name) < ($0.attempts, $1.name) }
+        case .verdict: return try rows(query, name: "ifnull(verdict, '-')").sorted { ($1.attempts, $0.name) < ($0.attempts, $1.name) }
         case .hour: return try rows(query, name: "substr(released_at, 1, 13) || ':00'")
         case .day: return try rows(query, name: "substr(released_at, 1, 10)")
         }

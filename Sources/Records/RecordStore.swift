@@ -49,6 +49,10 @@ package final class RecordStore {
             conditions.append("cause = ?")
             arguments.append(cause.rawValue)
         }
+        if let verdict = query.verdict {
+            conditions.append("verdict = ?")
+            arguments.append(verdict.rawValue)
+        }
         if let trunk = query.trunk {
             conditions.append("(caller_trunk = ? OR callee_trunk = ?)")
             arguments += [trunk, trunk]
@@ -107,6 +111,7 @@ package final class RecordStore {
         migrator.registerMigration("1: call records") { try $0.execute(sql: CallRecord.schema) }
         migrator.registerMigration("2: quality of media") { try $0.execute(sql: CallRecord.qualitySchema) }
         migrator.registerMigration("3: verdicts") { try $0.execute(sql: CallRecord.verdictColumns) }
+        migrator.registerMigration("4: digits") { try $0.execute(sql: CallRecord.digitSchema) }
         return migrator
     }
 

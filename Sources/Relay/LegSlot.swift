@@ -24,8 +24,14 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     /// Its datagrams are copied for a listener.
     static let tapped = LegHandling(rawValue: 16)
 
+    /// Its audio is searched for DTMF.
+    static let listened = LegHandling(rawValue: 64)
+
+    /// What may keep a packet from the other side, or change it.
+    static let treatment: LegHandling = [.blocked, .silenced, .blockedPayloadTypes, .passedPayloadTypes]
+
     /// What sends every datagram another way than the common one's.
-    static let detour: LegHandling = [.datagrams, .tapped]
+    static let detour: LegHandling = [.datagrams, .tapped, .listened]
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 

@@ -48,6 +48,8 @@ public struct PacketPath: ~Copyable {
     private let tally: UnsafeMutablePointer<UInt64>
     private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
     private let statisticsSlots: UnsafeMutablePointer<LegCounts>
+    /// One for each leg, used by those that are listened to; a page of it takes memory once one of its legs is.
+    private let toneDetectors: UnsafeMutablePointer<ToneDetector>
     /// Where local session n lies in the shared tables: n × stride + offset.
     private let tableStride: Int
     private let tableOffset: Int
@@ -56,19 +58,24 @@ public struct PacketPath: ~Copyable {
     let statistics: StatisticsTable
     let counters: CounterBlock
     private let tap: PacketTap?
+    /// For copies of RTCP.
+    private let reports: PacketTap?
 
     /// - Parameters:
     ///   - sessionCapacity: sessions of this worker.
     ///   - worker: its number among `workers`; the tables are shared by all.
     public init(
         sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
-        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil,
+        reports: PacketTap? = nil
     ) {
         precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
         self.sessionCapacity = sessionCapacity
         self.lockPolicy = lockPolicy
         // SAFETY: a slot of zeros is one that is not open, of which nothing else is read.
         unsafe legs = ZeroedMemory.allocate(LegSlot.self, count: sessionCapacity * 2)
+        // SAFETY: a detector begins as zeros.
+        unsafe toneDetectors = ZeroedMemory.allocate(ToneDetector.self, count: sessionCapacity * 2)
         unsafe tally = .allocate(capacity: Counter.allCases.count)
         unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
         unsafe activitySlots = activity.slots
@@ -79,10 +86,12 @@ public struct PacketPath: ~Copyable {
         self.statistics = statistics
         self.counters = counters
         self.tap = tap
+        self.reports = reports
     }
 
     deinit {
         unsafe ZeroedMemory.free(legs)
+        unsafe ZeroedMemory.free(toneDetectors)
         unsafe tally.deallocate()
     }
 
@@ -148,6 +157,19 @@ public struct PacketPath: ~Copyable {
     public mutating func tap(session: Int, _ isOn: Bool) {
         for number in (session * 2)...(session * 2 + 1) {
             if isOn { self[leg: number].handling.insert(.tapped) } else { self[leg: number].handling.remove(.tapped) }
+        }
+    }
+
+    /// Counts DTMF in the audio of a leg, or no longer; what was counted stays.
+    public mutating func listen(session: Int, leg: Leg, _ isOn: Bool) {
+        let number = session * 2 + leg.offset
+        guard self[leg: number].handling.contains(.listened) != isOn else { return }
+        if isOn {
+            self[leg: number].handling.insert(.listened)
+            // SAFETY: inside, as the line above has found; only this worker uses it.
+            unsafe toneDetectors[number] = ToneDetector()
+        } else {
+            self[leg: number].handling.remove(.listened)
         }
     }
 
@@ -239,7 +261,11 @@ public struct PacketPath: ~Copyable {
         if stream & 1 == 0 && handling.contains(.datagrams) {
             unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         } else if stream & 1 == 0, octets.count >= 2, !PacketKind.isControl(octets[1]), let header = RTPHeader(parsing: octets) {
+            let accepted = unsafe statisticsSlots[tableIndex(stream)].packets.load(ordering: .relaxed)
             unsafe relay(header, in: octets, from: source, stream: stream, leg: leg, of: pool, now: now, verdict: &verdict)
+            if handling.contains(.listened), unsafe statisticsSlots[tableIndex(stream)].packets.load(ordering: .relaxed) != accepted {
+                unsafe toneDetectors[stream &>> 1].receive(header, in: octets)
+            }
         } else {
             unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
@@ -295,7 +321,7 @@ public struct PacketPath: ~Copyable {
         unsafe own.pointee.packets.bump()
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
 
-        if unsafe leg.pointee.handling.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
+        if unsafe leg.pointee.handling.rawValue & LegHandling.treatment.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
             unsafe own.pointee.withheldPackets.bump()
             return
         }
@@ -450,6 +476,7 @@ public struct PacketPath: ~Copyable {
             return
         }
         unsafe statisticsSlots[table].rtcpPackets.bump()
+        if reports != nil { unsafe copyReport(octets, from: source, stream: stream, leg: leg, now: now) }
         unsafe leg.pointee.roundTrip.received(octets, now: now)
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
         // RTCP on an RTP port that signalling did not speak of leaves as it came.
@@ -471,6 +498,17 @@ public struct PacketPath: ~Copyable {
         unsafe peer.pointee.roundTrip.sent(octets, now: now)
         count(.rtcpPacketsReceived)
         count(.rtcpPacketsSent)
+    }
+
+    private func copyReport(
+        _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>, now: UInt64
+    ) {
+        let number = UInt32((stream &>> 2) * tableStride + tableOffset)
+        unsafe reports?.put(
+            TappedPacket(
+                session: SessionID(index: number, generation: leg.pointee.generation), leg: stream & 2 == 0 ? .caller : .callee,
+                isOnRTCPPort: stream & 1 == 1, leftByRTCPPort: false, isAccepted: true, isWithheld: false,
+                at: Instant(nanoseconds: now), source: source ?? leg.pointee.lock.source, destination: nil), octets)
     }
 
     @inline(never)
@@ -504,6 +542,9 @@ public struct PacketPath: ~Copyable {
             unsafe statisticsSlots[table].publish(measure, startingAnew: leg.pointee.quality.windows < 2)
         }
         unsafe statisticsSlots[table].publish(leg.pointee.media, roundTrip: leg.pointee.roundTrip)
+        if unsafe leg.pointee.handling.contains(.listened) {
+            unsafe statisticsSlots[table].publish(inBandDigits: toneDetectors[leg - legs].digits)
+        }
     }
 
     /// The same for a leg that may have fallen silent. Off the packet path.

@@ -27,6 +27,7 @@ final class WorkerLink: Sendable {
     let events: Mailbox<RelayEvent>
     let counters = CounterBlock()
     let tap = PacketTap()
+    let reports: PacketTap?
     let activity: ActivityTable
     let statistics: StatisticsTable
     let control: RingDescriptor
@@ -43,6 +44,7 @@ final class WorkerLink: Sendable {
         self.settings = settings
         // A session has one command or answer of each kind under way, plus offers and locks that change its sources. Not all
         // sessions do at once: whoever finds a mailbox full keeps the rest for the next turn.
+        reports = settings.copiesReports ? PacketTap(capacity: 1 << 20) : nil
         commands = Mailbox(capacity: min(settings.sessionsPerWorker * 4 + 64, 4096))
         events = Mailbox(capacity: min(settings.sessionsPerWorker * 4 + 64, 8192))
         self.activity = activity
@@ -149,7 +151,7 @@ public struct RelayPool: ~Copyable {
         switch command {
         case .open(let id, let caller, let callee):
             return open(id, caller: caller, callee: callee)
-        case .close(let id):
+        case .close(let id), .listen(let id, _, _):
             return send(.relay(command), to: worker(of: id), doorbell: .later)
         case .expect(let id, let leg, _):
             // The first packet of a new session wakes the worker, which then reads what is expected. Later a connected socket
@@ -230,6 +232,14 @@ public struct RelayPool: ~Copyable {
 
     /// Where one worker puts copies of the datagrams of tapped sessions; one thread may read each.
     public func tap(worker: Int) -> PacketTap { links[worker].tap }
+
+    /// The next RTCP datagram that some worker accepted, nil when there is none at the moment: with `copiesReports` only.
+    public func nextReport() -> (packet: TappedPacket, octets: [UInt8])? {
+        for link in links {
+            if let report = link.reports?.next() { return report }
+        }
+        return nil
+    }
 
     /// One worker's counters.
     public func counters(worker: Int) -> CounterBlock { links[worker].counters }

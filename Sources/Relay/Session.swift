@@ -31,10 +31,12 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case expect(SessionID, Leg, ExpectedSource)
     /// What is done from now on to the media the leg sends.
     case treat(SessionID, Leg, MediaTreatment)
+    /// From now on, or no longer, DTMF in the G.711 audio the leg sends is counted: `LegStatistics.inBandDigits`.
+    case listen(SessionID, Leg, isOn: Bool)
     /// From now on, or no longer, each datagram of both legs is copied to the worker's `PacketTap`.
     case tap(SessionID, isOn: Bool)
     /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`,
-    /// `treat` and `tap` are.
+    /// `treat`, `listen` and `tap` are.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop
@@ -71,6 +73,8 @@ public struct RelaySettings: Sendable {
     /// TOS or traffic class octet of everything sent; 0xb8 is expedited forwarding.
     public var typeOfService: UInt8 = 0xb8
     public var lock = LockPolicy()
+    /// Every RTCP datagram that is accepted is copied for `RelayPool.nextReport`.
+    public var copiesReports = false
     /// How long a busy worker gathers packets before it handles them, at the most; zero never waits.
     public var waitWindow: Duration = .milliseconds(1)
     /// Packets a second from which on a worker counts as busy.

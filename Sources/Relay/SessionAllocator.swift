@@ -40,6 +40,12 @@ public struct SessionAllocator: Sendable {
         return SessionID(index: index, generation: generations[Int(index)])
     }
 
+    /// The session that has this slot, if it is the one whose generation has these low 24 bits, as taps and tokens carry them.
+    public func session(index: UInt32, lowGeneration: UInt32) -> SessionID? {
+        guard index < isTaken.count, isTaken[Int(index)], generations[Int(index)] & 0xff_ffff == lowGeneration else { return nil }
+        return SessionID(index: index, generation: generations[Int(index)])
+    }
+
     /// Only after `closed` or `openFailed`.
     public mutating func giveBack(_ session: SessionID) {
         let index = Int(session.index)

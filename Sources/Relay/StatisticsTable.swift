@@ -53,6 +53,8 @@ public struct LegStatistics: Equatable, Sendable {
     public var isInComfortNoise = false
     /// Distinct ones (RFC 4733).
     public var telephoneEvents: UInt32 = 0
+    /// Tones in the audio, while they are listened for: `RelayCommand.listen`.
+    public var inBandDigits: UInt32 = 0
     /// From here to the leg and back, by RTCP; nil before the first measurement.
     public var roundTrip: Duration?
     public var shortestRoundTrip: Duration?
@@ -180,6 +182,7 @@ struct LegCounts: ~Copyable {
     let octets = Atomic<UInt64>(0)
     private let lost = Atomic<UInt64>(0)
     private let mediaPackets = Atomic<UInt64>(0)
+    private let inBandDigits = Atomic<UInt32>(0)
     private let details: InlineArray<36, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
     let timeline = MediaTimeline()
     let strangersDropped = Atomic<UInt64>(0)
@@ -202,6 +205,7 @@ struct LegCounts: ~Copyable {
         lost.store(0, ordering: .relaxed)
         mediaPackets.store(0, ordering: .relaxed)
         for index in details.indices { details[index].store(0, ordering: .relaxed) }
+        inBandDigits.store(0, ordering: .relaxed)
         timeline.clear()
         strangersDropped.store(0, ordering: .relaxed)
         rtcpPackets.store(0, ordering: .relaxed)
@@ -265,6 +269,9 @@ struct LegCounts: ~Copyable {
         if let longest = trip.longest { self[.longestRoundTrip] = Self.microseconds(longest) }
         self[.roundTripMeasurements] = trip.measurements
     }
+
+    /// Writer only; once a second.
+    func publish(inBandDigits count: UInt32) { inBandDigits.store(count, ordering: .relaxed) }
 
     /// Writer only: takes in one window.
     ///
@@ -364,6 +371,7 @@ struct LegCounts: ~Copyable {
         statistics.comfortNoisePackets = self[.comfortNoisePackets]
         statistics.isInComfortNoise = self[.isInComfortNoise] != 0
         statistics.telephoneEvents = self[.telephoneEvents]
+        statistics.inBandDigits = inBandDigits.load(ordering: .relaxed)
         let media = mediaPackets.load(ordering: .relaxed)
         statistics.expected = media + statistics.lost - min(media, UInt64(statistics.duplicates))
         let tally = tally

@@ -60,7 +60,8 @@ struct Worker: ~Copyable {
         generations = Array(repeating: 0, count: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
-            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap)
+            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap,
+            reports: link.reports)
         closing = Array(repeating: nil, count: sessions)
         self.link = link
         plainReceiveDelay = UInt64(clamping: settings.plainReceiveDelay.nanoseconds)
@@ -346,6 +347,7 @@ struct Worker: ~Copyable {
                 }
             case .relay(.expect(let id, let leg, let source)): expect(id, leg, source)
             case .relay(.treat(let id, let leg, let treatment)): treat(id, leg, treatment)
+            case .relay(.listen(let id, let leg, let isOn)): listen(id, leg, isOn)
             case .relay(.tap(let id, let isOn)): tap(id, isOn)
             case .relay(.close(let id)): close(id)
             case .relay(.stop): isStopping = true
@@ -397,6 +399,12 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.treat(session: session, leg: leg, treatment)
+    }
+
+    private mutating func listen(_ id: SessionID, _ leg: Leg, _ isOn: Bool) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        path.listen(session: session, leg: leg, isOn)
     }
 
     private mutating func tap(_ id: SessionID, _ isOn: Bool) {

@@ -19,6 +19,7 @@ enum Page {
         <a href="#calls">Calls</a> <a href="#trunks">Trunks</a> <a href="#registrations">Registrations</a> <a href="#records">Records</a>
         </nav>
         <div id="facts"></div>
+        <div id="phones"></div>
         </header>
         <div id="warnings"></div>
         <main id="view"><p class="faint">Asking relayd …</p></main>

@@ -64,6 +64,12 @@ extension Page {
           byId("facts").textContent = `${states.connected || 0} connected, ${(states.ringing || 0) + (states.setup || 0)} being set up, limit `
             + `${status.calls.limit}; ${status.media.portsInUse} ports in use, ${status.media.portsFree} free${rate}; `
             + `up ${clock(status.uptimeSeconds)}, version ${status.version}`;
+          const phones = status.phones;
+          byId("phones").textContent = !phones ? "" : `${phones.registered} phones registered`
+            + (phones.keptAlive ? `, ${phones.keptAlive} kept alive` : "")
+            + (phones.coverage === undefined ? "" : ` (${percent(phones.coverage)} in the last cycle)`)
+            + (phones.unreachable ? `, ${phones.unreachable} do not answer` : "");
+          byId("phones").className = phones && (phones.unreachable || phones.coverage < 1) ? "bad" : "";
           const warnings = (status.draining ? ["Draining: no new calls are taken."] : []).concat(status.warnings);
           if (status.records.pending > 0) warnings.push(`${status.records.pending} call records wait to be written.`);
           byId("warnings").replaceChildren(...warnings.map((text) => el("p", {}, text)));

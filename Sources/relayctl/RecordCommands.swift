@@ -47,6 +47,9 @@ struct RecordsCommand: ParsableCommand {
     @Option(help: "Only calls that ended for this reason.")
     var cause: CauseArgument?
 
+    @Option(help: "Only calls with this root cause, as `why` names it.")
+    var verdict: VerdictArgument?
+
     @Option(help: "Only calls from or to this trunk.")
     var trunk: String?
 
@@ -70,8 +73,8 @@ struct RecordsCommand: ParsableCommand {
     func run() throws {
         var client = try global.connect()
         let query = RecordQuery(
-            limit: limit, match: match, cause: cause?.cause, trunk: trunk, number: number, since: try period.sinceTime(),
-            until: try period.untilTime(), leastSeconds: leastSeconds, mostSeconds: mostSeconds)
+            limit: limit, match: match, cause: cause?.cause, verdict: verdict?.verdict, trunk: trunk, number: number,
+            since: try period.sinceTime(), until: try period.untilTime(), leastSeconds: leastSeconds, mostSeconds: mostSeconds)
         let records = try client.records(query)
         if csv { return Console.write(CallRecord.csv(records)) }
         global.print(records) { CallRecord.listText(records, $0) }
@@ -80,7 +83,7 @@ struct RecordsCommand: ParsableCommand {
 
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "report", abstract: "How calls went: ASR, ACD, minutes, dead air and release causes, by trunk or time.")
+        commandName: "report", abstract: "How calls went: ASR, ACD, minutes, dead air and release causes, by trunk, cause, verdict or time.")
     @OptionGroup var global: GlobalOptions
     @OptionGroup var period: PeriodOptions
 

@@ -188,6 +188,16 @@ struct ConfigCommand: ParsableCommand {
 extension CallOrder: ExpressibleByArgument {}
 
 /// A release cause by its stable name.
+struct VerdictArgument: ExpressibleByArgument {
+    static var allValueStrings: [String] { CallVerdict.allCases.map(\.rawValue) }
+    let verdict: CallVerdict
+
+    init?(argument: String) {
+        guard let verdict = CallVerdict(rawValue: argument) else { return nil }
+        self.verdict = verdict
+    }
+}
+
 struct CauseArgument: ExpressibleByArgument {
     static var allValueStrings: [String] { ReleaseCause.allCases.map(\.rawValue) }
     let cause: ReleaseCause

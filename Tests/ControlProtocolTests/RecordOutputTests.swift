@@ -37,12 +37,15 @@ struct RecordOutputTests {
         var record = Samples.records[0]
         record.callerNumber = "=cmd()|'x'!A0"
         record.calledNumber = "4\"9,1"
+        record.verdict = .oneWayLater
+        record.explanation = "The caller's RTP stopped at 17 s, and more."
         let lines = CallRecord.csv([record, Samples.records[1]]).split(separator: "\r\n")
         #expect(lines.count == 3)
         let columns = lines[0].split(separator: ",")
         #expect(columns.prefix(2) == ["id", "setup_at"])
         #expect(Set(columns).count == columns.count)
         #expect(lines[1].contains(",'=cmd()|'x'!A0,\"4\"\"9,1\","))
+        #expect(lines[1].contains(",one_way_later,\"The caller's RTP stopped at 17 s, and more.\","))
         #expect(lines[2].split(separator: ",", omittingEmptySubsequences: false).count == columns.count)
     }
 }

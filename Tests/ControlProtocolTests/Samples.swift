@@ -14,6 +14,7 @@ enum Samples {
             address: IPAddress("192.0.2.10")!, firstPort: 20_000, lastPort: 29_999, portsInUse: 1_640,
             portsInQuarantine: 212, portsFree: 8_148),
         calls: .init(current: 410, connected: 402, limit: 2_500, attempted: 181_022, answered: 120_877, released: 180_612),
+        phones: PhoneFigures(users: 50, registered: 38, limit: 100_000, keptAlive: 30, coverage: 1, unreachable: 2),
         workers: [
             .init(index: 0, sessions: 204, packetsReceived: 981_223_871, packetsSent: 981_223_004, packetsDropped: 867),
             .init(index: 1, sessions: 206, packetsReceived: 984_007_112, packetsSent: 984_006_995, packetsDropped: 117),

@@ -129,6 +129,11 @@ struct DiagnosisTests {
         present.isBehindNAT = true
         present.lastHeardAgo = .seconds(95)
         expect(Samples.unheard(.inviteTimeout, 408).with { $0.registration = present }, .natPinholeLost, says: ["carol", "95 s before"])
+        present.unansweredKeepAlives = 4
+        let lost = Diagnosis.of(Samples.unheard(.inviteTimeout, 408).with { $0.registration = present })
+        #expect(lost.evidence.contains("it has not answered the last 4 keep-alives"))
+        let gone = RegistrationFacts(user: "dora", state: .unregistered(ago: .seconds(20)))
+        expect(Samples.attempt(.notRegistered, 480).with { $0.registration = gone }, .registrationExpired, says: ["dora took", "20 s before"])
         present.isBehindNAT = false
         expect(Samples.unheard(.inviteTimeout, 408).with { $0.registration = present }, .noResponse)
     }
@@ -193,6 +198,14 @@ struct DiagnosisTests {
         expect(facts, .endpointGone, says: ["callee", "without an answer", "40 s"])
         facts.messages.append(MessageFact(at: .seconds(109), .callee, received: true, "BYE", 200))
         expect(facts, .oneWayLater)
+        // However short the call was.
+        var short = Samples.connected(for: .seconds(1))
+        short.ended(.normal, by: .caller)
+        expect(short, .normal)
+        for step in 0..<4 {
+            short.messages.append(MessageFact(at: .seconds(2 + step), .callee, received: false, "BYE", again: step > 0))
+        }
+        expect(short, .endpointGone, says: ["callee vanished"])
     }
 
     // MARK: Media
@@ -292,6 +305,14 @@ struct DiagnosisTests {
         expect(facts.with { $0.ended(.noMedia) }, .holdCut, says: ["hold"])
         // Music one way.
         expect(facts.with { $0.end = nil; $0.fromCaller = Samples.stream(from: .seconds(2), to: .seconds(122)) }, .onHold)
+        // a=sendonly without any music: who holds may send, and its silence comes right after a re-INVITE.
+        let silent = facts.with {
+            $0.fromCaller.isExpected = true
+            $0.messages.append(MessageFact(at: .seconds(19), .caller, received: true, "INVITE"))
+        }
+        expect(silent.with { $0.end = nil }, .onHold)
+        expect(silent.with { $0.ended(.noMedia) }, .holdCut)
+        expect(silent, .normal)
     }
 
     @Test("codecs: none accepted, and a payload type the other side did not list")

@@ -29,6 +29,11 @@ package struct DaemonControl: Sendable {
         return try client.trunks()
     }
 
+    package func registrations() throws(ControlClientError) -> RegistrationList {
+        var client = try ControlClient(path: socketPath)
+        return try client.registrations(RegistrationQuery())
+    }
+
     package func hangUp(_ id: String) throws(ControlClientError) {
         var client = try ControlClient(path: socketPath)
         try client.hangup(id: id)

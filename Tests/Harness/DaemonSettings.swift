@@ -38,6 +38,8 @@ package struct DaemonSettings: Sendable {
     package var noMediaTimeout = 60
     package var noMediaMode = "both"
     package var calls = 200
+    /// Further lines of the table `[media]`, as in the file.
+    package var mediaLines: [String] = []
     package var logLevel = "debug"
     package var trunks: [Trunk] = []
     /// Lines of the table `[routing]`, as in the file.
@@ -78,8 +80,9 @@ package struct DaemonSettings: Sendable {
             "[media]", "address = \"\(listen.ip)\"", "ports = \"\(mediaPorts.lowerBound)-\(mediaPorts.upperBound)\"",
             "no_media_timeout = \(noMediaTimeout)", "no_media_mode = \"\(noMediaMode)\"",
             mediaInterfaces.isEmpty ? "" : "interfaces = [\(mediaInterfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
-            "[limits]", "calls = \(calls)",
         ]
+        lines += mediaLines
+        lines += ["[limits]", "calls = \(calls)"]
         lines += limits
         lines += [
             "[control]", "socket = \"\(socket)\"",

@@ -19,6 +19,10 @@ package final class SIPp: Sendable {
         package var pause = Duration.milliseconds(500)
         /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
         package var hangsUpWhenTold = false
+        /// Further words of the scenario, as `-key` gives them.
+        package var keys: [String: String] = [:]
+        /// What is put before its command line, as `ip netns exec NAME`.
+        package var launcher: [String] = []
         package var calls = 1
         /// New calls a second.
         package var rate = 50
@@ -43,7 +47,7 @@ package final class SIPp: Sendable {
         do {
             try await eventually("SIPp listens on \(plan.address)") {
                 if let exit = sipp.process.exit { throw SocketError(description: "SIPp ended at its start (\(exit))") }
-                return isBound(plan.address, isStream: plan.transport.hasPrefix("t"))
+                return isBound(plan.address, isStream: plan.transport.hasPrefix("t"), in: "\(sipp.process.processID)")
             }
         } catch {
             throw SocketError(description: "\(error): \(sipp.errors)\(sipp.process.output.suffix(2_000))")
@@ -55,6 +59,7 @@ package final class SIPp: Sendable {
         self.plan = plan
         directory = try TemporaryDirectory("sipp")
         try Tone.write(to: directory.file("tone.ulaw"))
+        try Tone.writeDigits(to: directory.file("digits.ulaw"))
         var scenario = Self.scenarioFile(plan.scenario)
         if plan.hangsUpWhenTold {
             var text = textOfFile(scenario)
@@ -68,18 +73,21 @@ package final class SIPp: Sendable {
         var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
-        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: plan.address.ip.family == .ipv4 ? plan.address.ip : .ipv4Loopback).lowerBound)"]
+        let mediaHost = plan.address.ip.family == .ipv4 && plan.launcher.isEmpty ? plan.address.ip : .ipv4Loopback
+        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: mediaHost).lowerBound)"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
         // Its default is more than the limit of open files.
         if plan.transport == "tn" { arguments += ["-max_socket", "1000"] }
         arguments += ["-t", plan.transport, "-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
+        for (name, value) in plan.keys { arguments += ["-key", name, value] }
         if let media = plan.media {
             arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]
         }
         if let remote = plan.remote { arguments.append("\(remote)") }
+        let command = plan.launcher + ["sipp"] + arguments
         process = try ChildProcess(
-            "sipp", arguments, environment: ["TERM": "xterm"], workingDirectory: directory.path,
+            command[0], Array(command.dropFirst()), environment: ["TERM": "xterm"], workingDirectory: directory.path,
             outputPath: directory.file("screen.log"))
     }
 
@@ -151,7 +159,9 @@ package final class SIPp: Sendable {
 
     /// Whether some process has a UDP socket there, or listens for TCP, as the kernel lists them: address and port in
     /// hexadecimal, the address in words of the machine's own octet order.
-    package static func isBound(_ address: SocketAddress, isStream: Bool = false) -> Bool {
+    ///
+    /// - Parameter process: one in whose network namespace to look.
+    package static func isBound(_ address: SocketAddress, isStream: Bool = false, in process: String = "self") -> Bool {
         func hexadecimal(_ value: UInt32, width: Int) -> String {
             let digits = String(value, radix: 16, uppercase: true)
             return String(repeating: "0", count: width - digits.count) + digits
@@ -160,7 +170,7 @@ package final class SIPp: Sendable {
         let words = address.ip.family == .ipv4 ? [low] : [high >> 32, high, low >> 32, low]
         let host = words.map { hexadecimal(UInt32(truncatingIfNeeded: $0).bigEndian, width: 8) }.joined()
         let wanted = " \(host):\(hexadecimal(UInt32(address.port), width: 4)) "
-        let table = "/proc/net/\(isStream ? "tcp" : "udp")\(address.ip.family == .ipv4 ? "" : "6")"
+        let table = "/proc/\(process)/net/\(isStream ? "tcp" : "udp")\(address.ip.family == .ipv4 ? "" : "6")"
         return textOfFile(table).split(separator: "\n").contains { line in
             line.contains(wanted) && (!isStream || line.contains(" 0A "))  // LISTEN
         }
@@ -171,6 +181,20 @@ package final class SIPp: Sendable {
 enum Tone {
     static func write(to path: String) throws {
         let octets = (0..<8_000).map { index in muLaw(Int(8_000 * sin(Double(index) * 2 * .pi * 400 / 8_000))) }
+        try Data(octets).write(to: URL(fileURLWithPath: path))
+    }
+
+    /// The keys 1, 5, 9 and D (ITU-T Q.23), 80 ms each with as much silence after it, in four seconds.
+    static func writeDigits(to path: String) throws {
+        var octets: [UInt8] = []
+        for (low, high) in [(697.0, 1_209.0), (770, 1_336), (852, 1_477), (941, 1_633)] {
+            octets += (0..<640).map { tick in
+                let time = Double(tick) / 8_000 * 2 * .pi
+                return muLaw(Int(5_000 * sin(low * time) + 5_000 * sin(high * time)))
+            }
+            octets += [UInt8](repeating: 0xff, count: 640)
+        }
+        octets += [UInt8](repeating: 0xff, count: 32_000 - octets.count)
         try Data(octets).write(to: URL(fileURLWithPath: path))
     }
 

@@ -1,3 +1,4 @@
+package import ControlProtocol
 package import Core
 import Foundation
 import Glibc
@@ -51,6 +52,13 @@ package final class Testbed: Sendable {
         if case .signalled(let number) = daemon.process.exit, number != SIGKILL {
             throw Daemon.Trouble(description: "relayd crashed with signal \(number):\n\(daemon.log.suffix(8_000))")
         }
+    }
+
+    /// What `relayctl why` says of a call, by any of its names.
+    package func why(_ name: String) async throws -> CallExplanation {
+        let result = try await daemon.relayctl(["why", name, "--json"])
+        guard result.code == 0 else { throw Daemon.Trouble(description: "relayctl why \(name): \(result.errors)") }
+        return try JSONDecoder().decode(CallExplanation.self, from: Data(result.output.utf8))
     }
 
     /// A SIPp in the customer's place.

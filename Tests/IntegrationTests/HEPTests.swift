@@ -1,3 +1,4 @@
+import ControlProtocol
 import Core
 import Foundation
 import Harness
@@ -60,6 +61,38 @@ struct HEPTests {
         }
     }
 
+    @Test("RTCP of both sides goes out as it came, under the same correlation id as the SIP of both legs")
+    func rtcp() async throws {
+        let collector = try UDPSocket(SocketAddress(ip: Loopback.host(), port: 9060))
+        try await Testbed.with({ $0.further = ["[hep]", "address = \"\(collector.address)\""] }) { bed in
+            let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
+            try await call.startMedia()
+            call.callerMedia.sendSenderReport()
+            call.calleeMedia.sendSenderReport()
+            var packets: [Packet] = []
+            try await eventually("both reports have come") {
+                while let (octets, _) = collector.receive() { packets.append(try #require(Packet(octets))) }
+                return packets.count { $0.payloadType == 5 } == 2
+            }
+            let callID = try #require(call.caller.callID)
+            for (media, relay) in [(call.callerMedia, call.relayTowardsCaller), (call.calleeMedia, call.relayTowardsCallee)] {
+                let report = try #require(packets.first { $0.payloadType == 5 && $0.source?.port == media.address.port + 1 })
+                #expect(report.correlation == callID && report.destination == SocketAddress(ip: relay.ip, port: relay.port + 1))
+                let json = try #require(try JSONSerialization.jsonObject(with: Data(report.payload)) as? [String: Any])
+                #expect(json["type"] as? Int == 200 && json["ssrc"] as? UInt32 == media.stream.ssrc)
+                let sender = try #require(json["sender_information"] as? [String: Any])
+                #expect(sender["packets"] as? Int ?? 0 > 0 && sender["ntp_timestamp_sec"] as? UInt32 == 0x5a5a_5a5a)
+                let age = Double(report.microseconds) / 1e6 - Date().timeIntervalSince1970
+                #expect(abs(age) < 20)
+            }
+            try bed.daemon.control.hangUp(try #require(try bed.daemon.control.calls().first?.id))
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            call.stopMedia()
+            #expect(Set(packets.filter { $0.payloadType == 1 && !$0.isOptions }.map(\.correlation)) == [callID])
+        }
+    }
+
     @Test("a collector that is not there costs nothing but a counter")
     func noCollector() async throws {
         try await Testbed.with({ $0.further = ["[hep]", "address = \"\($0.listen.ip):9060\""] }) { bed in
@@ -89,16 +122,27 @@ struct HEPTests {
         var captureID = 0
         var correlation = ""
         var payload: [UInt8] = []
+        var source: SocketAddress?
+        var destination: SocketAddress?
+        var microseconds: Int64 = 0
+        var isOptions: Bool { payload.starts(with: "OPTIONS".utf8) }
 
         init?(_ octets: [UInt8]) {
             guard octets.starts(with: "HEP3".utf8), octets.count >= 6, Int(octets[4]) << 8 | Int(octets[5]) == octets.count else { return nil }
             var index = 6
+            var hosts: [Int: IPAddress] = [:]
+            var ports: [Int: UInt16] = [:]
             while index + 6 <= octets.count {
                 let type = Int(octets[index + 2]) << 8 | Int(octets[index + 3])
                 let length = Int(octets[index + 4]) << 8 | Int(octets[index + 5])
                 guard length >= 6, index + length <= octets.count else { return nil }
                 let value = Array(octets[index + 6..<index + length])
+                let number = value.count <= 4 ? value.reduce(Int64(0)) { $0 << 8 | Int64($1) } : 0
                 switch type {
+                case 3, 4: hosts[type] = IPAddress(ipv4: UInt32(number))
+                case 7, 8: ports[type] = UInt16(truncatingIfNeeded: number)
+                case 9: microseconds += number * 1_000_000
+                case 10: microseconds += number
                 case 11: payloadType = value.first ?? 0
                 case 12: captureID = value.reduce(0) { $0 << 8 | Int($1) }
                 case 15: payload = value
@@ -107,6 +151,9 @@ struct HEPTests {
                 }
                 index += length
             }
+            guard index == octets.count else { return nil }
+            if let host = hosts[3], let port = ports[7] { source = SocketAddress(ip: host, port: port) }
+            if let host = hosts[4], let port = ports[8] { destination = SocketAddress(ip: host, port: port) }
         }
     }
 }

@@ -40,6 +40,45 @@ struct PageTests {
         }
     }
 
+    @Test(
+        "a browser, relayctl and Prometheus see who is registered, and how well keep-alives do", .needs(.sipp, .chromium, .promtool),
+        .timeLimit(.minutes(2)))
+    func registrations() async throws {
+        try await Testbed.with({ settings in
+            settings.users = [.init("ada", "secret", numbers: ["100"])]
+            settings.keepAlive = ["message = \"HELLO\"", "period = 10"]
+        }) { bed in
+            let none = try await document(at: "#registrations", of: bed)
+            #expect(none.contains("0 phones registered"))
+            let phone = try await bed.caller("phone-registers") {
+                $0.address = SocketAddress(ip: bed.host, port: 5074)
+                // Its Contact says another address than it has: behind NAT.
+                $0.keys = ["expires": "300", "contact": "192.168.7.7:5060"]
+            }
+            try await phone.succeeds()
+            let shown = try await document(at: "#registrations", of: bed)
+            #expect(shown.contains("<td>ada</td>") && shown.contains("\(bed.host):5074"))
+            #expect(shown.contains("1 phones registered, 1 kept alive"))
+            #expect(!shown.contains("[object") && !shown.contains("undefined"))
+            let top = try await bed.daemon.relayctl(["top", "--once"])
+            #expect(top.output.contains("Phones 1 registered, 1 kept alive"), "\(top.output)")
+            let status = try await bed.daemon.relayctl(["status"])
+            #expect(status.output.contains("1 registered, 1 kept alive"), "\(status.output)")
+            let cycle = try await eventually("a cycle is complete", within: .seconds(30)) {
+                let text = try await page("/metrics", of: bed).text
+                return text.contains("\nrelayd_keepalive_coverage_ratio ") ? text : nil
+            }
+            for line in ["relayd_registrations 1", "relayd_keepalive_bindings 1", "relayd_keepalive_coverage_ratio 1"] {
+                #expect(cycle.contains("\n\(line)\n"), "\(line)")
+            }
+            #expect(!cycle.contains("\nrelayd_keepalive_unreachable "), "HELLO asks for no answer")
+            let file = bed.daemon.directory.file("scrape.txt")
+            try Data(cycle.utf8).write(to: URL(fileURLWithPath: file))
+            let check = try await run("sh", ["-c", "exec promtool check metrics < \(file)"])
+            #expect(check.code == 0 && check.errors.isEmpty && check.output.isEmpty, "\(check.output)\(check.errors)")
+        }
+    }
+
     @Test("calls, one call and records come as JSON; a call is ended only where that is allowed, and only by the page itself", .needs(.sipp))
     func data() async throws {
         try await Testbed.with({ $0.http = ["allow_hangup = true"] }) { bed in

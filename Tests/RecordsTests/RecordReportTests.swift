@@ -26,6 +26,21 @@ struct RecordReportTests {
         #expect(try store.report(ReportQuery(grouping: .cause)).map(\.name) == ["normal", "no_media", "rejected"])
     }
 
+    @Test("by verdict: calls are counted and found by their root cause; records without one are there too")
+    func verdicts() throws {
+        let store = try RecordStore(path: directory.store)
+        _ = try store.insert((1...12).map { number in
+            var record = record(number)
+            record.verdict = number % 4 == 0 ? .oneWayLater : number % 3 == 0 ? nil : .normal
+            return record
+        })
+        let rows = try store.report(ReportQuery(grouping: .verdict))
+        #expect(rows.map { "\($0.name) \($0.attempts)" } == ["normal 6", "- 3", "one_way_later 3"])
+        #expect(rows[2].answered == 3)
+        #expect(try store.records(matching: RecordQuery(verdict: .oneWayLater)).map(\.id) == ["id-12", "id-8", "id-4"])
+        #expect(try store.records(matching: RecordQuery(verdict: .ackLost)).isEmpty)
+    }
+
     @Test("a time narrows it")
     func period() throws {
         let store = try RecordStore(path: directory.store)

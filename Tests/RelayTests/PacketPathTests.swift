@@ -1,4 +1,5 @@
 import Core
+import Foundation
 import RTP
 import Testing
 import Uring
@@ -41,6 +42,39 @@ struct PacketPathTests {
             path.publishCounters()
             return verdict
         }
+    }
+
+    @Test("digits in the audio are counted of the leg that is listened to, of its locked source, while it is listened to")
+    func digits() throws {
+        var bench = try Bench()
+        func audio(_ number: Int) -> [UInt8] {
+            // Key 5 as tones, mu-law.
+            let start = number * 160
+            let header: [UInt8] = [0x80, 0, 0, UInt8(number), 0, 0, UInt8(start >> 8), UInt8(start & 0xff), 0, 0, 0, 9]
+            return header + (start..<start + 160).map { tick in
+                let value = Int(6_000 * sin(Double(tick) * 0.6047565) + 6_000 * sin(Double(tick) * 1.0492919))
+                let magnitude = min(abs(value), 32_635) + 132
+                let exponent = max(0, Int.bitWidth - magnitude.leadingZeroBitCount - 8)
+                return ~UInt8((value < 0 ? 0x80 : 0) | exponent << 4 | magnitude >> (exponent + 3) & 0x0f)
+            }
+        }
+        for number in 0..<5 { _ = bench.receive(audio(number), from: Self.caller, stream: 4, at: UInt64(number + 1) * 20_000_000) }
+        #expect(bench.statistics[3, .caller].inBandDigits == 0)
+        bench.path.listen(session: 1, leg: .caller, true)
+        let stranger = SocketAddress("203.0.113.77:4000")!
+        for number in 0..<5 { _ = bench.receive(audio(number), from: stranger, stream: 4, at: UInt64(number + 10) * 20_000_000) }
+        for number in 5..<10 { _ = bench.receive(audio(number), from: Self.caller, stream: 4, at: UInt64(number + 10) * 20_000_000) }
+        for number in 0..<5 { _ = bench.receive(audio(number), from: Self.callee, stream: 6, at: UInt64(number + 20) * 20_000_000) }
+        // Shown once a second.
+        let last = bench.receive(audio(10), from: Self.caller, stream: 4, at: 2_000_000_000)
+        #expect(last.isForwarded && last.octets.count == 172)
+        #expect(bench.statistics[3, .caller].inBandDigits == 1 && bench.statistics[3, .callee].inBandDigits == 0)
+        bench.path.listen(session: 1, leg: .caller, false)
+        _ = bench.receive(audio(11), from: Self.caller, stream: 4, at: 4_000_000_000)
+        #expect(bench.statistics[3, .caller].inBandDigits == 1)
+        bench.path.close(session: 1, now: Instant(nanoseconds: 5_000_000_000))
+        bench.path.open(session: 1, generation: 6)
+        #expect(bench.statistics[3, .caller].inBandDigits == 0)
     }
 
     @Test("RTP goes to the other leg's socket and locked source, in place, once both are locked")

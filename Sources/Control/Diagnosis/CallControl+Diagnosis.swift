@@ -40,7 +40,13 @@ extension CallControl {
         facts.callerNumber = call.callerNumber
         facts.calledNumber = call.calledNumber
         facts.callee = calleeFacts(call)
-        if call.branches.count > 1, call.machine.winner == nil { facts.attempts = call.branches.map(CallFacts.Attempt.init) }
+        facts.registration = call.registration
+        if call.machine.winner == nil {
+            var attempts = call.branches.map(CallFacts.Attempt.init)
+            // A callee's own word, like 404, has nothing to do with routes that were left out.
+            if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
+            if attempts.count > 1 { facts.attempts = attempts }
+        }
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
@@ -137,6 +143,7 @@ extension StreamFacts {
         refusals = UInt64(figures.portRefusals)
         telephoneEvents = Int(figures.telephoneEvents)
         infoDigits = call[leg].dtmfRequests
+        inBandDigits = Int(figures.inBandDigits)
         isExpected = evidence.isExpected
         guard let timeline = evidence.timeline else { return }
         seconds = timeline.buckets.map {

@@ -6,7 +6,8 @@ import RTP
 import SIP
 import Uring
 
-/// Sends a copy of every SIP message, and the figures of every RTP stream at the end of its call, to a HEP3 collector.
+/// Sends a copy of every SIP message, every RTCP report, and the figures of every RTP stream at the end of its call, to a HEP3
+/// collector.
 ///
 /// Nothing waits for the collector: what the ring or the kernel does not take at once is counted and gone.
 final class HEPExporter {
@@ -39,6 +40,15 @@ final class HEPExporter {
             correlation: correlation)
         packet.isDatagram = flow.transport == .udp
         send(packet, octets, on: &ring)
+    }
+
+    /// - Parameter offset: microseconds of the wall clock beyond those of the monotonic one.
+    func export(_ report: RTCPReport, offset: Int64, on ring: inout Ring) {
+        let packet = HEPPacket(
+            source: report.source, destination: report.destination,
+            microseconds: Int64(report.at.nanoseconds / 1_000) + offset, payload: .rtcp, captureID: captureID,
+            correlation: Array(report.correlation.utf8))
+        send(packet, Array(JSONText.line(report.fields).utf8.dropLast()), on: &ring)
     }
 
     func export(_ report: RTPReport, microseconds: Int64, on ring: inout Ring) {

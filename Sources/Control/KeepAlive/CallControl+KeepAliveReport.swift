@@ -91,6 +91,16 @@ extension CallControl {
         unsafe String(cString: strerror(errno))
     }
 
+    /// Nil without users. Costs nothing, however many there are.
+    package var phoneFigures: PhoneFigures? {
+        guard let phones else { return nil }
+        let keepAlives = phones.keepAlives
+        return PhoneFigures(
+            users: phones.users.count, registered: phones.registrar.count, limit: configuration.limits.bindings,
+            keptAlive: keepAlives.schedule.count, coverage: keepAlives.schedule.lastCycle?.coverage,
+            unreachable: keepAlives.payload.isEliciting ? keepAlives.unreachableCount : nil)
+    }
+
     package func keepAliveReport(now: Instant) -> KeepAliveReport {
         guard let phones else {
             return KeepAliveReport(

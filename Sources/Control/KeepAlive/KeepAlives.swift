@@ -51,6 +51,8 @@ struct KeepAlives {
     private var request: [UInt8] = []
     private(set) var errors: UInt64 = 0
     private(set) var answers: UInt64 = 0
+    /// Bindings that have left `lostAfter` or more without an answer.
+    private(set) var unreachableCount = 0
     /// Processor time of the sends, in nanoseconds: in all, and of the cycle under way and the last complete one.
     private(set) var processorTime: (total: UInt64, cycle: UInt64, lastCycle: UInt64) = (0, 0, 0)
     private var accountedCycle: Instant
@@ -79,6 +81,7 @@ struct KeepAlives {
         while proofs.count <= Int(id.index) { proofs.append(Proof(lastHeard: now, lastTraffic: now)) }
         if proofs[Int(id.index)].generation != id.generation {
             schedule.remove(id.index)
+            setUnanswered(0, of: Int(id.index))
             proofs[Int(id.index)] = Proof(generation: id.generation, lastHeard: now, lastTraffic: now)
         }
         proofs[Int(id.index)].lastHeard = now
@@ -89,7 +92,14 @@ struct KeepAlives {
     mutating func remove(_ id: BindingID) {
         guard id.index < proofs.count, proofs[Int(id.index)].generation == id.generation else { return }
         schedule.remove(id.index)
+        setUnanswered(0, of: Int(id.index))
         proofs[Int(id.index)].generation = 0
+    }
+
+    private mutating func setUnanswered(_ count: UInt32, of index: Int) {
+        let wasLost = proofs[index].unanswered >= Self.lostAfter
+        proofs[index].unanswered = count
+        if wasLost != (count >= Self.lostAfter) { unreachableCount += wasLost ? -1 : 1 }
     }
 
     /// Something was heard from where the binding is.
@@ -98,7 +108,7 @@ struct KeepAlives {
         proofs[Int(id.index)].lastHeard = now
         proofs[Int(id.index)].lastTraffic = now
         guard isAnswer else { return }
-        proofs[Int(id.index)].unanswered = 0
+        setUnanswered(0, of: Int(id.index))
         proofs[Int(id.index)].survived = max(proofs[Int(id.index)].survived, proofs[Int(id.index)].silence)
         proofs[Int(id.index)].answers += 1
         answers += 1
@@ -140,7 +150,7 @@ struct KeepAlives {
             proofs[Int(index)].silence = UInt32(clamping: (now - proofs[Int(index)].lastTraffic).milliseconds)
             proofs[Int(index)].lastTraffic = now
             if payload.isEliciting {
-                proofs[Int(index)].unanswered &+= 1
+                setUnanswered(proofs[Int(index)].unanswered &+ 1, of: Int(index))
                 options.write(to: binding.contact, route: binding.path, id: id, into: &request)
                 requests += request
                 ends.append(requests.count)

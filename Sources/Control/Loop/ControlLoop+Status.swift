@@ -31,6 +31,7 @@ extension ControlLoop {
                 connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,
                 attempted: counters[.callsAttempted], answered: counters[.callsAnswered],
                 released: counters[.callsReleased]),
+            phones: control.phoneFigures,
             workers: workerBlocks.enumerated().map { index, block in
                 StatusReport.Worker(
                     index: index, sessions: media.sessionCount(onWorker: index),

@@ -123,6 +123,7 @@ package struct ControlLoop: ~Copyable {
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
         settings.waitWindow = configuration.media.waitWindow
+        settings.copiesReports = configuration.hep.address != nil
         // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
         let processors = SystemLimits.allowedProcessors
         if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
@@ -298,6 +299,7 @@ package struct ControlLoop: ~Copyable {
             carryOut(now: now)
             serveSIP(now: now)
             if !captures.items.isEmpty { followCaptures(now: now) }
+            if hep != nil { exportReports() }
             sendWaitingCommands()
         } while takeRelayEvents(now: now)
         pool.flushDoorbells(on: &ring, now: now)
@@ -329,6 +331,10 @@ package struct ControlLoop: ~Copyable {
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
         if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
         if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
+        if hep != nil, control.connectedCount > 0 {
+            let next = now + Self.reportInterval
+            due = min(due ?? next, next)
+        }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due.map { max(.zero, $0 - now) }
@@ -496,6 +502,16 @@ package struct ControlLoop: ~Copyable {
         hep?.export(
             sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
             correlation: control.correlation(of: octets, direction), on: &ring)
+    }
+
+    /// RTCP waits at the workers' until control looks; nobody waits for it.
+    private static let reportInterval = Duration.milliseconds(250)
+
+    private mutating func exportReports() {
+        let offset = WallClock.microseconds - Int64(MonotonicClock.now.nanoseconds / 1_000)
+        while let (packet, octets) = pool.nextReport() {
+            for report in control.reports(in: packet, octets) { hep?.export(report, offset: offset, on: &ring) }
+        }
     }
 
     /// In order: a later command must not overtake one that waits.

@@ -1,5 +1,6 @@
 import Configuration
 import Core
+import Diagnosis
 import SIP
 
 /// Calls from users and to users.
@@ -26,6 +27,24 @@ extension CallControl {
             }
         }
         return attempts.map(\.attempt)
+    }
+
+    /// What a diagnosis has to know of a user that is called.
+    func registrationFacts(of user: UserIndex, now: Instant) -> RegistrationFacts? {
+        guard let phones else { return nil }
+        var facts = RegistrationFacts(user: phones.users[user].nameText, state: .never)
+        guard let (id, binding) = phones.registrar.targets(of: user, now: now).first else {
+            if let last = phones.departures[user] {
+                facts.state = last.hasExpired ? .expired(ago: now - last.at) : .unregistered(ago: now - last.at)
+            }
+            return facts
+        }
+        facts.state = .present
+        facts.isBehindNAT = binding.isBehindNAT
+        let proof = phones.keepAlives[id]?.proof
+        facts.lastHeardAgo = now - max(proof?.lastHeard ?? binding.refreshedAt, binding.refreshedAt)
+        if phones.keepAlives.payload.isEliciting { facts.unansweredKeepAlives = proof.map { Int($0.unanswered) } }
+        return facts
     }
 
     /// By its Path when there is one (RFC 3327 §5.3), else back the way its REGISTER came when it is behind NAT or on a stream,

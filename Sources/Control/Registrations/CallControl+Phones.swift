@@ -170,6 +170,7 @@ extension CallControl {
             phones!.keepAlives.update(id, binding, isFresh: true, now: now)
             warnOfCapacity(now: now)
             guard case .added = change else { return }
+            phones!.departures[binding.user] = nil
             emit(
                 .registrationAdded, for: nil,
                 [
@@ -178,6 +179,9 @@ extension CallControl {
                 ], now: now)
         case .removed(let id, let reason):
             phones!.keepAlives.remove(id)
+            if reason != .replaced, let user = phones!.users.find(name: line.user) {
+                phones!.departures[user] = (now, reason == .expired)
+            }
             emit(
                 .registrationRemoved, for: nil,
                 [

@@ -15,6 +15,8 @@ struct Phones {
     var keepAlives: KeepAlives
     /// Who sent the request that is being received: it has proven that.
     var admitted: UserIndex?
+    /// When and how the last contact of a user that has none went; since the start of the process.
+    var departures: [UserIndex: (at: Instant, hasExpired: Bool)] = [:]
     /// Calls in progress by address, of those that are no trunk.
     var callsBySource: [IPAddress: Int] = [:]
 

@@ -117,12 +117,13 @@ package enum ControlCommand: Equatable, Sendable {
 
     private static func recordQuery(_ parameters: ParameterReader) throws(ControlError) -> RecordQuery {
         try parameters.allow([
-            "limit", "match", "cause", "trunk", "number", "since", "until", "leastSeconds", "mostSeconds",
+            "limit", "match", "cause", "verdict", "trunk", "number", "since", "until", "leastSeconds", "mostSeconds",
         ])
         var query = RecordQuery()
         if let limit = try parameters.integer("limit", in: 1...10_000) { query.limit = limit }
         query.match = try parameters.string("match")
         query.cause = try parameters.releaseCause("cause")
+        query.verdict = try parameters.oneOf("verdict")
         query.trunk = try parameters.string("trunk")
         query.number = try parameters.string("number")
         query.since = try parameters.time("since")

@@ -2,7 +2,7 @@ import Core
 
 extension MetricFamily {
     /// Every metric of relayd, in the order of the exposition: state first, then calls, trunks and threads, then all counters.
-    package static let all: [MetricFamily] = state + callFamilies + trunkFamilies + workerFamilies + counterFamilies
+    package static let all: [MetricFamily] = state + callFamilies + phoneFamilies + trunkFamilies + workerFamilies + counterFamilies
 
     private static let state: [MetricFamily] = [
         .gauges("relayd_info", "Always 1; the label says which version runs.", by: "version") {
@@ -60,6 +60,30 @@ extension MetricFamily {
             (["caller"], figure(snapshot.distributions.fromCaller)),
             (["callee"], figure(snapshot.distributions.fromCallee)),
         ]
+    }
+
+    /// Without labels: phones are many. Left out where there are no users.
+    private static let phoneFamilies: [MetricFamily] = [
+        .gauges("relayd_registrations", "Registered contacts of all users.") { phones($0) { Double($0.registered) } },
+        .gauges("relayd_registrations_limit", "Registered contacts that are allowed (limits.bindings).") {
+            phones($0) { Double($0.limit) }
+        },
+        .gauges("relayd_keepalive_bindings", "Registered contacts behind NAT that keep-alives go to.") {
+            phones($0) { Double($0.keptAlive) }
+        },
+        .gauges(
+            "relayd_keepalive_coverage_ratio",
+            "Part of the keep-alives that were due in the last complete cycle and went out, 0 to 1; left out before there is one."
+        ) { phones($0) { $0.coverage } },
+        .gauges(
+            "relayd_keepalive_unreachable",
+            "Registered contacts that have left their last three keep-alives unanswered; left out unless keepalive.message asks "
+                + "for answers."
+        ) { phones($0) { $0.unreachable.map(Double.init) } },
+    ]
+
+    private static func phones(_ snapshot: MetricsSnapshot, _ figure: (PhoneFigures) -> Double?) -> [([String], Double)] {
+        snapshot.status.phones.flatMap(figure).map { [([], $0)] } ?? []
     }
 
     private static let trunkFamilies: [MetricFamily] = [

@@ -52,8 +52,11 @@ package struct MediaReport: Codable, Equatable, Sendable {
     /// Times that the sequence, and the timestamps, went on somewhere else.
     package var restarts = 0
     package var timestampJumps = 0
-    /// Distinct ones (RFC 4733), and packets of comfort noise (RFC 3389).
+    /// DTMF: telephone-events (RFC 4733), INFO requests, and tones in the audio where these are listened for.
     package var telephoneEvents = 0
+    package var infoDigits = 0
+    package var inBandDigits = 0
+    /// Packets (RFC 3389).
     package var comfortNoisePackets = 0
     package var rtcpPackets: UInt64 = 0
     /// RTP of the other party sent to this one, and RTP of this one that was held back as a proxy or operator asked.

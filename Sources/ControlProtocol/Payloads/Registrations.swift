@@ -62,6 +62,42 @@ package struct RegistrationSummary: Codable, Equatable, Sendable {
     }
 }
 
+/// Registered phones in a few numbers, as `status` and metrics have them: what can be said without looking at each of them.
+package struct PhoneFigures: Codable, Equatable, Sendable {
+    package var users: Int
+    /// Contacts of all users, and how many there may be.
+    package var registered: Int
+    package var limit: Int
+    /// Contacts behind NAT that keep-alives go to; zero while they are off.
+    package var keptAlive: Int
+    /// Part of those that were due in the last complete cycle and got theirs, 0 to 1; nil before there is one.
+    package var coverage: Double?
+    /// Contacts that have left the last three keep-alives without an answer; nil when they ask for none.
+    package var unreachable: Int?
+
+    package init(users: Int, registered: Int, limit: Int, keptAlive: Int, coverage: Double? = nil, unreachable: Int? = nil) {
+        self.users = users
+        self.registered = registered
+        self.limit = limit
+        self.keptAlive = keptAlive
+        self.coverage = coverage
+        self.unreachable = unreachable
+    }
+
+    /// `12 registered, 10 kept alive: 100.0 % in the last cycle, 2 do not answer`.
+    package var text: String {
+        var text = "\(registered) registered"
+        guard keptAlive > 0 else { return text }
+        text += ", \(keptAlive) kept alive"
+        if let coverage { text += ": \(Quantity.percent(coverage)) in the last cycle" }
+        if let unreachable, unreachable > 0 { text += ", \(unreachable) \(unreachable == 1 ? "does" : "do") not answer" }
+        return text
+    }
+
+    /// Somebody has to look at it.
+    package var isTrouble: Bool { coverage ?? 1 < 1 || unreachable ?? 0 > 0 }
+}
+
 /// The answer to `keepalive`: whether all phones behind NAT were reached, and what it took.
 package struct KeepAliveReport: Codable, Equatable, Sendable {
     package struct Cycle: Codable, Equatable, Sendable {

@@ -18,6 +18,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var ngAddresses: [String]?
     package var media: Media
     package var calls: Calls
+    /// Nil without users.
+    package var phones: PhoneFigures?
     package var workers: [Worker]
     package var records: Records
     package var ioUring: [Feature]
@@ -29,7 +31,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package init(
         version: String, pid: Int32, startedAt: WallTime, uptimeSeconds: Int, draining: Bool = false,
         sipAddress: SocketAddress, sipListeners: [String]? = nil, sipConnections: Connections? = nil,
-        ngAddresses: [String]? = nil, media: Media, calls: Calls, workers: [Worker] = [], records: Records,
+        ngAddresses: [String]? = nil, media: Media, calls: Calls, phones: PhoneFigures? = nil, workers: [Worker] = [],
+        records: Records,
         ioUring: [Feature] = [], counters: [String: UInt64] = [:], warnings: [String] = []
     ) {
         self.version = version
@@ -43,6 +46,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
         self.ngAddresses = ngAddresses
         self.media = media
         self.calls = calls
+        self.phones = phones
         self.workers = workers
         self.records = records
         self.ioUring = ioUring

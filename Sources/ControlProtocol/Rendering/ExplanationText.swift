@@ -95,8 +95,7 @@ extension CallExplanation.Direction {
     }
 
     fileprivate var digitsText: String {
-        let kinds = [(telephoneEvents, "event"), (infoDigits, "INFO"), (inBandDigits, "tone")].filter { $0.0 > 0 }
-        return kinds.isEmpty ? "-" : kinds.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        CallRecord.Digits(events: telephoneEvents, info: infoDigits, tones: inBandDigits).text
     }
 
     fileprivate func symbol(from second: Int64, count: Int64) -> String {

@@ -36,6 +36,8 @@ extension CallRecord {
     private static let outcomeColumns: [Column] = [
         ("cause", { $0.cause.rawValue }),
         ("vos_cause", { $0.cause.vosName ?? "" }),
+        ("verdict", { $0.verdict?.rawValue ?? "" }),
+        ("explanation", { $0.explanation ?? "" }),
         ("sip_code", { String($0.sipCode) }),
         ("q850", { String($0.q850) }),
         ("ended_by", { $0.endedBy.rawValue }),
@@ -56,6 +58,9 @@ extension CallRecord {
             ("\(party)_lowest_mos", { direction($0).lowestMOS.map { String($0) } ?? "" }),
             ("\(party)_jitter_ms", { direction($0).jitterMilliseconds.map { String($0) } ?? "" }),
             ("\(party)_loss_percent", { direction($0).lossPercent.map { String($0) } ?? "" }),
+            ("\(party)_digits_event", { direction($0).digits.map { String($0.events) } ?? "0" }),
+            ("\(party)_digits_info", { direction($0).digits.map { String($0.info) } ?? "0" }),
+            ("\(party)_digits_tone", { direction($0).digits.map { String($0.tones) } ?? "0" }),
             ("\(party)_round_trip_ms", { direction($0).roundTripMilliseconds.map { String($0) } ?? "" }),
         ]
     }

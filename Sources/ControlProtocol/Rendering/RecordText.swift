@@ -62,6 +62,7 @@ extension CallRecord.Direction {
         if let jitterMilliseconds { text += ", jitter \(decimal(jitterMilliseconds)) ms" }
         if let highestJitterMilliseconds { text += " (highest \(decimal(highestJitterMilliseconds)))" }
         if let roundTripMilliseconds { text += ", round trip \(decimal(roundTripMilliseconds)) ms" }
+        if let digits { text += ", digits \(digits.text)" }
         return text + ", last at \(lastMediaAt?.description ?? "-")"
     }
 }

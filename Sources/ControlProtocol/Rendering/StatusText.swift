@@ -40,6 +40,7 @@ extension StatusReport {
                 + "\(media.portsInQuarantine) in quarantine, \(media.portsFree) free")
         list.add("Calls", "\(calls.current) present, \(calls.connected) of them connected; limit \(calls.limit)")
         list.add("", "\(calls.attempted) attempted, \(calls.answered) answered, \(calls.released) released")
+        if let phones { list.add("Phones", phones.text, phones.isTrouble ? .bad : .plain) }
         list.add(
             "Records",
             "\(records.journaled) journaled, \(records.stored) stored, \(records.pending) pending, "

@@ -158,6 +158,10 @@ extension TopScreen {
             style.painted(style.cut(style.safe(title), to: style.width), status.draining ? .bad : .strong),
             style.cut(calls, to: style.width), style.cut(traffic, to: style.width),
         ]
+        if let phones = status.phones {
+            let text = style.cut("Phones \(phones.text)", to: style.width)
+            lines.append(phones.isTrouble ? style.painted(text, .bad) : text)
+        }
         if let warning = status.warnings.first {
             let more = status.warnings.count > 1 ? " (and \(status.warnings.count - 1) more)" : ""
             lines.append(style.painted(style.cut(style.safe("Warning: \(warning)\(more)"), to: style.width), .bad))

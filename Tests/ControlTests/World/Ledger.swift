@@ -156,7 +156,7 @@ struct Ledger {
             }
             // The clock begins anew with a hold and with its end.
             if (sessions[session]?.holders.isEmpty == false) != wasHeld { sessions[session]?.heldOrResumedAt = now }
-        case .treat(let session, _, _), .tap(let session, _):
+        case .treat(let session, _, _), .listen(let session, _, _), .tap(let session, _):
             if sessions[session] == nil { fail("a command for no session", at: now) }
         case .stop: break
         }

@@ -57,7 +57,7 @@ final class WorkerStub {
         case .expect(let session, let leg, let source):
             statistics.setExpectation(session.index, leg, source)
             return nil
-        case .treat, .tap, .stop:
+        case .treat, .listen, .tap, .stop:
             return nil
         }
     }
