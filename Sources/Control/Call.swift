@@ -182,7 +182,7 @@ final class Call {
     /// The caller asked for TLS on every hop.
     var isSecure: Bool { invite.uri.scheme == .sips }
     var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
-    var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
+    var calledNumber: String { invite.uri.user ?? "" }
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {

@@ -99,14 +99,14 @@ extension CallControl {
     func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
         let trunk = candidate.trunk
         let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
-        let uri = SIPURI(call.invite.requestURI)
-        let isPhone = uri?.scheme == .tel || uri?.parameter("user") == "phone"
+        let uri = call.invite.uri
+        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
         // To names whom the caller dialled; only where that is the number which is routed does it follow the rewriting.
         let toUser = call.invite.to.uri.user
         let to = toUser == call.calledNumber ? called : toUser ?? ""
         // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
-        let scheme = uri?.scheme == .sips ? "sips" : "sip"
-        let transport = trunk.transport == .udp || uri?.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
+        let scheme = uri.scheme == .sips ? "sips" : "sip"
+        let transport = trunk.transport == .udp || uri.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
         var target = CalleeTarget(
             trunk: trunk, timers: configuration.timers(for: trunk.value),
             uri: "\(scheme):\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(transport)\(isPhone ? ";user=phone" : "")",
