@@ -65,6 +65,23 @@ int curing_datagram_socket(const void *address, unsigned length, int type_of_ser
     return fd;
 }
 
+int curing_set_receive_buffer(int fd, int octets) {
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &octets, sizeof octets))
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
+    int granted = 0;
+    socklen_t length = sizeof granted;
+    // The kernel counts its own overhead in, and doubles what is asked for to make up for it.
+    return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &length) ? -errno : granted / 2;
+}
+
+int64_t curing_receive_drops(int fd) {
+    enum { memoryInfo = 55, dropsIndex = 8 };  // SO_MEMINFO, SK_MEMINFO_DROPS
+    uint32_t values[dropsIndex + 1] = {0};
+    socklen_t length = sizeof values;
+    if (getsockopt(fd, SOL_SOCKET, memoryInfo, values, &length)) return -errno;
+    return length == sizeof values ? values[dropsIndex] : -ENOSYS;
+}
+
 int curing_connect(int fd, const void *address, unsigned length) { return connect(fd, address, length) ? -errno : 0; }
 
 int curing_disconnect(int fd) {

@@ -96,8 +96,10 @@ package struct CallControl {
     var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
     var strangers: StrangerTable
+    /// New requests that wait for their turn.
+    var admission = AdmissionQueue()
     /// New calls of all sources together.
-    var callRate: TokenBucket
+    var callRate: CallRate
     /// Of requests refused for load lately, by their low bits.
     var refusedForLoad = [UInt64](repeating: 0, count: 4_096)
     /// Peers that take no TCP connections, and until when they are not asked again.
@@ -135,7 +137,7 @@ package struct CallControl {
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
-        callRate = TokenBucket(rate: configuration.limits.callsPerSecond, now: now)
+        callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
@@ -147,7 +149,7 @@ package struct CallControl {
 
     // MARK: Inputs
 
-    /// A SIP message: a datagram, or what a stream was cut into.
+    /// A SIP message: a datagram, or what a stream was cut into. New requests wait for `serveWaiting` then.
     package mutating func receive(_ datagram: [UInt8], from source: Flow, now: Instant) {
         if !source.isReliable { counters.add(to: .sipDatagramsReceived) }
         switch SIPMessage.parse(datagram) {
@@ -178,6 +180,8 @@ package struct CallControl {
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive, .discard: break
         }
+        // What came before it on this connection is still answered.
+        serveWaiting(of: source, now: now)
         if let connection = source.connection { output(.endConnection(connection)) }
     }
 
@@ -266,7 +270,7 @@ package struct CallControl {
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
             && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
-            && callsByTrunk.values.allSatisfy { $0 == 0 } && media.usedPairCount == 0
+            && callsByTrunk.values.allSatisfy { $0 == 0 } && admission.isEmpty && media.usedPairCount == 0
     }
 
     /// The wall clock may be stepped; call this now and then.

@@ -14,12 +14,14 @@ package struct TokenBucket: Sendable {
     }
 
     /// Whether one more may pass at `now`.
-    package mutating func take(now: Instant) -> Bool {
+    ///
+    /// - Parameter reserve: so many are kept for somebody else.
+    package mutating func take(leaving reserve: Int = 0, now: Instant) -> Bool {
         guard rate > 0 else { return true }
         tokens = min(Double(rate), tokens + (now - filledAt).inSeconds * Double(rate))
         filledAt = now
         // Rounding must not make the last of a second's calls wait for the next second.
-        guard tokens >= 1 - 1e-6 else { return false }
+        guard tokens >= Double(1 + reserve) - 1e-6 else { return false }
         tokens -= 1
         return true
     }

@@ -40,6 +40,8 @@ extension Counter {
         case .sipAnswersWithheld: "Answers to such sources not sent because they would have been larger than the request."
         case .sipSendFailures: "SIP messages that the network refused, or that never left a connection."
         case .sipRefusedOverload: "Requests refused with 503 because too many transactions are open."
+        case .sipQueueFull: "New requests that found no room to wait for their turn; of trunks and phones, calls are refused with 503."
+        case .sipReceiveBufferDrops: "SIP datagrams that the kernel dropped because a socket's receive buffer was full."
         case .sipTransactionTimeouts: "Client transactions that got no answer."
         case .sipStreamMessagesReceived: "SIP messages received over TCP and TLS."
         case .sipStreamMessagesSent: "SIP messages sent over TCP and TLS."

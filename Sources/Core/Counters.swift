@@ -44,6 +44,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipAnswersWithheld
     case sipSendFailures
     case sipRefusedOverload
+    case sipQueueFull
+    case sipReceiveBufferDrops
     case sipTransactionTimeouts
     case sipStreamMessagesReceived
     case sipStreamMessagesSent

@@ -52,6 +52,18 @@ public struct DatagramSocket: ~Copyable {
     /// Lets everyone in again. A port that was asked for stays bound; one the kernel chose is given back to it.
     public borrowing func disconnect() throws(Errno) { try Errno.check(curing_disconnect(descriptor)) }
 
+    /// Asks for room for what comes while nobody reads.
+    ///
+    /// - Returns: how many octets there are, less than asked for where the system's limit (`net.core.rmem_max`) is lower and the
+    ///   process may not pass it.
+    @discardableResult
+    public borrowing func setReceiveBuffer(octets: Int) -> Int {
+        Int(max(0, curing_set_receive_buffer(descriptor, Int32(clamping: octets))))
+    }
+
+    /// Datagrams that the kernel dropped because the receive buffer was full, since the socket was made, modulo 2³².
+    public var receiveDrops: UInt32 { UInt32(truncatingIfNeeded: max(0, curing_receive_drops(descriptor))) }
+
     /// Sends one datagram by a system call of its own.
     ///
     /// - Throws: the kernel's errno; `EAGAIN` when the socket's buffer is full.

@@ -126,6 +126,7 @@ struct CallPath {
 
     private mutating func receive(_ text: String, from flow: Flow) {
         control.receive(Array(text.utf8), from: flow, now: now)
+        control.serveWaiting(atMost: .max, now: now)
         flush()
     }
 

@@ -71,6 +71,7 @@ private final class CrowdedWorld {
     func connect(_ number: Int) {
         connecting = number
         control.receive(request("INVITE", number, toTag: nil, body: sdp), from: Flow(udp: caller, listener: 0), now: now)
+        control.serveWaiting(atMost: 1, now: now)
         carryOut()
     }
 

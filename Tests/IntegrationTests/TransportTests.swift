@@ -116,7 +116,11 @@ struct TransportTests {
 
     @Test("pieces, several messages at once and keep-alives come through; each answer is on the connection of its request")
     func pieces() async throws {
-        try await Testbed.with({ Self.listensForTCP(&$0) }) { bed in
+        try await Testbed.with({ settings in
+            Self.listensForTCP(&settings)
+            // The test's own connections come from there.
+            settings.trunks[0].lines = ["sources = [\"127.0.0.1\"]"]
+        }) { bed in
             let peer = try StreamPeer(connectingTo: bed.daemon.sipAddress)
             for octet in Self.options(bed).unicodeScalars { try peer.send(String(octet)) }
             #expect(try peer.receive(until: "\r\n\r\n").hasPrefix("SIP/2.0 200 OK\r\n"))
@@ -132,7 +136,11 @@ struct TransportTests {
         ("Content-Length: 1\nl: 2", "SIP/2.0 400 Malformed Content-Length"),
     ])
     func unframed(header: String, expected: String) async throws {
-        try await Testbed.with({ Self.listensForTCP(&$0) }) { bed in
+        try await Testbed.with({ settings in
+            Self.listensForTCP(&settings)
+            // The test's own connections come from there.
+            settings.trunks[0].lines = ["sources = [\"127.0.0.1\"]"]
+        }) { bed in
             let good = try StreamPeer(connectingTo: bed.daemon.sipAddress)
             let bad = try StreamPeer(connectingTo: bed.daemon.sipAddress)
             try bad.send(Self.options(bed, header))
@@ -247,7 +255,8 @@ struct TLSTransportTests {
 
     @Test("a client of another maker agrees on TLS and gets its answer; one that speaks plain SIP is cut off")
     func client() async throws {
-        try await Self.with { bed, certificate in
+        // The client leaves the choice of its address to the system.
+        try await Self.with({ $0.trunks[0].lines = ["sources = [\"127.0.0.1\"]"] }) { bed, certificate in
             let address = SocketAddress(ip: bed.host, port: 5061)
             let request = [
                 "OPTIONS sip:\(address) SIP/2.0", "Via: SIP/2.0/TLS \(bed.host):5099;branch=z9hG4bKtls", "From: <sip:a@x>;tag=a",

@@ -21,6 +21,10 @@ int curing_pin_thread(int cpu);
 const char *curing_errno_name(int code);
 const char *curing_errno_text(int code);
 int curing_datagram_socket(const void *address, unsigned length, int type_of_service, int probe_mtu);
+// As many octets as asked for where this process may have them, else as many as the system allows. Returns how many.
+int curing_set_receive_buffer(int fd, int octets);
+// Datagrams dropped for want of room in the receive buffer; a negative errno where the kernel does not tell.
+int64_t curing_receive_drops(int fd);
 int curing_connect(int fd, const void *address, unsigned length);
 int curing_disconnect(int fd);
 // Room for any address. A type of this module: several C modules claim sockaddr_in6, and which one Swift finds first

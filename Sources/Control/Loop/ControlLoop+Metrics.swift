@@ -3,7 +3,7 @@ import Core
 
 extension ControlLoop {
     /// What the metrics are made from. Costs control some tens of microseconds, most of it names of counters.
-    func metrics(now: Instant) -> MetricsSnapshot {
+    mutating func metrics(now: Instant) -> MetricsSnapshot {
         var states: [String: Int] = [:]
         for (state, count) in control.stateCounts() { states[state.rawValue, default: 0] += count }
         for (state, count) in ngControl.stateCounts() { states[state.rawValue, default: 0] += count }

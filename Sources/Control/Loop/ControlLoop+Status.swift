@@ -8,7 +8,8 @@ import Uring
 
 extension ControlLoop {
     /// What `relayctl status` shows.
-    func status(now: Instant) -> StatusReport {
+    mutating func status(now: Instant) -> StatusReport {
+        sip.countReceiveDrops()
         let workerBlocks = (0..<configuration.media.workers).map { pool.counters(worker: $0) }
         let blocks = [counters, keeper.counters, pool.counters] + workerBlocks
         func sum(_ counter: Counter) -> UInt64 { blocks.reduce(0) { $0 + $1[counter] } }

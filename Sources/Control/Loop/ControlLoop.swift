@@ -92,6 +92,8 @@ package struct ControlLoop: ~Copyable {
     private static let ownDescriptors = 256
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
+    /// For new requests, in one turn.
+    private static let servingTime = Duration.milliseconds(4)
     /// Messages a second.
     private static let strangersTraced = 100
     /// From the signal until calls are given up.
@@ -137,6 +139,12 @@ package struct ControlLoop: ~Copyable {
                 receive: Kind.sipReceive, send: Kind.sipSend, accept: Kind.sipAccept, readable: Kind.sipReadable,
                 writable: Kind.sipWritable),
             counters: counters, connectionLimit: connectionCapacity)
+        if sip.receiveBuffer < SIPTransports.receiveBuffer {
+            warnings.append(
+                "The receive buffer of a SIP socket has \(sip.receiveBuffer >> 10) KiB of \(SIPTransports.receiveBuffer >> 10): in a "
+                    + "burst or a flood messages of trunks are lost with the others. Give relayd CAP_NET_ADMIN, or set sysctl "
+                    + "net.core.rmem_max=\(SIPTransports.receiveBuffer)")
+        }
         let ng = try NGTransports(
             configuration.ng,
             kinds: NGTransports.Kinds(
@@ -285,6 +293,7 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
+        serveNewRequests(now: now)
         takeRelayEvents(now: now)
         control.advance(to: now)
         ngControl.advance(to: now)
@@ -323,7 +332,17 @@ package struct ControlLoop: ~Copyable {
         return hasAny
     }
 
+    /// New requests after everything that belongs to present calls. What is left waits until what came meanwhile was looked at.
+    private mutating func serveNewRequests(now: Instant) {
+        var clock = now
+        while control.isAnyoneWaiting, clock - now < Self.servingTime {
+            control.serveWaiting(atMost: 16, now: now)
+            clock = MonotonicClock.now
+        }
+    }
+
     private func waitTime(at now: Instant) -> Duration? {
+        if control.isAnyoneWaiting { return .zero }
         var due = [control.nextDeadline, ngControl.nextDeadline].compactMap(\.self).min()
         if let connectionDue = sip.nextDeadline { due = min(due ?? connectionDue, connectionDue) }
         if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }

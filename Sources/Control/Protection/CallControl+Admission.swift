@@ -1,5 +1,5 @@
 import Configuration
-import Core
+package import Core
 import SIP
 
 /// A request on its way from the network to its transaction.
@@ -14,13 +14,52 @@ extension CallControl {
             return counters.add(to: .sipScannersDropped)
         }
         if isStrangers(request, from: source, now: now) { return refuseStranger(request, from: source, now: now) }
+        // REGISTERs have a queue of their own.
+        if request.method == .register, phones != nil { return admitAndServe(request, from: source, now: now) }
+        let rank = rank(of: source, now: now)
+        guard !admission.add(request, from: source, rank: rank) else { return }
+        counters.add(to: .sipQueueFull)
+        // Whoever has proven nothing sends it again, and may be heard then.
+        if rank != .other, request.method == .invite, request.toTag == nil { refuseForLoad(request, from: source) }
+    }
+
+    private func rank(of source: Flow, now: Instant) -> AdmissionQueue.Rank {
+        if isTrunk(source) || isFromDoctor(source.remote, now: now) { return .trunk }
+        return isRegistered(source) ? .phone : .other
+    }
+
+    // MARK: New requests that wait
+
+    /// Whether `serveWaiting` has something to do.
+    package var isAnyoneWaiting: Bool { !admission.isEmpty }
+    package var waitingCount: Int { admission.count }
+
+    /// Serves new requests, each source in its turn. After each `receive`, and until nobody waits, but in between take what has
+    /// come meanwhile: what belongs to present calls is to come first.
+    package mutating func serveWaiting(atMost limit: Int, now: Instant) {
+        for _ in 0..<limit {
+            guard let entry = admission.takeNext() else { return }
+            admitAndServe(entry.request, from: entry.source, now: now)
+            drain(now)
+        }
+    }
+
+    /// Serves what one source has waiting, out of turn.
+    mutating func serveWaiting(of source: Flow, now: Instant) {
+        for entry in admission.takeAll(of: source) { admitAndServe(entry.request, from: entry.source, now: now) }
+        drain(now)
+    }
+
+    private mutating func admitAndServe(_ request: SIPMessage, from source: Flow, now: Instant) {
+        // It may have come twice, and been served meanwhile.
+        if transactions.isKnown(request) { return receiveAdmitted(request, from: source, now: now) }
         guard !wasRefusedForLoad(request) else { return refuseForLoad(request, from: source) }
         guard !isFull else {
             counters.add(to: .sipRefusedOverload)
             return refuseForLoad(request, from: source)
         }
         guard admit(request, from: source, now: now) else { return }
-        guard request.method != .invite || request.toTag != nil || callRate.take(now: now) else {
+        guard request.method != .invite || request.toTag != nil || callRate.take(from: StrangerTable.source(of: source.ip), now: now) else {
             phones?.admitted = nil
             counters.add(to: .callsRefusedRate)
             return refuseForLoad(request, from: source)

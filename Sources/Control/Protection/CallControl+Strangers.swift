@@ -12,7 +12,7 @@ extension CallControl {
 
     func isTrunk(_ flow: Flow) -> Bool { routing.trunk(from: flow.remote, isStream: flow.isReliable) != nil }
 
-    private func isRegistered(_ flow: Flow) -> Bool { phones?.registrar.table.binding(from: flow.remote) != nil }
+    func isRegistered(_ flow: Flow) -> Bool { phones?.registrar.table.binding(from: flow.remote) != nil }
 
     /// A request of nobody we know that cannot lead to a challenge either: there is nothing it could become.
     func isStrangers(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {

@@ -55,6 +55,21 @@ struct SIPTransports: ~Copyable {
             case .stream(let listener): listener.file
             }
         }
+
+        /// What there is then; nil for a stream.
+        func growReceiveBuffer(_ octets: Int) -> Int? {
+            switch socket {
+            case .datagram(let socket): socket.setReceiveBuffer(octets: octets)
+            case .stream: nil
+            }
+        }
+
+        var receiveDrops: UInt32 {
+            switch socket {
+            case .datagram(let socket): socket.receiveDrops
+            case .stream: 0
+            }
+        }
     }
 
     final class Connection {
@@ -105,6 +120,10 @@ struct SIPTransports: ~Copyable {
     }
 
     private let listeners: [Listener]
+    /// Octets that the kernel keeps of what comes, for the listener with the least.
+    let receiveBuffer: Int
+    /// What each listener's socket has dropped, as far as it is counted.
+    private var seenDrops: [UInt32]
     private let endpoints: LocalEndpoints
     private let kinds: Kinds
     private let counters: CounterBlock
@@ -133,11 +152,14 @@ struct SIPTransports: ~Copyable {
     private var nextSend: UInt32 = 0
 
     private static let readSize = 16_384
+    /// Asked for: a thousand messages and more that come while one turn lasts.
+    static let receiveBuffer = 4 << 20
     /// Octets kept for all connections together, both ways, beyond which the one that adds to them is cut off.
     private static let keptLimit = 64 << 20
 
     init(_ configuration: Configuration, kinds: Kinds, counters: CounterBlock, connectionLimit: Int) throws(StartError) {
         var listeners: [Listener] = []
+        var receiveBuffer = Self.receiveBuffer
         for listener in configuration.sip.allListeners {
             let address = listener.address
             let socket: Socket =
@@ -147,7 +169,9 @@ struct SIPTransports: ~Copyable {
                 case .tcp, .tls:
                     .stream(try attempt({ .sipSocket(listener, $0) }) { () throws(Errno) in try TCPListener.listener(on: address) })
                 }
-            listeners.append(Listener(socket, listener.transport, address))
+            let made = Listener(socket, listener.transport, address)
+            if let octets = made.growReceiveBuffer(Self.receiveBuffer) { receiveBuffer = min(receiveBuffer, octets) }
+            listeners.append(made)
         }
         let tls = configuration.sip.tls
         let clients: TLSContext.Verification =
@@ -177,6 +201,8 @@ struct SIPTransports: ~Copyable {
         limits.idle = configuration.sip.idleTimeout
         limits.messageOctets = configuration.limits.messageOctets
         self.listeners = listeners
+        self.receiveBuffer = receiveBuffer
+        seenDrops = listeners.map { _ in 0 }
         self.serverContext = serverContext
         self.clientContext = clientContext
         endpoints = configuration.sip.endpoints
@@ -229,6 +255,15 @@ struct SIPTransports: ~Copyable {
             arm(completion.token.index, on: &ring, buffers: buffers)
         }
         return message
+    }
+
+    /// Counts what the kernel has dropped since it was asked last.
+    mutating func countReceiveDrops() {
+        for index in listeners.indices {
+            let drops = listeners[index].receiveDrops
+            counters.add(UInt64(drops &- seenDrops[index]), to: .sipReceiveBufferDrops)
+            seenDrops[index] = drops
+        }
     }
 
     /// The datagram whose sending failed.

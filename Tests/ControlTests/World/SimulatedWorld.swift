@@ -34,6 +34,9 @@ final class SimulatedWorld {
     var answers: (SIPMessage, _ destination: SocketAddress) -> [UInt8]? = { _, _ in nil }
     /// Whether callees are there for OPTIONS.
     var answersOptions = true
+    /// New requests that are served in a millisecond; nil: each as it comes.
+    var servesPerMillisecond: Int?
+    private var isServing = false
     /// The chance that the network refuses a datagram of relayd's.
     var sendFailure = 0.0
     let worker: WorkerStub
@@ -213,7 +216,20 @@ final class SimulatedWorld {
             ledger.received(message, from: source)
         }
         control.receive(octets, from: Flow(udp: source, listener: 0), now: now)
+        serveWaiting()
         flush()
+    }
+
+    private func serveWaiting() {
+        guard let limit = servesPerMillisecond else { return control.serveWaiting(atMost: .max, now: now) }
+        guard !isServing, control.isAnyoneWaiting else { return }
+        isServing = true
+        plan(after: .milliseconds(1)) { [unowned self] in
+            isServing = false
+            control.serveWaiting(atMost: limit, now: now)
+            flush()
+            serveWaiting()
+        }
     }
 
     private func flush() {

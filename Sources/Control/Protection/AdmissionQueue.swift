@@ -1,0 +1,47 @@
+import Core
+import SIP
+
+/// New requests between the network and call control: those of trunks first, then those of registered phones, then those of
+/// sources that may still prove to be phones. Within a rank each source has its turn.
+///
+/// Under load each rank keeps a share, so that a trunk that floods does not silence the phones.
+struct AdmissionQueue {
+    enum Rank: Int, CaseIterable { case trunk, phone, other }
+
+    struct Entry {
+        let request: SIPMessage
+        let source: Flow
+    }
+
+    /// Whose turn it is, in turn; when nothing of that rank waits, the first rank with something has it.
+    private static let shares: [Rank] = [.trunk, .trunk, .phone, .trunk, .trunk, .phone, .trunk, .other]
+    /// Requests waiting in each rank. What waits longer than these take has been sent again by then anyway.
+    private static let limit = 4_096
+    private static let octetLimit = 16 << 20
+
+    private var queues = Rank.allCases.map { _ in FairQueue<Entry>(limit: Self.limit, octetLimit: Self.octetLimit) }
+    private var turn = 0
+
+    var count: Int { queues.reduce(0) { $0 + $1.count } }
+    var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
+
+    /// - Returns: false when there is no room for it.
+    mutating func add(_ request: SIPMessage, from source: Flow, rank: Rank) -> Bool {
+        queues[rank.rawValue].add(
+            Entry(request: request, source: source), octets: request.octets.count, from: StrangerTable.source(of: source.ip))
+    }
+
+    mutating func takeAll(of source: Flow) -> [Entry] {
+        queues.indices.flatMap { queues[$0].takeAll(of: StrangerTable.source(of: source.ip)) }
+    }
+
+    mutating func takeNext() -> Entry? {
+        let preferred = Self.shares[turn].rawValue
+        turn = (turn + 1) % Self.shares.count
+        if let entry = queues[preferred].takeNext() { return entry }
+        for index in queues.indices where index != preferred {
+            if let entry = queues[index].takeNext() { return entry }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,41 @@
+import Core
+import Testing
+
+@testable import Control
+
+@Suite struct CallRateTests {
+    private static let start = Instant(nanoseconds: 1_000_000_000)
+    private static let flooder = IPAddress("192.0.2.66")!
+    private static let good = IPAddress("192.0.2.7")!
+
+    @Test("beside a source that asks three thousand times a second another one has every call it asks for, up to its share")
+    func fair() {
+        for wanted in [1, 10, 30] {
+            var rate = CallRate(rate: 100, now: Self.start)
+            var (admitted, flooded) = (0, 0)
+            for tick in 0..<30_000 {
+                let now = Self.start + .microseconds(333 * tick)
+                if rate.take(from: Self.flooder, now: now) { flooded += 1 }
+                if tick % (3_000 / wanted) == 1_000 / wanted, rate.take(from: Self.good, now: now) { admitted += 1 }
+            }
+            #expect(admitted == wanted * 10, "\(wanted) a second for 10 s")
+            #expect((990...1_100).contains(admitted + flooded), "and what it leaves is used: \(admitted + flooded)")
+        }
+    }
+
+    @Test("one alone has all of it; zero is without limit")
+    func alone() {
+        var rate = CallRate(rate: 10, now: Self.start)
+        var now = Self.start
+        var admitted = 0
+        for _ in 0..<10_000 {
+            if rate.take(from: Self.good, now: now) { admitted += 1 }
+            now = now + .milliseconds(1)
+        }
+        #expect((99...110).contains(admitted), "10 a second for 10 s, and at most 10 at once in the beginning: \(admitted)")
+        var free = CallRate(rate: 0, now: Self.start)
+        var count = 0
+        for _ in 0..<1_000 where free.take(from: Self.good, now: now) { count += 1 }
+        #expect(count == 1_000)
+    }
+}
