@@ -144,7 +144,7 @@ class KamailioRegistrar(Kamailio):
     name = "kamailio-registrar"
 
     def script(self):
-        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "nathelper", "siputils", "textops"]) + """
+        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "nathelper", "kex", "siputils", "textops"]) + """
 modparam("usrloc", "db_mode", 0)
 modparam("usrloc", "hash_size", 14)
 modparam("usrloc", "nat_bflag", 6)

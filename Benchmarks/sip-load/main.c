@@ -142,7 +142,9 @@ static void callerReceived(struct text message, uint64_t at) {
     unsigned status = statusOf(message), index;
     unsigned long run;
     char callID[64];
-    if (!status || !headerValue(message, "Call-ID", callID, sizeof callID) || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
+    // The compact form too: an answer to a stranger is kept small.
+    bool hasCallID = headerValue(message, "Call-ID", callID, sizeof callID) || headerValue(message, "i", callID, sizeof callID);
+    if (!status || !hasCallID || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
         run != runNumber || index >= nextCall) {
         results.unexpected++;
         return;
@@ -281,7 +283,9 @@ static void registrarAnswered(struct text message, uint64_t at) {
     unsigned status = statusOf(message), index;
     unsigned long run;
     char callID[64];
-    if (!status || !headerValue(message, "Call-ID", callID, sizeof callID) || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
+    // The compact form too: an answer to a stranger is kept small.
+    bool hasCallID = headerValue(message, "Call-ID", callID, sizeof callID) || headerValue(message, "i", callID, sizeof callID);
+    if (!status || !hasCallID || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
         run != runNumber || index >= nextCall) {
         results.unexpected++;  // keep-alives to the contact come here too
         return;

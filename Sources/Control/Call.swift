@@ -186,7 +186,10 @@ final class Call {
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
-        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline, reliable?.deadline]).compactMap(\.self).min()
+        var earliest = Instant.earliest(answerRetransmission?.deadline, changeDeadline)
+        earliest = .earliest(earliest, .earliest(timerDeadline, reliable?.deadline))
+        for branch in branches { earliest = .earliest(earliest, branch.setupTimer?.due) }
+        return earliest
     }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {

@@ -243,8 +243,9 @@ package struct CallControl {
 
     /// When `advance` is due next; nil when nothing waits.
     package var nextDeadline: Instant? {
-        [transactions.nextDeadline, callTimers.nextDue, trunkTimers.nextDue, nextSweep, phones?.nextDeadline]
-            .compactMap(\.self).min()
+        .earliest(
+            .earliest(transactions.nextDeadline, callTimers.nextDue),
+            .earliest(.earliest(trunkTimers.nextDue, nextSweep), phones?.nextDeadline))
     }
 
     /// Ends every call and refuses new ones. `isIdle` tells when all is done.

@@ -43,6 +43,15 @@ extension Duration {
     public var inSeconds: Double { Double(nanoseconds) / 1e9 }
 }
 
+extension Instant {
+    /// The earlier of two that there may be.
+    @inlinable
+    public static func earliest(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
+    }
+}
+
 /// A point on the wall clock: milliseconds since 1970 in UTC. Records and events carry it; nothing is timed by it.
 public struct WallTime: Hashable, Comparable, Sendable, BitwiseCopyable, Codable {
     public var milliseconds: Int64

@@ -354,5 +354,8 @@ package struct NGCallControl {
         else { return }
         calls[id]?.scheduled = due
         timers.schedule(id, at: due)
+        guard timers.isMostlyStale(live: calls.count) else { return }
+        let calls = calls
+        timers.removeAll { calls[$0]?.scheduled != $1 }
     }
 }
