@@ -109,6 +109,13 @@ extension CallControl {
             })
     }
 
+    /// Sentences for `relayctl status` about sources of the last hour that a trunk was probably meant to be; at most three.
+    package func strangerWarnings(now: Instant) -> [String] {
+        strangers.slips(now: now).prefix(3).map {
+            "A request from \($0.last.source) which is no trunk (\($0.requests) so far): \($0.hint). See `relayctl strangers`."
+        }
+    }
+
     /// What became of a stranger's request: by its address, its Call-ID or a number in it.
     func explainStranger(_ name: String) -> CallExplanation? {
         let entry = (IPAddress(name) ?? SocketAddress(name)?.ip).flatMap { strangers.entry(of: $0) }
