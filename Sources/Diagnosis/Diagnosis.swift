@@ -54,7 +54,7 @@ extension Diagnosis {
         }
         switch end.cause {
         case .normal:
-            let who = end.party == .callee ? "callee" : "caller"
+            let who = end.party == .callee ? "callee" : end.party == .caller ? "caller" : "proxy"
             return Diagnosis(.normal, "A normal call: answered, heard in both directions, ended by the \(who).", evidence: MediaRules(facts).summary)
         case .operatorHangup: return Diagnosis(.operatorHangup, "An operator ended the call.", evidence: MediaRules(facts).summary)
         case .shutdown: return Diagnosis(.shutdown, "relayd was stopped and ended the call.")

@@ -1,3 +1,4 @@
+package import ControlProtocol
 package import Core
 import Foundation
 import Glibc
@@ -60,6 +61,13 @@ package final class Daemon: Sendable {
     /// Runs relayctl against this daemon and waits for it.
     package func relayctl(_ arguments: [String]) async throws -> CommandResult {
         try await run(Self.commandLineTool, arguments + ["--socket", control.socketPath])
+    }
+
+    /// What `relayctl why` says of a call, by any of its names.
+    package func why(_ name: String) async throws -> CallExplanation {
+        let result = try await relayctl(["why", name, "--json"])
+        guard result.code == 0 else { throw Trouble(description: "relayctl why \(name): \(result.errors)") }
+        return try JSONDecoder().decode(CallExplanation.self, from: Data(result.output.utf8))
     }
 
     /// The newest record first.

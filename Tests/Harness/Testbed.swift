@@ -55,11 +55,7 @@ package final class Testbed: Sendable {
     }
 
     /// What `relayctl why` says of a call, by any of its names.
-    package func why(_ name: String) async throws -> CallExplanation {
-        let result = try await daemon.relayctl(["why", name, "--json"])
-        guard result.code == 0 else { throw Daemon.Trouble(description: "relayctl why \(name): \(result.errors)") }
-        return try JSONDecoder().decode(CallExplanation.self, from: Data(result.output.utf8))
-    }
+    package func why(_ name: String) async throws -> CallExplanation { try await daemon.why(name) }
 
     /// A SIPp in the customer's place.
     package func caller(_ scenario: String, _ adjust: (inout SIPp.Plan) -> Void = { _ in }) async throws -> SIPp {

@@ -25,10 +25,15 @@ struct KamailioTests {
             }
             let present = try bed.relayd.control.calls()
             #expect(present.map(\.state) == [.connected] && present.map(\.callerTrunk) == ["ng"])
+            let live = try await bed.relayd.why(try #require(present.first?.id))
+            #expect(live.releaseAt == nil && live.fromCaller?.packets ?? 0 >= 40 && live.lints.isEmpty, "\(live.lints)")
             try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
             try await expectIdle(bed.relayd)
+            let after = try await bed.relayd.why(try #require(call.caller.callID))
+            #expect(after.verdict == .normal && after.sentence.hasSuffix("ended by the proxy."), "\(after.sentence)")
+            #expect(after.evidence.contains { $0.contains("over NG") } && after.fromCallee?.codec == "PCMU")
             // RTP: 12345 bytes, 80 packets, 0 errors; RTCP: …
             let statistics = try await eventually("Kamailio's $rtpstat") { bed.kamailio.statistics.first }
             let packets = statistics.split(separator: ",").dropFirst().first?.split(separator: " ").first.flatMap { Int($0) }

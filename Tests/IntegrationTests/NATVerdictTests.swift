@@ -4,7 +4,7 @@ import Foundation
 import Harness
 import Testing
 
-@Suite("verdicts on what a NAT of the kernel's does", .serialized, .needs(.root))
+@Suite("verdicts on what a NAT of the kernel's does", .inTurn, .serialized, .needs(.root))
 struct NATVerdictTests {
     private func with(
         udpTimeout: Int, _ adjust: (inout DaemonSettings) -> Void, _ body: (PhoneNetwork, Daemon) async throws -> Void

@@ -5,7 +5,7 @@ import Harness
 import Testing
 
 /// Each root cause is made to happen by peers, and must be named by the record, or by `relayctl why` where it comes out later.
-@Suite("verdicts on what peers really did", .serialized, .needs(.sipp))
+@Suite("verdicts on what peers really did", .inTurn, .serialized, .needs(.sipp))
 struct VerdictTests {
     @Test("a callee that refuses every session interval with 422")
     func sessionIntervalLoop() async throws {

@@ -50,6 +50,9 @@ extension CallControl {
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
+        facts.isRelayed = !call.isDirect
+        facts.fromCaller.areDigitsConverted = convertsDigits(call)
+        facts.fromCallee.areDigitsConverted = convertsDigits(call)
         return facts
     }
 
@@ -87,7 +90,10 @@ extension CallControl {
     private func stream(_ leg: Leg, of call: Call) -> StreamFacts {
         let live = call.media.map { media.evidence(of: $0.session, leg) }
         let kept = leg == .caller ? call.mediaEvidence.caller : call.mediaEvidence.callee
-        return StreamFacts(live ?? kept ?? MediaEvidence(), of: call, leg)
+        var facts = StreamFacts(live ?? kept ?? MediaEvidence(), since: call.setupAt)
+        facts.firstAt = (leg == .caller ? call.firstMedia.caller : call.firstMedia.callee).map { $0 - call.setupAt }
+        facts.infoDigits = call[leg].dtmfRequests
+        return facts
     }
 }
 
@@ -126,13 +132,13 @@ extension Call {
 }
 
 extension StreamFacts {
-    fileprivate init(_ evidence: MediaEvidence, of call: Call, _ leg: Leg) {
+    /// What the relay knows, in times since `start`.
+    init(_ evidence: MediaEvidence, since start: Instant) {
         self.init()
         let figures = evidence.statistics
         packets = figures.packets
         lost = figures.lost
-        lastAt = figures.lastPacket.map { $0 - call.setupAt }
-        firstAt = (leg == .caller ? call.firstMedia.caller : call.firstMedia.callee).map { $0 - call.setupAt }
+        lastAt = figures.lastPacket.map { $0 - start }
         highestJitter = figures.highestJitter
         longestGap = figures.longestGap
         source = figures.source
@@ -142,19 +148,18 @@ extension StreamFacts {
         sent = figures.sentPackets
         refusals = UInt64(figures.portRefusals)
         telephoneEvents = Int(figures.telephoneEvents)
-        infoDigits = call[leg].dtmfRequests
         inBandDigits = Int(figures.inBandDigits)
         isExpected = evidence.isExpected
         guard let timeline = evidence.timeline else { return }
         seconds = timeline.buckets.map {
             Second(packets: Int($0.packets), lost: Int($0.lost), jitterMilliseconds: Int($0.jitterMilliseconds))
         }
-        firstSecondAt = Instant(nanoseconds: UInt64(timeline.firstSecond) * 1_000_000_000) - call.setupAt
+        firstSecondAt = Instant(nanoseconds: UInt64(timeline.firstSecond) * 1_000_000_000) - start
     }
 }
 
 extension MediaFacts {
-    fileprivate init(_ media: SessionDescription.Media) {
+    init(_ media: SessionDescription.Media) {
         self.init(
             connection: media.connection, port: media.port, formats: media.payloads.map { Format($0.number, $0.encodingName) })
         sends = media.direction == .sendrecv || media.direction == .sendonly

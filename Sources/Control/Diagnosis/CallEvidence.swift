@@ -33,7 +33,7 @@ struct CallEvidence: Sendable {
             answerAt: facts.answeredAt.map { setupAt + $0 }, releaseAt: facts.end.map { setupAt + $0.at },
             cause: facts.end?.cause, sipCode: facts.end?.status, verdict: diagnosis.verdict, sentence: diagnosis.sentence,
             evidence: diagnosis.evidence, advice: diagnosis.advice,
-            lints: diagnosis.lints.map { .init(code: $0.code.rawValue, leg: $0.leg.map(Self.side), sentence: $0.sentence) },
+            lints: Self.lints(of: diagnosis),
             ladder: messages.map { LadderEntry($0, setup: setup) }, omitted: omitted,
             missing: diagnosis.missing.map { .init(leg: Self.side($0.leg), direction: $0.isReceived ? .in : .out, text: $0.text, milliseconds: $0.at.milliseconds) },
             fromCaller: Self.direction(facts, .caller), fromCallee: Self.direction(facts, .callee))
@@ -41,7 +41,11 @@ struct CallEvidence: Sendable {
 
     private static func side(_ leg: Leg) -> LadderEntry.Leg { leg == .caller ? .caller : .callee }
 
-    private static func direction(_ facts: CallFacts, _ leg: Leg) -> CallExplanation.Direction {
+    static func lints(of diagnosis: Diagnosis) -> [CallExplanation.Lint] {
+        diagnosis.lints.map { .init(code: $0.code.rawValue, leg: $0.leg.map(side), sentence: $0.sentence) }
+    }
+
+    static func direction(_ facts: CallFacts, _ leg: Leg) -> CallExplanation.Direction {
         let stream = facts.stream(from: leg)
         let formats = (facts.party(leg.other)?.media?.formats ?? []) + (facts.party(leg)?.media?.formats ?? [])
         var direction = CallExplanation.Direction()

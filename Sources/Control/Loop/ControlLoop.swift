@@ -640,7 +640,7 @@ package struct ControlLoop: ~Copyable {
         case .records(let query): keeper.query(query) { complete($0.map { .records($0) }) }
         case .report(let query): keeper.report(query) { complete($0.map { .report($0) }) }
         case .audit(let query): keeper.audit(query) { complete($0.map { .audit($0) }) }
-        case .why(let name) where control.explain(name, now: now) == nil:
+        case .why(let name) where explain(name, now: now) == nil:
             // Not in memory any more, but perhaps on record.
             var query = RecordQuery()
             query.match = name
@@ -657,6 +657,10 @@ package struct ControlLoop: ~Copyable {
         default: return false
         }
         return true
+    }
+
+    private func explain(_ name: String, now: Instant) -> CallExplanation? {
+        control.explain(name, now: now) ?? ngControl.explain(name, now: now)
     }
 
     /// Asks a trunk; nil: the answer comes later.
@@ -698,7 +702,7 @@ package struct ControlLoop: ~Copyable {
         case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .strangers(let query): result = .success(.strangers(control.strangerReport(limit: query.limit)))
         case .why(let name):
-            result = control.explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
+            result = explain(name, now: now).map { .success(.explanation($0)) } ?? .failure(Self.unknownCall(name))
         case .trace(let query):
             do {
                 result = .success(.trace(try trace.page(query)))

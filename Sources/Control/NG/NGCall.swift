@@ -106,6 +106,8 @@ struct NGCall: Sendable {
     var callback: String?
     /// When a deleted call is closed; signalling in between takes it back.
     var deleteAt: Instant?
+    /// When it was deleted; nil again once signalling takes it back.
+    var deletedAt: Instant?
     var isClosing = false
     var scheduled: Instant?
 

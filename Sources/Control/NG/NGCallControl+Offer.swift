@@ -80,6 +80,7 @@ extension NGCallControl {
         // Whatever branches a deleted offer had are gone.
         if calls[id]?.deleteAt != nil, isOffer { calls[id]?.viaBranches = [] }
         calls[id]?.deleteAt = nil
+        calls[id]?.deletedAt = nil
         return leg
     }
 

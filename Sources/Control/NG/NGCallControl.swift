@@ -38,6 +38,8 @@ package struct NGCallControl {
     var timers = TimerQueue<String>()
     var random: SeededRandom
     var report = NGServerReport()
+    /// To explain calls after their end.
+    var endedCalls: NGEndedCalls
     /// Takes no new calls; the next node is to have them.
     package var isDraining = false
     private var outputs: [Output] = []
@@ -60,6 +62,7 @@ package struct NGCallControl {
         self.random = random
         clocks = (now, wallTime)
         startedAt = now
+        endedCalls = NGEndedCalls(limit: configuration.trace.endedCalls)
     }
 
     // MARK: Inputs
@@ -104,7 +107,7 @@ package struct NGCallControl {
         case .locked(let session, let leg, let source):
             guard let call = callsBySession[session].flatMap({ calls[$0] }) else { break }
             emit(.mediaLocked, for: call, ["leg": "\(leg)", "source": source.description], now: now)
-        case .stopped: break
+        case .digit, .stopped: break
         }
     }
 
@@ -184,6 +187,7 @@ package struct NGCallControl {
             // others have as long as a silent call.
             delay = max(delay, configuration.ng.timeout)
         }
+        calls[id]?.deletedAt = now
         if delay > .zero {
             calls[id]?.deleteAt = now + delay
             schedule(id, now: now)
@@ -264,6 +268,7 @@ package struct NGCallControl {
     mutating func close(_ id: String, cause: String, now: Instant) {
         stopRecording(id)
         guard let call = calls.removeValue(forKey: id) else { return }
+        endedCalls.add(evidence(of: call, cause: cause, now: now))
         for request in call.pending { finish(request.exchange, .error(.unknownCall)) }
         for medium in call.media.compactMap(\.self) {
             let session = medium.taken.session

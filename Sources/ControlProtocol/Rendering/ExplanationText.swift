@@ -21,11 +21,13 @@ extension CallExplanation {
 
     private func headline(_ style: TextStyle) -> String {
         var list = FactList()
-        let ended = releaseAt.map { "\(cause?.rawValue ?? "-") (SIP \(sipCode ?? 0)) at \(Quantity.timeOfDay($0))" } ?? "present"
-        list.add("Call", recordID.isEmpty ? "none: refused before it became one" : "\(id ?? "-"), record \(recordID)")
+        let status = sipCode.map { " (SIP \($0))" } ?? ""
+        let ended = releaseAt.map { "\(cause?.rawValue ?? "-")\(status) at \(Quantity.timeOfDay($0))" } ?? "present"
+        let call = id.map { recordID.isEmpty ? $0 : "\($0), record \(recordID)" }
+        list.add("Call", call ?? (recordID.isEmpty ? "none: refused before it became one" : "-, record \(recordID)"))
         list.add("From", "\(callerNumber) (\(callerTrunk ?? "-"), \(callerAddress))")
         list.add("To", "\(calledNumber) (\(calleeTrunk ?? "-"), \(calleeAddress?.description ?? "-"))")
-        list.add("Call-IDs", "\(callerCallID) and \(calleeCallID ?? "-")")
+        list.add(calleeCallID == nil ? "Call-ID" : "Call-IDs", callerCallID + (calleeCallID.map { " and \($0)" } ?? ""))
         let answered = answerAt.map { ", answered \(Quantity.timeOfDay($0))" } ?? ""
         list.add("When", "\(Quantity.dateAndTime(setupAt)) UTC\(answered), \(ended)")
         return list.rendered(style)

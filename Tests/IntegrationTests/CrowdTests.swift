@@ -1,0 +1,73 @@
+import ControlProtocol
+import Core
+import Harness
+import Testing
+
+@Suite("very many calls", .inTurn, .needs(.sipp))
+struct CrowdTests {
+    @Test(
+        "of 1,800 calls the 400 whose media are cut at once are released within a second of the timeout, on both legs, and no other",
+        .timeLimit(.minutes(4)))
+    func massSilence() async throws {
+        try await Testbed.with({ settings in
+            settings.mediaPorts = 10_000...19_999
+            settings.calls = 1_900
+            settings.noMediaTimeout = 8
+            settings.logLevel = "warning"
+        }) { bed in
+            let count = 1_800
+            let crowd = try MediaCrowd(on: bed.host)
+            defer { crowd.close() }
+            let callee = try await bed.callee("callee-stays") {
+                $0.media = crowd.calleeAddress
+                $0.calls = count
+                $0.limit = .seconds(180)
+            }
+            let caller = try await bed.caller("caller-stays") {
+                $0.media = crowd.callerAddress
+                $0.calls = count
+                $0.rate = 150
+                $0.limit = .seconds(180)
+            }
+            var client = try ControlClient(path: bed.daemon.control.socketPath)
+            var known: [String] = []
+            var seen: Set<String> = []
+            let deadline = ContinuousClock.now + .seconds(120)
+            while known.count < count {
+                try #require(ContinuousClock.now < deadline, "\(known.count) calls are up: \(caller.errors.suffix(500))")
+                for call in try client.calls() where call.state == .connected && seen.insert(call.id).inserted {
+                    let detail = try client.call(id: call.id)
+                    let legs = try #require(detail.callee?.relayAddress.flatMap { callee in detail.caller.relayAddress.map { ($0, callee) } })
+                    crowd.add(.init(callerLeg: legs.0, calleeLeg: legs.1))
+                    known.append(call.id)
+                }
+                try await Task.sleep(for: .milliseconds(300))
+            }
+            try await eventually("everybody is heard", within: .seconds(30)) {
+                try client.calls().allSatisfy { $0.fromCaller.packets > 1 && $0.fromCallee.packets > 1 }
+            }
+            #expect(try client.status().calls.connected == count)
+            let cut = Set((0..<count).filter { $0 % 9 < 2 })
+            #expect(cut.count == 400)
+            crowd.silence(cut)
+            let records = try await bed.daemon.records(count: 400, within: .seconds(60))
+            // And nobody follows.
+            try await Task.sleep(for: .seconds(2))
+            #expect(try client.status().calls.connected == count - 400)
+            #expect(Set(try client.calls().map(\.id)) == Set(known.enumerated().filter { !cut.contains($0.offset) }.map(\.element)))
+            #expect(records.count == 400 && records.allSatisfy { $0.cause == .noMedia && $0.verdict == .mediaDied })
+            let silences = records.map { record in
+                let last = max(record.fromCaller.lastMediaAt ?? record.setupAt, record.fromCallee.lastMediaAt ?? record.setupAt)
+                return record.releaseAt.milliseconds - last.milliseconds
+            }
+            #expect(silences.allSatisfy { (7_999..<9_000).contains($0) }, "\(silences.min() ?? 0) to \(silences.max() ?? 0) ms")
+            for party in [caller, callee] {
+                let byes = party.received("BYE")
+                #expect(Set(byes.compactMap { $0.header("Call-ID") }).count == 400 && byes.allSatisfy { $0.q850Cause == 102 })
+            }
+            #expect(try client.status().media.portsInUse == (count - 400) * 4)
+            // The others stay until the end of the test, which takes nobody's BYE.
+            bed.daemon.process.kill()
+        }
+    }
+}
