@@ -1,6 +1,6 @@
 import Configuration
 package import ControlProtocol
-import Core
+package import Core
 package import SIP
 
 /// Requests from sources that are no trunk and no phone: refused before they cost a transaction, a call or a record.
