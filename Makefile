@@ -2,11 +2,12 @@
 # make test    everything that is tested, with its own set-up
 # make run     relayd in the foreground with its embedded defaults
 # make sanitize  relay, ring and RTP tests under ThreadSanitizer and AddressSanitizer; minutes of building
+# make fuzz    libFuzzer on everything that reads octets from anyone, SECONDS=30 for each target
 # make bench   what a relayed packet and a call cost, beside peers and aims
 # make build   relayd and relayctl, in .build/release
 # make docs    the pages made from the code: docs/configuration.md, metrics.md, release-causes.md, vos3000.md
 
-.PHONY: demo test sanitize run bench build docs clean
+.PHONY: demo test sanitize fuzz run bench build docs clean
 
 RELEASE = .build/release
 
@@ -37,7 +38,14 @@ sanitize:
 		swift test --skip-build --sanitize=thread --scratch-path .build-tsan --disable-xctest --filter $(SANITIZED)
 	@scripts/phase "build (AddressSanitizer)" swift build --build-tests --sanitize=address --scratch-path .build-asan
 	@scripts/phase "tests (AddressSanitizer)" env ASAN_OPTIONS=detect_leaks=0 \
-		swift test --skip-build --sanitize=address --scratch-path .build-asan --disable-xctest --filter $(SANITIZED)
+		swift test --skip-build --sanitize=address --scratch-path .build-asan .build-fuzz --disable-xctest --filter $(SANITIZED)
+
+SECONDS = 30
+
+fuzz:
+	@scripts/setup build
+	@scripts/phase "build (fuzzing)" scripts/fuzz --build
+	@scripts/fuzz $(SECONDS)
 
 run: build
 	@exec $(RELEASE)/relayd

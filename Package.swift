@@ -1,7 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let settings: [SwiftSetting] = [
+/// `make fuzz` builds once more, instrumented; its value is the path of libFuzzer without a main.
+let fuzzer = Context.environment["RELAYD_FUZZ"]
+let settings: [SwiftSetting] = (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer,address"])]) + [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
@@ -92,6 +94,12 @@ let package = Package(
             name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
             swiftSettings: settings),
 
+        // What reads octets from anyone, for a fuzzer and for the tests that stand in for one.
+        .target(
+            name: "FuzzTargets", dependencies: ["Control", "ControlProtocol", "Configuration", "Relay", "SIP", "NG", "RTP", "Core"],
+            path: "Tests/FuzzTargets", exclude: ["Corpus"], swiftSettings: settings),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "Core"], swiftSettings: settings),
+
         .testTarget(name: "CoreTests", dependencies: ["Core"], swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP", "Core"], swiftSettings: settings),
         .testTarget(name: "SIPTests", dependencies: ["SIP", "Core"], exclude: ["Torture"], swiftSettings: settings),
@@ -116,3 +124,10 @@ let package = Package(
             swiftSettings: settings),
     ]
 )
+
+if let fuzzer {
+    package.targets.append(
+        .executableTarget(
+            name: "relayd-fuzz", dependencies: ["FuzzTargets", "Core"], path: "Tests/Fuzz", swiftSettings: settings,
+            linkerSettings: [.unsafeFlags(["-sanitize=address", fuzzer, "-lstdc++"])]))
+}

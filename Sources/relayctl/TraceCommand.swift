@@ -75,7 +75,18 @@ struct TraceCommand: ParsableCommand {
         let wanted = last ?? (since != nil ? .max : follow ? 0 : 50)
         let (messages, newer) = try client.lookBack(query, last: wanted)
         messages.forEach(show)
+        if !global.json { try explainStrangers(in: messages, &client) }
         if follow { try follow(query, from: newer, &client) }
+    }
+
+    /// Whoever wonders why a carrier's calls are refused may look here first.
+    private func explainStrangers(in messages: [TracedSIPMessage], _ client: inout ControlClient) throws(ControlClientError) {
+        let peers = Set(messages.filter { $0.direction == .received }.map(\.peer))
+        guard !peers.isEmpty else { return }
+        for stranger in try client.strangers(StrangerQuery(limit: 1_000)).shown where peers.contains(stranger.lastAddress) {
+            FileHandle.standardError.write(
+                Data("relayctl: a request from \(stranger.lastAddress) which is no trunk: \(stranger.hint).\n".utf8))
+        }
     }
 
     private func follow(_ query: TraceQuery, from start: UInt64, _ client: inout ControlClient) throws {

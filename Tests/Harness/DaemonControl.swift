@@ -14,6 +14,8 @@ package struct DaemonControl: Sendable {
         return try client.status()
     }
 
+    package func warnings() throws(ControlClientError) -> [String] { try status().warnings }
+
     package func calls() throws(ControlClientError) -> [CallSummary] {
         var client = try ControlClient(path: socketPath)
         return try client.calls()

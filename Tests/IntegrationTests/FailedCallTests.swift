@@ -106,6 +106,10 @@ struct FailedCallTests {
             }
             let strangers = try await bed.daemon.relayctl(["strangers"])
             #expect(strangers.output.contains("\(bed.host)") && strangers.output.contains("INVITE 4930123456"), "\(strangers.output)")
+            let trace = try await bed.daemon.relayctl(["trace"])
+            #expect(trace.errors.contains("a request from \(elsewhere) which is no trunk"), "\(trace.errors)")
+            let warning = try #require(try bed.daemon.control.warnings().first { $0.contains("\(elsewhere) which is no trunk") })
+            #expect(warning.contains("customers") || warning.contains("carrier"), "\(warning)")
         }
     }
 

@@ -44,7 +44,7 @@ extension ControlLoop {
                 journaled: keeper.counters[.recordsJournaled], stored: keeper.counters[.recordsStored],
                 pending: UInt64(keeper.pending), failures: keeper.counters[.recordFailures]),
             ioUring: Self.features(ring),
-            counters: Dictionary(uniqueKeysWithValues: Counter.allCases.map { ($0.name, sum($0)) }), warnings: warnings)
+            counters: Dictionary(uniqueKeysWithValues: Counter.allCases.map { ($0.name, sum($0)) }), warnings: warnings + control.strangerWarnings(now: now))
     }
 
     private static func features(_ ring: borrowing Ring) -> [StatusReport.Feature] {

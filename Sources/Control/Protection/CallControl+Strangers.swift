@@ -1,6 +1,6 @@
 import Configuration
 package import ControlProtocol
-import Core
+package import Core
 package import SIP
 
 /// Requests from sources that are no trunk and no phone: refused before they cost a transaction, a call or a record.
@@ -107,6 +107,13 @@ extension CallControl {
                     method: entry.last.method, caller: entry.last.caller, called: entry.last.called,
                     userAgent: entry.last.userAgent, callID: entry.last.callID, hint: entry.hint)
             })
+    }
+
+    /// Sentences for `relayctl status` about sources of the last hour that a trunk was probably meant to be; at most three.
+    package func strangerWarnings(now: Instant) -> [String] {
+        strangers.slips(now: now).prefix(3).map {
+            "A request from \($0.last.source) which is no trunk (\($0.requests) so far): \($0.hint). See `relayctl strangers`."
+        }
     }
 
     /// What became of a stranger's request: by its address, its Call-ID or a number in it.

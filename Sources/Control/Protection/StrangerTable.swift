@@ -25,6 +25,8 @@ struct StrangerTable: Sendable {
         let firstSeen: Instant
         /// What is wrong with its address, as far as can be told.
         let hint: String
+        /// It is close to a trunk: more likely a slip in the configuration than somebody trying.
+        let isSlip: Bool
         fileprivate(set) var lastSeen: Instant
         fileprivate(set) var requests: UInt64 = 0
         fileprivate(set) var answers: UInt64 = 0
@@ -83,7 +85,7 @@ struct StrangerTable: Sendable {
             let (text, isSlip) = hint()
             isUrgent = isSlip
             slots[index] = Entry(
-                source: source, firstSeen: now, hint: text, lastSeen: now, last: describe(),
+                source: source, firstSeen: now, hint: text, isSlip: isSlip, lastSeen: now, last: describe(),
                 bucket: TokenBucket(rate: Self.answersPerSource, now: now))
         }
         slots[index]!.requests += 1
@@ -109,6 +111,11 @@ struct StrangerTable: Sendable {
     func busiest(_ limit: Int) -> [Entry] {
         let entries = slots.compactMap(\.self).sorted { ($0.requests, $0.lastSeen) > ($1.requests, $1.lastSeen) }
         return Array(entries.prefix(limit))
+    }
+
+    /// Sources of the last hour that a trunk was probably meant to be, the busiest first.
+    func slips(now: Instant) -> [Entry] {
+        slots.compactMap(\.self).filter { $0.isSlip && now - $0.lastSeen < Self.forgottenAfter }.sorted { $0.requests > $1.requests }
     }
 
     var count: Int { slots.count { $0 != nil } }
