@@ -147,6 +147,10 @@ extension Configuration {
         package var waitWindow = Duration.milliseconds(1)
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
+        /// Whether media of calls between trunks and phones goes through relayd.
+        package var proxy = MediaProxyMode.on
+        /// Media of endpoints behind NAT always does.
+        package var proxyBehindNAT = OnOff.on
         /// Whole seconds without RTP before a connected call is released; zero is off.
         /// Digits in the audio are counted, where a trunk does not say otherwise.
         package var inBandDTMF = false

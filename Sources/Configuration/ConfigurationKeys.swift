@@ -87,6 +87,13 @@ extension Configuration {
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
         .init(
+            "media.proxy", \.media.proxy, .oneOf, .newCallsOnly,
+            "Whether media of SIP calls goes through relayd: \"on\"; \"off\", then SDP keeps its addresses; \"auto\": where NAT, private "
+                + "addresses, IPv4 and IPv6 or digits to convert need it; \"must\": whatever the other side's trunk says."),
+        .init(
+            "media.proxy_behind_nat", \.media.proxyBehindNAT, .oneOf, .newCallsOnly, vosName: "SS_MEDIA_PROXY_BEHIND_NAT",
+            "Media of endpoints behind NAT goes through relayd, also where a trunk says \"off\"."),
+        .init(
             "media.inband_dtmf", \.media.inBandDTMF, .boolean, .newCallsOnly,
             "Whether digits sent as tones in G.711 audio are counted, for `relayctl why` and records. Costs processor time for "
                 + "each packet; trunks may say otherwise for their side of a call."),
@@ -403,6 +410,33 @@ extension Trunk {
             "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
             example: ("7200", "limits.maximum_duration"),
             "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
+        .init(
+            "media_proxy", \.mediaProxy, ValueFormat<MediaProxyMode>.oneOf.optional, .newCallsOnly,
+            example: ("\"auto\"", "media.proxy"),
+            "Whether media of its calls goes through relayd. Of the two sides of a call \"must\" wins, then \"off\", then \"on\"; "
+                + "two times \"auto\" relays where it is needed."),
+        .init(
+            "trusted", \.isTrusted, .boolean, .newCallsOnly,
+            "Whether it belongs to the networks that trust each other (RFC 3325): then P-Asserted-Identity and Remote-Party-ID from it "
+                + "are believed, and go to it also for callers who want privacy. An untrusted trunk's are dropped, and a caller with "
+                + "Privacy stays anonymous to it."),
+        .init(
+            "identity", \.identity, .oneOf, .newCallsOnly,
+            "What it is told of who calls: \"pass\" what may pass, \"strip\" P-Asserted-Identity, P-Preferred-Identity and "
+                + "Remote-Party-ID, or \"anonymise\": From names nobody."),
+        .init(
+            "dtmf", \.dtmf, .oneOf, .newCallsOnly,
+            "How it sends and wants its digits: in RTP (\"telephone-event\") or by \"info\" (application/dtmf-relay); relayd converts "
+                + "where the other side has the other way. \"passthrough\" leaves them as they come."),
+        .init(
+            "codecs", \.codecs, ValueFormat.codecs, .newCallsOnly,
+            example: ("[\"PCMA\", \"PCMU\"]", "all"),
+            "Codecs its calls may use, in the order it gets them; all others are taken out of its SDP. Telephone-event and comfort "
+                + "noise stay."),
+        .init(
+            "codecs_strip", \.codecsStripped, ValueFormat.codecs, .newCallsOnly,
+            example: ("[\"G722\", \"opus\"]", "none"),
+            "Codecs that are taken out of its SDP."),
         .init(
             "media_before_lock", \.mediaBeforeLock, .boolean, .newCallsOnly,
             "Whether media goes to the address of its SDP before its first packet, provided it is the host its SIP comes "

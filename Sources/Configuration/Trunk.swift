@@ -61,6 +61,18 @@ package struct Trunk: Sendable {
     package var sessionTimerRefresher: SessionTimerRefresher?
     /// Nil: `limits.maximum_duration`; zero is without limit.
     package var maximumDuration: Duration?
+    /// Whether its media goes through relayd. Nil: `media.proxy`.
+    package var mediaProxy: MediaProxyMode?
+    /// It belongs to the networks that believe each other and keep what they are told to themselves (RFC 3325).
+    package var isTrusted = true
+    /// What it is told of who calls.
+    package var identity = IdentityMode.pass
+    /// How its digits come and go.
+    package var dtmf = DTMFMode.passthrough
+    /// Codecs its calls may use, best first; empty: all.
+    package var codecs: [String] = []
+    /// Codecs that are taken out of descriptions from and to it.
+    package var codecsStripped: [String] = []
     /// Media goes to the address of its SDP before its first packet, if that is where its SIP comes from.
     package var mediaBeforeLock = false
     /// Nil: `media.inband_dtmf`.
@@ -93,6 +105,36 @@ extension Trunk {
             if let transport = newValue.transport { namedTransport = transport }
         }
     }
+}
+
+/// Whether media goes through relayd. The two sides of a call may say different things: `must` of either wins, then `off`, then
+/// `on`.
+package enum MediaProxyMode: String, CaseIterable, Sendable {
+    /// Where the sides cannot reach each other by themselves.
+    case auto
+    case on, off
+    /// Whatever the other side says.
+    case must
+}
+
+/// What a trunk is told of who calls.
+package enum IdentityMode: String, CaseIterable, Sendable {
+    /// As the caller says and wishes.
+    case pass
+    /// From as it is, and nothing of P-Asserted-Identity and its like.
+    case strip
+    /// From names nobody.
+    case anonymise
+}
+
+/// How a trunk wants its digits, and sends them.
+package enum DTMFMode: String, CaseIterable, Sendable {
+    /// As they come from the other side, and to the other side as they come.
+    case passthrough
+    /// In RTP (RFC 4733).
+    case telephoneEvent = "telephone-event"
+    /// INFO requests of application/dtmf-relay.
+    case info
 }
 
 package enum OnOff: String, CaseIterable, Sendable {

@@ -55,7 +55,7 @@ extension Configuration {
         | Mapping gateway (customer side) | a `[[trunk]]` without `prefixes`: calls come from it |
         | Routing gateway (vendor side) | a `[[trunk]]` with `prefixes`: calls go to it |
         | Gateway prefix, line limit | `prefixes`, `capacity` of the trunk |
-        | Media proxy on, off, auto | always on: every call between trunks is relayed |
+        | Media proxy Auto, On, Off, Must On | `media_proxy` of a trunk: `auto`, `on`, `off`, `must`; `media.proxy` for all |
         | Current calls, disconnect | `relayctl top`, `relayctl calls`, `relayctl hangup ID` |
         | CDR | `relayctl records`, or `records.sqlite` with any SQLite tool |
         | ASR, ACD analysis | `relayctl report --by trunk`, `--by hour`, metrics `relayd_trunk_*` |

@@ -263,6 +263,22 @@ extension ValueFormat where Value == String {
         })
 }
 
+extension ValueFormat where Value == [String] {
+    /// As `a=rtpmap` names it, with a clock rate if need be.
+    static let codecs = ValueFormat<String>.string(
+        expected: "", text: { $0 },
+        parse: { codec in
+            let parts = codec.split(separator: "/", omittingEmptySubsequences: false)
+            let isNamed = parts[0].utf8.allSatisfy { octet in
+                UInt8(ascii: "a")...UInt8(ascii: "z") ~= octet | 0x20 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= octet
+                    || "_.-+".utf8.contains(octet)
+            }
+            let hasRate = parts.count == 1 || (parts.count == 2 && Int(parts[1]).map { $0 > 0 } ?? false)
+            return isNamed && hasRate && (1...32).contains(parts[0].utf8.count) ? codec : nil
+        }
+    ).list("a list of codec names, each text of its own, like [\"PCMA\", \"telephone-event\", \"L16/16000\"]")
+}
+
 extension ValueFormat where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
     static var oneOf: ValueFormat {
         string(

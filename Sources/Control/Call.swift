@@ -89,10 +89,13 @@ final class Call {
     var abandonedChanges: Set<TransactionID> = []
     /// Nothing else refers to the call any more.
     var isForgetDue = false
+    /// By the leg that sends them, where they are converted.
+    var digits: [Leg: CallDigits] = [:]
     /// By the transaction that asks the other leg.
     var passedRequests: [TransactionID: PassedRequest] = [:]
 
     // Media.
+    var proxy = MediaProxy.present
     var media: MediaSessions.Taken?
     var openAttempts = 0
     var offer: SessionDescription?
@@ -188,6 +191,9 @@ final class Call {
     var deadline: Instant? {
         (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline, reliable?.deadline]).compactMap(\.self).min()
     }
+
+    /// Its media goes past relayd.
+    var isDirect: Bool { !proxy.isRelayed }
 
     func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
         if ladder.count >= Self.ladderLimit {

@@ -13,8 +13,6 @@ extension CallControl {
         .priority, .privacy, .remotePartyID, .subject,
     ]
 
-    private static let identities: Set<HeaderName> = [.pAssertedIdentity, .pPreferredIdentity, .remotePartyID]
-
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
 
@@ -47,17 +45,19 @@ extension CallControl {
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
-        guard let port = call.media?.calleePort else { preconditionFailure("an INVITE is placed once media is open") }
+        precondition(call.media != nil || call.isDirect, "an INVITE is placed once media is open")
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
+        let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
+        let fromName = identity.isAnonymous ? IdentityPolicy.anonymousFrom : "\(displayName)<sip:\(user)\(sentBy.address)>"
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
-            local: "\(displayName)<sip:\(user)\(sentBy.address)>;tag=\(localTag)", remote: "\(toName)<\(target.to)>",
+            local: "\(fromName);tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         var branch = Branch(id: id, target: target, dialog: dialog)
@@ -75,13 +75,17 @@ extension CallControl {
         if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
-        for field in call.invite.headers where isPassedThrough(field, of: call.invite) {
-            // What a phone says of itself counts only as far as it has proven it.
-            if call.callerIdentity != nil, Self.identities.contains(field.name) { continue }
+        for field in call.invite.headers where isPassedThrough(field, of: call.invite) && !identity.withheld.contains(field.name) {
             builder.copy(field, from: call.invite)
         }
-        let relay = SocketAddress(ip: mediaInterface(.callee, of: call).advertised, port: port)
-        let body = call.offer.map { $0.rewritten(rewrites(of: $0, audioIndex: call.audioIndex, to: relay)) } ?? []
+        if identity.asksForPrivacy { builder.add(.privacy, "id") }
+        if identity.assertsIdentity, let name = call.callerIdentity {
+            builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.address)>")
+        }
+        let body: [UInt8] = call.offer.map {
+            let edits = formatEdits(of: $0, call.audioIndex, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
+            return $0.rewritten(rewrites(of: $0, call.audioIndex, to: .callee, call), formats: edits)
+        } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
@@ -147,10 +151,17 @@ extension CallControl {
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
     }
 
-    private func rewrites(
-        of description: SessionDescription, audioIndex: Int, to relay: SocketAddress
+    /// What becomes of the media of a description on its way to `leg`.
+    ///
+    /// - Parameter index: the m= line that is relayed.
+    func rewrites(
+        of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
-        description.media.indices.map { $0 == audioIndex ? .relay(relay) : .decline }
+        if call.isDirect { return description.media.map { _ in .keep } }
+        guard let taken = call.media else { return description.media.map { _ in .decline } }
+        let port = leg == .caller ? taken.callerPort : taken.calleePort
+        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
+        return description.media.indices.map { $0 == index ? .relay(relay) : .decline }
     }
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
@@ -396,7 +407,7 @@ extension CallControl {
 
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard let taken = call.media, !response.body.isEmpty,
+        guard call.media != nil || call.isDirect, !response.body.isEmpty,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
@@ -404,9 +415,11 @@ extension CallControl {
         guard index < answer.media.count else { return }
         let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
-        let relay = SocketAddress(ip: mediaInterface(.caller, of: call).advertised, port: taken.callerPort)
         call.branches[id.rawValue].media = BranchMedia(
-            answer: answer.rewritten(rewrites(of: answer, audioIndex: index, to: relay)),
+            answer: answer.rewritten(
+                rewrites(of: answer, index, to: .caller, call),
+                formats: formatEdits(
+                    of: answer, index, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call)),
             address: Self.mediaAddress(of: media, from: source), signalling: source,
             isRTCPMuxed: media.hasRTCPMux && call.offer?.media[index].hasRTCPMux == true, description: media)
         call.branches[id.rawValue].side.description = answer
@@ -438,8 +451,8 @@ extension CallControl {
         _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
         transport: MediaTransport = .rtp
     ) {
-        guard let session = call.media?.session else { return }
         call.describe(media, by: leg)
+        guard let session = call.media?.session else { return }
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         var source = ExpectedSource(
@@ -449,6 +462,7 @@ extension CallControl {
         let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
         if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
+        treatDigits(of: call)
     }
 
     // MARK: Responses to the caller

@@ -21,6 +21,7 @@ extension CallControl {
         case .connected: callConnected(number, now: now)
         case .closeMedia:
             if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
+            if directCalls.remove(number) != nil { enqueue(.mediaClosed, for: number) }
         case .writeRecord: writeRecord(of: number, now: now)
         case .forget: forget(number, now: now)
         }
@@ -29,7 +30,7 @@ extension CallControl {
     private mutating func callConnected(_ number: CallNumber, now: Instant) {
         counters.add(to: .callsAnswered)
         calls[number]?.answerAt = now
-        calls[number]?.activity = MediaActivity(connectedAt: now)
+        if calls[number]?.isDirect == false { calls[number]?.activity = MediaActivity(connectedAt: now) }
         monitored.insert(number)
         if let call = calls[number] {
             startTimers(of: call, now: now)

@@ -20,7 +20,7 @@ extension CallControl {
         call.isRTCPMuxed = answer.media[index].hasRTCPMux && offer.media[index].hasRTCPMux
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
-        acknowledge(winner, of: number, call, with: describe(answer, index, to: .callee, call), now: now)
+        acknowledge(winner, of: number, call, with: describe(answer, index, to: .callee, answering: offer, call), now: now)
     }
 
     /// An ACK is owed whatever happens, and an answer with it: this one declines all there is (RFC 3264 §6).

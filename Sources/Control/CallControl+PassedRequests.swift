@@ -14,7 +14,10 @@ extension CallControl {
         guard call.passedRequests.count < Self.maximumPassed else {
             return answer(id, request, from: source, status: 503, [(.retryAfter, "1")], now: now)
         }
-        if Self.carriesDTMF(request) { call[leg].dtmfRequests += 1 }
+        if Self.carriesDTMF(request) {
+            call[leg].dtmfRequests += 1
+            if convertDigit(id, request, from: source, call, leg, now: now) { return }
+        }
         guard
             let outgoing = sendInDialog(
                 request.method, branch: newBranch(), of: number, leg.other, copying: request,

@@ -52,6 +52,11 @@ extension CallControl {
                 return refuse(error.statusCode)
             }
         }
+        if let offer, let index = Self.relayedMedium(of: offer),
+            !offer.media[index].hasCodec(passing: [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter))
+        {
+            return refuse(488, [noCodecWarning(call)])
+        }
         counters.add(to: .sessionChanges)
         let knowsUpdate = call[leg.other].allowed?.contains(.update) ?? true
         var change = SessionChange(
@@ -104,7 +109,11 @@ extension CallControl {
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
         if let original {
-            for field in original.headers where isPassedThrough(field, of: original) { builder.copy(field, from: original) }
+            let (source, target) = leg == .callee ? (call.callerTrunk, call.calleeTrunk) : (call.calleeTrunk, call.callerTrunk)
+            let withheld = IdentityPolicy(original, from: source, to: target).withheld
+            for field in original.headers where isPassedThrough(field, of: original) && !withheld.contains(field.name) {
+                builder.copy(field, from: original)
+            }
         }
         return send(
             builder.finish(body: body ?? [], contentType: contentType), method, branch: branch, to: dialog.destination,
@@ -131,6 +140,7 @@ extension CallControl {
             acknowledge(response, id, leg, call, now: now)
             return true
         }
+        if digitAnswered(id, status: status, of: number, now: now) { return true }
         if receiveRefreshResponse(id, response, status: status, from: source, of: number, leg, now: now) { return true }
         if call.change?.outgoing == id {
             receiveChangeResponse(response, status: status, from: source, call, number, now: now)
@@ -149,6 +159,7 @@ extension CallControl {
     mutating func midDialogUnreachable(_ id: TransactionID, now: Instant) -> Bool {
         if refreshUnreachable(id, now: now) { return true }
         guard let use = transactionUses[id], let call = calls[use.call] else { return false }
+        if digitAnswered(id, status: nil, of: use.call, now: now) { return true }
         if call.change?.outgoing == id {
             advanceChange(use.call, .unreachable, now: now)
             return true
@@ -269,7 +280,7 @@ extension CallControl {
             // An offer in a 2xx must be answered in the ACK (RFC 3261 §13.2.2.4), if only by declining all of it.
             let body =
                 withAnswer
-                ? change.answer.map { describe($0, change.mediumIndex, to: leg, call) } ?? []
+                ? change.answer.map { describe($0, change.mediumIndex, to: leg, answering: offer, call) } ?? []
                 : offer.rewritten(offer.media.map { _ in .decline })
             octets = builder.finish(body: body, contentType: "application/sdp")
         } else {
@@ -294,7 +305,9 @@ extension CallControl {
         let octets = respond(
             to: change.request, change.requestTransaction, from: change.source, of: call, initiator, status: 200,
             headers: timerHeaders(answering: change.request, of: initiator, call, now: now),
-            body: describe(description, change.mediumIndex, to: initiator, call), now: now)
+            body: describe(
+                description, change.mediumIndex, to: initiator, answering: change.machine.hasOffer ? change.offer : nil, call),
+            now: now)
         guard change.machine.carrier == .invite else { return }
         call.change?.answerOctets = octets
         call.change?.answerRetransmission = SuccessRetransmission(now: now)
@@ -387,12 +400,15 @@ extension CallControl {
             ?? media.firstIndex { $0.isRelayable }
     }
 
-    /// The other party's description as `leg` gets it: with the relay's address towards `leg`.
-    func describe(_ description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call) -> [UInt8] {
-        guard let taken = call.media else { return description.rewritten(description.media.map { _ in .decline }) }
-        let port = leg == .caller ? taken.callerPort : taken.calleePort
-        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
-        return description.rewritten(description.media.indices.map { $0 == index ? .relay(relay) : .decline })
+    /// The other party's description as `leg` gets it: with the relay's address towards `leg`, and the formats it may have.
+    ///
+    /// - Parameter offer: what `leg` had offered, when this is the answer.
+    func describe(
+        _ description: SessionDescription, _ index: Int?, to leg: Leg, answering offer: SessionDescription? = nil, _ call: Call
+    ) -> [UInt8] {
+        description.rewritten(
+            rewrites(of: description, index, to: leg, call),
+            formats: formatEdits(of: description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call))
     }
 
     /// The offerer may send from its new address once it has the answer, which may be before relayd has it. Where media

@@ -17,9 +17,12 @@ extension CallControl {
     package func detail(_ id: String, now: Instant) -> CallDetail? {
         guard let call = call(named: id) else { return nil }
         let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
-        return CallDetail(
+        var detail = CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
             callee: callee, ladder: call.ladder.map { LadderEntry($0, setup: (call.setupAt, wallTime(call.setupAt))) })
+        detail.proxy = (call.isDirect ? "no: " : "yes: ") + call.proxy.reason
+        detail.digits = digitsText(of: call)
+        return detail
     }
 
     /// How many calls that hold a resource are in each state.
@@ -32,7 +35,9 @@ extension CallControl {
     }
 
     package var connectedCount: Int { monitored.count }
-    package var presentCount: Int { callsBySession.count }
+    package var presentCount: Int { callsBySession.count + directCalls.count }
+    /// Sessions of the relay.
+    package var mediaSessionCount: Int { callsBySession.count }
     package var usedPortPairs: Int { media.usedPairCount }
 
     func call(named id: String) -> Call? {
@@ -41,7 +46,7 @@ extension CallControl {
     }
 
     private func summary(of call: Call, now: Instant) -> CallSummary {
-        return CallSummary(
+        var summary = CallSummary(
             id: call.id, state: state(of: call), callerNumber: call.callerNumber, calledNumber: call.calledNumber,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name, setupAt: wallTime(call.setupAt),
             answerAt: call.answerAt.map(wallTime),
@@ -49,6 +54,11 @@ extension CallControl {
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
             call.noMedia,
             call.machine.isConnected ? (mediaState(.caller, of: call), mediaState(.callee, of: call)) : nil)
+        if call.isDirect {
+            summary.monitored = false
+            summary.monitoredReason = "not relayed: \(call.proxy.reason)"
+        }
+        return summary
     }
 
     private func state(of call: Call) -> CallSummary.State {

@@ -88,7 +88,8 @@ extension CallControl {
             enqueue(.mediaClosed, for: number)
             enqueue(.release(cause: refusal.cause, status: refusal.status, party: .relayd), for: number)
         } else {
-            openMedia(of: number, now: now)
+            call.proxy = mediaProxy(of: call)
+            if call.isDirect { passMediaBy(number) } else { openMedia(of: number, now: now) }
         }
     }
 
@@ -120,6 +121,9 @@ extension CallControl {
         if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
+        guard hasCodec(of: call, for: nil) else {
+            return Refusal(cause: .noCommonCodec, status: 488, headers: [noCodecWarning(call)])
+        }
         if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
         if call.callerTrunk == nil, !occupySource(of: call) {
             counters.add(to: .callsRefusedCapacity)
@@ -127,7 +131,7 @@ extension CallControl {
         }
         let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
         let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
-        if isCallerFull || isCallerTooFast || callsBySession.count >= configuration.limits.calls {
+        if isCallerFull || isCallerTooFast || presentCount >= configuration.limits.calls {
             counters.add(to: .callsRefusedCapacity)
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
@@ -143,6 +147,10 @@ extension CallControl {
         if call.isSecure, !call.routes.isEmpty {
             call.routes.removeAll { $0.trunk.transport != .tls }
             if call.routes.isEmpty { return Refusal(cause: .badRequest, status: 416) }
+        }
+        if !call.routes.isEmpty {
+            call.routes.removeAll { !hasCodec(of: call, for: $0.trunk) }
+            if call.routes.isEmpty { return Refusal(cause: .noCommonCodec, status: 488, headers: [noCodecWarning(call)]) }
         }
         switch nextRoute(of: call, now: now) {
         case .success(let target):

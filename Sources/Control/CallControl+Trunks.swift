@@ -86,6 +86,8 @@ extension CallControl {
     private func mayFailOver(_ call: Call, after failure: BackToBackCall.Release) -> Bool {
         guard !call.routes.isEmpty, !isDraining, let trunk = call.calleeTrunk else { return false }
         if let session = call.media?.session, media.activity.last(session.index, .callee) != nil { return false }
+        // Nobody sees media that goes past relayd: once the caller has an address it may be sent to.
+        if call.isDirect, call.describedBranch != nil { return false }
         switch failure.cause {
         case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed: return true
         case .rejected:

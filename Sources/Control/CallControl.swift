@@ -83,6 +83,8 @@ package struct CallControl {
     var callsBySession: [SessionID: CallNumber] = [:]
     /// Connected calls that are watched for silence.
     var monitored: Set<CallNumber> = []
+    /// Calls whose media goes past relayd, as long as it would be relayed.
+    var directCalls: Set<CallNumber> = []
     var callTimers = TimerQueue<CallNumber>()
     /// Calls of each trunk, by name, until their record is written.
     var callsByTrunk: [String: Int] = [:]
@@ -213,6 +215,8 @@ package struct CallControl {
             mediaOpenFailed(session, errno: errno, address: address, now: now)
         case .locked(let session, let leg, let source):
             sourceLocked(session, leg, source, now: now)
+        case .digit(let session, let leg, let code, let milliseconds):
+            digitHeard(session, leg, code: code, milliseconds: milliseconds, now: now)
         case .closed(let session): mediaClosed(session, now: now)
         case .stopped: break
         }
@@ -269,7 +273,7 @@ package struct CallControl {
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
-            && callsBySession.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
+            && callsBySession.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
             && callsByTrunk.values.allSatisfy { $0 == 0 } && admission.isEmpty && media.usedPairCount == 0
     }
 

@@ -13,6 +13,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case mediaDatagramsReceived
     case mediaDatagramsSent
     case rtpPacketsSilenced
+    case digitsSent
+    case digitsLost
     case droppedStranger
     case droppedMalformed
     case droppedUnexpectedProtocol
@@ -76,6 +78,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsAnswered
     case callsReleased
     case callsReleasedNoMedia
+    case digitsFromInfo
+    case digitsToInfo
     case sessionChanges
     case sessionChangesRefused
     case sessionRefreshes

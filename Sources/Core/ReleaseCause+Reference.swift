@@ -13,6 +13,7 @@ extension ReleaseCause {
         case .progressTimeout, .earlyMediaTimeout, .ringingTimeout, .notRegistered: "480"
         case .portsExhausted, .capacity, .allRoutesBusy, .allRoutesDown, .transportFailed: "503"
         case .sessionIntervalTooSmall: "422"
+        case .noCommonCodec: "488"
         case .mediaNotAcceptable: "400, 415 or 488"
         case .badRequest: "416"
         case .tooManyHops: "483"

@@ -37,6 +37,8 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case loopDetected = "loop_detected"
     /// The caller acknowledged no reliable provisional response (RFC 3262).
     case prackMissing = "prack_missing"
+    /// The trunks' codec filters leave nothing of the offer.
+    case noCommonCodec = "no_common_codec"
     case mediaNotAcceptable = "media_not_acceptable"
     case badRequest = "bad_request"
     case tooManyHops = "too_many_hops"
@@ -103,6 +105,7 @@ extension ReleaseCause {
         case .ringingTimeout: "No answer"
         case .portsExhausted: "No media ports left"
         case .capacity: "Call limit reached"
+        case .noCommonCodec: "No codec of the offer is allowed on this route"
         case .mediaNotAcceptable: "No audio that can be relayed"
         case .badRequest: "Bad request"
         case .tooManyHops: "Too many hops"

@@ -198,6 +198,8 @@ package struct StreamFacts: Equatable, Sendable {
     package var telephoneEvents = 0
     package var infoDigits = 0
     package var inBandDigits = 0
+    /// Its digits reach the other side in another way.
+    package var areDigitsConverted = false
     /// Both descriptions let it send.
     package var isExpected = true
     /// It is on hold, or the other side holds it.

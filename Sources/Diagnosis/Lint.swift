@@ -80,7 +80,8 @@ package struct Lint: Equatable, Sendable {
         if !caller.codecs.isEmpty, !callee.codecs.isEmpty, !caller.codecs.contains(where: { names.contains($0.key) }) {
             lints.append(Lint(.noCommonCodec, nil, "There is no common codec: the caller has \(MediaRules.list(caller.codecs)), the callee \(MediaRules.list(callee.codecs))."))
         }
-        if (caller.telephoneEvent == nil) != (callee.telephoneEvent == nil) {
+        let isConverted = facts.fromCaller.areDigitsConverted || facts.fromCallee.areDigitsConverted
+        if !isConverted, (caller.telephoneEvent == nil) != (callee.telephoneEvent == nil) {
             let leg: Leg = caller.telephoneEvent == nil ? .caller : .callee
             lints.append(Lint(.telephoneEvent, leg, "The \(leg.possessive) SDP has no telephone-event, the \(leg.other.possessive) has: digits may not be understood."))
         }

@@ -254,12 +254,17 @@ struct MediaRules {
         for leg in [Leg.caller, .callee] {
             let stream = facts.stream(from: leg)
             guard let own = facts.party(leg)?.media, let other = facts.party(leg.other)?.media else { continue }
-            if stream.telephoneEvents > 0, other.telephoneEvent == nil {
+            if stream.telephoneEvents > 0, other.telephoneEvent == nil, !stream.areDigitsConverted {
                 return Diagnosis(
                     .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.telephoneEvents)) as telephone-event (RFC 4733), which the \(leg.other.possessive) SDP does not accept: they were not understood.",
                     advice: "Switch telephone-event on at the \(leg.other.name), or another DTMF mode at the \(leg.name).")
             }
             let refused = facts.messages.filter { $0.leg == leg.other && $0.isReceived && $0.method == "INFO" && $0.status ?? 0 >= 300 }
+            if stream.areDigitsConverted, stream.telephoneEvents > 0, let refusal = refused.first?.status {
+                return Diagnosis(
+                    .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.telephoneEvents)) as telephone-event; relayd sent them on by INFO, which the \(leg.other.name) refused (SIP \(refusal)).",
+                    advice: "Set dtmf of the \(leg.other.possessive) trunk to \"telephone-event\" or \"passthrough\".")
+            }
             if stream.infoDigits > 0, let refusal = refused.first?.status {
                 return Diagnosis(
                     .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.infoDigits)) by INFO, which the \(leg.other.name) refused (SIP \(refusal)).",

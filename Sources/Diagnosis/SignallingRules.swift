@@ -106,6 +106,11 @@ struct SignallingRules {
         case .inviteTimeout, .tryingTimeout, .progressTimeout, .earlyMediaTimeout, .ringingTimeout: return allRoutesBusy ?? noAnswer(end)
         case .callerCancelled: return callerCancelled(end)
         case .rejected: return rejected(end)
+        case .noCommonCodec:
+            return Diagnosis(
+                .codecMismatch, "The trunks' codec filters leave none of the codecs that the caller offers (SIP \(end.status)).",
+                evidence: facts.caller.media.map { ["offered: \(MediaRules.list($0.codecs))"] } ?? [],
+                advice: "Look at codecs and codecs_strip of the trunks that lead to this number; relayd does not transcode.")
         case .mediaNotAcceptable: return mediaNotAcceptable(end)
         case .badRequest, .tooManyHops, .unsupportedExtension:
             return Diagnosis(

@@ -27,6 +27,12 @@ public struct TelephoneEventCounter: Sendable, BitwiseCopyable {
         return keys[keys.index(keys.startIndex, offsetBy: Int(lastEvent))]
     }
 
+    /// Of the newest event so far, in ticks.
+    public var lastDuration: UInt16 { duration }
+
+    /// The newest event's end has come.
+    public var hasLastEnded: Bool { hasEnded }
+
     /// Takes one packet that is no duplicate. Only the first event of a payload is read.
     mutating func receive(_ header: RTPHeader, in datagram: Span<UInt8>) {
         guard header.payloadCount >= 4, header.payloadOffset + header.payloadCount <= datagram.count else { return }

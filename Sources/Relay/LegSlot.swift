@@ -12,7 +12,7 @@ enum ReceiveMode: UInt8, BitwiseCopyable {
 
 /// What sets a leg apart from the common one, whose RTP passes as it is.
 struct LegHandling: OptionSet, BitwiseCopyable {
-    let rawValue: UInt8
+    let rawValue: UInt16
 
     /// Its media is no RTP.
     static let datagrams = LegHandling(rawValue: 1)
@@ -26,14 +26,22 @@ struct LegHandling: OptionSet, BitwiseCopyable {
 
     /// Its audio is searched for DTMF.
     static let listened = LegHandling(rawValue: 64)
+    /// Its keys are told to control.
+    static let reportsDigits = LegHandling(rawValue: 128)
+    /// Keys wait to be sent in its stream.
+    static let sendsEvents = LegHandling(rawValue: 256)
 
-    /// What may keep a packet from the other side, or change it.
-    static let treatment: LegHandling = [.blocked, .silenced, .blockedPayloadTypes, .passedPayloadTypes]
+    /// What may keep a packet from the other side, or change it, or looks at what it says.
+    static let treatment: LegHandling = [
+        .blocked, .silenced, .blockedPayloadTypes, .passedPayloadTypes, .reportsDigits, .sendsEvents,
+    ]
 
     /// What sends every datagram another way than the common one's.
     static let detour: LegHandling = [.datagrams, .tapped, .listened]
+    /// What is none of a `MediaTreatment`'s.
+    static let untreated: LegHandling = [.datagrams, .tapped, .listened, .sendsEvents]
 
-    init(rawValue: UInt8) { self.rawValue = rawValue }
+    init(rawValue: UInt16) { self.rawValue = rawValue }
 
     init(_ treatment: MediaTreatment) {
         self = []
@@ -44,6 +52,7 @@ struct LegHandling: OptionSet, BitwiseCopyable {
         } else if !isEmpty, !treatment.passedPayloadTypes.isEmpty {
             insert(.passedPayloadTypes)
         }
+        if treatment.reportsDigits { insert(.reportsDigits) }
     }
 }
 
@@ -80,4 +89,6 @@ struct LegSlot: BitwiseCopyable {
     var namedPayloadTypes: PayloadTypes = []
     var roundTrip = RoundTripTracker()
     var quality = QualityGauge()
+    var digits = DigitReporter()
+    var events = TelephoneEventSender()
 }

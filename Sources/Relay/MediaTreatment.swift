@@ -11,15 +11,18 @@ public struct MediaTreatment: Hashable, Sendable, BitwiseCopyable {
     /// RTP of these payload types passes while the leg is blocked or silenced: those of telephone-event, as rtpengine does.
     /// Without effect while `blockedPayloadTypes` holds any.
     public var passedPayloadTypes: PayloadTypes
+    /// Each telephone-event of the leg is told to control once it is over, whether or not it is relayed.
+    public var reportsDigits: Bool
 
     public init(
         isBlocked: Bool = false, isSilenced: Bool = false, blockedPayloadTypes: PayloadTypes = [],
-        passedPayloadTypes: PayloadTypes = []
+        passedPayloadTypes: PayloadTypes = [], reportsDigits: Bool = false
     ) {
         self.isBlocked = isBlocked
         self.isSilenced = isSilenced
         self.blockedPayloadTypes = blockedPayloadTypes
         self.passedPayloadTypes = passedPayloadTypes
+        self.reportsDigits = reportsDigits
     }
 }
 

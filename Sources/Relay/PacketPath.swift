@@ -11,6 +11,10 @@ public struct Verdict: BitwiseCopyable {
     public internal(set) var isLocking = false
     /// True when the leg's source is locked and its socket should be connected to it again.
     public internal(set) var isReconnecting = false
+    /// A key is over that control is to be told of.
+    public var hasDigit: Bool { digitWord != 0 }
+    /// Zero for none; else bit 31, the code in bits 16 to 23, and milliseconds.
+    var digitWord: UInt32 = 0
     /// The worker's number of the leg it came from.
     public internal(set) var leg: UInt32 = 0
     /// The socket to send on: its place among the fixed files.
@@ -20,6 +24,13 @@ public struct Verdict: BitwiseCopyable {
     public internal(set) var octets = BufferSlice(offset: 0, count: 0)
     /// Carried by a failure of the send.
     public internal(set) var sendToken = Token.ignored
+}
+
+extension Verdict {
+    /// The key that is over with this packet (RFC 4733 §3.2), and how long it was pressed.
+    var digit: (code: UInt8, milliseconds: UInt16) {
+        (UInt8(truncatingIfNeeded: digitWord >> 16), UInt16(truncatingIfNeeded: digitWord))
+    }
 }
 
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
@@ -147,10 +158,18 @@ public struct PacketPath: ~Copyable {
 
     public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
         let number = session * 2 + leg.offset
-        let others = self[leg: number].handling.intersection(.detour)
+        let others = self[leg: number].handling.intersection(.untreated)
         self[leg: number].handling = LegHandling(treatment).union(others)
         self[leg: number].namedPayloadTypes =
             treatment.blockedPayloadTypes.isEmpty ? treatment.passedPayloadTypes : treatment.blockedPayloadTypes
+    }
+
+    /// Sends a key in the stream of the leg; false when too many wait.
+    mutating func send(_ event: TelephoneEventSender.Event, session: Int, leg: Leg) -> Bool {
+        let number = session * 2 + leg.offset
+        guard self[leg: number].events.add(event) else { return false }
+        self[leg: number].handling.insert(.sendsEvents)
+        return true
     }
 
     /// Copies both legs' datagrams to the tap, or no longer.
@@ -270,7 +289,7 @@ public struct PacketPath: ~Copyable {
             unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
         if handling.contains(.tapped) {
-            unsafe copyToTap(octets, from: source, stream: stream, leg: leg, now: now, verdict)
+            unsafe copyToTap(pool.octets(verdict.octets), from: source, stream: stream, leg: leg, now: now, verdict)
         }
     }
 
@@ -321,7 +340,9 @@ public struct PacketPath: ~Copyable {
         unsafe own.pointee.packets.bump()
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
 
-        if unsafe leg.pointee.handling.rawValue & LegHandling.treatment.rawValue != 0, unsafe !isPassed(verdict.octets, of: pool, leg: leg) {
+        if unsafe leg.pointee.handling.rawValue & LegHandling.treatment.rawValue != 0,
+            unsafe !isPassed(of: pool, leg: leg, verdict: &verdict)
+        {
             unsafe own.pointee.withheldPackets.bump()
             return
         }
@@ -367,15 +388,22 @@ public struct PacketPath: ~Copyable {
         unsafe verdict.sendToken = Token(kind: Self.send, generation: leg.pointee.generation, index: verdict.stream)
     }
 
-    /// What `MediaTreatment` says about an RTP packet: false when it is dropped, which is counted.
+    /// What `MediaTreatment` says about an RTP packet: false when it is dropped, which is counted. A packet of the medium
+    /// becomes one of a telephone-event while keys are sent in the stream.
     ///
     /// It parses once more: handing the header over would cost every packet.
     @inline(never)
     private mutating func isPassed(
-        _ octets: BufferSlice, of pool: borrowing BufferPool, leg: UnsafeMutablePointer<LegSlot>
+        of pool: borrowing BufferPool, leg: UnsafeMutablePointer<LegSlot>, verdict: inout Verdict
     ) -> Bool {
+        let octets = verdict.octets
         guard let header = RTPHeader(parsing: pool.octets(octets)) else { return false }
         let handling = unsafe leg.pointee.handling
+        if handling.contains(.reportsDigits), let digit = unsafe leg.pointee.digits.take(leg.pointee.media.telephoneEvents) {
+            let rate = max(1, unsafe leg.pointee.media.formats.clockRate(of: header.payloadType))
+            verdict.digitWord = 1 << 31 | UInt32(digit.code) << 16 | min(0xffff, UInt32(digit.duration) * 1_000 / rate)
+        }
+        if handling.contains(.sendsEvents), unsafe becomesEvent(header, of: pool, leg: leg, verdict: &verdict) { return true }
         if handling.contains(.passedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
             return true
         }
@@ -400,6 +428,27 @@ public struct PacketPath: ~Copyable {
         pool.fill(
             BufferSlice(offset: octets.offset &+ header.payloadOffset, count: UInt32(truncatingIfNeeded: header.payloadCount)),
             with: silence)
+        return true
+    }
+
+    /// Writes the telephone-event that is under way over a packet of the medium; false when that passes as it is.
+    private mutating func becomesEvent(
+        _ header: RTPHeader, of pool: borrowing BufferPool, leg: UnsafeMutablePointer<LegSlot>, verdict: inout Verdict
+    ) -> Bool {
+        let size = TelephoneEventSender.Packet.octetCount
+        guard verdict.octets.count >= UInt32(size), unsafe leg.pointee.media.formats.use(of: header.payloadType) == .media,
+            let packet = unsafe leg.pointee.events.next(replacing: header.timestamp)
+        else {
+            if unsafe leg.pointee.events.isIdle { unsafe leg.pointee.handling.remove(.sendsEvents) }
+            return false
+        }
+        verdict.octets = BufferSlice(offset: verdict.octets.offset, count: UInt32(size))
+        for index in 0..<size {
+            pool.fill(
+                BufferSlice(offset: verdict.octets.offset &+ index, count: 1),
+                with: packet.octet(index, replacing: header))
+        }
+        if packet.isFirst { count(.digitsSent) }
         return true
     }
 

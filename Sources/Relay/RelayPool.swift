@@ -158,7 +158,7 @@ public struct RelayPool: ~Copyable {
             // keeps a new source's packets from it.
             let isFirst = expectedLegs[Int(id.index)].insert(LegSet(leg)).inserted
             return send(.relay(command), to: worker(of: id), doorbell: isFirst ? .later : .now)
-        case .treat(let id, _, _), .tap(let id, _):
+        case .treat(let id, _, _), .sendEvent(let id, _, _), .tap(let id, _):
             return send(.relay(command), to: worker(of: id), doorbell: .now)
         case .stop:
             var isSent = true

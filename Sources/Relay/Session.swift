@@ -1,4 +1,5 @@
 public import Core
+public import RTP
 
 extension Leg {
     @inlinable @inline(always)
@@ -31,12 +32,14 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case expect(SessionID, Leg, ExpectedSource)
     /// What is done from now on to the media the leg sends.
     case treat(SessionID, Leg, MediaTreatment)
+    /// Sends a key to the other leg, in the stream that this one sends: see `TelephoneEventSender`.
+    case sendEvent(SessionID, Leg, TelephoneEventSender.Event)
     /// From now on, or no longer, DTMF in the G.711 audio the leg sends is counted: `LegStatistics.inBandDigits`.
     case listen(SessionID, Leg, isOn: Bool)
     /// From now on, or no longer, each datagram of both legs is copied to the worker's `PacketTap`.
     case tap(SessionID, isOn: Bool)
-    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as `expect`,
-    /// `treat`, `listen` and `tap` are.
+    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as all but
+    /// `open` are.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop
@@ -57,6 +60,8 @@ public enum RelayEvent: Sendable, BitwiseCopyable, Equatable {
     case openFailed(SessionID, errno: Int32, address: SocketAddress)
     /// The leg's media comes from, and goes to, this address now.
     case locked(SessionID, Leg, SocketAddress)
+    /// A key that the leg sent as telephone-event is over; of legs whose treatment asks for it.
+    case digit(SessionID, Leg, code: UInt8, milliseconds: UInt16)
     case closed(SessionID)
     /// The worker's last word; unasked for it means that its ring failed.
     case stopped(worker: Int)

@@ -1,4 +1,5 @@
 internal import Core
+internal import RTP
 internal import Uring
 
 /// One relay thread's state: a ring, its buffers, its sessions. Made and used by that thread alone.
@@ -136,6 +137,7 @@ struct Worker: ~Copyable {
                 if isHeld { held.append(completion.bufferID) } else { pool.recycle(completion.bufferID) }
             }
             if verdict.isLocking || verdict.isReconnecting { sourceSettled(verdict) }
+            if verdict.hasDigit { reportDigit(verdict) }
             if !completion.hasMore { receiveEnded(completion) }
         }
         packetsSinceHousekeeping &+= UInt64(truncatingIfNeeded: count)
@@ -347,6 +349,7 @@ struct Worker: ~Copyable {
                 }
             case .relay(.expect(let id, let leg, let source)): expect(id, leg, source)
             case .relay(.treat(let id, let leg, let treatment)): treat(id, leg, treatment)
+            case .relay(.sendEvent(let id, let leg, let event)): sendEvent(id, leg, event)
             case .relay(.listen(let id, let leg, let isOn)): listen(id, leg, isOn)
             case .relay(.tap(let id, let isOn)): tap(id, isOn)
             case .relay(.close(let id)): close(id)
@@ -399,6 +402,19 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.treat(session: session, leg: leg, treatment)
+    }
+
+    private mutating func sendEvent(_ id: SessionID, _ leg: Leg, _ event: TelephoneEventSender.Event) {
+        let session = localSession(id)
+        guard path.isOpen(session: session, generation: id.generation) else { return }
+        if !path.send(event, session: session, leg: leg) { path.count(.digitsLost) }
+    }
+
+    @inline(never)
+    private mutating func reportDigit(_ verdict: Verdict) {
+        let number = Int(verdict.leg)
+        let (code, milliseconds) = verdict.digit
+        post(.digit(sessionID(number / 2), number & 1 == 0 ? .caller : .callee, code: code, milliseconds: milliseconds))
     }
 
     private mutating func listen(_ id: SessionID, _ leg: Leg, _ isOn: Bool) {

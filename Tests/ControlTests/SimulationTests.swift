@@ -25,7 +25,7 @@ import Testing
         let seen = (1...250 as ClosedRange<UInt64>).reduce(into: Set<ReleaseCause>()) { $0.formUnion(Self.run($1)) }
         let others: Set<ReleaseCause> = [
             .unknownSource, .badRequest, .tooManyHops, .unsupportedExtension, .sessionTimeout, .maximumDuration, .sessionIntervalTooSmall,
-            .loopDetected,
+            .loopDetected, .noCommonCodec,
             .notRegistered,
         ]
         #expect(seen == Set(ReleaseCause.allCases).subtracting(others))

@@ -14,6 +14,8 @@ package final class MediaEndpoint: Sendable {
         package var foreign = 0
         /// Where packets came from.
         package var sources: Set<SocketAddress> = []
+        /// Keys of the other party that came as telephone-event 101, in order.
+        package var keys: [UInt8] = []
         package var senderReports = 0
         package var senderReportSources: Set<SocketAddress> = []
     }
@@ -29,6 +31,9 @@ package final class MediaEndpoint: Sendable {
         var sockets: Sockets?
         var target: SocketAddress?
         var nextNumber: UInt32 = 0
+        /// A key that is being pressed, and the packets it has left.
+        var pressed: (code: UInt8, left: UInt32)?
+        var lastKeyAt: UInt32?
         var heard = Heard()
     }
 
@@ -61,6 +66,11 @@ package final class MediaEndpoint: Sendable {
         let socket = try UDPSocket(SocketAddress(ip: address.ip, port: 0))
         state.withLock { $0.sockets?.moved = socket }
     }
+
+    /// The next packets are a telephone-event 101 in place of audio.
+    package func press(_ code: UInt8) { state.withLock { $0.pressed = (code, Self.packetsOfKey) } }
+
+    private static let packetsOfKey: UInt32 = 8
 
     /// Ends the thread and closes the ports.
     package func close() { state.withLock { $0.sockets = nil } }
@@ -99,7 +109,15 @@ package final class MediaEndpoint: Sendable {
     private func sendNext() {
         state.withLock { state in
             guard let target = state.target, let sockets = state.sockets else { return }
-            (sockets.moved ?? sockets.rtp).send(stream.packet(state.nextNumber), to: target)
+            let socket = sockets.moved ?? sockets.rtp
+            if let (code, left) = state.pressed {
+                let event = stream.event(
+                    code, index: Self.packetsOfKey - left, of: Self.packetsOfKey, inPlaceOf: state.nextNumber, payloadType: 101)
+                socket.send(event, to: target)
+                state.pressed = left > 1 ? (code, left - 1) : nil
+            } else {
+                socket.send(stream.packet(state.nextNumber), to: target)
+            }
             state.nextNumber += 1
         }
     }
@@ -115,7 +133,10 @@ package final class MediaEndpoint: Sendable {
                 state.heard.numbers.append(number)
                 state.heard.sources.insert(source)
                 if octets != other.packet(number) { state.heard.altered += 1 }
-            } else {
+            } else if let key = other.endedEvent(in: octets, payloadType: 101) {
+                if state.lastKeyAt != key.timestamp { state.heard.keys.append(key.code) }
+                state.lastKeyAt = key.timestamp
+            } else if octets.count != 16 {
                 state.heard.foreign += 1
                 state.heard.sources.insert(source)
             }

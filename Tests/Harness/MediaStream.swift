@@ -34,6 +34,26 @@ package struct MediaStream: Sendable {
         return octets
     }
 
+    /// A telephone-event in place of the packet of that number (RFC 4733 §2.3): the `index`th of a key, the last three of which
+    /// say that it is over.
+    package func event(_ code: UInt8, index: UInt32, of count: UInt32, inPlaceOf number: UInt32, payloadType: UInt8) -> [UInt8] {
+        var octets = Array(packet(number).prefix(4))
+        octets[1] = payloadType | (index == 0 ? 0x80 : 0)
+        octets.append(bigEndian: 4_000_000_000 &+ (number &- index) &* 160)
+        octets.append(bigEndian: ssrc)
+        let isEnd = index + 3 >= count
+        octets += [code, isEnd ? 0x8a : 0x0a]
+        octets.append(bigEndian: UInt16(min(index + 1, count - 2) * 160))
+        return octets
+    }
+
+    /// The key whose end a packet of this stream tells; nil for any other datagram.
+    package func endedEvent(in datagram: [UInt8], payloadType: UInt8) -> (code: UInt8, timestamp: UInt32)? {
+        guard datagram.count == 16, datagram[1] & 0x7f == payloadType, datagram[13] & 0x80 != 0 else { return nil }
+        func number(_ range: Range<Int>) -> UInt32 { datagram[range].reduce(0) { $0 << 8 | UInt32($1) } }
+        return number(8..<12) == ssrc ? (datagram[12], number(4..<8)) : nil
+    }
+
     /// The number in a packet that looks like one of this stream; nil for any other datagram.
     package func number(in datagram: [UInt8]) -> UInt32? {
         guard datagram.count == 172, Array(datagram[12..<18]) == Array("relayd".utf8) else { return nil }

@@ -113,6 +113,57 @@ struct PacketPathTests {
         #expect(bench.statistics[3, .caller].packets == 0)
     }
 
+    @Test("a key to be sent takes the place of packets of the medium, and nothing else of the stream changes")
+    func sendsEvents() throws {
+        var bench = try Bench()
+        func medium(_ number: UInt16) -> [UInt8] {
+            let timestamp = UInt32(number) * 160
+            return [0x80, 0, UInt8(number >> 8), UInt8(number & 0xff)] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: timestamp >> $0) }
+                + [1, 2, 3, 4] + [UInt8](repeating: 0xff, count: 160)
+        }
+        _ = bench.receive(medium(1), from: Self.caller, stream: 4)
+        _ = bench.receive(rtp(1), from: Self.callee, stream: 6)
+        let isTaken = bench.path.send(.init(code: 7, payloadType: 101, duration: 320), session: 1, leg: .caller)
+        #expect(isTaken)
+        var sizes: [UInt32] = []
+        for number in UInt16(2)...9 {
+            let verdict = bench.receive(medium(number), from: Self.caller, stream: 4)
+            let span = bench.pool.octets(verdict.octets)
+            let sent = (0..<span.count).map { span[$0] }
+            #expect(verdict.isForwarded && Array(sent[2..<4]) == [0, UInt8(number)] && Array(sent[8..<12]) == [1, 2, 3, 4])
+            sizes.append(verdict.octets.count)
+            if number == 3 { #expect(Array(sent[..<2]) == [0x80, 0x80 | 101] && Array(sent[4..<8]) == [0, 0, 1, 0xe0] && Array(sent[12...]) == [7, 10, 0, 160]) }
+            if number == 4 { #expect(sent[1] == 101 && Array(sent[4..<8]) == [0, 0, 1, 0xe0] && Array(sent[12...]) == [7, 0x8a, 1, 0x40]) }
+        }
+        #expect(sizes == [172, 16, 16, 16, 16, 172, 172, 172])
+        #expect(bench.counters[.digitsSent] == 1)
+        #expect(bench.statistics[3, .caller].packets == 9)
+    }
+
+    @Test("a leg's keys are told once, and kept from the other side where its treatment says so")
+    func tellsDigits() throws {
+        var bench = try Bench()
+        var source = ExpectedSource(
+            rtp: Self.caller, rtcp: SocketAddress(ip: Self.caller.ip, port: 4001), signalling: Self.caller.ip)
+        source.formats.set(101, to: .telephoneEvent)
+        _ = bench.path.expect(session: 1, leg: .caller, source)
+        _ = bench.receive(rtp(1), from: Self.caller, stream: 4)
+        _ = bench.receive(rtp(1), from: Self.callee, stream: 6)
+        bench.path.treat(session: 1, leg: .caller, MediaTreatment(blockedPayloadTypes: [101], reportsDigits: true))
+        var told: [UInt8] = []
+        for index in UInt8(0)..<6 {
+            let event: [UInt8] = [0x80, 101, 0, 2 + index, 0, 0, 3, 0, 0, 0, 0, 9, 4, index > 2 ? 0x8a : 10, 0x05, 0x00]
+            let verdict = bench.receive(event, from: Self.caller, stream: 4)
+            #expect(!verdict.isForwarded)
+            if verdict.hasDigit {
+                told.append(verdict.digit.code)
+                #expect(verdict.digit.milliseconds == 160 && verdict.leg == 2)
+            }
+        }
+        #expect(told == [4])
+        #expect(bench.counters[.droppedPayloadType] == 6)
+    }
+
     @Test("junk is dropped, each kind in its own counter, and feeds no activity")
     func junk() throws {
         var bench = try Bench()

@@ -50,6 +50,9 @@ extension CallControl {
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
+        facts.isRelayed = !call.isDirect
+        facts.fromCaller.areDigitsConverted = convertsDigits(call)
+        facts.fromCallee.areDigitsConverted = convertsDigits(call)
         return facts
     }
 

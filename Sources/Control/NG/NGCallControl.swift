@@ -107,7 +107,7 @@ package struct NGCallControl {
         case .locked(let session, let leg, let source):
             guard let call = callsBySession[session].flatMap({ calls[$0] }) else { break }
             emit(.mediaLocked, for: call, ["leg": "\(leg)", "source": source.description], now: now)
-        case .stopped: break
+        case .digit, .stopped: break
         }
     }
 

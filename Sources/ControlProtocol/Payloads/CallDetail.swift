@@ -8,6 +8,10 @@ package struct CallDetail: Codable, Equatable, Sendable {
     package var callee: Leg?
     /// Messages of both legs, oldest first.
     package var ladder: [LadderEntry]
+    /// Whether its media goes through relayd, and why; nil from a daemon that does not say.
+    package var proxy: String?
+    /// How digits are converted between the sides; nil when they pass as they come.
+    package var digits: String?
 
     package init(summary: CallSummary, caller: Leg, callee: Leg? = nil, ladder: [LadderEntry] = []) {
         self.summary = summary

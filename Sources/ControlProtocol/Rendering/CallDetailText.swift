@@ -23,6 +23,7 @@ extension CallDetail {
         list.add("Trunks", "\(summary.callerTrunk ?? "-") > \(summary.calleeTrunk ?? "-")")
         list.add("Set up", summary.setupAt.description)
         list.add("Answered", summary.answerAt?.description ?? "-")
+        if let proxy { list.add("Media relayed", proxy) }
         if summary.monitored {
             let which =
                 switch summary.noMediaMode {
@@ -37,6 +38,7 @@ extension CallDetail {
         } else {
             list.add("Monitored", "no: \(summary.monitoredReason)", .bad)
         }
+        if let digits { list.add("Digits", digits) }
         return list
     }
 

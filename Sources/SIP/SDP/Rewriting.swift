@@ -21,17 +21,19 @@ extension SessionDescription {
     /// - `c=` appears per medium where one line for the session cannot serve all of them; of several in one place,
     ///   which only layered multicast has, the first stays.
     ///
-    /// - Parameter rewrites: one for each of `media`.
-    package func rewritten(_ rewrites: [MediaRewrite]) -> [UInt8] {
+    /// - Parameters:
+    ///   - rewrites: one for each of `media`.
+    ///   - edits: what becomes of the formats of those media that are named.
+    package func rewritten(_ rewrites: [MediaRewrite], formats edits: [Int: FormatEdit] = [:]) -> [UInt8] {
         precondition(rewrites.count == media.count, "each medium needs to be told what becomes of it")
         var writer = Writer(capacity: octets.count + 48 * (media.count + 1))
         let sessionAddress = sessionAddress(for: rewrites)
         let isSessionReplaced = sessionAddress != nil && connection?.isUnspecified != true
         writeSession(address: sessionAddress, to: &writer)
-        for (medium, rewrite) in zip(media, rewrites) {
+        for (index, (medium, rewrite)) in zip(media, rewrites).enumerated() {
             switch rewrite {
             case .relay(let address) where medium.port != 0:
-                writeRelayed(medium, address: address, sessionAddress: sessionAddress, to: &writer)
+                writeRelayed(medium, address: address, sessionAddress: sessionAddress, edits[index], to: &writer)
             case .relay, .decline:
                 writeDeclined(medium, sessionAddress: sessionAddress, to: &writer)
             case .keep:
@@ -68,10 +70,10 @@ extension SessionDescription {
     }
 
     private func writeRelayed(
-        _ medium: Media, address: SocketAddress, sessionAddress: IPAddress?, to writer: inout Writer
+        _ medium: Media, address: SocketAddress, sessionAddress: IPAddress?, _ edit: FormatEdit?, to writer: inout Writer
     ) {
         precondition(address.port < .max, "RTCP needs the port after RTP")
-        writeMediaLine(medium, port: address.port, to: &writer)
+        writeMediaLine(medium, port: address.port, edit, to: &writer)
         // The session's line serves when it says the right thing: the relay's address, or that the medium is on hold.
         let hasSessionLine = sessionLines.contains { $0.type == UInt8(ascii: "c") }
         let sessionLineServes = hasSessionLine && (medium.isHeldByAddress
@@ -97,11 +99,26 @@ extension SessionDescription {
                 let isRTPPort = medium.hasRTCPMux && explicit.port == medium.port
                 let port = isRTPPort ? address.port : address.port + 1
                 writer.write(rtcpPort: port, at: explicit.hasAddress ? address.ip : nil)
-            } else if !line.attribute.leadsPastRelay {
+            } else if !line.attribute.leadsPastRelay, edit.map({ staysWith($0, line) }) ?? true {
                 writeUnchanged(line, to: &writer)
             }
         }
         if needsConnection { writer.write(connection: address.ip) }
+        for payload in edit?.added ?? [] {
+            writer.write(Array("a=rtpmap:\(payload.mapText)".utf8)[...])
+            if let fmtp = payload.fmtp { writer.write(Array("a=fmtp:\(payload.number) \(fmtp)".utf8)[...]) }
+        }
+    }
+
+    /// False for what is said of a format that goes.
+    private func staysWith(_ edit: FormatEdit, _ line: Line) -> Bool {
+        switch line.attribute {
+        case .rtpmap, .fmtp, .rtcpFeedback:
+            var fields = FieldScanner(line.attributeValue)
+            guard let field = fields.next(octets.span), let number: UInt8 = SDPText.number(octets.span, field) else { return true }
+            return edit.kept.contains(number)
+        default: return true
+        }
     }
 
     /// Nobody sends to a declined medium; its addresses go anyway, since they tell about the network behind.
@@ -133,8 +150,12 @@ extension SessionDescription {
         if let inherited { writeUnchanged(inherited, to: &writer) }
     }
 
-    private func writeMediaLine(_ medium: Media, port: UInt16, to writer: inout Writer) {
+    private func writeMediaLine(_ medium: Media, port: UInt16, _ edit: FormatEdit? = nil, to writer: inout Writer) {
         let value = lines[medium.lineRange.lowerBound].value
+        if let edit {
+            let formats = (edit.kept + edit.added.map(\.number)).map(String.init)
+            return writer.write(Array((["m=\(medium.kind)", "\(port)", medium.transport] + formats).joined(separator: " ").utf8)[...])
+        }
         writer.write(
             octets[value.lowerBound - 2..<medium.portField.lowerBound], port: port,
             octets[medium.portField.upperBound..<value.upperBound])

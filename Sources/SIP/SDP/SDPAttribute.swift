@@ -1,6 +1,6 @@
 /// The attributes that relayd acts on. Any other travels through unread.
 enum SDPAttribute: UInt8, Sendable, CaseIterable {
-    case rtpmap, fmtp, sendrecv, sendonly, recvonly, inactive
+    case rtpmap, fmtp, rtcpFeedback, sendrecv, sendonly, recvonly, inactive
     /// RFC 3605 and RFC 5761.
     case rtcp, rtcpMux
     /// ICE (RFC 8839 §5, RFC 8840).
@@ -14,6 +14,7 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
         switch self {
         case .rtpmap: "rtpmap"
         case .fmtp: "fmtp"
+        case .rtcpFeedback: "rtcp-fb"
         case .sendrecv: "sendrecv"
         case .sendonly: "sendonly"
         case .recvonly: "recvonly"

@@ -209,7 +209,8 @@ final class NGWorld {
         switch command {
         case .open(let session, _, _):
             if !sessions.insert(session).inserted { problems.append("opened twice") }
-        case .expect(let session, _, _), .treat(let session, _, _), .listen(let session, _, _), .tap(let session, _),
+        case .expect(let session, _, _), .treat(let session, _, _), .sendEvent(let session, _, _), .listen(let session, _, _),
+            .tap(let session, _),
             .close(let session):
             if !sessions.contains(session) { problems.append("\(command) for a session that is gone") }
         case .stop: problems.append("stop")

@@ -156,7 +156,7 @@ struct Ledger {
             }
             // The clock begins anew with a hold and with its end.
             if (sessions[session]?.holders.isEmpty == false) != wasHeld { sessions[session]?.heldOrResumedAt = now }
-        case .treat(let session, _, _), .listen(let session, _, _), .tap(let session, _):
+        case .treat(let session, _, _), .sendEvent(let session, _, _), .listen(let session, _, _), .tap(let session, _):
             if sessions[session] == nil { fail("a command for no session", at: now) }
         case .stop: break
         }
@@ -167,7 +167,7 @@ struct Ledger {
         case .openFailed(let session, _, _), .closed(let session):
             for port in sessions[session]?.ports ?? [] { portFreeAt[port] = now + configuration.media.quarantine }
             sessions[session] = nil
-        case .opened, .locked, .stopped: break
+        case .opened, .locked, .digit, .stopped: break
         }
     }
 
@@ -191,8 +191,8 @@ struct Ledger {
 
     mutating func check(_ control: borrowing CallControl, _ worker: WorkerStub, at now: Instant) {
         // The stub has taken in the commands by now, so it holds what call control asked for.
-        if control.usedPortPairs != 2 * control.presentCount { fail("\(control.usedPortPairs) pairs in use", at: now) }
-        if control.presentCount != sessions.count { fail("\(control.presentCount) sessions, really \(sessions.count)", at: now) }
+        if control.usedPortPairs != 2 * control.mediaSessionCount { fail("\(control.usedPortPairs) pairs in use", at: now) }
+        if control.mediaSessionCount != sessions.count { fail("\(control.mediaSessionCount) sessions, really \(sessions.count)", at: now) }
         let timeout = configuration.media.noMediaTimeout
         guard timeout > .zero else { return }
         for (id, session) in sessions where session.connectedAt != nil && !session.isClosing && session.holders.isEmpty {

@@ -132,6 +132,14 @@ final class SimulatedWorld {
         } ?? []
     }
 
+    func detail(_ id: String) -> CallDetail? { control.detail(id, now: now) }
+
+    /// What a relay worker tells, at once.
+    func report(_ event: RelayEvent) {
+        control.handle(event, now: now)
+        flush()
+    }
+
     func explain(_ name: String) -> CallExplanation? { control.explain(name, now: now) }
 
     func stepWallClock(to time: WallTime) { control.setWallTime(time, at: now) }

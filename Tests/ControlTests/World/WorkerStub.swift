@@ -57,7 +57,7 @@ final class WorkerStub {
         case .expect(let session, let leg, let source):
             statistics.setExpectation(session.index, leg, source)
             return nil
-        case .treat, .listen, .tap, .stop:
+        case .treat, .sendEvent, .listen, .tap, .stop:
             return nil
         }
     }
@@ -67,7 +67,7 @@ final class WorkerStub {
         switch event {
         case .opened(let session): sessions[session]?.isOpen = true
         case .openFailed(let session, _, _), .closed(let session): sessions[session] = nil
-        case .locked, .stopped: break
+        case .locked, .digit, .stopped: break
         }
     }
 

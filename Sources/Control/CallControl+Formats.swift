@@ -1,0 +1,65 @@
+import Configuration
+import Core
+import SIP
+
+/// Which formats a description has on its way to a leg: what both trunks' filters and their ways with digits make of it.
+extension CallControl {
+    /// What becomes of the formats of the relayed medium.
+    ///
+    /// - Parameters:
+    ///   - leg: who is to read it.
+    ///   - calleeTrunk: of the branch concerned; nil for a phone.
+    ///   - offer: what `leg` itself had offered when this answers it; nil when this is an offer.
+    func formatEdits(
+        of description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: Trunk?,
+        answering offer: SessionDescription?, _ call: Call
+    ) -> [Int: SessionDescription.FormatEdit] {
+        guard let index, description.media.indices.contains(index) else { return [:] }
+        let (target, source) = leg == .caller ? (call.callerTrunk, calleeTrunk) : (calleeTrunk, call.callerTrunk)
+        let filters = [source, target].compactMap(\.?.codecFilter)
+        let offered = offer.flatMap { $0.media.indices.contains(index) ? $0.media[index] : nil }
+        let events = Self.telephoneEventEdit(
+            from: source?.dtmf ?? .passthrough, to: target?.dtmf ?? .passthrough, isAnswer: offer != nil,
+            offered: offered?.telephoneEvents ?? [])
+        guard !filters.isEmpty || events != .keep else { return [:] }
+        let edit = description.media[index].formatEdit(filters, sortedBy: target?.codecFilter, telephoneEvent: events)
+        return edit.map { [index: $0] } ?? [:]
+    }
+
+    /// Whether filters leave a codec of the caller's offer for this trunk.
+    func hasCodec(of call: Call, for trunk: Trunk?) -> Bool {
+        guard let offer = call.offer else { return true }
+        return offer.media[call.audioIndex].hasCodec(passing: [call.callerTrunk, trunk].compactMap(\.?.codecFilter))
+    }
+
+    /// Why a call or a change is refused with 488 (RFC 3261 §20.43).
+    func noCodecWarning(_ call: Call) -> (HeaderName, String) {
+        (.warning, "305 \(endpoint(for: call.source).address) \"No codec of the offer is allowed on this route\"")
+    }
+
+    /// Telephone-event stands in a description where its reader may send it, or be sent it, whether or not the other side
+    /// knows it: relayd converts.
+    ///
+    /// - Parameter offered: the telephone-events that the reader of an answer had offered.
+    static func telephoneEventEdit(
+        from source: DTMFMode, to target: DTMFMode, isAnswer: Bool, offered: [SessionDescription.Payload]
+    ) -> SessionDescription.TelephoneEventEdit {
+        if source == .passthrough, target == .passthrough { return .keep }
+        if target == .info { return .remove }
+        let isWanted = target == .telephoneEvent || source == .info
+        if !isAnswer { return isWanted ? .addAny : .keep }
+        // An answer has no format that was not offered (RFC 3264 §6.1).
+        if offered.isEmpty { return .remove }
+        return isWanted ? .add(offered) : .keep
+    }
+}
+
+extension Trunk {
+    /// Nil when all codecs may pass.
+    var codecFilter: SessionDescription.CodecFilter? {
+        guard !codecs.isEmpty || !codecsStripped.isEmpty else { return nil }
+        return SessionDescription.CodecFilter(
+            allowed: codecs.map { SessionDescription.CodecName($0) },
+            stripped: codecsStripped.map { SessionDescription.CodecName($0) })
+    }
+}

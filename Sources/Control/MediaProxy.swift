@@ -1,0 +1,79 @@
+import Configuration
+import Core
+import SIP
+
+/// Whether a call's media goes through relayd, and in words why. Decided once, when the call begins: a further route may not
+/// change it, so all that may be tried count.
+struct MediaProxy: Equatable {
+    let isRelayed: Bool
+    let reason: String
+
+    /// One end of the way.
+    struct Side {
+        let mode: MediaProxyMode
+        let isBehindNAT: Bool
+        /// Of its media, as far as it is known.
+        let address: IPAddress?
+        /// Digits are converted on the way to it, which the relay does.
+        let convertsDigits: Bool
+        let name: String
+    }
+
+    static let present = MediaProxy(isRelayed: true, reason: "relayed")
+
+    /// - Parameter natIsRelayed: `media.proxy_behind_nat`.
+    init(from caller: Side, to callees: [Side], natIsRelayed: Bool) {
+        let decisions = callees.map { Self.decide(caller, $0, natIsRelayed: natIsRelayed) }
+        self = decisions.first(where: \.isRelayed) ?? decisions.first ?? .present
+    }
+
+    private init(isRelayed: Bool, reason: String) {
+        self.isRelayed = isRelayed
+        self.reason = reason
+    }
+
+    private static func decide(_ caller: Side, _ callee: Side, natIsRelayed: Bool) -> MediaProxy {
+        let sides = [caller, callee]
+        func relayed(_ reason: String) -> MediaProxy { MediaProxy(isRelayed: true, reason: reason) }
+        if let side = sides.first(where: { $0.mode == .must }) { return relayed("media_proxy of \(side.name) is must") }
+        if natIsRelayed, let side = sides.first(where: \.isBehindNAT) { return relayed("\(side.name) is behind NAT") }
+        if let one = caller.address, let other = callee.address, one.family != other.family { return relayed("IPv4 and IPv6") }
+        if let side = sides.first(where: \.convertsDigits) { return relayed("digits are converted for \(side.name)") }
+        if let side = sides.first(where: { $0.mode == .off }) {
+            return MediaProxy(isRelayed: false, reason: "media_proxy of \(side.name) is off")
+        }
+        if let side = sides.first(where: { $0.mode == .on }) { return relayed("media_proxy of \(side.name) is on") }
+        if let one = caller.address, let other = callee.address, one.isPrivate != other.isPrivate {
+            return relayed("private and public addresses")
+        }
+        return MediaProxy(isRelayed: false, reason: "media_proxy is auto, and nothing needs it")
+    }
+}
+
+extension CallControl {
+    /// For a call that has its first route, and perhaps more.
+    func mediaProxy(of call: Call) -> MediaProxy {
+        let offered = call.offer.map { $0.media[call.audioIndex] }
+        let announced = offered?.connection.flatMap { $0.isUnspecified ? nil : $0 }
+        // What a party says of itself, where its SIP does not come from there: it is behind something.
+        let isHidden = announced.map { $0.isPrivate && !call.source.ip.isPrivate } ?? false
+        let caller = MediaProxy.Side(
+            mode: call.callerTrunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: call.caller.isBehindNAT || isHidden,
+            address: announced ?? call.source.ip, convertsDigits: (call.callerTrunk?.dtmf ?? .passthrough) != .passthrough,
+            name: call.callerTrunk?.name ?? "the caller")
+        let targets = call.attempts.flatMap(\.targets).map { ($0.trunk, $0.destination.ip, $0.isBehindNAT) }
+            + call.routes.map { ($0.trunk, $0.trunk.address.ip, false) }
+        let callees = targets.map { trunk, address, isBehindNAT in
+            MediaProxy.Side(
+                mode: trunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: isBehindNAT, address: address,
+                convertsDigits: (trunk?.dtmf ?? .passthrough) != .passthrough, name: trunk?.name ?? "the callee")
+        }
+        return MediaProxy(from: caller, to: callees, natIsRelayed: configuration.media.proxyBehindNAT == .on)
+    }
+
+    /// Media goes from one party to the other: nothing is opened for it.
+    mutating func passMediaBy(_ number: CallNumber) {
+        directCalls.insert(number)
+        enqueue(.mediaOpened, for: number)
+    }
+}
