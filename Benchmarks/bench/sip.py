@@ -139,35 +139,51 @@ request_route {{
 
 
 class KamailioRegistrar(Kamailio):
-    """Kamailio as registrar with digest, bindings in memory alone."""
+    """Kamailio as registrar with digest, bindings in memory alone, and nathelper's keep-alives every 30 s."""
 
     name = "kamailio-registrar"
 
     def script(self):
-        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "siputils", "textops"]) + """
+        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "nathelper", "kex", "siputils", "textops"]) + """
 modparam("usrloc", "db_mode", 0)
 modparam("usrloc", "hash_size", 14)
+modparam("usrloc", "nat_bflag", 6)
 modparam("registrar", "max_contacts", 1)
+modparam("registrar", "received_avp", "$avp(received)")
+modparam("nathelper", "received_avp", "$avp(received)")
+modparam("nathelper", "natping_interval", 30)
+modparam("nathelper", "natping_processes", 1)
+modparam("nathelper", "ping_nated_only", 1)
 modparam("auth", "nonce_expire", 300)
 request_route {
     if (is_method("OPTIONS")) { sl_send_reply("200", "OK"); exit; }
     if (!is_method("REGISTER")) { sl_send_reply("405", "Method Not Allowed"); exit; }
     if (!pv_www_authenticate("$td", "secret", "0")) { auth_challenge("$td", "1"); exit; }
+    if (nat_uac_test("1")) { setbflag(6); fix_nated_register(); }
     save("location");
 }
 """
 
 
 class RelaydRegistrar(Relayd):
-    """relayd as registrar with digest; bindings survive a restart."""
+    """relayd as registrar with digest and its default keep-alives; bindings survive a restart."""
 
     name = "relayd-registrar"
 
     def more(self):
         users = os.path.join(self.directory, "users")
         with open(users, "w") as file:
-            file.writelines(f"u{number} secret\n" for number in range(self.users))
-        return ""
+            file.writelines(f"u{number} plain:secret\n" for number in range(self.users))
+        os.chmod(users, 0o600)
+        return f'[registrar]\nusers_file = "{users}"\n'
+
+    def command(self):
+        command = super().command()
+        with open(command[-1]) as file:
+            text = file.read()
+        with open(command[-1], "w") as file:
+            file.write(text.replace("[limits]\n", f"[limits]\nbindings = {max(self.users, 1)}\n"))
+        return command
 
 
 def find_missing():

@@ -1,7 +1,8 @@
 // The SIP load generator: callers and callees of one server, on one core, each message answered as soon as it comes.
 //
 //   sip-load calls     --server IP:PORT --rate N --seconds S [--hold SECONDS] [--pid P]... [--caller IP:PORT] [--callee IP:PORT]
-//   sip-load registers --server IP:PORT --rate N --seconds S --users N [--pid P]... [--user-prefix u] [--password secret]
+//   sip-load registers --server IP:PORT --rate N --seconds S --users N [--pid P]... [--user-prefix u] [--password secret] [--nat]
+//   sip-load listens   --server IP:PORT --seconds S --caller IP:PORT [--pid P]...
 //
 // Prints one JSON object. Nothing is retransmitted: what is lost makes a call fail, and a call that fails is counted.
 #define _GNU_SOURCE
@@ -27,7 +28,9 @@ static const uint64_t second = 1000000000;
 static const uint64_t patience = 3000000000;
 
 struct options {
-    bool registers;
+    bool registers, listens;
+    /// Contacts are private addresses, as those of phones behind NAT.
+    bool isBehindNAT;
     struct sockaddr_in server, caller, callee;
     double rate, seconds, warmUpSeconds, holdSeconds;
     unsigned users;
@@ -139,7 +142,9 @@ static void callerReceived(struct text message, uint64_t at) {
     unsigned status = statusOf(message), index;
     unsigned long run;
     char callID[64];
-    if (!status || !headerValue(message, "Call-ID", callID, sizeof callID) || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
+    // The compact form too: an answer to a stranger is kept small.
+    bool hasCallID = headerValue(message, "Call-ID", callID, sizeof callID) || headerValue(message, "i", callID, sizeof callID);
+    if (!status || !hasCallID || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
         run != runNumber || index >= nextCall) {
         results.unexpected++;
         return;
@@ -223,16 +228,23 @@ static void hexDigest(const char *text, char out[33]) {
     for (unsigned index = 0; index < 16; index++) sprintf(out + 2 * index, "%02x", digest[index]);
 }
 
+/// Where a phone says it is.
+static const char *contactOf(unsigned user, char text[32]) {
+    if (!options.isBehindNAT) return callerText;
+    snprintf(text, 32, "10.%u.%u.%u:5060", user >> 16 & 0xff, user >> 8 & 0xff, user & 0xff);
+    return text;
+}
+
 static void sendRegister(unsigned index, const char *authorization, unsigned sequence) {
     unsigned user = index % options.users;
-    char message[messageLimit];
+    char message[messageLimit], contact[32];
     int length = snprintf(
         message, sizeof message,
         "REGISTER sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKr%u.%lx.%u;rport\r\nMax-Forwards: 70\r\n"
         "From: <sip:%s%u@%s>;tag=f%u\r\nTo: <sip:%s%u@%s>\r\nCall-ID: %u.%lx@load.example.net\r\nCSeq: %u REGISTER\r\n"
         "Contact: <sip:%s%u@%s>\r\nExpires: 3600\r\nUser-Agent: load\r\n%sContent-Length: 0\r\n\r\n",
         options.domain, callerText, sequence, runNumber, index, options.userPrefix, user, options.domain, index, options.userPrefix,
-        user, options.domain, index, runNumber, sequence, options.userPrefix, user, callerText, authorization);
+        user, options.domain, index, runNumber, sequence, options.userPrefix, user, contactOf(user, contact), authorization);
     transmit(callerSocket, message, length, &options.server);
 }
 
@@ -271,7 +283,9 @@ static void registrarAnswered(struct text message, uint64_t at) {
     unsigned status = statusOf(message), index;
     unsigned long run;
     char callID[64];
-    if (!status || !headerValue(message, "Call-ID", callID, sizeof callID) || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
+    // The compact form too: an answer to a stranger is kept small.
+    bool hasCallID = headerValue(message, "Call-ID", callID, sizeof callID) || headerValue(message, "i", callID, sizeof callID);
+    if (!status || !hasCallID || sscanf(callID, "%u.%lx@", &index, &run) != 2 ||
         run != runNumber || index >= nextCall) {
         results.unexpected++;  // keep-alives to the contact come here too
         return;
@@ -363,6 +377,38 @@ static struct summary run(double seconds, bool isCounted) {
     return (struct summary){(now() - start) / 1e9, largestLag / 1e9, serverNanoseconds() - cpu};
 }
 
+/// Counts what comes unasked, by the kernel's receive stamps: how many keep-alives, and how many in the fullest millisecond.
+static void listenOnly(void) {
+    static char buffer[messageLimit];
+    int on = 1;
+    setsockopt(callerSocket, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    uint64_t end = now() + (uint64_t)(options.seconds * second), cpu = serverNanoseconds();
+    uint64_t count = 0, octets = 0, millisecond = 0, inMillisecond = 0, most = 0;
+    while (now() < end) {
+        char control[64];
+        struct iovec vector = {buffer, sizeof buffer};
+        struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+        ssize_t length = recvmsg(callerSocket, &header, MSG_DONTWAIT);
+        if (length < 0) {
+            nanosleep(&(struct timespec){0, 200000}, NULL);
+            continue;
+        }
+        struct cmsghdr *item = CMSG_FIRSTHDR(&header);
+        if (!item || item->cmsg_type != SO_TIMESTAMPNS) continue;
+        struct timespec stamp;
+        memcpy(&stamp, CMSG_DATA(item), sizeof stamp);
+        uint64_t slot = (uint64_t)stamp.tv_sec * 1000 + stamp.tv_nsec / 1000000;
+        inMillisecond = slot == millisecond ? inMillisecond + 1 : 1;
+        millisecond = slot;
+        if (inMillisecond > most) most = inMillisecond;
+        count++;
+        octets += length;
+    }
+    cpu = serverNanoseconds() - cpu;
+    printf("{\"messages\": %lu, \"octets\": %lu, \"mostInOneMillisecond\": %lu, \"serverMicroseconds\": %.1f}\n", count, octets, most,
+           cpu / 1e3);
+}
+
 static void parseAddress(const char *text, struct sockaddr_in *address) {
     char ip[64];
     unsigned port;
@@ -391,9 +437,9 @@ static int boundSocket(struct sockaddr_in *address, char text[32]) {
 
 static void usage(void) {
     fprintf(stderr,
-            "usage: sip-load calls|registers --server IP:PORT --rate N --seconds S [--warm-up S] [--pid P]...\n"
+            "usage: sip-load calls|registers|listens --server IP:PORT --rate N --seconds S [--warm-up S] [--pid P]...\n"
             "       calls: [--hold S] [--caller IP:PORT] [--callee IP:PORT]\n"
-            "       registers: --users N [--user-prefix TEXT] [--password TEXT] [--domain TEXT] [--caller IP:PORT]\n");
+            "       registers: --users N [--user-prefix TEXT] [--password TEXT] [--domain TEXT] [--caller IP:PORT] [--nat]\n");
     exit(64);
 }
 
@@ -406,12 +452,12 @@ int main(int argc, char **argv) {
     static const struct option names[] = {
         {"server", 1, 0, 's'},      {"rate", 1, 0, 'r'},     {"seconds", 1, 0, 'S'}, {"warm-up", 1, 0, 'w'}, {"hold", 1, 0, 'h'},
         {"pid", 1, 0, 'p'},         {"caller", 1, 0, 'c'},   {"callee", 1, 0, 'C'},  {"users", 1, 0, 'u'},
-        {"user-prefix", 1, 0, 'U'}, {"password", 1, 0, 'P'}, {"domain", 1, 0, 'd'},  {0}};
+        {"user-prefix", 1, 0, 'U'}, {"password", 1, 0, 'P'}, {"domain", 1, 0, 'd'},  {"nat", 0, 0, 'n'}, {0}};
     if (argc < 2) usage();
     options = (struct options){
-        .registers = !strcmp(argv[1], "registers"), .rate = 100, .seconds = 1, .holdSeconds = 0.2, .userPrefix = "u",
+        .registers = !strcmp(argv[1], "registers"), .listens = !strcmp(argv[1], "listens"), .rate = 100, .seconds = 1, .holdSeconds = 0.2, .userPrefix = "u",
         .password = "secret", .domain = "load.example.net"};
-    if (!options.registers && strcmp(argv[1], "calls")) usage();
+    if (!options.registers && !options.listens && strcmp(argv[1], "calls")) usage();
     parseAddress("127.0.0.1:0", &options.caller);
     parseAddress("127.0.0.1:0", &options.callee);
     optind = 2;
@@ -428,6 +474,7 @@ int main(int argc, char **argv) {
         case 'U': options.userPrefix = optarg; break;
         case 'P': options.password = optarg; break;
         case 'd': options.domain = optarg; break;
+        case 'n': options.isBehindNAT = true; break;
         case 'p':
             if (options.pidCount == pidLimit) usage();
             options.pids[options.pidCount++] = atoi(optarg);
@@ -442,6 +489,10 @@ int main(int argc, char **argv) {
     char ip[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &options.server.sin_addr, ip, sizeof ip);
     snprintf(serverText, sizeof serverText, "%s:%u", ip, ntohs(options.server.sin_port));
+    if (options.listens) {
+        listenOnly();
+        return 0;
+    }
     runNumber = now() ^ (unsigned long)getpid() << 32;
     callCapacity = (unsigned)((options.seconds + options.warmUpSeconds) * options.rate) + 2;
     calls = calloc(callCapacity, sizeof *calls);

@@ -1,6 +1,15 @@
-/// A large value that is seldom there, kept out of line so that its absence costs one word.
-final class Boxed<Value: Sendable>: Sendable {
-    let value: Value
+package import Configuration
 
-    init(_ value: Value) { self.value = value }
+/// A large value out of line: where it is seldom there its absence costs one word, and where many share it each has one
+/// reference instead of a copy.
+@dynamicMemberLookup
+package final class Boxed<Value: Sendable>: Sendable {
+    package let value: Value
+
+    package init(_ value: Value) { self.value = value }
+
+    package subscript<Member>(dynamicMember member: KeyPath<Value, Member>) -> Member { value[keyPath: member] }
 }
+
+/// A trunk as routes, calls and branches refer to it. It does not change while the daemon runs.
+package typealias SharedTrunk = Boxed<Trunk>

@@ -2,8 +2,8 @@ import Configuration
 import Core
 import SIP
 
-/// One INVITE towards a callee: its dialog, its transaction and what came back.
-struct Branch {
+/// One INVITE towards a callee: its dialog, its transaction and what came back. A reference, as `Call` is; its call holds it.
+final class Branch {
     let id: BranchID
     let target: CalleeTarget
     var dialog: Dialog

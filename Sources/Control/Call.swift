@@ -26,7 +26,7 @@ final class Call {
     let invite: SIPMessage
     let inviteTransaction: TransactionID
     let source: Flow
-    let callerTrunk: Trunk?
+    let callerTrunk: SharedTrunk?
     var caller: Dialog
     /// Highest CSeq received in this dialog.
     var callerSequence: UInt32
@@ -64,7 +64,7 @@ final class Call {
     /// hears, else the first of the attempt; after a failure the one whose response the caller gets.
     var chosen: BranchID?
     /// The trunk of the chosen branch; before there is one, that of the first attempt.
-    var calleeTrunk: Trunk?
+    var calleeTrunk: SharedTrunk?
     /// Trunks of whose capacity this call takes one each.
     var occupiedTrunks: [String] = []
     /// The earliest entry that the timer queue holds for this call.
@@ -168,7 +168,7 @@ final class Call {
 
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
-        callerTrunk: Trunk?, localTag: String, noMedia: NoMediaRule, now: Instant
+        callerTrunk: SharedTrunk?, localTag: String, noMedia: NoMediaRule, now: Instant
     ) {
         self.id = id
         self.recordID = recordID
@@ -185,11 +185,14 @@ final class Call {
     /// The caller asked for TLS on every hop.
     var isSecure: Bool { invite.uri.scheme == .sips }
     var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
-    var calledNumber: String { SIPURI(invite.requestURI)?.user ?? "" }
+    var calledNumber: String { invite.uri.user ?? "" }
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
-        (branches.map(\.setupTimer?.due) + [answerRetransmission?.deadline, changeDeadline, timerDeadline, reliable?.deadline]).compactMap(\.self).min()
+        var earliest = Instant.earliest(answerRetransmission?.deadline, changeDeadline)
+        earliest = .earliest(earliest, .earliest(timerDeadline, reliable?.deadline))
+        for branch in branches { earliest = .earliest(earliest, branch.setupTimer?.due) }
+        return earliest
     }
 
     /// Its media goes past relayd.

@@ -60,7 +60,7 @@ extension CallControl {
             local: "\(fromName);tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
-        var branch = Branch(id: id, target: target, dialog: dialog)
+        let branch = Branch(id: id, target: target, dialog: dialog)
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(

@@ -190,7 +190,7 @@ extension CallControl {
         var facts = facts(of: call, now: now)
         call.finalFacts = Boxed(facts)
         facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
-        let diagnosis = Diagnosis.of(facts)
+        let diagnosis = Diagnosis.withoutLints(facts)
         var record = CallRecord(
             id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,

@@ -11,7 +11,7 @@ extension CallControl {
     ///   - calleeTrunk: of the branch concerned; nil for a phone.
     ///   - offer: what `leg` itself had offered when this answers it; nil when this is an offer.
     func formatEdits(
-        of description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: Trunk?,
+        of description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: SharedTrunk?,
         answering offer: SessionDescription?, _ call: Call
     ) -> [Int: SessionDescription.FormatEdit] {
         guard let index, description.media.indices.contains(index) else { return [:] }
@@ -27,7 +27,7 @@ extension CallControl {
     }
 
     /// Whether filters leave a codec of the caller's offer for this trunk.
-    func hasCodec(of call: Call, for trunk: Trunk?) -> Bool {
+    func hasCodec(of call: Call, for trunk: SharedTrunk?) -> Bool {
         guard let offer = call.offer else { return true }
         return offer.media[call.audioIndex].hasCodec(passing: [call.callerTrunk, trunk].compactMap(\.?.codecFilter))
     }

@@ -372,12 +372,11 @@ extension CallControl {
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
         let isHeld = (call[.caller].isOnHold, call[.callee].isOnHold)
-        emit(
-            .callChanged, for: call,
-            [
-                "by": "\(change.machine.initiator)", "hold": Self.holdText(isHeld),
-                "media": call[.caller].medium?.kind ?? "none",
-            ].merging(isHeld != wasHeld ? ["hold_before": Self.holdText(wasHeld)] : [:]) { first, _ in first }, now: now)
+        var fields: EventFields = [
+            "by": "\(change.machine.initiator)", "hold": Self.holdText(isHeld), "media": call[.caller].medium?.kind ?? "none",
+        ]
+        if isHeld != wasHeld { fields["hold_before"] = Self.holdText(wasHeld) }
+        emit(.callChanged, for: call, fields, now: now)
     }
 
     /// Which party does less than sending and receiving.

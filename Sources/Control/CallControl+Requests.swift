@@ -51,7 +51,7 @@ extension CallControl {
         let doctorRoute = doctorRoute(from: source.remote, now: now)
         let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote, isStream: source.isReliable)
         let caller = phones?.admitted
-        let callee = doctorRoute == nil ? SIPURI(invite.requestURI).flatMap { phones?.user(called: $0) } : nil
+        let callee = doctorRoute == nil ? phones?.user(called: invite.uri) : nil
         let number = nextCallNumber()
         let call = Call(
             id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
@@ -107,7 +107,7 @@ extension CallControl {
             let unsupported: (HeaderName, String) = (.unsupported, required.joined(separator: ", "))
             return Refusal(cause: .unsupportedExtension, status: 420, headers: [unsupported])
         }
-        guard let uri = SIPURI(call.invite.requestURI), uri.scheme != .other else {
+        guard call.invite.uri.scheme != .other else {
             return Refusal(cause: .badRequest, status: 416)
         }
         if let refusal = Self.timerRefusal(of: call.invite, call[.caller].timer) {
@@ -140,7 +140,7 @@ extension CallControl {
 
     /// Whom the call goes to first; nil when there is somebody.
     private mutating func findRoute(of call: Call, now: Instant) -> Refusal? {
-        if SIPURI(call.invite.requestURI)?.user != nil {
+        if call.invite.uri.user != nil {
             call.routes = routing.candidates(for: call.routedNumber, random: &random)
         }
         // What was promised to the caller holds on both legs, or not at all (RFC 5630 §3.1.2).
@@ -181,7 +181,7 @@ extension CallControl {
                 let octets = transactions.sentRequest(branch: branch, method: .invite),
                 case .message(let sent) = SIPMessage.parse(octets)
             else { return false }
-            return SIPURI(sent.requestURI)?.user == SIPURI(invite.requestURI)?.user
+            return sent.uri.user == invite.uri.user
         }
     }
 

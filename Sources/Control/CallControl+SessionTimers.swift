@@ -9,7 +9,7 @@ extension CallControl {
     private static let refreshRetry = Duration.seconds(10)
 
     /// What holds towards this trunk: its own settings, else those of `[sip]`.
-    func sessionTimer(towards trunk: Trunk?) -> SessionTimer {
+    func sessionTimer(towards trunk: SharedTrunk?) -> SessionTimer {
         let sip = configuration.sip
         return SessionTimer(
             policy: SessionTimer.Policy(

@@ -92,7 +92,7 @@ extension CallControl {
         case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed: return true
         case .rejected:
             guard !StatusPattern.isReached(failure.status) else { return false }
-            return configuration.failover(for: trunk).contains { $0.range.contains(failure.status) }
+            return configuration.failover(for: trunk.value).contains { $0.range.contains(failure.status) }
         default: return false
         }
     }
@@ -101,16 +101,16 @@ extension CallControl {
     func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
         let trunk = candidate.trunk
         let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
-        let uri = SIPURI(call.invite.requestURI)
-        let isPhone = uri?.scheme == .tel || uri?.parameter("user") == "phone"
+        let uri = call.invite.uri
+        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
         // To names whom the caller dialled; only where that is the number which is routed does it follow the rewriting.
         let toUser = call.invite.to.uri.user
         let to = toUser == call.calledNumber ? called : toUser ?? ""
         // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
-        let scheme = uri?.scheme == .sips ? "sips" : "sip"
-        let transport = trunk.transport == .udp || uri?.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
+        let scheme = uri.scheme == .sips ? "sips" : "sip"
+        let transport = trunk.transport == .udp || uri.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
         var target = CalleeTarget(
-            trunk: trunk, timers: configuration.timers(for: trunk),
+            trunk: trunk, timers: configuration.timers(for: trunk.value),
             uri: "\(scheme):\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(transport)\(isPhone ? ";user=phone" : "")",
             to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
@@ -123,7 +123,7 @@ extension CallControl {
     // MARK: Limits
 
     /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
-    mutating func occupy(_ trunk: Trunk, by call: Call) {
+    mutating func occupy(_ trunk: SharedTrunk, by call: Call) {
         guard !call.occupiedTrunks.contains(trunk.name) else { return }
         call.occupiedTrunks.append(trunk.name)
         callsByTrunk[trunk.name, default: 0] += 1

@@ -135,7 +135,7 @@ package struct CallControl {
         self.random = random
         routing = Routing(trunks: configuration.trunks, routes: configuration.routes)
         trunkStates = Dictionary(
-            configuration.trunks.map { ($0.name, TrunkState($0, now: now)) }, uniquingKeysWith: { first, _ in first })
+            configuration.trunks.map { ($0.name, TrunkState(SharedTrunk($0), now: now)) }, uniquingKeysWith: { first, _ in first })
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
@@ -247,8 +247,9 @@ package struct CallControl {
 
     /// When `advance` is due next; nil when nothing waits.
     package var nextDeadline: Instant? {
-        [transactions.nextDeadline, callTimers.nextDue, trunkTimers.nextDue, nextSweep, phones?.nextDeadline]
-            .compactMap(\.self).min()
+        .earliest(
+            .earliest(transactions.nextDeadline, callTimers.nextDue),
+            .earliest(.earliest(trunkTimers.nextDue, nextSweep), phones?.nextDeadline))
     }
 
     /// Ends every call and refuses new ones. `isIdle` tells when all is done.
@@ -323,7 +324,7 @@ package struct CallControl {
 
     mutating func output(_ output: Output) { outputs.append(output) }
 
-    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: [String: String] = [:], now: Instant) {
+    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: EventFields = [:], now: Instant) {
         var fields = fields
         if let call { fields["sip_call_id"] = String(decoding: call.invite.callID, as: UTF8.self) }
         outputs.append(.event(Event(at: wallTime(now), name: name, callID: call?.id, fields: fields)))

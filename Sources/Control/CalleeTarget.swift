@@ -5,7 +5,7 @@ import SIP
 /// Where one INVITE of a call goes.
 struct CalleeTarget: Sendable {
     /// Nil for a registered phone.
-    var trunk: Trunk?
+    var trunk: SharedTrunk?
     /// Request-URI.
     var uri: String
     /// The URI of To.
@@ -21,7 +21,7 @@ struct CalleeTarget: Sendable {
     /// The user of From; nil: as the caller has it.
     var fromUser: String?
 
-    init(trunk: Trunk, timers: SetupTimers, uri: String, to: String) {
+    init(trunk: SharedTrunk, timers: SetupTimers, uri: String, to: String) {
         self.trunk = trunk
         self.uri = uri
         self.to = to

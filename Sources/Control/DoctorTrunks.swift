@@ -4,8 +4,8 @@ package import Core
 
 /// The two trunks of `relayctl doctor`, on this machine and for a while.
 package struct DoctorTrunks: Sendable {
-    let caller: Trunk
-    let callee: Trunk
+    let caller: SharedTrunk
+    let callee: SharedTrunk
     let expiresAt: Instant
 
     /// Nil for addresses that are not this machine's: the doctor is no way for somebody else to place calls.
@@ -17,15 +17,15 @@ package struct DoctorTrunks: Sendable {
         callee.noMediaTimeout = .seconds(query.noMediaTimeoutSeconds)
         // Two calls at once are all it places; whoever else finds the ports gets no further.
         caller.capacity = 8
-        self.caller = caller
-        self.callee = callee
+        self.caller = SharedTrunk(caller)
+        self.callee = SharedTrunk(callee)
         expiresAt = now + .seconds(query.seconds)
     }
 }
 
 extension CallControl {
     /// The doctor's way for a call from `source`; nil for everybody else.
-    func doctorRoute(from source: SocketAddress, now: Instant) -> (caller: Trunk, callee: Trunk)? {
+    func doctorRoute(from source: SocketAddress, now: Instant) -> (caller: SharedTrunk, callee: SharedTrunk)? {
         guard let doctor, isFromDoctor(source, now: now) else { return nil }
         return (doctor.caller, doctor.callee)
     }

@@ -31,17 +31,26 @@ package struct EventLog: Sendable {
     }
 
     /// Fields come in alphabetical order; values with spaces or quotes are quoted.
-    package func log(_ level: LogLevel, _ name: String, _ fields: [String: String] = [:]) {
+    package func log(_ level: LogLevel, _ name: String, _ fields: EventFields = [:]) {
         guard Self.rank(level) <= Self.rank(self.level) else { return }
-        let text = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
-        writer.write("\(level.rawValue) \(name)\(text)\n")
+        var line = "\(level.rawValue) \(name)"
+        for (name, value) in fields.sorted {
+            line += " "
+            line += name
+            line += "="
+            line += Self.quoted(value)
+        }
+        line += "\n"
+        writer.write(line)
     }
 
     private static func rank(_ level: LogLevel) -> Int { LogLevel.allCases.firstIndex(of: level) ?? 0 }
 
     /// Nothing a peer sent can start a line of its own.
     private static func quoted(_ value: String) -> String {
-        let isPlain = !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7f }
+        let isPlain = !value.isEmpty && value.utf8.allSatisfy {
+            $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7f
+        }
         guard !isPlain else { return value }
         let escaped = value.unicodeScalars.map { scalar in
             scalar == "\"" || scalar == "\\" ? "\\\(scalar)" : scalar.value < 0x20 || scalar.value == 0x7f ? "?" : "\(scalar)"

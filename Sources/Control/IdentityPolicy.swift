@@ -22,7 +22,7 @@ struct IdentityPolicy: Equatable {
     /// - Parameters:
     ///   - source: the trunk it comes from; nil for a phone, whose word counts only as far as it has proven it.
     ///   - target: nil for a phone, which is told as much as an untrusted trunk.
-    init(_ request: SIPMessage, from source: Trunk?, to target: Trunk?) {
+    init(_ request: SIPMessage, from source: SharedTrunk?, to target: SharedTrunk?) {
         let wishes = Set(request.listValues(.privacy).flatMap { value in
             String(decoding: value, as: UTF8.self).lowercased().split(separator: ";").map { $0.filter { $0 != " " } }
         }).subtracting(["none", "critical"])

@@ -31,7 +31,7 @@ package struct NoMediaRule: Equatable, Sendable {
 extension NoMediaRule {
     /// For a call between trunks. An emergency number first, then the longest prefix of the called number, then the trunks
     /// (where both have a setting the callee's, where the money goes), then `media`.
-    package init(calling number: String, from caller: Trunk?, to callee: Trunk?, _ media: Configuration.Media) {
+    package init(calling number: String, from caller: SharedTrunk?, to callee: SharedTrunk?, _ media: Configuration.Media) {
         self.init(
             timeout: media.noMediaTimeout, mode: media.noMediaMode, holdTimeout: media.holdTimeout,
             vadTimeout: media.vadTimeout)

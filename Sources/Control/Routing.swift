@@ -5,14 +5,14 @@ package import Core
 package struct Routing: Sendable {
     /// One way for a called number.
     package struct Candidate: Sendable {
-        package let trunk: Trunk
+        package let trunk: SharedTrunk
         /// Of the route, to be applied before the trunk's own rules.
         package let called: [NumberRule]
         package let caller: [NumberRule]
         let priority: Int
         let weight: Int
 
-        init(trunk: Trunk, called: [NumberRule] = [], caller: [NumberRule] = [], priority: Int = 0, weight: Int = 1) {
+        init(trunk: SharedTrunk, called: [NumberRule] = [], caller: [NumberRule] = [], priority: Int = 0, weight: Int = 1) {
             self.trunk = trunk
             self.called = called
             self.caller = caller
@@ -21,12 +21,13 @@ package struct Routing: Sendable {
         }
     }
 
-    private let trunks: [Trunk]
+    private let trunks: [SharedTrunk]
     private let sources: [(source: TrunkSource, trunk: Int)]
     private let candidatesByPrefix: [String: [Candidate]]
     private let longestPrefix: Int
 
     package init(trunks: [Trunk], routes: [Route] = []) {
+        let trunks = trunks.map(SharedTrunk.init)
         self.trunks = trunks
         sources = trunks.enumerated()
             .flatMap { index, trunk in trunk.sources.map { (source: $0, trunk: index) } }
@@ -49,7 +50,7 @@ package struct Routing: Sendable {
     /// The trunk with the most specific source that contains `address`; nil for a stranger.
     ///
     /// - Parameter isStream: the request came by TCP or TLS, so that its port says nothing.
-    package func trunk(from address: SocketAddress, isStream: Bool = false) -> Trunk? {
+    package func trunk(from address: SocketAddress, isStream: Bool = false) -> SharedTrunk? {
         let exact = sources.first { $0.source.contains(address) }
         let found = exact ?? (isStream ? sources.first { $0.source.contains(address, ignoringPort: true) } : nil)
         return found.map { trunks[$0.trunk] }
@@ -59,14 +60,14 @@ package struct Routing: Sendable {
     func isTrunkAddress(_ address: SocketAddress) -> Bool { trunks.contains { $0.address == address } }
 
     /// A trunk that is called at that host.
-    func trunk(called ip: IPAddress) -> Trunk? { trunks.first { $0.address.ip == ip } }
+    func trunk(called ip: IPAddress) -> SharedTrunk? { trunks.first { $0.address.ip == ip } }
 
     /// A trunk with a source of one address in the same /24, for IPv6 in the same /64.
-    func trunk(near ip: IPAddress) -> Trunk? {
+    func trunk(near ip: IPAddress) -> SharedTrunk? {
         sources.first { $0.source.isHost(near: ip) }.map { trunks[$0.trunk] }
     }
 
-    package func trunk(named name: String) -> Trunk? { trunks.first { $0.name == name } }
+    package func trunk(named name: String) -> SharedTrunk? { trunks.first { $0.name == name } }
 
     /// Every way for `number`, the best first: the longest prefix, then the lowest priority, then at random by weight. Each
     /// trunk comes once, where it stands best.

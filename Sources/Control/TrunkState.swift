@@ -2,9 +2,9 @@ import Configuration
 import Core
 import SIP
 
-/// What call control knows of one trunk while it runs.
-struct TrunkState {
-    let trunk: Trunk
+/// What call control knows of one trunk while it runs. Only `CallControl` holds one.
+final class TrunkState {
+    let trunk: SharedTrunk
     var health = TrunkHealth()
     /// Of calls to it, and of calls from it.
     var outgoing: TokenBucket
@@ -30,13 +30,13 @@ struct TrunkState {
     var digest: DigestClient?
     var registration = OutboundRegistration()
 
-    init(_ trunk: Trunk, now: Instant) {
+    init(_ trunk: SharedTrunk, now: Instant) {
         self.trunk = trunk
         outgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
         incoming = TokenBucket(rate: trunk.callsPerSecond, now: now)
     }
 
-    mutating func countAttempt(at now: Instant) {
+    func countAttempt(at now: Instant) {
         attempts += 1
         roll(to: now)
         second.count += 1
@@ -44,13 +44,17 @@ struct TrunkState {
 
     /// INVITEs to it in the last whole second.
     func rate(at now: Instant) -> Int {
-        var copy = self
-        copy.roll(to: now)
-        return copy.second.last
+        switch Self.number(of: now) {
+        case second.number: second.last
+        case second.number + 1: second.count
+        default: 0
+        }
     }
 
-    private mutating func roll(to now: Instant) {
-        let number = now.nanoseconds / 1_000_000_000
+    private static func number(of now: Instant) -> UInt64 { now.nanoseconds / 1_000_000_000 }
+
+    private func roll(to now: Instant) {
+        let number = Self.number(of: now)
         guard number != second.number else { return }
         second = (number, 0, number == second.number + 1 ? second.count : 0)
     }

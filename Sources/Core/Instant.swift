@@ -43,6 +43,15 @@ extension Duration {
     public var inSeconds: Double { Double(nanoseconds) / 1e9 }
 }
 
+extension Instant {
+    /// The earlier of two that there may be.
+    @inlinable
+    public static func earliest(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
+    }
+}
+
 /// A point on the wall clock: milliseconds since 1970 in UTC. Records and events carry it; nothing is timed by it.
 public struct WallTime: Hashable, Comparable, Sendable, BitwiseCopyable, Codable {
     public var milliseconds: Int64
@@ -78,20 +87,32 @@ public struct WallTime: Hashable, Comparable, Sendable, BitwiseCopyable, Codable
 extension WallTime: LosslessStringConvertible {
     /// RFC 3339 in UTC with milliseconds: `2026-11-23T20:15:04.123Z`.
     public var description: String {
+        var octets: [UInt8] = []
+        append(to: &octets)
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Writes what `description` says to the end of a message.
+    public func append(to octets: inout [UInt8]) {
         let dayLength: Int64 = 86_400_000
         let day = milliseconds.flooredDivision(by: dayLength)
-        var rest = milliseconds - day * dayLength
+        let rest = milliseconds - day * dayLength
         let (year, month, dayOfMonth) = Self.civilDate(daysSince1970: day)
-        func next(_ unit: Int64, width: Int) -> String {
-            let value = rest / unit
-            rest %= unit
-            return Self.padded(value, width: width)
-        }
-        let hour = next(3_600_000, width: 2)
-        let minute = next(60_000, width: 2)
-        let second = next(1_000, width: 2)
-        let date = "\(Self.padded(year, width: 4))-\(Self.padded(month, width: 2))-\(Self.padded(dayOfMonth, width: 2))"
-        return "\(date)T\(hour):\(minute):\(second).\(Self.padded(rest, width: 3))Z"
+        octets.reserveCapacity(octets.count + 24)
+        octets.append(decimal: UInt64(clamping: year), width: 4)
+        octets.append(UInt8(ascii: "-"))
+        octets.append(decimal: UInt64(month), width: 2)
+        octets.append(UInt8(ascii: "-"))
+        octets.append(decimal: UInt64(dayOfMonth), width: 2)
+        octets.append(UInt8(ascii: "T"))
+        octets.append(decimal: UInt64(rest / 3_600_000), width: 2)
+        octets.append(UInt8(ascii: ":"))
+        octets.append(decimal: UInt64(rest / 60_000 % 60), width: 2)
+        octets.append(UInt8(ascii: ":"))
+        octets.append(decimal: UInt64(rest / 1_000 % 60), width: 2)
+        octets.append(UInt8(ascii: "."))
+        octets.append(decimal: UInt64(rest % 1_000), width: 3)
+        octets.append(UInt8(ascii: "Z"))
     }
 
     /// Reads exactly what `description` writes; nil for anything else.
@@ -135,11 +156,6 @@ extension WallTime: LosslessStringConvertible {
         let shiftedMonth = month > 2 ? month - 3 : month + 9
         let dayOfYear = (153 * shiftedMonth + 2) / 5 + day - 1
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-    }
-
-    private static func padded(_ value: Int64, width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
 }
 

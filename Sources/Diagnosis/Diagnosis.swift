@@ -42,9 +42,14 @@ package struct MissingMessage: Equatable, Sendable {
 extension Diagnosis {
     /// Looks at the facts from the surest sign to the vaguest; the first that fits is the verdict.
     package static func of(_ facts: CallFacts) -> Diagnosis {
-        var diagnosis = SignallingRules(facts).diagnosis ?? MediaRules(facts).diagnosis ?? rest(facts)
+        var diagnosis = withoutLints(facts)
         diagnosis.lints = Lint.all(facts)
         return diagnosis
+    }
+
+    /// All that a record needs.
+    package static func withoutLints(_ facts: CallFacts) -> Diagnosis {
+        SignallingRules(facts).diagnosis ?? MediaRules(facts).diagnosis ?? rest(facts)
     }
 
     private static func rest(_ facts: CallFacts) -> Diagnosis {

@@ -21,7 +21,6 @@ struct Journal: ~Copyable {
     private let directory: String
     private let opener: Opener
     private var file: AppendFile
-    private let encoder = JSONEncoder()
     private let decoder = JSONDecoder()
     /// What stands at the end of the file is a piece of a line.
     private var endsInsideLine: Bool
@@ -39,7 +38,6 @@ struct Journal: ~Copyable {
         self.path = path
         self.size = size
         self.file = file
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     }
 
     /// Opens the file again: what made a write fail may be a file that is gone or was replaced.
@@ -60,12 +58,7 @@ struct Journal: ~Copyable {
 
     /// Writes one record. After a throw the file is as it was, or ends in a piece that the next record does not join.
     mutating func append(_ record: CallRecord) throws(RecordError) {
-        let octets: [UInt8]
-        do {
-            octets = [UInt8](try encoder.encode(record)) + [UInt8(ascii: "\n")]
-        } catch {
-            throw .store("a record cannot be written as JSON: \(error)")
-        }
+        let octets = RecordLine(record).octets
         let line = endsInsideLine ? [UInt8(ascii: "\n")] + octets : octets
         let written = try file.append(line)
         isSynchronized = false

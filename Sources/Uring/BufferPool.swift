@@ -175,6 +175,13 @@ public struct BufferPool: ~Copyable {
         return unsafe _overrideLifetime(octets.span, borrowing: self)
     }
 
+    /// The octets of a slice, to outlive its buffer.
+    public func copy(_ slice: BufferSlice) -> [UInt8] {
+        let octets = self.octets(slice)
+        // SAFETY: the octets are only read, and inside this closure.
+        return unsafe octets.withUnsafeBufferPointer { unsafe Array($0) }
+    }
+
     /// Overwrites octets of a buffer that was received into and is not recycled. Nothing may read them meanwhile.
     public func fill(_ slice: BufferSlice, with octet: UInt8) {
         precondition(contains(slice))

@@ -86,7 +86,7 @@ import Testing
             media.noMediaPrefixes[1].timeout = .seconds(5)
             var trunk = Trunk(name: "t", address: SimulatedWorld.calleeAddress)
             trunk.noMediaTimeout = .seconds(60)
-            let rule = NoMediaRule(calling: number, from: nil, to: trunk, media)
+            let rule = NoMediaRule(calling: number, from: nil, to: SharedTrunk(trunk), media)
             #expect(rule.timeout == .seconds(timeout) && rule.mode == mode, "\(number): \(rule)")
         }
     }

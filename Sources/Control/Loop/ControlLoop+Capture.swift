@@ -223,7 +223,7 @@ extension ControlLoop {
         }
     }
 
-    private func logRecording(_ level: LogLevel, _ name: String, _ path: String, _ fields: [String: String]) {
+    private func logRecording(_ level: LogLevel, _ name: String, _ path: String, _ fields: EventFields) {
         var fields = fields
         fields["file"] = path
         log.log(level, name, fields)

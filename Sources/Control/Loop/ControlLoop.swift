@@ -343,9 +343,8 @@ package struct ControlLoop: ~Copyable {
 
     private func waitTime(at now: Instant) -> Duration? {
         if control.isAnyoneWaiting { return .zero }
-        var due = [control.nextDeadline, ngControl.nextDeadline].compactMap(\.self).min()
-        if let connectionDue = sip.nextDeadline { due = min(due ?? connectionDue, connectionDue) }
-        if let stopDeadline { due = min(due ?? stopDeadline, stopDeadline) }
+        var due = Instant.earliest(control.nextDeadline, ngControl.nextDeadline)
+        due = .earliest(.earliest(due, sip.nextDeadline), stopDeadline)
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
         if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
@@ -756,16 +755,5 @@ package struct ControlLoop: ~Copyable {
         registrations?.stop()
         for record in keeper.stop() { logLost(record) }
         log.log(.notice, "daemon.stopped")
-    }
-}
-
-extension BufferPool {
-    /// Octets that outlive their buffer.
-    func copy(_ slice: BufferSlice) -> [UInt8] {
-        let span = octets(slice)
-        var copy: [UInt8] = []
-        copy.reserveCapacity(span.count)
-        for index in span.indices { copy.append(span[index]) }
-        return copy
     }
 }

@@ -213,7 +213,7 @@ package struct NGCallControl {
 
     mutating func output(_ command: RelayCommand) { outputs.append(.relay(command)) }
 
-    mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: [String: String] = [:], now: Instant) {
+    mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: EventFields = [:], now: Instant) {
         var fields = fields
         fields["sip_call_id"] = call.id
         fields["driver"] = "ng"
@@ -354,5 +354,8 @@ package struct NGCallControl {
         else { return }
         calls[id]?.scheduled = due
         timers.schedule(id, at: due)
+        guard timers.isMostlyStale(live: calls.count) else { return }
+        let calls = calls
+        timers.removeAll { calls[$0]?.scheduled != $1 }
     }
 }

@@ -1,4 +1,5 @@
 import Configuration
+import ControlProtocol
 import Core
 import SIP
 import TLS
@@ -145,7 +146,7 @@ struct SIPTransports: ~Copyable {
     private var failures: [TransactionID] = []
     private var keptCount = 0
     /// Connections that ended and that an operator may want to hear of, with the reason.
-    private(set) var reports: [(remote: SocketAddress, fields: [String: String])] = []
+    private(set) var reports: [(remote: SocketAddress, fields: EventFields)] = []
     /// Each recent datagram, by the low bits of its token.
     private var sends: [Sent?] = Array(repeating: nil, count: 4096)
     private var nextSend: UInt32 = 0
@@ -544,7 +545,7 @@ struct SIPTransports: ~Copyable {
         return failures
     }
 
-    mutating func takeReports() -> [(remote: SocketAddress, fields: [String: String])] {
+    mutating func takeReports() -> [(remote: SocketAddress, fields: EventFields)] {
         defer { reports = [] }
         return reports
     }

@@ -6,9 +6,9 @@ package struct Event: Codable, Equatable, Sendable {
     package var name: Name
     /// The `CallSummary.id` of the call it is about.
     package var callID: String?
-    package var fields: [String: String]
+    package var fields: EventFields
 
-    package init(at: WallTime, name: Name, callID: String? = nil, fields: [String: String] = [:]) {
+    package init(at: WallTime, name: Name, callID: String? = nil, fields: EventFields = [:]) {
         self.at = at
         self.name = name
         self.callID = callID

@@ -6,7 +6,7 @@ extension Event {
         let time = style.painted(Quantity.timeOfDay(at), .faint)
         let name = style.painted(style.safe(self.name.rawValue).padded(to: 15), .strong)
         let call = style.safe(callID ?? "-")
-        let details = fields.sorted { $0.key < $1.key }.map { key, value in
+        let details = fields.sorted.map { key, value -> String in
             style.safe(value.isEmpty || value.contains(" ") ? "\(key)=\"\(value)\"" : "\(key)=\(value)")
         }
         guard !details.isEmpty else { return "\(time)  \(name)  \(call)\n" }

@@ -93,20 +93,16 @@ package struct Dialog: Sendable {
     ) -> MessageBuilder {
         if sequence == nil { localSequence += 1 }
         // A strict router wants itself as Request-URI and the target at the end of the routes.
-        let isStrict = routeSet.first.flatMap { NameAddress($0) }.map { $0.uri.parameter("lr") == nil } ?? false
-        var builder: MessageBuilder
-        if isStrict, let first = NameAddress(routeSet[0]) {
-            builder = MessageBuilder(request: method.text, uri: first.uri.text.utf8)
-        } else {
-            builder = MessageBuilder(request: method.text, uri: remoteTarget.utf8)
-        }
-        builder.add(.via, sentBy.via(branch: branch))
-        for route in isStrict ? routeSet.dropFirst() + ["<\(remoteTarget)>"] : routeSet[...] { builder.add(.route, route) }
-        builder.add(.maxForwards, "\(maxForwards)")
+        let strictRouter = routeSet.first.flatMap { NameAddress($0)?.uri }.flatMap { $0.parameter("lr") == nil ? $0 : nil }
+        var builder = MessageBuilder(request: method, uri: strictRouter?.text ?? remoteTarget)
+        builder.addVia(sentBy, branch: branch)
+        for route in strictRouter == nil ? routeSet[...] : routeSet.dropFirst() { builder.add(.route, route) }
+        if strictRouter != nil { builder.add(.route, "<\(remoteTarget)>") }
+        builder.add(.maxForwards, number: maxForwards)
         builder.add(.from, local)
         builder.add(.to, remote)
         builder.add(.callID, callID)
-        builder.add(.cseq, "\(sequence ?? localSequence) \(method.text)")
+        builder.addCSeq(sequence ?? localSequence, method)
         return builder
     }
 

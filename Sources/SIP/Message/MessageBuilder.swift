@@ -29,7 +29,9 @@ package struct MessageBuilder: Sendable {
     /// - Parameter reason: nil for the registered phrase.
     package init(response status: Int, reason: String? = nil) {
         precondition((100...699).contains(status), "a status is 100 to 699")
-        self.init(startLine: "SIP/2.0 \(status) ")
+        self.init(startLine: "SIP/2.0 ")
+        octets.append(decimal: UInt64(status))
+        octets.append(Octet.space)
         Octet.appendUnfolded((reason ?? StatusCode.reasonPhrase(status)).utf8, to: &octets)
         append("\r\n")
     }
@@ -59,13 +61,16 @@ package struct MessageBuilder: Sendable {
         }
         if let field = request.first(.from) { builder.copy(field, from: request) }
         if let field = request.first(.to) {
-            var value = Array(request.value(field))
-            if request.toTag == nil, let toTag { value += ";tag=\(toTag)".utf8 }
-            builder.add(.to, octets: value)
+            builder.begin(.to)
+            Octet.appendUnfolded(request.value(field), to: &builder.octets)
+            if request.toTag == nil, let toTag {
+                builder.append(";tag=")
+                Octet.appendUnfolded(toTag.utf8, to: &builder.octets)
+            }
+            builder.endLine()
         }
-        for name in [HeaderName.callID, .cseq] {
-            if let field = request.first(name) { builder.copy(field, from: request) }
-        }
+        if let field = request.first(.callID) { builder.copy(field, from: request) }
+        if let field = request.first(.cseq) { builder.copy(field, from: request) }
         if status == 100, let field = request.first(.timestamp) { builder.copy(field, from: request) }
         if (101...299).contains(status), [.invite, .subscribe, .refer].contains(request.method) {
             for field in request.all(.recordRoute) { builder.copy(field, from: request) }
@@ -85,28 +90,55 @@ package struct MessageBuilder: Sendable {
         precondition(name != .other, "a header nobody knows has no spelling")
         begin(name)
         Octet.appendUnfolded(value, to: &octets)
-        append("\r\n")
+        endLine()
+    }
+
+    package mutating func add(_ name: HeaderName, number: Int) {
+        begin(name)
+        octets.append(decimal: UInt64(clamping: number))
+        endLine()
+    }
+
+    package mutating func addCSeq(_ number: UInt32, _ method: Method) {
+        begin(.cseq)
+        octets.append(decimal: UInt64(number))
+        octets.append(Octet.space)
+        append(method.text)
+        endLine()
+    }
+
+    /// Our Via, as `LocalEndpoint.via` has it.
+    package mutating func addVia(_ endpoint: LocalEndpoint, branch: String) {
+        begin(.via)
+        append("SIP/2.0/")
+        append(endpoint.transport.viaToken)
+        octets.append(Octet.space)
+        endpoint.address.append(to: &octets)
+        append(";branch=")
+        Octet.appendUnfolded(branch.utf8, to: &octets)
+        append(endpoint.transport.isReliable ? ";rport;alias" : ";rport")
+        endLine()
     }
 
     package mutating func add(name: String, _ value: String) {
         precondition(!name.isEmpty && name.utf8.allSatisfy(Octet.isToken), "a header name is a token")
         begin(name.utf8)
         Octet.appendUnfolded(value.utf8, to: &octets)
-        append("\r\n")
+        endLine()
     }
 
     /// A known header gets its canonical name; any other keeps the name it has. The value is unfolded.
     package mutating func copy(_ field: HeaderField, from message: SIPMessage) {
         if field.name == .other { begin(message.octets[field.nameRange]) } else { begin(field.name) }
         Octet.appendUnfolded(message.value(field), to: &octets)
-        append("\r\n")
+        endLine()
     }
 
     /// The finished message. Content-Type and Content-Length are written here and must not have been added before.
     package consuming func finish(body: some Collection<UInt8>, contentType: String?) -> [UInt8] {
         if let contentType { add(.contentType, contentType) }
-        add(.contentLength, String(body.count))
-        append("\r\n")
+        add(.contentLength, number: body.count)
+        endLine()
         octets += body
         return octets
     }
@@ -115,7 +147,7 @@ package struct MessageBuilder: Sendable {
 
     /// Without a body and without Content-Length, which a datagram does not need (RFC 3261 §18.3).
     package consuming func finishDatagram() -> [UInt8] {
-        append("\r\n")
+        endLine()
         return octets
     }
 
@@ -129,7 +161,13 @@ package struct MessageBuilder: Sendable {
 
     private mutating func begin(_ name: some Collection<UInt8>) {
         octets += name
-        append(": ")
+        octets.append(Octet.colon)
+        octets.append(Octet.space)
+    }
+
+    private mutating func endLine() {
+        octets.append(Octet.carriageReturn)
+        octets.append(Octet.lineFeed)
     }
 
     /// The top Via as written, but for `received` and `rport`: what the peer claimed there is replaced by what we saw.
@@ -137,23 +175,28 @@ package struct MessageBuilder: Sendable {
         let via = request.essentials.via
         guard via.isWellFormed else { return copy(field, from: request) }
         let span = request.octets.span
-        var value = Array(request.octets[via.headRange])
+        begin(.via)
+        Octet.appendUnfolded(request.octets[via.headRange], to: &octets)
         var scanner = ParameterScanner(via.parameterRange)
         while let parameter = scanner.next(span) {
             if span.equals(parameter.nameRange, ignoringCase: "received") { continue }
-            value.append(Octet.semicolon)
-            value += request.octets[parameter.nameRange]
+            octets.append(Octet.semicolon)
+            octets += request.octets[parameter.nameRange]
             if span.equals(parameter.nameRange, ignoringCase: "rport") {
-                value += "=\(source.port)".utf8
+                octets.append(Octet.equals)
+                octets.append(decimal: UInt64(source.port))
             } else if let range = parameter.valueRange {
-                value.append(Octet.equals)
-                value += request.octets[range]
+                octets.append(Octet.equals)
+                Octet.appendUnfolded(request.octets[range], to: &octets)
             }
         }
         // RFC 3581 §4: with `rport` always, else when sent-by does not say it already.
-        if via.hasRport || request.topVia.hostAddress != source.ip { value += ";received=\(source.ip)".utf8 }
+        if via.hasRport || request.topVia.hostAddress != source.ip {
+            append(";received=")
+            source.ip.append(to: &octets)
+        }
         let furtherValues = via.parameterRange.upperBound..<field.valueRange.upperBound
-        value += request.octets[furtherValues]
-        add(.via, octets: value)
+        Octet.appendUnfolded(request.octets[furtherValues], to: &octets)
+        endLine()
     }
 }

@@ -53,8 +53,7 @@ enum Octet {
 
     /// ASCII comparison without regard to case.
     static func equal(_ left: some Collection<UInt8>, _ right: String) -> Bool {
-        guard left.count == right.utf8.count else { return false }
-        return zip(left, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
+        left.count == right.utf8.count && zip(left, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
     }
 
     /// The value as one line: a line end with the white space around it becomes one space (RFC 3261 §7.3.1).
@@ -142,13 +141,15 @@ extension Span where Element == UInt8 {
         return nil
     }
 
+    @inline(__always)
     func equals(_ range: Range<Int>, ignoringCase text: String) -> Bool {
-        guard range.count == text.utf8.count else { return false }
-        var index = range.lowerBound
-        for octet in text.utf8 {
-            guard Octet.lowercased(self[index]) == Octet.lowercased(octet) else { return false }
-            index += 1
-        }
+        range.count == text.utf8.count && matches(range, ignoringCase: text)
+    }
+
+    private func matches(_ range: Range<Int>, ignoringCase text: String) -> Bool {
+        let other = text.utf8.span
+        for offset in 0..<other.count
+        where Octet.lowercased(self[range.lowerBound + offset]) != Octet.lowercased(other[offset]) { return false }
         return true
     }
 

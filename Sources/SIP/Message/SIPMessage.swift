@@ -11,11 +11,35 @@ package struct SIPMessage: Sendable {
 
     /// The whole datagram.
     package let octets: [UInt8]
-    package let startLine: StartLine
-    package let headers: [HeaderField]
+    private let layout: Layout
+
+    package var startLine: StartLine { layout.startLine }
+    package var headers: [HeaderField] { layout.headers }
     /// Cut to Content-Length: what follows in the datagram is not part of the message (RFC 3261 §18.3).
-    package let bodyRange: Range<Int>
-    let essentials: Essentials
+    package var bodyRange: Range<Int> { layout.bodyRange }
+    var essentials: Essentials { layout.essentials }
+
+    /// Where everything is. Out of line: transactions, calls and what passes between them hand messages on.
+    private final class Layout: Sendable {
+        let startLine: StartLine
+        let headers: [HeaderField]
+        let bodyRange: Range<Int>
+        let essentials: Essentials
+
+        init(startLine: StartLine, headers: [HeaderField], bodyRange: Range<Int>, essentials: Essentials) {
+            self.startLine = startLine
+            self.headers = headers
+            self.bodyRange = bodyRange
+            self.essentials = essentials
+        }
+    }
+
+    init(
+        octets: [UInt8], startLine: StartLine, headers: [HeaderField], bodyRange: Range<Int>, essentials: Essentials
+    ) {
+        self.octets = octets
+        layout = Layout(startLine: startLine, headers: headers, bodyRange: bodyRange, essentials: essentials)
+    }
 
     /// Parsed once, because every message needs them.
     struct Essentials: Sendable {

@@ -27,6 +27,7 @@ package struct Via: Sendable {
     package var transportText: String { String(decoding: octets[layout.transportRange], as: UTF8.self) }
     /// Without brackets.
     package var host: String { String(decoding: octets[layout.hostPort.hostRange], as: UTF8.self) }
+    package var hostOctets: ArraySlice<UInt8> { octets[layout.hostPort.hostRange] }
     /// Nil when sent-by is a host name.
     package var hostAddress: IPAddress? { IPAddress(ascii: octets[layout.hostPort.hostRange]) }
     package var port: UInt16? { layout.hostPort.port }

@@ -1,3 +1,5 @@
+import Core
+
 /// What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3).
 struct TransactionKey: Hashable, Sendable {
     private let octets: [UInt8]
@@ -20,23 +22,31 @@ struct TransactionKey: Hashable, Sendable {
         if method == .ack { method = .invite }
         let via = request.topVia
         var octets: [UInt8] = []
-        func append(_ part: ArraySlice<UInt8>) {
-            octets.append(0)
-            octets.append(contentsOf: part)
-        }
-        func append(_ text: String) { append(ArraySlice(text.utf8)) }
+        octets.reserveCapacity(96)
         if let branch = via.branch, via.hasCookie {
-            octets.append(contentsOf: branch)
-            append(via.sentBy)
+            octets += branch
         } else {
-            octets.append(contentsOf: request.requestURI)
-            append(request.fromTag ?? ArraySlice())
-            append(request.callID)
-            append(String(request.cseq.number))
-            append(via.sentBy)
-            append(via.branch ?? ArraySlice())
+            octets += request.requestURI
+            for part in [request.fromTag ?? [], request.callID, via.branch ?? []] {
+                octets.append(0)
+                octets += part
+            }
+            octets.append(0)
+            octets.append(decimal: UInt64(request.cseq.number))
         }
-        append(method == .unknown ? request.cseq.methodText : method.text)
+        octets.append(0)
+        for octet in via.hostOctets { octets.append(Octet.lowercased(octet)) }
+        if let port = via.port {
+            octets.append(Octet.colon)
+            octets.append(decimal: UInt64(port))
+        }
+        octets.append(0)
+        octets += (method == .unknown ? request.cseq.methodText : method.text).utf8
         self.octets = octets
+    }
+
+    func hash(into hasher: inout Hasher) {
+        // SAFETY: the octets are only read, and inside this closure. An array would hash them one by one.
+        unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
 }

@@ -8,7 +8,7 @@ package struct TransactionID: Hashable, Sendable {
 /// Matches messages to transactions and keeps what is retransmitted (RFC 3261 §17, RFC 6026), over any transport.
 ///
 /// Sans-IO: give it messages and the time, and carry out every `Output` in order. One thread.
-package struct TransactionLayer: Sendable {
+package struct TransactionLayer {
     package enum Output: Sendable {
         /// Send these octets.
         case send([UInt8], to: Flow, transaction: TransactionID, isRetransmission: Bool)
@@ -29,7 +29,8 @@ package struct TransactionLayer: Sendable {
         case ended(TransactionID)
     }
 
-    private struct Client: Sendable {
+    private final class Client {
+        let id: TransactionID
         var machine: ClientMachine
         let key: TransactionKey
         let method: Method
@@ -43,9 +44,23 @@ package struct TransactionLayer: Sendable {
         var acknowledgement: [UInt8]?
         /// The earliest entry that the timer queue holds for this transaction.
         var scheduled: Instant?
+
+        init(
+            id: TransactionID, machine: ClientMachine, key: TransactionKey, method: Method, request: [UInt8], destination: Flow,
+            fallback: (request: [UInt8], destination: Flow)?
+        ) {
+            self.id = id
+            self.machine = machine
+            self.key = key
+            self.method = method
+            self.request = request
+            self.destination = destination
+            self.fallback = fallback
+        }
     }
 
-    private struct Server: Sendable {
+    private final class Server {
+        let id: TransactionID
         var machine: ServerMachine
         let key: TransactionKey
         let request: SIPMessage
@@ -53,6 +68,15 @@ package struct TransactionLayer: Sendable {
         let destination: Flow
         var response: [UInt8] = []
         var scheduled: Instant?
+
+        init(id: TransactionID, machine: ServerMachine, key: TransactionKey, request: SIPMessage, source: Flow) {
+            self.id = id
+            self.machine = machine
+            self.key = key
+            self.request = request
+            self.source = source
+            destination = ResponseDestination.flow(for: request, source: source)
+        }
     }
 
     private var clients: [TransactionID: Client] = [:]
@@ -85,7 +109,7 @@ package struct TransactionLayer: Sendable {
     ) {
         let key = TransactionKey(request: message)
         if let id = serverIDs[key] {
-            guard var server = servers[id] else { return }
+            guard let server = servers[id] else { return }
             var effects: [ServerMachine.Effect] = []
             if message.method == .ack {
                 server.machine.receiveACK(now: now, effects: &effects)
@@ -93,21 +117,20 @@ package struct TransactionLayer: Sendable {
                 server.machine.receiveRequest(effects: &effects)
             }
             if !effects.contains(.deliverACK) { outputs.append(.absorbed(id, message)) }
-            carryOut(effects, id, &server, acknowledgement: message, outputs: &outputs)
+            carryOut(effects, server, acknowledgement: message, outputs: &outputs)
         } else if message.method == .ack {
             outputs.append(.acknowledgement(message, source: source))
         } else {
             lastID += 1
             let id = TransactionID(rawValue: lastID)
             var effects: [ServerMachine.Effect] = []
-            var server = Server(
-                machine: ServerMachine(
-                    method: message.method, isReliable: source.isReliable, now: now, effects: &effects),
-                key: key, request: message, source: source,
-                destination: ResponseDestination.flow(for: message, source: source))
+            let machine = ServerMachine(
+                method: message.method, isReliable: source.isReliable, now: now, effects: &effects)
+            let server = Server(id: id, machine: machine, key: key, request: message, source: source)
             serverIDs[key] = id
+            servers[id] = server
             outputs.append(.request(id, message, source: source))
-            carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
+            carryOut(effects, server, acknowledgement: nil, outputs: &outputs)
         }
     }
 
@@ -115,7 +138,7 @@ package struct TransactionLayer: Sendable {
         _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
         guard let status = message.status, let id = clientIDs[TransactionKey(response: message)],
-            var client = clients[id]
+            let client = clients[id]
         else {
             outputs.append(.strayResponse(message))
             return
@@ -127,7 +150,7 @@ package struct TransactionLayer: Sendable {
             client.acknowledgement = Self.acknowledgement(for: message, to: client.request)
         }
         if !effects.contains(.deliver) { outputs.append(.absorbed(id, message)) }
-        carryOut(effects, id, &client, response: (message, source), outputs: &outputs)
+        carryOut(effects, client, response: (message, source), outputs: &outputs)
     }
 
     // MARK: From the transaction user
@@ -144,11 +167,12 @@ package struct TransactionLayer: Sendable {
         let id = TransactionID(rawValue: lastID)
         let key = TransactionKey(branch: branch, method: method)
         var effects: [ClientMachine.Effect] = []
-        var client = Client(
-            machine: ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects),
-            key: key, method: method, request: request, destination: destination, fallback: fallback)
+        let machine = ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects)
+        let client = Client(
+            id: id, machine: machine, key: key, method: method, request: request, destination: destination, fallback: fallback)
         clientIDs[key] = id
-        carryOut(effects, id, &client, response: nil, outputs: &outputs)
+        clients[id] = client
+        carryOut(effects, client, response: nil, outputs: &outputs)
         return id
     }
 
@@ -156,11 +180,11 @@ package struct TransactionLayer: Sendable {
     package mutating func respond(
         _ id: TransactionID, status: Int, _ response: [UInt8], now: Instant, outputs: inout [Output]
     ) {
-        guard var server = servers[id] else { return }
+        guard let server = servers[id] else { return }
         var effects: [ServerMachine.Effect] = []
         server.machine.respond(status: status, now: now, effects: &effects)
         if !effects.isEmpty { server.response = response }
-        carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
+        carryOut(effects, server, acknowledgement: nil, outputs: &outputs)
     }
 
     /// The INVITE server transaction that a CANCEL names (RFC 3261 §9.2); nil when there is none.
@@ -191,21 +215,21 @@ package struct TransactionLayer: Sendable {
 
     /// The INVITE of `id` was cancelled: it ends within 64*T1 whether or not its callee reacts (RFC 3261 §9.1).
     package mutating func cancelSent(_ id: TransactionID, now: Instant) {
-        guard var client = clients[id] else { return }
+        guard let client = clients[id] else { return }
         client.machine.cancelSent(now: now)
-        keep(client, as: id)
+        schedule(client)
     }
 
     /// Nobody waits for the answer to the INVITE of `id` any more: it ends within 64*T1.
     package mutating func abandon(_ id: TransactionID, now: Instant) {
-        guard var client = clients[id] else { return }
+        guard let client = clients[id] else { return }
         client.machine.abandon(now: now)
-        keep(client, as: id)
+        schedule(client)
     }
 
     /// The network refused what this transaction last sent.
     package mutating func transportFailed(_ id: TransactionID, now: Instant, outputs: inout [Output]) {
-        guard var client = clients[id] else { return }
+        guard let client = clients[id] else { return }
         var effects: [ClientMachine.Effect] = []
         if let fallback = client.fallback, !client.hasHeard {
             (client.request, client.destination) = fallback
@@ -216,22 +240,22 @@ package struct TransactionLayer: Sendable {
         } else {
             client.machine.transportFailed(effects: &effects)
         }
-        carryOut(effects, id, &client, response: nil, outputs: &outputs)
+        carryOut(effects, client, response: nil, outputs: &outputs)
     }
 
     /// Runs every timer that is due.
     package mutating func advance(to now: Instant, outputs: inout [Output]) {
         while let id = timers.takeDue(at: now) {
-            if var client = clients[id] {
+            if let client = clients[id] {
                 client.scheduled = nil
                 var effects: [ClientMachine.Effect] = []
                 client.machine.advance(to: now, effects: &effects)
-                carryOut(effects, id, &client, response: nil, outputs: &outputs)
-            } else if var server = servers[id] {
+                carryOut(effects, client, response: nil, outputs: &outputs)
+            } else if let server = servers[id] {
                 server.scheduled = nil
                 var effects: [ServerMachine.Effect] = []
                 server.machine.advance(to: now, effects: &effects)
-                carryOut(effects, id, &server, acknowledgement: nil, outputs: &outputs)
+                carryOut(effects, server, acknowledgement: nil, outputs: &outputs)
             }
         }
     }
@@ -239,16 +263,17 @@ package struct TransactionLayer: Sendable {
     // MARK: Effects
 
     private mutating func carryOut(
-        _ effects: [ClientMachine.Effect], _ id: TransactionID, _ client: inout Client,
-        response: (message: SIPMessage, source: Flow)?, outputs: inout [Output]
+        _ effects: [ClientMachine.Effect], _ client: Client, response: (message: SIPMessage, source: Flow)?,
+        outputs: inout [Output]
     ) {
-        keep(client, as: id)
+        schedule(client)
+        let id = client.id
         for effect in effects {
             switch effect {
             case .sendRequest:
                 outputs.append(
                     .send(client.request, to: client.destination, transaction: id, isRetransmission: client.hasSent))
-                clients[id]?.hasSent = true
+                client.hasSent = true
             case .sendACK:
                 guard let octets = client.acknowledgement else { continue }
                 outputs.append(.send(octets, to: client.destination, transaction: id, isRetransmission: false))
@@ -265,18 +290,16 @@ package struct TransactionLayer: Sendable {
     }
 
     private mutating func carryOut(
-        _ effects: [ServerMachine.Effect], _ id: TransactionID, _ server: inout Server, acknowledgement: SIPMessage?,
-        outputs: inout [Output]
+        _ effects: [ServerMachine.Effect], _ server: Server, acknowledgement: SIPMessage?, outputs: inout [Output]
     ) {
-        if effects.contains(.sendTrying) {
-            server.response = MessageBuilder.response(
-                to: server.request, status: 100, toTag: nil, source: server.source
-            ).finish()
-        }
-        keep(server, as: id)
+        schedule(server)
+        let id = server.id
         for effect in effects {
             switch effect {
             case .sendTrying:
+                server.response = MessageBuilder.response(
+                    to: server.request, status: 100, toTag: nil, source: server.source
+                ).finish()
                 outputs.append(
                     .send(server.response, to: server.destination, transaction: id, isRetransmission: false))
             case .sendResponse(let isRetransmission):
@@ -294,20 +317,16 @@ package struct TransactionLayer: Sendable {
         }
     }
 
-    private mutating func keep(_ client: Client, as id: TransactionID) {
-        clients[id] = client
-        if let due = client.machine.deadline, due < client.scheduled ?? Instant(nanoseconds: .max) {
-            clients[id]?.scheduled = due
-            schedule(id, at: due)
-        }
+    private mutating func schedule(_ client: Client) {
+        guard let due = client.machine.deadline, due < client.scheduled ?? Instant(nanoseconds: .max) else { return }
+        client.scheduled = due
+        schedule(client.id, at: due)
     }
 
-    private mutating func keep(_ server: Server, as id: TransactionID) {
-        servers[id] = server
-        if let due = server.machine.deadline, due < server.scheduled ?? Instant(nanoseconds: .max) {
-            servers[id]?.scheduled = due
-            schedule(id, at: due)
-        }
+    private mutating func schedule(_ server: Server) {
+        guard let due = server.machine.deadline, due < server.scheduled ?? Instant(nanoseconds: .max) else { return }
+        server.scheduled = due
+        schedule(server.id, at: due)
     }
 
     private mutating func schedule(_ id: TransactionID, at due: Instant) {
