@@ -189,6 +189,8 @@ extension Configuration {
 
     /// How calls find a trunk, and what happens when one fails.
     package struct Routing: Sendable {
+        /// A call for whose number every trunk is out tries one of them all the same.
+        package var lastResort = true
         /// How many routes one call tries at the most.
         package var attempts = 5
         /// After these responses the next route is tried.

@@ -18,6 +18,8 @@ struct ConfigurationKey<Root>: Sendable {
     let explanation: String
     /// A value for the reference file when the default depends on the machine or on another key, and on which.
     let example: (literal: String, defaultNote: String)?
+    /// Takes the value of another root over.
+    let copy: @Sendable (_ source: Root, _ target: inout Root) -> Void
     private let read: @Sendable (TOMLNode, inout Root) throws(Refusal) -> Void
     /// For people; empty when the value is absent.
     let text: @Sendable (Root) -> String
@@ -36,6 +38,7 @@ struct ConfigurationKey<Root>: Sendable {
         self.explanation = explanation
         self.example = example
         read = { (node, root) throws(Refusal) in root[keyPath: path] = try format.parse(node) }
+        copy = { $1[keyPath: path] = $0[keyPath: path] }
         text = shown ?? { format.text($0[keyPath: path]) }
         literal = { format.literal($0[keyPath: path]) }
     }

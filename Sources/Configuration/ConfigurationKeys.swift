@@ -155,6 +155,10 @@ extension Configuration {
             "limits.message_size", \.limits.messageOctets, .integer(4_096...65_536, unit: "octets"), .needsRestart,
             "The longest SIP message taken from a connection."),
         .init(
+            "routing.last_resort", \.routing.lastResort, .boolean, .newCallsOnly,
+            "Where every trunk for a number is out, whether a call tries the first of them all the same, one a second; the others "
+                + "get 503."),
+        .init(
             "routing.attempts", \.routing.attempts, .integer(1...20), .newCallsOnly, vosName: "SS_GATEWAY_SWITCH_LIMIT",
             "How many routes a call tries at the most."),
         .init(

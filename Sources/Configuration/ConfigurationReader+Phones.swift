@@ -87,6 +87,11 @@ extension ConfigurationReader {
     }
 
     private mutating func checkUsers() {
+        for (index, user) in configuration.users.enumerated() where index < userNumbers.count {
+            guard let name = user.trunk, !configuration.trunks.contains(where: { $0.name == name }) else { continue }
+            let near = Suggestion.nearest(to: name, among: configuration.trunks.map(\.name)).map { ", did you mean `\($0)`?" } ?? ""
+            refuse(["user", String(userNumbers[index]), "trunk"], key: "user.trunk", "there is no trunk \(name.quotedForTOML)\(near)")
+        }
         var owners: [String: String] = [:]
         for (index, user) in configuration.users.enumerated() {
             for key in [user.name] + user.numbers.filter({ $0 != user.name }) {

@@ -10,6 +10,8 @@ package struct User: Sendable {
     package var ha1: [String] = []
     /// Under which it is called besides its name; the first one is what called parties see.
     package var numbers: [String] = []
+    /// Its calls are that trunk's: a customer known by credentials in place of an address.
+    package var trunk: String?
 
     package init(name: String, password: String? = nil, ha1: [String] = [], numbers: [String] = []) {
         self.name = name
@@ -89,22 +91,27 @@ package enum KeepAliveProfile: String, CaseIterable, Sendable {
 extension User {
     /// Every key of `[[user]]`. The name is required, and either password or ha1.
     static let keys: [ConfigurationKey<User>] = [
-        .init("name", \.name, .userName, .needsRestart, "What its credentials say and it is called by."),
+        .init("name", \.name, .userName, .appliedNow, "What its credentials say and it is called by."),
         .init(
-            "password", \.password, ValueFormat.password.optional, .needsRestart, example: ("\"secret\"", "ha1 stands in for it"),
+            "password", \.password, ValueFormat.password.optional, .appliedNow, example: ("\"secret\"", "ha1 stands in for it"),
             shown: { $0.password == nil ? "" : "(set)" }, "Its password."),
         .init(
             "ha1", \.ha1,
-            ValueFormat.ha1.list("a list of hexadecimal digits, 32 for MD5, 64 for SHA-256, or both"), .needsRestart,
+            ValueFormat.ha1.list("a list of hexadecimal digits, 32 for MD5, 64 for SHA-256, or both"), .appliedNow,
             example: ("[\"939e7578ed9e3c518a452acee763bce9\"]", "password stands in for it"),
             shown: { $0.ha1.isEmpty ? "" : "(set)" },
             "In place of the password: H(name:realm:password). With one hash alone the phone has to know that algorithm; with a "
                 + "password beside it, that stands for the other."),
         .init(
             "numbers", \.numbers,
-            ValueFormat.userName.list("a list of texts, like [\"4930123\", \"100\"]"), .needsRestart,
+            ValueFormat.userName.list("a list of texts, like [\"4930123\", \"100\"]"), .appliedNow,
             example: ("[\"4930123\"]", "it is called by its name alone"),
             "Numbers it is called by; the first one is what called parties see."),
+        .init(
+            "trunk", \.trunk, ValueFormat<String>.name.optional, .appliedNow,
+            example: ("\"customers\"", "it is a phone"),
+            "Its calls count as calls of this trunk, with that trunk's limits, routes and rules, wherever they come from: a customer "
+                + "known by credentials. From stays as the customer writes it."),
     ]
 }
 

@@ -11,5 +11,5 @@ package final class Boxed<Value: Sendable>: Sendable {
     package subscript<Member>(dynamicMember member: KeyPath<Value, Member>) -> Member { value[keyPath: member] }
 }
 
-/// A trunk as routes, calls and branches refer to it. It does not change while the daemon runs.
+/// A trunk as routes, calls and branches refer to it. A reload makes new ones; calls keep what they began with.
 package typealias SharedTrunk = Boxed<Trunk>

@@ -222,8 +222,8 @@ extension CallControl {
         var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
         builder.add(.reason, reason(of: call, branch: id))
         builder.add(.userAgent, configuration.sip.userAgent)
-        openByes.insert(
-            send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now))
+        let bye = send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now)
+        noteBye(bye, of: call.branches[id.rawValue].target.trunk, in: call.branches[id.rawValue].dialog)
     }
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
@@ -234,8 +234,8 @@ extension CallControl {
         builder.add(.reason, reason(of: call))
         builder.add(.userAgent, configuration.sip.userAgent)
         if leg == .caller { calls[number]?.caller = dialog } else { calls[number]?.callee = dialog }
-        openByes.insert(
-            send(builder.finish(), .bye, branch: branch, to: dialog.destination, for: number, leg, now: now))
+        let id = send(builder.finish(), .bye, branch: branch, to: dialog.destination, for: number, leg, now: now)
+        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: dialog)
     }
 
     /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.
@@ -272,8 +272,14 @@ extension CallControl {
     mutating func receiveResponse(
         _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
+        if let status = response.status, let use = transactionUses[id],
+            answerChallengeInDialog(id, response, status: status, use, now: now)
+        {
+            return
+        }
         if response.status ?? 0 >= 200 { openByes.remove(id) }
         if receiveTrunkResponse(id, response, now: now) { return }
+        if receiveTestResponse(id, response, from: source, now: now) { return }
         guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }

@@ -144,12 +144,15 @@ extension CallControl {
 
     /// Takes our contacts off every registrar, at the end of the daemon.
     mutating func endRegistrations(now: Instant) {
-        for trunk in configuration.trunks where trunkStates[trunk.name]?.registration.isStanding(at: now) == true {
-            trunkStates[trunk.name]?.registration.due = nil
-            trunkStates[trunk.name]?.registration.isEnding = true
-            trunkStates[trunk.name]?.registration.challenges = 0
-            sendRegister(of: trunk.name, now: now)
-        }
+        for trunk in configuration.trunks { endRegistration(of: trunk.name, now: now) }
+    }
+
+    mutating func endRegistration(of name: String, now: Instant) {
+        guard trunkStates[name]?.registration.isStanding(at: now) == true else { return }
+        trunkStates[name]?.registration.due = nil
+        trunkStates[name]?.registration.isEnding = true
+        trunkStates[name]?.registration.challenges = 0
+        sendRegister(of: name, now: now)
     }
 
     func registrationText(_ state: TrunkState, now: Instant) -> String {

@@ -200,8 +200,9 @@ extension CallControl {
                 change.mediumIndex = description.flatMap(Self.relayedMedium)
             }
             call.change = change
-            advanceChange(
-                number, .succeeded(isUsable: (change.machine.hasOffer ? change.answer : change.offer) != nil), now: now)
+            let isUsable = (change.machine.hasOffer ? change.answer : change.offer) != nil
+            advanceChange(number, .succeeded(isUsable: isUsable), now: now)
+            if !isUsable, change.machine.hasOffer { restore(responder, of: number, now: now) }
         case 422 where !change.isRetried && call[responder].timer.refused(SessionTimer.Terms(response)):
             change.isRetried = true
             change.hasProvisional = false

@@ -39,6 +39,7 @@ extension CallControl {
     /// Sessions of the relay.
     package var mediaSessionCount: Int { callsBySession.count }
     package var usedPortPairs: Int { media.usedPairCount }
+    package var testSessionCount: Int { testSessions.count }
 
     func call(named id: String) -> Call? {
         if let number = callsByID[id] { return calls[number] }

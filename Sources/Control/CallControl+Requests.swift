@@ -49,8 +49,9 @@ extension CallControl {
         }
         counters.add(to: .callsAttempted)
         let doctorRoute = doctorRoute(from: source.remote, now: now)
-        let callerTrunk = doctorRoute?.caller ?? routing.trunk(from: source.remote, isStream: source.isReliable)
         let caller = phones?.admitted
+        let callerTrunk =
+            doctorRoute?.caller ?? routing.trunk(from: source.remote, isStream: source.isReliable) ?? trunk(of: caller)
         let callee = doctorRoute == nil ? phones?.user(called: invite.uri) : nil
         let number = nextCallNumber()
         let call = Call(
@@ -300,6 +301,7 @@ extension CallControl {
         _ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant
     ) {
         guard let (number, leg) = dialog(of: request), let call = calls[number] else {
+            if receiveTestRequest(id, request, from: source, now: now) { return }
             counters.add(to: .sipStrayRequests)
             return answer(id, request, from: source, status: 481, now: now)
         }

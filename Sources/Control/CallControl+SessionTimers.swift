@@ -124,6 +124,19 @@ extension CallControl {
         counters.add(to: .sessionRefreshes)
     }
 
+    /// The peer of `leg` has agreed to a session that the other side cannot have: it is asked back to the one that counts, by a
+    /// re-INVITE with the description it had.
+    mutating func restore(_ leg: Leg, of number: CallNumber, now: Instant) {
+        guard let call = calls[number], call.machine.isConnected, call.refreshes[leg] == nil, call.change == nil,
+            let description = call[leg.other].description
+        else { return }
+        call.refreshes[leg] = sendInDialog(
+            .invite, branch: newBranch(), of: number, leg, headers: Self.timerHeaders(call[leg].timer),
+            body: describe(description, call[leg.other].mediumIndex, to: leg, call), contentType: "application/sdp", now: now
+        ).map { ($0, .invite) }
+        counters.add(to: .sessionRefreshes)
+    }
+
     /// True when the response answers a refresh of ours.
     mutating func receiveRefreshResponse(
         _ id: TransactionID, _ response: SIPMessage, status: Int, from source: Flow, of number: CallNumber, _ leg: Leg,

@@ -22,12 +22,14 @@ extension CallControl {
         guard !call.routes.isEmpty else { return .failure(RouteFailure(reason: .unknownNumber)) }
         var rest: Duration?
         var isBusy = false
+        var outCandidate: Routing.Candidate?
         while !call.routes.isEmpty, call.routesTried < configuration.routing.attempts {
             let candidate = call.routes.removeFirst()
             let trunk = candidate.trunk
             guard let state = trunkStates[trunk.name] else { continue }
             if state.health.isDown {
                 call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .down))
+                outCandidate = outCandidate ?? candidate
                 continue
             }
             if state.health.rests(at: now) {
@@ -47,8 +49,24 @@ extension CallControl {
             occupy(trunk, by: call)
             return .success(target(of: call, by: candidate))
         }
+        if let outCandidate, !isBusy, takeLastResort(outCandidate.trunk, call, now: now) {
+            return .success(target(of: call, by: outCandidate))
+        }
         let retryAfter = max(configuration.limits.retryAfter, rest ?? .zero)
         return .failure(RouteFailure(reason: isBusy ? .busy(retryAfter: retryAfter) : .down))
+    }
+
+    /// Nothing else is left: the probe may not have seen yet that the trunk is back. One call a second finds out.
+    private mutating func takeLastResort(_ trunk: SharedTrunk, _ call: Call, now: Instant) -> Bool {
+        guard configuration.routing.lastResort, call.routesTried == 0,
+            trunk.capacity == 0 || callsByTrunk[trunk.name, default: 0] < trunk.capacity,
+            trunkStates[trunk.name]?.lastResortAt.map({ now - $0 >= .seconds(1) }) ?? true,
+            trunkStates[trunk.name]?.outgoing.take(now: now) == true
+        else { return false }
+        trunkStates[trunk.name]?.lastResortAt = now
+        call.routesTried += 1
+        occupy(trunk, by: call)
+        return true
     }
 
     struct RouteFailure: Error {
@@ -182,7 +200,7 @@ extension CallControl {
         trunkTimers.schedule(name, at: due)
     }
 
-    private mutating func planProbe(of name: String, at due: Instant) {
+    mutating func planProbe(of name: String, at due: Instant) {
         trunkStates[name]?.nextProbe = due
         trunkTimers.schedule(name, at: due)
     }

@@ -59,8 +59,8 @@ package struct CallControl {
         let localTag: String
     }
 
-    let configuration: Configuration
-    let routing: Routing
+    package internal(set) var configuration: Configuration
+    var routing: Routing
     /// Our own addresses.
     let endpoints: LocalEndpoints
     let media: MediaSessions
@@ -71,7 +71,7 @@ package struct CallControl {
     /// Nil when there are no users.
     var phones: Phones?
     /// What User-Agent of a scanner holds, in lower case.
-    let scanners: [[UInt8]]
+    var scanners: [[UInt8]]
 
     var random: SeededRandom
     var transactions = TransactionLayer()
@@ -97,6 +97,11 @@ package struct CallControl {
     /// Operators that wait for the answer to a probe.
     var waitingProbes: [(token: UInt64, trunk: String)] = []
     var nextSweep: Instant?
+    /// Calls of relayd's own, by the token of who asked for them; their transactions; their sessions, until these are closed.
+    var testCalls: [UInt64: TestCall] = [:]
+    var testTransactions: [TransactionID: UInt64] = [:]
+    var testSessions: [SessionID: UInt64] = [:]
+    var closingTests: [SessionID: MediaSessions.Taken] = [:]
     var strangers: StrangerTable
     /// New requests that wait for their turn.
     var admission = AdmissionQueue()
@@ -114,6 +119,8 @@ package struct CallControl {
     var endedCalls: EndedCalls
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
+    /// Those of them to trunks that may challenge them.
+    var challengedByes: [TransactionID: OpenBye] = [:]
     package internal(set) var isDraining = false
 
     private var lastCallNumber: UInt64 = 0
@@ -208,6 +215,7 @@ package struct CallControl {
     }
 
     package mutating func handle(_ event: RelayEvent, now: Instant) {
+        if !testSessions.isEmpty, handleTestMedia(event, now: now) { return drain(now) }
         switch event {
         case .opened(let session):
             if let number = callsBySession[session] { enqueue(.mediaOpened, for: number) }
@@ -242,13 +250,17 @@ package struct CallControl {
             nextSweep = monitored.isEmpty ? nil : now + Self.sweepInterval
             drain(now)
         }
+        if let due = nextTestDeadline, due <= now {
+            testDeadlinesDue(now: now)
+            drain(now)
+        }
         advancePhones(to: now)
     }
 
     /// When `advance` is due next; nil when nothing waits.
     package var nextDeadline: Instant? {
         .earliest(
-            .earliest(transactions.nextDeadline, callTimers.nextDue),
+            .earliest(.earliest(transactions.nextDeadline, callTimers.nextDue), nextTestDeadline),
             .earliest(.earliest(trunkTimers.nextDue, nextSweep), phones?.nextDeadline))
     }
 
@@ -263,18 +275,19 @@ package struct CallControl {
             enqueue(.callerAckMissing, for: number)
         }
         endRegistrations(now: now)
+        endTestCalls(now: now)
         drain(now)
     }
 
     /// No call holds media, every BYE was answered, and no callee is left ringing.
     package var isIdle: Bool {
-        openByes.isEmpty && !trunkStates.values.contains { $0.registration.isEnding } && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
+        openByes.isEmpty && testSessions.isEmpty && !trunkStates.values.contains { $0.registration.isEnding } && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
     }
 
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
-            && callsBySession.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
+            && callsBySession.isEmpty && testSessions.isEmpty && testTransactions.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && challengedByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
             && callsByTrunk.values.allSatisfy { $0 == 0 } && admission.isEmpty && media.usedPairCount == 0
     }
 
@@ -363,9 +376,11 @@ package struct CallControl {
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
+            if testUnanswered(id, "no response", now: now) { break }
             if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil { endedCalls.byeUnanswered(use.call, use.leg) }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
+            if testUnanswered(id, "cannot be reached: the network refuses", now: now) { break }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
         case .ended(let id): transactionEnded(id, now: now)
         }
@@ -393,9 +408,11 @@ package struct CallControl {
 
     private mutating func transactionEnded(_ id: TransactionID, now: Instant) {
         trunkTransactions[id] = nil
+        testTransactions[id] = nil
         guard let use = transactionUses.removeValue(forKey: id) else { return }
         if let identity = use.identity { presentInvites.remove(identity) }
         openByes.remove(id)
+        challengedByes[id] = nil
         changeTransactionEnded(id, of: use.call, now: now)
         if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }

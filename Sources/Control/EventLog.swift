@@ -3,7 +3,8 @@ package import ControlProtocol
 
 /// The daemon's log: one line an event on standard error, `LEVEL NAME key=value …`, for the journal of systemd.
 package struct EventLog: Sendable {
-    private let level: LogLevel
+    /// What is less important is left out.
+    package var level: LogLevel
     private let writer: LogWriter
 
     package init(level: LogLevel) { self.init(level: level, writer: LogWriter()) }

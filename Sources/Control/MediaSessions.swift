@@ -64,6 +64,9 @@ package final class MediaSessions {
         allocator.giveBack(taken.session)
     }
 
+    /// For pairs that are given back from now on.
+    package func setQuarantine(_ duration: Duration) { ports.quarantineTime = duration }
+
     package var usedPairCount: Int { ports.usedCount }
     package var quarantinedPairCount: Int { ports.quarantinedCount }
     package var freePairCount: Int { ports.freeCount }

@@ -14,7 +14,8 @@ package struct PortPool: Sendable {
     private var free: [UInt16]
     /// Pairs that rest, the earliest to be free first.
     private var quarantine: ArraySlice<Resting> = []
-    private let quarantineTime: Duration
+    /// How long a pair rests that is given back from now on.
+    package var quarantineTime: Duration
     /// Which pairs are taken, by their place in the range: one handed to two calls would mix their audio.
     private var isUsed: [Bool]
     private let firstPort: UInt16

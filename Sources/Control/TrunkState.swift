@@ -4,7 +4,7 @@ import SIP
 
 /// What call control knows of one trunk while it runs. Only `CallControl` holds one.
 final class TrunkState {
-    let trunk: SharedTrunk
+    var trunk: SharedTrunk
     var health = TrunkHealth()
     /// Of calls to it, and of calls from it.
     var outgoing: TokenBucket
@@ -21,6 +21,8 @@ final class TrunkState {
 
     /// When it is asked again whether it is there; nil: not at present.
     var nextProbe: Instant?
+    /// When a call last tried it though it was out.
+    var lastResortAt: Instant?
     var probe: (transaction: TransactionID, sentAt: Instant)?
     var probeRoundTrip: Duration?
     /// What the last probe met with.

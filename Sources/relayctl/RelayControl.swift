@@ -13,7 +13,7 @@ struct RelayControl: ParsableCommand {
             """,
         subcommands: [
             StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self,
-            CaptureCommand.self, TrunksCommand.self, ProbeCommand.self, StrangersCommand.self, RegistrationsCommand.self, KeepAliveCommand.self,
+            CaptureCommand.self, TrunksCommand.self, ProbeCommand.self, ReloadCommand.self, StrangersCommand.self, RegistrationsCommand.self, KeepAliveCommand.self,
             RecordsCommand.self, ReportCommand.self,
             AuditCommand.self, DoctorCommand.self, EventsCommand.self, WhyCommand.self, TraceCommand.self,
             ConfigCommand.self,
@@ -129,16 +129,30 @@ struct TrunksCommand: ParsableCommand {
 
 struct ProbeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "probe", abstract: "Sends OPTIONS to a trunk now and says what came back, and when.")
+        commandName: "probe", abstract: "Sends OPTIONS to a trunk now, or places a silent test call, and says what came back, and when.")
     @OptionGroup var global: GlobalOptions
 
     @Argument(help: "As `relayctl trunks` shows it.")
     var trunk: String
 
+    @Option(name: .customLong("call"), help: ArgumentHelp("Place a silent test call to this number: it may cost money.", valueName: "number"))
+    var number: String?
+
+    @Option(help: ArgumentHelp("With --call: who calls.", valueName: "number"))
+    var caller: String?
+
+    @Option(help: ArgumentHelp("With --call: how long to listen once it is answered, 1 to 60 (default: 3).", valueName: "n"))
+    var seconds: Int?
+
+    func validate() throws {
+        if number == nil, caller != nil || seconds != nil { throw ValidationError("--caller and --seconds go with --call.") }
+        if let seconds, !(1...60).contains(seconds) { throw ValidationError("--seconds must be 1 to 60.") }
+    }
+
     func run() throws {
-        // A transaction is given up after 32 s (RFC 3261 §17.1.2).
-        var client = try global.connect(timeLimitSeconds: 40)
-        let report = try client.probe(trunk: trunk)
+        // A transaction is given up after 32 s (RFC 3261 §17.1.2); a call rings for 45 s at most.
+        var client = try global.connect(timeLimitSeconds: number == nil ? 40 : 190)
+        let report = try client.probe(ProbeQuery(trunk: trunk, number: number, caller: caller, seconds: seconds ?? 3))
         global.print(report) { report.text($0) }
     }
 }
@@ -164,6 +178,19 @@ struct EventsCommand: ParsableCommand {
             Console.write(global.json ? JSONText.line(event) : event.text(Console.style))
             seen += 1
         }
+    }
+}
+
+struct ReloadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reload", abstract: "Reads the configuration again and takes over what can be, without touching a call.",
+        discussion: "With anything wrong in the file nothing changes, and what is wrong is said with file and line.")
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        var client = try global.connect()
+        let report = try client.reload()
+        global.print(report) { report.text($0) }
     }
 }
 

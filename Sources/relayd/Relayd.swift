@@ -18,7 +18,8 @@ struct Relayd: ParsableCommand {
 }
 
 struct Run: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Run in the foreground until SIGTERM or SIGINT.")
+    static let configuration = CommandConfiguration(
+        abstract: "Run in the foreground until SIGTERM or SIGINT. SIGHUP reads the configuration again.")
 
     @Option(name: .long, help: ArgumentHelp("The configuration, in TOML.", valueName: "file"))
     var config: String?
@@ -33,11 +34,10 @@ struct Run: ParsableCommand {
             // Before any other thread starts, so that all of them leave these signals to the control thread.
             let signals: SignalDescriptor
             do throws(Errno) {
-                signals = try SignalDescriptor([SIGTERM, SIGINT])
+                signals = try SignalDescriptor([SIGTERM, SIGINT, SIGHUP])
             } catch { throw StartError.failed(step: "signalfd", error) }
             var loop = try ControlLoop(
-                configuration: configuration, warnings: configuration.warnings(), signals: signals,
-                log: log)
+                configuration: configuration, file: config, warnings: configuration.warnings(), signals: signals, log: log)
             let servesHTTP = try serveHTTP(configuration, &loop)
             print(banner(configuration, servesHTTP: servesHTTP))
             fflush(nil)

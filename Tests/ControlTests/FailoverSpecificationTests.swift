@@ -233,6 +233,7 @@ import Testing
         let world = SimulatedWorld(seed: 13) {
             $0.trunks[1].inviteTimeout = .seconds(1)
             $0.routing.failures = 1
+            $0.routing.lastResort = false
         }
         world.answersOptions = false
         world.placeCall(script(.silence))
@@ -242,6 +243,27 @@ import Testing
         #expect(refused.finalStatus == 503)
         #expect(world.records.map(\.cause) == [.inviteTimeout, .allRoutesDown])
         #expect(world.traffic.last { $0.message.status == 503 }?.message.text(.retryAfter) == "30")
+        world.answersOptions = true
+        expectNothingLeft(world)
+    }
+
+    @Test("when every trunk for a number is out, one call a second tries the first all the same, and brings it back")
+    func lastResort() {
+        let world = SimulatedWorld(seed: 15) {
+            $0.trunks[1].inviteTimeout = .seconds(1)
+            $0.routing.failures = 1
+        }
+        world.answersOptions = false
+        world.placeCall(script(.silence))
+        world.run(for: .seconds(3))
+        #expect(world.trunk("b").state == .down)
+        let first = world.placeCall(script(.silence))
+        let second = world.placeCall()
+        world.run(for: .seconds(3))
+        #expect(first.finalStatus == 408 && second.finalStatus == 503)
+        let third = world.placeCall()
+        world.run(for: .seconds(3))
+        #expect(third.finalStatus == 200 && world.trunk("b").state == .up)
         world.answersOptions = true
         expectNothingLeft(world)
     }

@@ -96,6 +96,7 @@ import Testing
             noMediaTimeout: .seconds([0, 3, 5, 10].randomElement(using: &random)!),
             noMediaMode: Bool.random(using: &random) ? .both : .any
         ) { configuration in
+            configuration.routing.lastResort = seed % 3 == 0
             configuration.media.quarantine = .seconds(Int.random(in: 0...5, using: &random))
             if Int.random(in: 0..<3, using: &random) == 0 { configuration.media.ports = 10_000...10_011 }
             if Int.random(in: 0..<5, using: &random) == 0 { configuration.limits.calls = 3 }

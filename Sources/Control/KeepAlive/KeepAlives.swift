@@ -12,6 +12,29 @@ package struct KeepAliveBatch: Sendable {
     package let requests: [UInt8]
     package let requestEnds: [Int]
 
+    /// The same, for each listener what leaves from there. Mostly there is one.
+    var byListener: [(listener: UInt8?, batch: KeepAliveBatch)] {
+        let present = Set(flows.map(\.listener))
+        guard present.count > 1 else { return present.map { ($0, self) } }
+        return present.sorted { $0 ?? 0 < $1 ?? 0 }.map { listener in
+            let places = flows.indices.filter { flows[$0].listener == listener }
+            var requests: [UInt8] = []
+            var ends: [Int] = []
+            if !requestEnds.isEmpty {
+                for place in places {
+                    requests += octets(place)
+                    ends.append(requests.count)
+                }
+            }
+            return (
+                listener,
+                KeepAliveBatch(
+                    payload: payload, bindings: places.map { bindings[$0] }, flows: places.map { flows[$0] }, requests: requests,
+                    requestEnds: ends)
+            )
+        }
+    }
+
     package func octets(_ index: Int) -> ArraySlice<UInt8> {
         guard !requestEnds.isEmpty else { return payload[...] }
         return requests[(index == 0 ? 0 : requestEnds[index - 1])..<requestEnds[index]]

@@ -40,9 +40,11 @@ package struct ControlLoop: ~Copyable {
         static let hepSend: UInt8 = 43
     }
 
-    let configuration: Configuration
+    private(set) var configuration: Configuration
+    /// Where it came from; nil: there is no file.
+    private let file: String?
     private(set) var warnings: [String]
-    let log: EventLog
+    private(set) var log: EventLog
     var ring: Ring
     private var batch: CompletionBatch
     var sip: SIPTransports
@@ -100,7 +102,7 @@ package struct ControlLoop: ~Copyable {
     private static let stopTime = Duration.seconds(3)
 
     package init(
-        configuration: Configuration, warnings: [String], signals: consuming SignalDescriptor, log: EventLog
+        configuration: Configuration, file: String? = nil, warnings: [String], signals: consuming SignalDescriptor, log: EventLog
     ) throws(StartError) {
         let descriptors = SystemLimits.raiseDescriptorLimit()
         // Connections are the lesser need where both cannot be met.
@@ -226,6 +228,7 @@ package struct ControlLoop: ~Copyable {
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
         self.configuration = configuration
+        self.file = file
         self.warnings = warnings
         self.log = log
         self.signals = signals
@@ -385,7 +388,9 @@ package struct ControlLoop: ~Copyable {
             for request in requests { execute(request, of: client, now: now) }
         case Kind.clientWritable: clients.hasRoom(completion)
         case Kind.signal:
-            while signals.next() != nil { stop(now: now) }
+            while let signal = signals.next() {
+                if signal == SIGHUP, file != nil { _ = reload(now: now) } else { stop(now: now) }
+            }
             if !completion.hasMore { ring.pollReadable(signals.file, repeating: true, token: Token(kind: Kind.signal)) }
         case Kind.inbox:
             if !completion.hasMore {
@@ -599,8 +604,8 @@ package struct ControlLoop: ~Copyable {
     // MARK: The control socket
 
     private mutating func execute(_ request: ControlRequest, of client: UInt32, now: Instant) {
-        if case .probe(let name) = request.command {
-            if let refusal = probe(name, .client(client, request), now: now) {
+        if case .probe(let query) = request.command {
+            if let refusal = probe(query, .client(client, request), now: now) {
                 clients.reply(to: request, of: client, .failure(refusal), now: now)
             }
             return
@@ -621,8 +626,8 @@ package struct ControlLoop: ~Copyable {
         _ command: ControlCommand, _ completion: @escaping @Sendable (Result<ControlReply, ControlError>) -> Void,
         now: Instant
     ) {
-        if case .probe(let name) = command {
-            if let refusal = probe(name, .caller(completion), now: now) { completion(.failure(refusal)) }
+        if case .probe(let query) = command {
+            if let refusal = probe(query, .caller(completion), now: now) { completion(.failure(refusal)) }
         } else if !askStore(command, now: now, completion) {
             completion(answer(command, now: now))
         }
@@ -663,13 +668,53 @@ package struct ControlLoop: ~Copyable {
     }
 
     /// Asks a trunk; nil: the answer comes later.
-    private mutating func probe(_ name: String, _ waiting: WaitingProbe, now: Instant) -> ControlError? {
+    private mutating func probe(_ query: ProbeQuery, _ waiting: WaitingProbe, now: Instant) -> ControlError? {
+        let unknown = ControlError(.notFound, "There is no trunk \"\(query.trunk.prefix(64))\": see `relayctl trunks`.")
         lastProbe += 1
-        guard control.probe(name, token: lastProbe, now: now) else {
-            return ControlError(.notFound, "There is no trunk \"\(name.prefix(64))\": see `relayctl trunks`.")
+        if let number = query.number {
+            switch control.placeTestCall(query, number: number, token: lastProbe, now: now) {
+            case .unknownTrunk: return unknown
+            case .tooMany: return ControlError(.unavailable, "Too many test calls are under way, or relayd is stopping.")
+            case .noPorts: return ControlError(.unavailable, "There is no free media port for a test call.")
+            case nil: break
+            }
+        } else if !control.probe(query.trunk, token: lastProbe, now: now) {
+            return unknown
         }
         waitingProbes[lastProbe] = waiting
         return nil
+    }
+
+    /// Reads the file again and takes over what can be taken over; with anything wrong in it nothing changes.
+    private mutating func reload(now: Instant) -> Result<ReloadReport, ControlError> {
+        guard let file else {
+            return .failure(ControlError(.unavailable, "relayd was started without --config: there is no file to read again."))
+        }
+        let newer: Configuration
+        do throws(ConfigurationError) {
+            newer = try Configuration.load(path: file)
+        } catch {
+            let text = "\(error)"
+            announce(Event(at: control.wallTime(now), name: .configurationReloaded, fields: ["file": file, "error": text]), now: now)
+            return .failure(ControlError(.unavailable, "\(text)\nNothing was changed."))
+        }
+        let (merged, changes) = configuration.reloaded(with: newer)
+        configuration = merged
+        log.level = merged.log.level
+        control.apply(merged, now: now)
+        ngControl.configuration = merged
+        announce(
+            Event(
+                at: control.wallTime(now), name: .configurationReloaded,
+                fields: [
+                    "file": file, "changes": "\(changes.count)",
+                    "needs_restart": changes.filter { $0.effect == .needsRestart }.map(\.key).joined(separator: " "),
+                ]), now: now)
+        return .success(
+            ReloadReport(
+                file: file,
+                changes: changes.map { .init(key: $0.key, before: $0.before, after: $0.after, effect: $0.effect.rawValue) },
+                warnings: newer.warnings()))
     }
 
     private mutating func probed(_ token: UInt64, _ report: ProbeReport, now: Instant) {
@@ -709,6 +754,7 @@ package struct ControlLoop: ~Copyable {
                 result = .failure(error)
             }
         case .capture: result = .failure(ControlError(.unavailable, "A capture needs a connection to the control socket."))
+        case .reload: result = reload(now: now).map { .reload($0) }
         case .configuration: result = .success(.configuration(configuration.settings.map(ConfigurationRow.init)))
         case .metrics: result = .success(.metrics(metrics(now: now)))
         case .doctor(let query):

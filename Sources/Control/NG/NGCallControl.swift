@@ -21,7 +21,7 @@ package struct NGCallControl {
         case terminate(DialogTermination)
     }
 
-    let configuration: Configuration
+    package var configuration: Configuration
     let media: MediaSessions
     let counters: CounterBlock
     private var clocks: (instant: Instant, wall: WallTime)

@@ -5,10 +5,13 @@ import SIP
 
 /// Calls from users and to users.
 extension CallControl {
-    /// The caller is a user who has proven it.
+    /// The trunk whose calls this user places.
+    func trunk(of user: UserIndex?) -> SharedTrunk? { user.flatMap { phones?.trunks[$0] }.flatMap { routing.trunk(named: $0) } }
+
+    /// The caller is a user who has proven it. A trunk's has many numbers, and says itself which one calls.
     func identify(_ call: Call, as user: UserIndex) {
         guard let phones else { return }
-        call.callerIdentity = phones.users[user].identity
+        if phones.trunks[user] == nil { call.callerIdentity = phones.users[user].identity }
         call.caller.isBehindNAT = NATEvidence(call.invite, contact: call.invite.contact?.uri, flow: call.source) != .none
     }
 

@@ -191,6 +191,19 @@ extension CallControl {
         }
     }
 
+    /// The user is no more.
+    mutating func forgetRegistrations(of user: UserIndex, now: Instant) {
+        let users = phones!.users
+        let clocks = clockReading
+        for id in phones!.registrar.table.bindings(of: user) {
+            var change: (Registrar.Change, RegistrationLine)?
+            phones!.registrar.remove(id) { removed, registrar in
+                if let line = registrar.line(removed, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) { change = (removed, line) }
+            }
+            if let (change, line) = change { note(change, line, now: now) }
+        }
+    }
+
     private mutating func warnOfCapacity(now: Instant) {
         if let text = phones!.keepAlives.capacityWarning() { emit(.keepAliveShortfall, for: nil, ["text": text], now: now) }
     }

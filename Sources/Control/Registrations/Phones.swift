@@ -6,7 +6,9 @@ import SIP
 ///
 /// Part of `CallControl`, which gives it what comes from the network and sends what it wants sent.
 struct Phones {
-    let users: UserDirectory
+    var users: UserDirectory
+    /// Users whose calls are a trunk's.
+    var trunks: [UserIndex: String]
     let engine: DigestEngine
     var registrar: Registrar
     var digest: DigestServer
@@ -24,6 +26,7 @@ struct Phones {
         let engine = DigestEngine()
         let realm = Array(configuration.registrar.realm.utf8)
         users = UserDirectory(configuration.users, realm: realm, engine: engine)
+        trunks = Self.trunks(of: configuration, users)
         self.engine = engine
         var settings = Registrar.Settings()
         settings.expires = configuration.registrar.expires

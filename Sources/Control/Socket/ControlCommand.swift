@@ -15,8 +15,7 @@ package enum ControlCommand: Equatable, Sendable {
     case binding(String)
     case trunks
     case strangers(StrangerQuery)
-    /// By name.
-    case probe(String)
+    case probe(ProbeQuery)
     case capture(CaptureQuery)
     case records(RecordQuery)
     /// By id, record id, Call-ID or number.
@@ -26,6 +25,7 @@ package enum ControlCommand: Equatable, Sendable {
     case audit(AuditQuery)
     case doctor(DoctorQuery)
     case configuration
+    case reload
 
     /// Reads a JSON-RPC request; nil for `events`, which concerns the connection alone.
     ///
@@ -68,8 +68,12 @@ package enum ControlCommand: Equatable, Sendable {
             try parameters.allow(["limit"])
             self = .strangers(StrangerQuery(limit: try parameters.integer("limit", in: 1...1_000) ?? 20))
         case .probe:
-            try parameters.allow(["trunk"])
-            self = .probe(try parameters.requiredString("trunk"))
+            try parameters.allow(["trunk", "number", "caller", "seconds"])
+            var query = ProbeQuery(trunk: try parameters.requiredString("trunk"))
+            query.number = try Self.userPart(parameters, "number")
+            query.caller = try Self.userPart(parameters, "caller")
+            if let seconds = try parameters.integer("seconds", in: 1...60) { query.seconds = seconds }
+            self = .probe(query)
         case .capture:
             try parameters.allow(["id", "seconds", "mebibytes"])
             var query = CaptureQuery(id: try parameters.requiredString("id"))
@@ -105,7 +109,23 @@ package enum ControlCommand: Equatable, Sendable {
         case .config:
             try parameters.allow([])
             self = .configuration
+        case .reload:
+            try parameters.allow([])
+            self = .reload
         }
+    }
+
+    /// What may stand before the @ of a URI without escapes.
+    private static func userPart(_ parameters: ParameterReader, _ name: String) throws(ControlError) -> String? {
+        guard let text = try parameters.string(name) else { return nil }
+        let isUser = text.utf8.allSatisfy { octet in
+            UInt8(ascii: "0")...UInt8(ascii: "9") ~= octet || UInt8(ascii: "a")...UInt8(ascii: "z") ~= octet | 0x20
+                || "+-_.!~*'()&=$#".utf8.contains(octet)
+        }
+        guard isUser, (1...64).contains(text.utf8.count) else {
+            throw ControlError(.invalidParams, "\(name) is no number or name of up to 64 characters.")
+        }
+        return text
     }
 
     private static func callsQuery(_ parameters: ParameterReader) throws(ControlError) -> CallsQuery {

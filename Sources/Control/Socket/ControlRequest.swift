@@ -17,6 +17,7 @@ package enum ControlReply: Equatable, Sendable {
     case trunks([TrunkReport])
     case strangers(StrangerReport)
     case probe(ProbeReport)
+    case reload(ReloadReport)
     /// Done, or for a hangup: begun.
     case done
     case registrations(RegistrationList)
@@ -48,6 +49,7 @@ package enum ControlReply: Equatable, Sendable {
             case .trunks(let reports): try ControlLine.response(to: id, result: reports)
             case .strangers(let report): try ControlLine.response(to: id, result: report)
             case .probe(let report): try ControlLine.response(to: id, result: report)
+            case .reload(let report): try ControlLine.response(to: id, result: report)
             case .done: try ControlLine.response(to: id, result: Acknowledgement())
             case .registrations(let list): try ControlLine.response(to: id, result: list)
             case .keepAlive(let report): try ControlLine.response(to: id, result: report)

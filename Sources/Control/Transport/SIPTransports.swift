@@ -293,13 +293,24 @@ struct SIPTransports: ~Copyable {
     func send(
         _ batch: KeepAliveBatch, by sender: inout KeepAliveSender
     ) -> (errors: [(binding: BindingID, errno: Int32)], nanoseconds: UInt64) {
-        for listener in listeners {
-            switch listener.socket {
-            case .datagram(let socket): return sender.send(batch, on: socket)
-            case .stream: break
+        var errors: [(binding: BindingID, errno: Int32)] = []
+        var nanoseconds: UInt64 = 0
+        // Each from the socket its phone registered at: a NAT lets nothing else through.
+        for part in batch.byListener {
+            var isSent = false
+            for (index, listener) in listeners.enumerated() where part.listener.map({ Int($0) == index }) ?? true {
+                switch listener.socket {
+                case .datagram(let socket):
+                    let (refused, time) = sender.send(part.batch, on: socket)
+                    errors += refused
+                    nanoseconds += time
+                    isSent = true
+                case .stream: break
+                }
+                if isSent { break }
             }
         }
-        return ([], 0)
+        return (errors, nanoseconds)
     }
 
     /// Our own address on a flow, as far as it is known.

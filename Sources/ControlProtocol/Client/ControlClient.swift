@@ -55,9 +55,13 @@ package struct ControlClient: ~Copyable {
         try call(.strangers, parameters: query, result: StrangerReport.self)
     }
 
+    package mutating func reload() throws(ControlClientError) -> ReloadReport {
+        try call(.reload, parameters: NoParameters?.none, result: ReloadReport.self)
+    }
+
     /// The answer takes as long as the trunk's, 32 s at the most: give the client a time limit beyond that.
-    package mutating func probe(trunk: String) throws(ControlClientError) -> ProbeReport {
-        try call(.probe, parameters: TrunkParameters(trunk: trunk), result: ProbeReport.self)
+    package mutating func probe(_ query: ProbeQuery) throws(ControlClientError) -> ProbeReport {
+        try call(.probe, parameters: query, result: ProbeReport.self)
     }
 
     /// From here on `nextCaptureChunk` returns what was captured. Ask nothing else on this connection then.

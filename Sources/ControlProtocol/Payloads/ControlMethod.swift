@@ -20,7 +20,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case trunks
     /// A `StrangerQuery`, every key optional; answers a `StrangerReport`.
     case strangers
-    /// `TrunkParameters`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not.
+    /// A `ProbeQuery`; answers a `ProbeReport` once the trunk has answered, or in 32 s when it does not; with a number once the
+    /// test call is over, in two minutes at the latest.
     case probe
     /// A `CaptureQuery`; answers a `CaptureStart`. From then on each `CaptureChunk` comes as a notification `capture`.
     case capture
@@ -40,6 +41,8 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case trace
     /// No parameters; answers `[ConfigurationRow]`.
     case config
+    /// No parameters; answers a `ReloadReport`, or an error that says what is wrong with the file and where: then nothing changed.
+    case reload
 
     /// The method of the notifications a subscriber gets; their parameters are an `Event`.
     package static let eventNotification = "event"
@@ -53,14 +56,6 @@ package struct CallParameters: Codable, Equatable, Sendable {
     package var id: String
 
     package init(id: String) { self.id = id }
-}
-
-/// Names one trunk.
-package struct TrunkParameters: Codable, Equatable, Sendable {
-    /// As in the configuration.
-    package var trunk: String
-
-    package init(trunk: String) { self.trunk = trunk }
 }
 
 /// The result of a method that has nothing to tell: `{"ok":true}`.

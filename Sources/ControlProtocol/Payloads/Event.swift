@@ -50,6 +50,8 @@ package struct Event: Codable, Equatable, Sendable {
         package static let keepAliveShortfall = Name(rawValue: "keepalive.shortfall")
         package static let recordingStarted = Name(rawValue: "recording.started")
         package static let record = Name(rawValue: "record")
+        /// The file was read again: `changes` settings differ, or `error` says why it counts for nothing.
+        package static let configurationReloaded = Name(rawValue: "configuration.reloaded")
         package static let daemonStopping = Name(rawValue: "daemon.stopping")
         /// This connection read too slowly: field `count` says how many events it lost.
         package static let eventsDropped = Name(rawValue: "events.dropped")

@@ -74,6 +74,8 @@ package struct ProbeReport: Codable, Equatable, Sendable {
     package var result: String
     /// From OPTIONS to the answer; nil when none came.
     package var milliseconds: Double?
+    /// What became of a test call; nil when OPTIONS was sent.
+    package var call: TestCallReport?
 
     package init(trunk: String, address: SocketAddress, result: String, milliseconds: Double? = nil) {
         self.trunk = trunk
@@ -81,4 +83,48 @@ package struct ProbeReport: Codable, Equatable, Sendable {
         self.result = result
         self.milliseconds = milliseconds
     }
+}
+
+/// Asks for a probe of a trunk: by OPTIONS, or by a silent test call.
+package struct ProbeQuery: Codable, Equatable, Sendable {
+    /// As in the configuration.
+    package var trunk: String
+    /// The number to call; nil: OPTIONS.
+    package var number: String?
+    /// Who calls; nil: `relayd`.
+    package var caller: String?
+    /// How long the call listens once it is answered, 1 to 60.
+    package var seconds = 3
+
+    package init(trunk: String, number: String? = nil, caller: String? = nil, seconds: Int = 3) {
+        self.trunk = trunk
+        self.number = number
+        self.caller = caller
+        self.seconds = seconds
+    }
+}
+
+/// What came back to a test call, and when.
+package struct TestCallReport: Codable, Equatable, Sendable {
+    package struct Step: Codable, Equatable, Sendable {
+        /// Since the call began.
+        package var milliseconds: Int64
+        /// `INVITE sent`, `180 Ringing`, `first RTP, from 192.0.2.1:4000`.
+        package var text: String
+
+        package init(milliseconds: Int64, text: String) {
+            self.milliseconds = milliseconds
+            self.text = text
+        }
+    }
+
+    package var number: String
+    package var steps: [Step] = []
+    /// Nil when it was not answered.
+    package var answeredMilliseconds: Int64?
+    /// RTP packets that were heard until the call ended.
+    package var packets: UInt64 = 0
+    package var source: SocketAddress?
+
+    package init(number: String) { self.number = number }
 }

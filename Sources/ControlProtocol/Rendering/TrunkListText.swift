@@ -46,7 +46,24 @@ extension TrunkReport {
 
 extension ProbeReport {
     package func text(_ style: TextStyle) -> String {
+        if let call { return call.text(trunk: trunk, address: address, style) }
         let time = milliseconds.map { " after \(TrunkReport.milliseconds($0))" } ?? ""
         return style.safe("OPTIONS to \(trunk) at \(address): \(result)\(time).") + "\n"
+    }
+}
+
+extension TestCallReport {
+    func text(trunk: String, address: SocketAddress, _ style: TextStyle) -> String {
+        var lines = [style.painted("Test call to \(style.safe(number)) through \(style.safe(trunk)) at \(address)", .strong)]
+        for step in steps {
+            let time = String(repeating: " ", count: max(0, 8 - "\(step.milliseconds)".count)) + "\(step.milliseconds)"
+            lines.append("\(time) ms  \(style.safe(step.text))")
+        }
+        if let answeredMilliseconds {
+            lines.append("Answered after \(answeredMilliseconds) ms; \(packets) RTP packets heard" + (packets == 0 ? ": silence." : "."))
+        } else {
+            lines.append("Not answered.")
+        }
+        return lines.joined(separator: "\n") + "\n"
     }
 }

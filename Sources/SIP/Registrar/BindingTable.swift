@@ -11,6 +11,10 @@ package struct BindingTable: Sendable {
 
     package init(userCount: Int) { heads = Array(repeating: .max, count: userCount) }
 
+    mutating func makeRoom(forUsers count: Int) {
+        if count > heads.count { heads += Array(repeating: .max, count: count - heads.count) }
+    }
+
     package subscript(id: BindingID) -> Binding? {
         guard id.index < slots.count, slots[Int(id.index)].generation == id.generation else { return nil }
         return slots[Int(id.index)]

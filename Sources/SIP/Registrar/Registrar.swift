@@ -152,6 +152,9 @@ package struct Registrar: Sendable {
         table.remove(id)
     }
 
+    /// There are more users than when it was made.
+    package mutating func makeRoom(forUsers count: Int) { table.makeRoom(forUsers: count) }
+
     /// Takes out what has expired by `now`.
     package mutating func removeExpired(now: Instant, onChange: (Change, Registrar) -> Void) {
         while let id = expiries.takeDue(at: now) {

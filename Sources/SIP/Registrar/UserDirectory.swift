@@ -5,7 +5,7 @@ package struct UserIndex: Hashable, Sendable {
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 }
 
-/// Who may register and call: names, numbers, and what their passwords come to. Filled at start.
+/// Who may register and call: names, numbers, and what their passwords come to.
 package struct UserDirectory: Sendable {
     package struct Account: Sendable {
         package let name: [UInt8]
@@ -39,6 +39,29 @@ package struct UserDirectory: Sendable {
         users.append(Account(name: name, numbers: numbers, md5: md5, sha256: sha256))
         for key in keys { indices[key] = index }
         return true
+    }
+
+    /// Takes the accounts of `newer` over. Users keep their index, by name; whoever is not among them any more is found by nothing
+    /// and has no secret; new ones come behind.
+    ///
+    /// - Returns: who is gone.
+    package mutating func update(to newer: UserDirectory) -> [UserIndex] {
+        let places = Dictionary(users.indices.map { (users[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
+        var gone = Set(users.indices)
+        for account in newer.users {
+            if let place = places[account.name] {
+                users[place] = account
+                gone.remove(place)
+            } else {
+                users.append(account)
+            }
+        }
+        for place in gone { users[place] = Account(name: users[place].name, numbers: [], md5: nil, sha256: nil) }
+        indices = [:]
+        for (place, account) in users.enumerated() where !gone.contains(place) {
+            for key in [account.name] + account.numbers { indices[key] = UInt32(place) }
+        }
+        return gone.sorted().map { UserIndex(rawValue: UInt32($0)) }
     }
 
     /// The user of a name or number, escapes already read.

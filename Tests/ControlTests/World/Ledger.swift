@@ -191,8 +191,8 @@ struct Ledger {
 
     mutating func check(_ control: borrowing CallControl, _ worker: WorkerStub, at now: Instant) {
         // The stub has taken in the commands by now, so it holds what call control asked for.
-        if control.usedPortPairs != 2 * control.mediaSessionCount { fail("\(control.usedPortPairs) pairs in use", at: now) }
-        if control.mediaSessionCount != sessions.count { fail("\(control.mediaSessionCount) sessions, really \(sessions.count)", at: now) }
+        if control.usedPortPairs != 2 * (control.mediaSessionCount + control.testSessionCount) { fail("\(control.usedPortPairs) pairs in use", at: now) }
+        if control.mediaSessionCount + control.testSessionCount != sessions.count { fail("\(control.mediaSessionCount) sessions, really \(sessions.count)", at: now) }
         let timeout = configuration.media.noMediaTimeout
         guard timeout > .zero else { return }
         for (id, session) in sessions where session.connectedAt != nil && !session.isClosing && session.holders.isEmpty {

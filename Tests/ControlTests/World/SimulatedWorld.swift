@@ -40,7 +40,7 @@ final class SimulatedWorld {
     /// The chance that the network refuses a datagram of relayd's.
     var sendFailure = 0.0
     let worker: WorkerStub
-    let configuration: Configuration
+    private(set) var configuration: Configuration
     let counters = CounterBlock()
     private(set) var control: CallControl
     private(set) var callers: [Caller] = []
@@ -57,6 +57,7 @@ final class SimulatedWorld {
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
     private var queue = EventQueue()
+    private var lastToken: UInt64 = 1_000
     private var scripts: [String: CallScript] = [:]
 
     init(
@@ -155,6 +156,25 @@ final class SimulatedWorld {
         let isKnown = control.probe(trunk, token: UInt64(probes.count), now: now)
         flush()
         return isKnown
+    }
+
+    /// Takes a changed configuration over.
+    func reload(_ change: (inout Configuration) -> Void) {
+        change(&configuration)
+        control.apply(configuration, now: now)
+        flush()
+    }
+
+    private func nextToken() -> UInt64 {
+        lastToken += 1
+        return lastToken
+    }
+
+    /// Places a test call; what becomes of it goes to `probes`.
+    func testCall(_ query: ProbeQuery, number: String) -> Bool {
+        let isRefused = control.placeTestCall(query, number: number, token: nextToken(), now: now) != nil
+        flush()
+        return !isRefused
     }
 
     func startTrunks() {
