@@ -79,7 +79,7 @@ let package = Package(
             name: "relayctl", dependencies: ["Core", "SIP", "ControlProtocol", argumentParser], swiftSettings: settings),
 
         .executableTarget(
-            name: "relayd-trace-cost", dependencies: ["Control", "Core", "Uring"], path: "Benchmarks/trace-cost",
+            name: "relayd-trace-cost", dependencies: ["Control", "Core", "RTP", "Uring"], path: "Benchmarks/trace-cost",
             swiftSettings: settings),
 
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.

@@ -35,10 +35,16 @@ def messages_per_call(server):
     return count, sum(lengths) / len(lengths)
 
 
-def record_nanoseconds(core, octets):
+def record_nanoseconds(core, octets, *more):
     """CPU time to keep one message of that length: `relayd-trace-cost`, which keeps nothing else busy."""
-    command = ["taskset", "-c", str(core), product("relayd-trace-cost"), str(round(octets)), "--json"]
+    command = ["taskset", "-c", str(core), product("relayd-trace-cost"), str(round(octets)), "--json", *more]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["nanoseconds"]
+
+
+def tone_nanoseconds(core, *more):
+    """CPU time to search a packet of 20 ms for DTMF, where a trunk is listened to."""
+    command = ["taskset", "-c", str(core), product("relayd-trace-cost"), "--tones", *more]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["nanosecondsPerPacket"]
 
 
 def scrape(address):

@@ -95,8 +95,8 @@ extension Configuration {
             "Media of endpoints behind NAT goes through relayd, also where a trunk says \"off\"."),
         .init(
             "media.inband_dtmf", \.media.inBandDTMF, .boolean, .newCallsOnly,
-            "Whether digits sent as tones in G.711 audio are counted, for `relayctl why` and records. Costs about as much "
-                + "again as relayd's own part of a packet; trunks may say otherwise for their side of a call."),
+            "Whether digits sent as tones in G.711 audio are counted, for `relayctl why` and records. Costs processor time for "
+                + "each packet; trunks may say otherwise for their side of a call."),
         .init(
             "media.no_media_timeout", \.media.noMediaTimeout, .duration(.zero ... .seconds(86_400)), .newCallsOnly,
             vosName: "SS_NOMEDIAHANGUPTIME",

@@ -19,7 +19,7 @@ package final class SIPp: Sendable {
         package var pause = Duration.milliseconds(500)
         /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
         package var hangsUpWhenTold = false
-        /// Further words of the scenario, as `-key` gives them.
+        /// What stands for `[NAME]` in the scenario; SIPp's own keywords may not stand for a status line's code.
         package var keys: [String: String] = [:]
         /// What is put before its command line, as `ip netns exec NAME`.
         package var launcher: [String] = []
@@ -61,12 +61,15 @@ package final class SIPp: Sendable {
         try Tone.write(to: directory.file("tone.ulaw"))
         try Tone.writeDigits(to: directory.file("digits.ulaw"))
         var scenario = Self.scenarioFile(plan.scenario)
-        if plan.hangsUpWhenTold {
+        if plan.hangsUpWhenTold || !plan.keys.isEmpty {
             var text = textOfFile(scenario)
-            guard let pause = text.range(of: "<pause/>", options: .backwards) else {
-                throw SocketError(description: "\(plan.scenario) has no pause to leave out")
+            for (name, value) in plan.keys { text = text.replacing("[\(name)]", with: value) }
+            if plan.hangsUpWhenTold {
+                guard let pause = text.range(of: "<pause/>", options: .backwards) else {
+                    throw SocketError(description: "\(plan.scenario) has no pause to leave out")
+                }
+                text.replaceSubrange(pause, with: "<recv request=\"INFO\"/>")
             }
-            text.replaceSubrange(pause, with: "<recv request=\"INFO\"/>")
             scenario = directory.file("scenario.xml")
             try Data(text.utf8).write(to: URL(fileURLWithPath: scenario))
         }
@@ -80,7 +83,6 @@ package final class SIPp: Sendable {
         // Its default is more than the limit of open files.
         if plan.transport == "tn" { arguments += ["-max_socket", "1000"] }
         arguments += ["-t", plan.transport, "-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
-        for (name, value) in plan.keys { arguments += ["-key", name, value] }
         if let media = plan.media {
             arguments += ["-key", "sdp_host", "\(media.ip)", "-key", "sdp_port", "\(media.port)"]
         }

@@ -93,6 +93,39 @@ struct HEPTests {
         }
     }
 
+    @Test("Kamailio as collector takes apart what relayd sends: SIP of both legs, and RTCP of both sides as one call's", .needs(.kamailio))
+    func kamailio() async throws {
+        let collector = SocketAddress(ip: Loopback.host(), port: 9060)
+        let kamailio = try await KamailioCapture(at: collector)
+        try await Testbed.with({ $0.further = ["[hep]", "address = \"\(collector)\""] }) { bed in
+            let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
+            try await call.startMedia()
+            call.callerMedia.sendSenderReport()
+            call.calleeMedia.sendSenderReport()
+            let sip = try bed.daemon.control.counter(.sipDatagramsReceived) + bed.daemon.control.counter(.sipDatagramsSent)
+            try await eventually("SIP and RTCP have gone out") { try bed.daemon.control.counter(.hepPacketsSent) >= sip + 2 }
+            let callID = try #require(call.caller.callID)
+            let calleeCallID = try #require(call.callee.callID)
+            try await eventually("Kamailio has the SIP of both legs: \(kamailio.log.suffix(1_000))") {
+                kamailio.log.contains("HEP INVITE from \(bed.customer) id \(callID) end")
+                    && kamailio.log.contains("HEP INVITE from \(bed.daemon.sipAddress) id \(calleeCallID) end")
+                    && kamailio.log.contains("HEP 200 from \(bed.carrier) id \(calleeCallID) end")
+            }
+            let reports = try await kamailio.reports()
+            #expect(reports.count == 2 && reports.allSatisfy { $0.correlation == callID }, "\(reports)")
+            #expect(Set(reports.map(\.source.port)) == [call.callerMedia.address.port + 1, call.calleeMedia.address.port + 1])
+            #expect(Set(reports.map(\.destination.port)) == [call.relayTowardsCaller.port + 1, call.relayTowardsCallee.port + 1])
+            for report in reports {
+                let json = try #require(try JSONSerialization.jsonObject(with: Data(report.text.utf8)) as? [String: Any])
+                #expect(json["type"] as? Int == 200 && json["report_blocks"] as? [Any] != nil)
+            }
+            try bed.daemon.control.hangUp(try #require(try bed.daemon.control.calls().first?.id))
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            call.stopMedia()
+        }
+    }
+
     @Test("a collector that is not there costs nothing but a counter")
     func noCollector() async throws {
         try await Testbed.with({ $0.further = ["[hep]", "address = \"\($0.listen.ip):9060\""] }) { bed in

@@ -19,6 +19,31 @@ struct VerdictTests {
         }
     }
 
+    @Test("what a callee's refusal says, and a caller who gives up")
+    func refusals() async throws {
+        try await Testbed.with { bed in
+            let cases: [(status: String, verdict: CallVerdict)] = [
+                ("407 Proxy Authentication Required", .authenticationFailed), ("403 Forbidden", .authenticationFailed),
+                ("603 Decline", .declined), ("480 Temporarily Unavailable", .calleeUnavailable), ("404 Not Found", .numberUnknown),
+                ("500 Server Internal Error", .rejectedByRoute),
+            ]
+            for (index, expected) in cases.enumerated() {
+                let callee = try await bed.callee("callee-refuses") { $0.keys = ["status": expected.status] }
+                let caller = try await bed.caller("caller-is-refused")
+                try await caller.succeeds()
+                try await callee.succeeds()
+                let record = try #require(try await bed.daemon.records(count: index + 1).first)
+                #expect(record.verdict == expected.verdict && record.cause == .rejected, "\(record.explanation ?? "")")
+            }
+            let callee = try await bed.callee("callee-rings")
+            let caller = try await bed.caller("caller-cancels-while-ringing") { $0.pause = .milliseconds(300) }
+            try await caller.succeeds()
+            try await callee.succeeds()
+            let record = try #require(try await bed.daemon.records(count: cases.count + 1).first)
+            #expect(record.verdict == .callerGaveUp && record.explanation?.contains("after it had rung") == true)
+        }
+    }
+
     @Test("a held call that a short hold timeout cuts")
     func holdCut() async throws {
         try await Testbed.with({ settings in
