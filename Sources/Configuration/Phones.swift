@@ -109,7 +109,7 @@ extension User {
             "Numbers it is called by; the first one is what called parties see."),
         .init(
             "trunk", \.trunk, ValueFormat<String>.name.optional, .appliedNow,
-            example: ("\"customers\"", "it is a phone"),
+            example: ("\"carrier\"", "it is a phone"),
             "Its calls count as calls of this trunk, with that trunk's limits, routes and rules, wherever they come from: a customer "
                 + "known by credentials. From stays as the customer writes it."),
     ]

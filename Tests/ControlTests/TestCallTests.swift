@@ -16,7 +16,8 @@ import Testing
             if let status = finals[request.method] {
                 return MessageBuilder.response(to: request, status: status, toTag: "t", source: Flow(udp: SimulatedWorld.relayd)).finish()
             }
-            guard request.method == .invite, let status = statuses.first else { return nil }
+            guard request.method == .invite else { return nil }
+            guard let status = statuses.first else { return [] }
             var builder = MessageBuilder.response(to: request, status: status, toTag: "t", source: Flow(udp: SimulatedWorld.relayd))
             builder.add(.contact, "<sip:test@203.0.113.20>")
             let body = Array("v=0\r\no=- 1 1 IN IP4 203.0.113.21\r\ns=-\r\nc=IN IP4 203.0.113.21\r\nt=0 0\r\nm=audio 50000 RTP/AVP 8\r\n".utf8)

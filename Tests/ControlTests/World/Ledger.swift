@@ -98,8 +98,10 @@ struct Ledger {
                 fail("CANCEL after the answer", at: now)
             }
         case (nil, .bye):
+            // The same BYE again, with the credentials that it was asked for.
+            let isRepeated = message.first(.authorization) != nil && dialogs[callID]?.byeBranchesSent.isEmpty == false
             let branch = message.topVia.branchText ?? ""
-            if dialogs[callID, default: Dialog()].byeBranchesSent.insert(branch).inserted {
+            if !isRepeated, dialogs[callID, default: Dialog()].byeBranchesSent.insert(branch).inserted {
                 dialogs[callID]?.byeReasons.append(message.text(.reason) ?? "")
             }
             if let dialog = dialogs[callID], let answeredAt = dialog.answeredAt, !dialog.hasACK, !isStopping,

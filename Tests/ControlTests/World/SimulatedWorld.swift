@@ -30,7 +30,7 @@ final class SimulatedWorld {
     var network: LossyNetwork
     /// True for a datagram that is to be lost, whatever the network's chances.
     var drops: (SIPMessage, _ destination: SocketAddress) -> Bool = { _, _ in false }
-    /// What somebody before the peers answers; nil: nothing.
+    /// What somebody before the peers answers; nil: the peers do, no octets: nobody.
     var answers: (SIPMessage, _ destination: SocketAddress) -> [UInt8]? = { _, _ in nil }
     /// Whether callees are there for OPTIONS.
     var answersOptions = true
@@ -318,7 +318,8 @@ final class SimulatedWorld {
 
     private func arrive(_ message: SIPMessage, at destination: SocketAddress) {
         if message.isRequest, let octets = answers(message, destination) {
-            return transmit(octets, from: destination, to: Self.relayd)
+            if !octets.isEmpty { transmit(octets, from: destination, to: Self.relayd) }
+            return
         }
         if destination == Self.callerAddress {
             callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
