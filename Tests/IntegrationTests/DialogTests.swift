@@ -2,7 +2,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("dialogs with peers no one here wrote", .serialized, .needs(.sipp))
+@Suite("dialogs with peers no one here wrote", .inTurn, .serialized, .needs(.sipp))
 struct DialogTests {
     @Test("a reliable 183 is acknowledged on each leg by itself, with the numbers of that leg")
     func reliable() async throws {

@@ -3,7 +3,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("digits", .serialized, .needs(.sipp))
+@Suite("digits", .inTurn, .serialized, .needs(.sipp))
 struct DigitTests {
     @Test("a carrier that speaks INFO and a customer that speaks telephone-event hear each other's digits")
     func converts() async throws {

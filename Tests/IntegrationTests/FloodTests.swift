@@ -5,7 +5,7 @@ import Harness
 import Synchronization
 import Testing
 
-@Suite("floods", .serialized, .needs(.sipp))
+@Suite("floods", .inTurn, .serialized, .needs(.sipp))
 struct FloodTests {
     /// Sends INVITEs, as near to `rate` a second as the machine gets, until stopped; reads no answers.
     private final class Flood: Sendable {

@@ -5,7 +5,7 @@ import Glibc
 import Harness
 import Testing
 
-@Suite("reload", .serialized, .needs(.sipp))
+@Suite("reload", .inTurn, .serialized, .needs(.sipp))
 struct ReloadTests {
     @Test("a changed file is taken over without touching a call, by relayctl and by SIGHUP; a bad one changes nothing and says where")
     func reload() async throws {
