@@ -82,7 +82,7 @@ struct Control: ~Copyable {
                     // The port is somebody else's: the next pair will do.
                     try open(session, call: calls[session.index]!.call)
                 case .stopped(let worker): throw Failure.workerStopped(worker)
-                case .locked, .closed: break
+                case .locked, .closed, .digit: break
                 }
             }
         }
