@@ -175,7 +175,8 @@ class RelaydRegistrar(Relayd):
         with open(users, "w") as file:
             file.writelines(f"u{number} plain:secret\n" for number in range(self.users))
         os.chmod(users, 0o600)
-        return f'[registrar]\nusers_file = "{users}"\n'
+        # All phones of the generator have one address, and what is measured is a registration, not the shaping of them.
+        return f'[registrar]\nusers_file = "{users}"\n[protection]\nregisters = 0\nregisters_per_source = 0\n'
 
     def command(self):
         command = super().command()

@@ -8,6 +8,7 @@ private func runDriver(
     _ each: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
 ) -> Int32
 
+/// libFuzzer calls back a C function, which can capture nothing. Set once, before its one thread begins.
 nonisolated(unsafe) private var target = FuzzTarget.sip
 
 /// The program of `make fuzz`. FUZZ_TARGET names what is fed, FUZZ_SEEDS the folder in which libFuzzer finds its first inputs.
