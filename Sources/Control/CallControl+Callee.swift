@@ -173,12 +173,20 @@ extension CallControl {
             reason: reason(of: call, branch: id), now: now)
     }
 
-    /// CANCEL repeats what identifies the INVITE, its branch included (RFC 3261 §9.1).
     mutating func sendCancel(
         of id: TransactionID, branch: String, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
     ) {
+        guard let cancel = cancelled(id, reason: reason, now: now) else { return }
+        _ = send(cancel.octets, .cancel, branch: branch, to: cancel.destination, for: number, leg, now: now)
+    }
+
+    /// The CANCEL of an INVITE of ours, which waits for its 487 from now on. CANCEL repeats what identifies the INVITE, its
+    /// branch included (RFC 3261 §9.1). Nil when the INVITE is over.
+    mutating func cancelled(
+        _ id: TransactionID, reason: String? = nil, now: Instant
+    ) -> (octets: [UInt8], destination: Flow)? {
         guard let sent = transactions.sentRequest(id), case .message(let invite) = SIPMessage.parse(sent.octets)
-        else { return }
+        else { return nil }
         var builder = MessageBuilder(request: .cancel, uri: invite.requestURI)
         for name in [HeaderName.via, .from, .to, .callID] {
             if let field = invite.first(name) { builder.copy(field, from: invite) }
@@ -188,7 +196,7 @@ extension CallControl {
         builder.add(.maxForwards, "70")
         if let reason { builder.add(.reason, reason) }
         transactions.cancelSent(id, now: now)
-        _ = send(builder.finish(), .cancel, branch: branch, to: sent.destination, for: number, leg, now: now)
+        return (builder.finish(), sent.destination)
     }
 
     /// ACK for a callee's 2xx, at once: the answer's description already answers our offer.

@@ -140,18 +140,10 @@ extension CallControl {
     }
 
     private mutating func cancelTest(_ test: inout TestCall, _ token: UInt64, now: Instant) {
-        guard let id = test.transaction, let sent = transactions.sentRequest(id), case .message(let invite) = SIPMessage.parse(sent.octets)
-        else { return }
+        guard let id = test.transaction, let cancel = cancelled(id, now: now) else { return }
         test.isCancelSent = true
-        var builder = MessageBuilder(request: .cancel, uri: invite.requestURI)
-        for name in [HeaderName.via, .from, .to, .callID] {
-            if let field = invite.first(name) { builder.copy(field, from: invite) }
-        }
-        builder.add(.cseq, "\(invite.cseq.number) CANCEL")
-        builder.add(.maxForwards, "70")
         test.note("CANCEL sent", at: now)
-        transactions.cancelSent(id, now: now)
-        _ = sendTest(builder.finish(), .cancel, branch: test.viaBranch, to: sent.destination, token, now: now)
+        _ = sendTest(cancel.octets, .cancel, branch: test.viaBranch, to: cancel.destination, token, now: now)
     }
 
     // MARK: What comes back

@@ -1,6 +1,7 @@
 package import Configuration
 package import ControlProtocol
 package import Core
+import Diagnosis
 package import Relay
 package import SIP
 
@@ -116,7 +117,7 @@ package struct CallControl {
     /// For a collector; stays empty without one.
     var rtpReports: [RTPReport] = []
     /// To explain calls after their end.
-    var endedCalls: EndedCalls
+    var endedCalls: RecentRing<CallEvidence>
     /// BYEs that were not answered yet.
     var openByes: Set<TransactionID> = []
     /// Those of them to trunks that may challenge them.
@@ -147,7 +148,7 @@ package struct CallControl {
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
-        endedCalls = EndedCalls(limit: configuration.trace.endedCalls)
+        endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         guard !configuration.users.isEmpty else { return }
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
@@ -377,7 +378,9 @@ package struct CallControl {
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
             if testUnanswered(id, "no response", now: now) { break }
-            if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil { endedCalls.byeUnanswered(use.call, use.leg) }
+            if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil {
+                endedCalls.changeNewest(where: { $0.number == use.call }) { $0.facts.unansweredBye.insert(use.leg) }
+            }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
             if testUnanswered(id, "cannot be reached: the network refuses", now: now) { break }

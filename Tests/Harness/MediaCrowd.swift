@@ -63,6 +63,7 @@ package final class MediaCrowd: Sendable {
                 round &+= 1
             }
             due = max(due + .milliseconds(20), ContinuousClock.now - .milliseconds(200))
+            // The pace of the packets, not a wait for anything.
             Thread.sleep(forTimeInterval: max(0, (due - ContinuousClock.now).inSeconds))
         }
     }

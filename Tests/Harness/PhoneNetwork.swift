@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 package import Core
 
 /// A phone behind a NAT of the kernel's, and a place for relayd beyond it: three network namespaces in a row.
@@ -11,9 +12,10 @@ package final class PhoneNetwork: Sendable {
     package static let outside = IPAddress("198.51.100.1")!
     package static let phone = SocketAddress(ip: IPAddress("192.168.50.2")!, port: 5062)
     private let name: String
+    private static let counter = Atomic<UInt32>(0)
 
     package init(udpTimeout seconds: Int) async throws {
-        name = "rly\(ProcessInfo.processInfo.processIdentifier)\(UInt8.random(in: 0...255))"
+        name = "rly\(ProcessInfo.processInfo.processIdentifier)n\(Self.counter.wrappingAdd(1, ordering: .relaxed).newValue)"
         let script = """
             set -e
             for n in phone nat server; do ip netns add \(name)$n; ip -n \(name)$n link set lo up; done

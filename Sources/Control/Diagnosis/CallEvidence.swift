@@ -83,35 +83,3 @@ struct CallEvidence: Sendable {
         return !number.isEmpty && (bare(call.caller) == bare(number) || bare(call.called) == bare(number))
     }
 }
-
-/// The evidence of the last calls that ended; the oldest make room.
-struct EndedCalls {
-    private let limit: Int
-    private var entries: [CallEvidence] = []
-    private var oldest = 0
-
-    init(limit: Int) { self.limit = limit }
-
-    mutating func add(_ evidence: CallEvidence) {
-        guard limit > 0 else { return }
-        if entries.count < limit {
-            entries.append(evidence)
-        } else {
-            entries[oldest] = evidence
-            oldest = (oldest + 1) % limit
-        }
-    }
-
-    /// `leg` of an ended call has not answered its BYE.
-    mutating func byeUnanswered(_ number: CallNumber, _ leg: Leg) {
-        guard let index = entries.lastIndex(where: { $0.number == number }) else { return }
-        entries[index].facts.unansweredBye.insert(leg)
-    }
-
-    /// The newest call first.
-    func all(where condition: (CallEvidence) -> Bool) -> [CallEvidence] {
-        (entries[oldest...] + entries[..<oldest]).reversed().filter(condition)
-    }
-
-    var count: Int { entries.count }
-}

@@ -86,26 +86,3 @@ struct NGCallEvidence: Sendable {
 extension NGCall {
     func isNamed(_ name: String) -> Bool { shortID == name || id == name || legsByTag[name] != nil }
 }
-
-/// The last calls that ended; the oldest make room.
-struct NGEndedCalls: Sendable {
-    private let limit: Int
-    private var calls: [NGCallEvidence] = []
-    private var oldest = 0
-
-    init(limit: Int) { self.limit = limit }
-
-    mutating func add(_ evidence: NGCallEvidence) {
-        guard limit > 0 else { return }
-        if calls.count < limit {
-            calls.append(evidence)
-        } else {
-            calls[oldest] = evidence
-            oldest = (oldest + 1) % limit
-        }
-    }
-
-    func newest(where condition: (NGCallEvidence) -> Bool) -> NGCallEvidence? {
-        calls[..<oldest].last(where: condition) ?? calls[oldest...].last(where: condition)
-    }
-}

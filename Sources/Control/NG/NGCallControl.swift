@@ -39,7 +39,7 @@ package struct NGCallControl {
     var random: SeededRandom
     var report = NGServerReport()
     /// To explain calls after their end.
-    var endedCalls: NGEndedCalls
+    var endedCalls: RecentRing<NGCallEvidence>
     /// Takes no new calls; the next node is to have them.
     package var isDraining = false
     private var outputs: [Output] = []
@@ -62,7 +62,7 @@ package struct NGCallControl {
         self.random = random
         clocks = (now, wallTime)
         startedAt = now
-        endedCalls = NGEndedCalls(limit: configuration.trace.endedCalls)
+        endedCalls = RecentRing(limit: configuration.trace.endedCalls)
     }
 
     // MARK: Inputs
