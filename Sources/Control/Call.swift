@@ -83,6 +83,8 @@ final class Call {
     var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
     /// The earliest of what both session timers and the longest duration want.
     var timerDeadline: Instant?
+    /// The one that ran out and ended the call.
+    var expiredSession: CallFacts.ExpiredSession?
     /// When the call has lasted long enough.
     var endsAt: Instant?
     /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.

@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 import Core
+import Diagnosis
 import SIP
 
 /// Session timers (RFC 4028), one on each leg, and the longest a call may last.
@@ -92,6 +93,8 @@ extension CallControl {
             switch call[leg].timer.advance(to: now) {
             case .refresh: refresh(leg, of: number, call, now: now)
             case .expired:
+                call.expiredSession = CallFacts.ExpiredSession(
+                    leg, isOurs: call[leg].timer.isOurs, interval: call[leg].timer.interval ?? .zero)
                 emit(
                     .callSessionExpired, for: call,
                     [

@@ -15,6 +15,8 @@ package final class SIPp: Sendable {
         package var callerNumber = "4420987654"
         /// What a scenario without media of its own puts into its SDP.
         package var media: SocketAddress?
+        /// Where it sends and receives RTP of its own; nil: at the host of `address`.
+        package var mediaHost: IPAddress?
         /// What the scenario calls `-d`: how long it talks, or waits.
         package var pause = Duration.milliseconds(500)
         /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
@@ -74,7 +76,7 @@ package final class SIPp: Sendable {
             try Data(text.utf8).write(to: URL(fileURLWithPath: scenario))
         }
         var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
-        arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
+        arguments += ["-mi", "\(plan.mediaHost ?? plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
         let mediaHost = plan.address.ip.family == .ipv4 && plan.launcher.isEmpty ? plan.address.ip : .ipv4Loopback
         arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: mediaHost).lowerBound)"]

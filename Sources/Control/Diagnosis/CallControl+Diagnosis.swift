@@ -47,6 +47,7 @@ extension CallControl {
             if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
             if attempts.count > 1 { facts.attempts = attempts }
         }
+        facts.expiredSession = call.expiredSession
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)

@@ -58,6 +58,8 @@ struct CallScript {
     var offerHeaders: [(String, String)] = []
     /// The callee refuses an INVITE with a shorter session (422).
     var minimumSession: Int?
+    /// It refuses so many INVITEs with 422, each time for a longer session still.
+    var refusedIntervals = 0
     /// What happens inside the dialog, each so long after the side that asks has seen the call up.
     var changes: [Change] = []
 
