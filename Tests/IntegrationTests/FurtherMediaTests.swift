@@ -142,3 +142,47 @@ struct FurtherMediaTests {
         }
     }
 }
+
+@Suite("video phones", .inTurn, .needs(.baresip), .needs(.root))
+struct VideoPhoneTests {
+    @Test("two baresips behind a NAT of the kernel's see and hear each other, and relayctl shows both media")
+    func video() async throws {
+        let network = try await PhoneNetwork(udpTimeout: 30)
+        do {
+            var settings = DaemonSettings(listen: PhoneNetwork.server, mediaPorts: 20_000...20_199)
+            settings.httpPort = nil
+            settings.users = [.init("ada", "secret", numbers: ["100"]), .init("bob", "word", numbers: ["200"])]
+            settings.launcher = { _ in network.atServer }
+            let daemon = try await Daemon.start(settings)
+            func phone(_ user: String, _ password: String, port: UInt16) throws -> Baresip {
+                try Baresip(
+                    user: user, password: password, at: SocketAddress(ip: PhoneNetwork.phone.ip, port: port), server: PhoneNetwork.server,
+                    launcher: network.atPhone, hasVideo: true)
+            }
+            let ada = try phone("ada", "secret", port: 5062)
+            let bob = try phone("bob", "word", port: 5090)
+            try await ada.isRegistered()
+            try await bob.isRegistered()
+            try bob.dial("sip:100@\(PhoneNetwork.server)")
+            let detail = try await eventually("audio and video flow both ways: \(bob.log.suffix(4_000))", within: .seconds(20)) {
+                let calls = try daemon.control.calls()
+                return try calls.first.map { try daemon.control.call($0.id) }.flatMap { call in
+                    let video = call.furtherMedia?.first { $0.kind == "video" }
+                    let counts = [call.caller.packets, call.callee?.packets, video?.caller.media.packets, video?.callee.media.packets]
+                    return counts.allSatisfy { $0 ?? 0 > 25 } ? call : nil
+                }
+            }
+            #expect(detail.furtherMedia?.count == 1 && detail.furtherMedia?[0].callee.lockedSource?.ip == PhoneNetwork.outside)
+            try daemon.control.hangUp(detail.summary.id)
+            let record = try #require(try await daemon.records(count: 1).first)
+            #expect(record.cause == .operatorHangup)
+            ada.kill()
+            bob.kill()
+            _ = try await daemon.stop()
+        } catch {
+            try await network.remove()
+            throw error
+        }
+        try await network.remove()
+    }
+}
