@@ -47,19 +47,23 @@ extension CallControl {
         case .success(let description): offer = description
         }
         call[.caller].learn(from: prack)
-        guard call.change == nil, earlyRefusal(of: .caller, call) == nil else {
+        let mainPlace = mainPlace(in: offer, of: call)
+        let filters = [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter)
+        guard call.change == nil, earlyRefusal(of: .caller, call) == nil,
+            mainPlace.map({ offer.media[$0].hasCodec(passing: filters) }) ?? true
+        else {
             return answerHere(prack, id, from: source, offer: offer, call, now: now)
         }
         let machine = OfferAnswerExchange(initiator: .caller, carrier: .update, passedAs: .update, hasOffer: true)
-        begin(machine, prack, id, from: source, offer: offer, of: number, call, now: now)
+        begin(machine, prack, id, from: source, offer: offer, mainPlace: mainPlace, of: number, call, now: now)
     }
 
     /// The callee cannot be asked, or will not change: its description answers the caller's new offer as it is, if it fits.
     mutating func answerHere(
         _ prack: SIPMessage, _ id: TransactionID, from source: Flow, offer: SessionDescription, _ call: Call, now: Instant
     ) {
-        guard call.machine.release == nil, let answer = call[.callee].description, let index = call[.callee].mediumIndex,
-            Self.fits(answer, index, offer)
+        guard call.machine.release == nil, let answer = call[.callee].description,
+            mainPlace(in: offer, of: call) == call.main.place, Self.fits(answer, offer)
         else {
             counters.add(to: .sessionChangesRefused)
             respond(to: prack, id, from: source, of: call, .caller, status: 488, now: now)
@@ -67,24 +71,26 @@ extension CallControl {
         }
         call[.caller].description = offer
         call[.caller].refreshed = nil
-        call[.caller].mediumIndex = index
+        call[.caller].mediumIndex = call.main.place
         call[.caller].signalling = source
-        call.isRTCPMuxed = offer.media[index].hasRTCPMux && answer.media[index].hasRTCPMux
+        agreeOnMultiplexing(call)
         expectAgreed(of: .caller, call)
         if let chosen = call.chosen { call.branches[chosen.rawValue].isSettled = true }
-        let body = describe(answer, index, to: .caller, answering: offer, call)
+        let body = describe(answer, call.main.place, to: .caller, answering: offer, call)
         respond(to: prack, id, from: source, of: call, .caller, status: 200, body: body, now: now)
     }
 
     /// Whether a description that answered another offer answers this one too: the same lines, nothing that is not offered, and
     /// no change of direction, which its side would have to know of.
-    private static func fits(_ answer: SessionDescription, _ index: Int, _ offer: SessionDescription) -> Bool {
-        guard answer.media.count == offer.media.count, relayedMedium(of: offer) == index else { return false }
-        let (medium, offered) = (answer.media[index], offer.media[index])
-        return medium.kind == offered.kind && offered.port != 0 && offered.direction == .sendrecv && !offered.isHeldByAddress
-            && medium.payloads.allSatisfy { payload in
-                offered.payloads.contains { $0.number == payload.number && $0.isSameFormat(as: payload) }
-            }
+    private static func fits(_ answer: SessionDescription, _ offer: SessionDescription) -> Bool {
+        guard answer.media.count == offer.media.count else { return false }
+        return zip(answer.media, offer.media).allSatisfy { medium, offered in
+            if medium.port == 0 { return true }
+            return medium.kind == offered.kind && offered.port != 0 && offered.direction == .sendrecv && !offered.isHeldByAddress
+                && medium.payloads.allSatisfy { payload in
+                    offered.payloads.contains { $0.number == payload.number && $0.isSameFormat(as: payload) }
+                }
+        }
     }
 
     /// Another branch than the one with which the caller has an early session answers, or is called: what was agreed on there
@@ -94,10 +100,10 @@ extension CallControl {
         guard call.branches.contains(where: \.isSettled) else { return }
         call[.caller].refreshed = nil
         call[.caller].description = call.offer
-        guard let offer = call.offer else { return }
-        call[.caller].mediumIndex = call.audioIndex
+        guard let offer = call.offer, let place = Self.relayedMedium(of: offer) else { return }
+        makeMain(place, of: call, number)
+        call[.caller].mediumIndex = place
         call[.caller].signalling = call.source
-        call.callerMedia = Self.mediaAddress(of: offer.media[call.audioIndex], from: call.source)
     }
 
     /// A dialog of a callee that rings beside the one whose session the caller has.
@@ -126,8 +132,7 @@ extension CallControl {
         now: Instant
     ) {
         guard let owed = call.branches[branch.rawValue].owedPRACK, call.machine.isOpen(branch),
-            let offer = call.branches[branch.rawValue].side.description,
-            let index = call.branches[branch.rawValue].side.mediumIndex
+            let offer = call.branches[branch.rawValue].side.description
         else {
             respond(to: prack, id, from: source, of: call, .caller, status: 200, now: now)
             return
@@ -139,17 +144,18 @@ extension CallControl {
             return enqueue(.release(cause: .mediaNotAcceptable, status: 488, party: .relayd), for: number)
         }
         call[.caller].description = answer
-        call[.caller].mediumIndex = index
+        call[.caller].mediumIndex = call.main.place
         call[.caller].signalling = source
         call[.caller].learn(from: prack)
-        call.isRTCPMuxed = answer.media[index].hasRTCPMux && offer.media[index].hasRTCPMux
+        agreeOnMultiplexing(call)
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
+        let body = describe(answer, call.main.place, to: .callee, answering: offer, call)
+        endUnwantedMedia(of: call)
         call.branches[branch.rawValue].owedPRACK = nil
         call.branches[branch.rawValue].isAgreed = true
         call.branches[branch.rawValue].isSettled = true
-        acknowledgeReliably(
-            owed, branch, call, number, answer: describe(answer, index, to: .callee, answering: offer, call), now: now)
+        acknowledgeReliably(owed, branch, call, number, answer: body, now: now)
         respond(to: prack, id, from: source, of: call, .caller, status: 200, now: now)
     }
 }

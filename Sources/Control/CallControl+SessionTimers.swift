@@ -118,7 +118,7 @@ extension CallControl {
         let method: Method = call[leg].allowed?.contains(.update) == true ? .update : .invite
         guard method == .update || call[leg.other].description != nil else { return }
         let other = call[leg.other]
-        let body = method == .update ? nil : other.description.map { describe($0, other.mediumIndex, to: leg, call) }
+        let body = method == .update ? nil : other.description.map { describe($0, call.main.place, to: leg, call) }
         let branch = newBranch()
         call.refreshes[leg] = sendInDialog(
             method, branch: branch, of: number, leg, headers: Self.timerHeaders(call[leg].timer), body: body,
@@ -135,7 +135,7 @@ extension CallControl {
         else { return }
         call.refreshes[leg] = sendInDialog(
             .invite, branch: newBranch(), of: number, leg, headers: Self.timerHeaders(call[leg].timer),
-            body: describe(description, call[leg.other].mediumIndex, to: leg, call), contentType: "application/sdp", now: now
+            body: describe(description, call.main.place, to: leg, call), contentType: "application/sdp", now: now
         ).map { ($0, .invite) }
         counters.add(to: .sessionRefreshes)
     }

@@ -131,7 +131,10 @@ package final class SIPp: Sendable {
 
     /// Ends the pause of a scenario that hangs up when told: by an INFO that SIPp takes for one of its dialog's.
     /// The scenario must have come that far.
-    package func hangUp() throws {
+    package func hangUp() throws { try proceed(1_000) }
+
+    /// Ends one of the places of a scenario that wait for an INFO. Each step has a number of its own.
+    package func proceed(_ step: Int) throws {
         let dialog = messages.first { message in
             message.direction == .received && (plan.remote == nil ? message.method == "INVITE" : message.status == 200)
         }
@@ -141,12 +144,12 @@ package final class SIPp: Sendable {
         let (remote, local) = plan.remote == nil ? (from, to) : (to, from)
         let request = """
             INFO sip:test@\(plan.address) SIP/2.0
-            Via: SIP/2.0/UDP \(socket.address);branch=z9hG4bKhang-up
+            Via: SIP/2.0/UDP \(socket.address);branch=z9hG4bKhang-up-\(step)
             Max-Forwards: 70
             From: \(remote)
             To: \(local)
             Call-ID: \(callID)
-            CSeq: 1000 INFO
+            CSeq: \(step) INFO
             Content-Length: 0
 
 

@@ -67,7 +67,7 @@ final class Callee: Peer {
         }
     }
 
-    private func answer() -> [UInt8] { description(lines: script.answerMedia, title: "You answer") }
+    private func answer() -> [UInt8] { description(lines: script.answerMedia ?? mirrored(invite.body), title: "You answer") }
 
     private func reply(_ octets: [UInt8]) {
         lastResponse = octets
