@@ -42,11 +42,9 @@ final class Branch {
 struct BranchMedia {
     /// The answer as the caller gets it.
     var answer: [UInt8]
-    /// Where the callee asks for RTP.
-    var address: SocketAddress
     /// Where the description came from.
     var signalling: Flow
-    /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
-    var isRTCPMuxed: Bool
-    var description: SessionDescription.Media
+    var description: SessionDescription
+    /// Which of its media is the call's main one.
+    var mainPlace: Int
 }

@@ -45,7 +45,7 @@ extension CallControl {
     }
 
     private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
-        precondition(call.media != nil || call.isDirect, "an INVITE is placed once media is open")
+        precondition(call.main.taken != nil || call.isDirect, "an INVITE is placed once media is open")
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
@@ -83,8 +83,7 @@ extension CallControl {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.address)>")
         }
         let body: [UInt8] = call.offer.map {
-            let edits = formatEdits(of: $0, call.audioIndex, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
-            return $0.rewritten(rewrites(of: $0, call.audioIndex, to: .callee, call), formats: edits)
+            rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
@@ -153,15 +152,18 @@ extension CallControl {
 
     /// What becomes of the media of a description on its way to `leg`.
     ///
-    /// - Parameter index: the m= line that is relayed.
+    /// - Parameter index: the m= line of the main medium.
     func rewrites(
         of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
-        guard let taken = call.media else { return description.media.map { _ in .decline } }
-        let port = leg == .caller ? taken.callerPort : taken.calleePort
-        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
-        return description.media.indices.map { $0 == index ? .relay(relay) : .decline }
+        var rewrites = [SessionDescription.MediaRewrite](repeating: .decline, count: description.media.count)
+        let ip = mediaInterface(leg, of: call).advertised
+        for number in call.mediumNumbers where call[medium: number].isOpen {
+            guard let place = call.place(of: number, main: index), rewrites.indices.contains(place) else { continue }
+            rewrites[place] = .relay(SocketAddress(ip: ip, port: call[medium: number].port(of: leg)))
+        }
+        return rewrites
     }
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
@@ -357,7 +359,9 @@ extension CallControl {
     mutating func calleeAnswered(
         _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
-        if branch.acknowledgement.isEmpty, call.awaitsPRACK, call.machine.isOpen(branch.id) {
+        if branch.acknowledgement.isEmpty, call.machine.isOpen(branch.id),
+            call.awaitsPRACK || opensLateMedia(response, call, number, now: now)
+        {
             call.branches[branch.id.rawValue].setupTimer = nil
             // Once for each branch of a fork, however often it repeats its answer.
             let isKnown = call.deferredAnswers.contains { $0.branch == branch.id && $0.response.toTag == response.toTag }
@@ -419,23 +423,31 @@ extension CallControl {
         openByes.insert(send(bye, .bye, branch: viaBranch, to: dialog.destination, for: number, .callee, now: now))
     }
 
+    /// True when a 2xx with an offer has to wait for the sockets of media that are new with it.
+    private mutating func opensLateMedia(_ response: SIPMessage, _ call: Call, _ number: CallNumber, now: Instant) -> Bool {
+        guard call.asksForOffer, response.hasContentType("application/sdp"),
+            let offer = try? SessionDescription(parsing: response.body)
+        else { return false }
+        openFurtherMedia(of: offer, by: .callee, besides: Self.relayedMedium(of: offer), call, number, now: now)
+        return call.awaitsMedia
+    }
+
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard call.media != nil || call.isDirect, !response.body.isEmpty,
+        guard call.main.taken != nil || call.isDirect, !response.body.isEmpty,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
-        let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : call.audioIndex
+        let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : acceptedMain(in: answer, of: call)
         guard index < answer.media.count else { return }
         let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
+        // With an offer each medium is where its session is; a late offer is what says where the main medium is.
+        let mainPlace = call.asksForOffer ? index : call.main.place
         call.branches[id.rawValue].media = BranchMedia(
-            answer: answer.rewritten(
-                rewrites(of: answer, index, to: .caller, call),
-                formats: formatEdits(
-                    of: answer, index, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call)),
-            address: Self.mediaAddress(of: media, from: source), signalling: source,
-            isRTCPMuxed: media.hasRTCPMux && call.offer?.media[index].hasRTCPMux == true, description: media)
+            answer: rewritten(
+                answer, mainPlace, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call),
+            signalling: source, description: answer, mainPlace: index)
         call.branches[id.rawValue].side.description = answer
         call.branches[id.rawValue].side.mediumIndex = index
         call.branches[id.rawValue].side.signalling = source
@@ -445,38 +457,55 @@ extension CallControl {
     /// The relay takes the callee's media from this branch.
     private mutating func useMedia(of id: BranchID, in call: Call) {
         guard let media = call.branches[id.rawValue].media else { return }
-        let isNew = call.mediaBranch != id || call.calleeMedia != media.address || call.isRTCPMuxed != media.isRTCPMuxed
-        if call.mediaBranch != id { call.lockedSources.callee = nil }
+        makeMain(media.mainPlace, of: call, call.number)
+        let isOther = call.mediaBranch != id
         call.mediaBranch = id
         call.answer = media.answer
-        call.calleeMedia = media.address
-        call.isRTCPMuxed = media.isRTCPMuxed
-        call.describe(media.description, by: .callee)
-        if isNew { expect(media.description, at: media.address, .callee, call, signalling: media.signalling) }
+        for number in call.mediumNumbers {
+            if isOther { call[medium: number][.callee].lockedSource = nil }
+            let place = call[medium: number].place
+            guard place < media.description.media.count else { continue }
+            let medium = media.description.media[place]
+            guard medium.port != 0 else { continue }
+            let address = Self.mediaAddress(of: medium, from: media.signalling)
+            let isMuxed = medium.hasRTCPMux && call.offer?.media[place].hasRTCPMux == true
+            let isNew = isOther || call[medium: number][.callee].address != address || call[medium: number].isRTCPMuxed != isMuxed
+            call[medium: number][.callee].address = address
+            call[medium: number].isRTCPMuxed = isMuxed
+            call.describe(medium, number, by: .callee)
+            if isNew { expect(medium, at: address, number, .callee, call, signalling: media.signalling) }
+        }
     }
 
-    /// From here on the caller may send: it is about to learn our address.
+    /// From here on the caller may send: it is about to learn our addresses.
     private mutating func expectCaller(_ call: Call) {
-        guard let offer = call.offer, let address = call.callerMedia else { return }
-        expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
+        guard let offer = call.offer else { return }
+        for number in call.mediumNumbers where call[medium: number][.callee].described != nil {
+            let medium = offer.media[call[medium: number].place]
+            let address = Self.mediaAddress(of: medium, from: call.source)
+            call[medium: number][.caller].address = address
+            expect(medium, at: address, number, .caller, call, signalling: call.source)
+        }
     }
 
+    /// Tells the relay of the medium of that number; see `Call.subscript(medium:)`.
     mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
-        transport: MediaTransport = .rtp
+        _ media: SessionDescription.Media, at address: SocketAddress, _ number: Int, _ leg: Leg, _ call: Call, signalling: Flow,
+        transport: MediaTransport? = nil
     ) {
-        call.describe(media, by: leg)
-        guard let session = call.media?.session else { return }
+        call.describe(media, number, by: leg)
+        guard let session = call[medium: number].session else { return }
+        let transport = transport ?? (media.isRTP ? .rtp : .datagram)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         var source = ExpectedSource(
-            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
+            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call[medium: number].isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
-            formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
+            formats: PayloadFormats(receivedBy: call[medium: number][leg.other].described, sentBy: media))
         let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
         if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
-        treatDigits(of: call)
+        if number == 0 { treatDigits(of: call) }
     }
 
     // MARK: Responses to the caller
@@ -523,6 +552,7 @@ extension CallControl {
         call[.callee] = call.branches[winner.rawValue].side
         guard let answer = call.answer else { return }
         expectCaller(call)
+        if !call.asksForOffer { endUnwantedMedia(of: call) }
         let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
         let octets = respond(number, status: 200, reason: nil, timer, body: answer, now: now)
         call.answerOctets = octets

@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 import Core
+import RTP
 import Relay
 import SIP
 
@@ -52,7 +53,8 @@ extension CallControl {
                 return refuse(error.statusCode)
             }
         }
-        if let offer, let index = Self.relayedMedium(of: offer),
+        let mainPlace = offer.flatMap { self.mainPlace(in: $0, of: call) }
+        if let offer, let index = mainPlace,
             !offer.media[index].hasCodec(passing: [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter))
         {
             return refuse(488, [noCodecWarning(call)])
@@ -65,15 +67,41 @@ extension CallControl {
                 hasOffer: offer != nil),
             request: request, requestTransaction: id, source: source, limit: now + Self.changeLimit)
         change.offer = offer
-        change.mediumIndex = offer.flatMap(Self.relayedMedium)
+        change.mediumIndex = mainPlace
         call[leg].learn(from: request)
         call.refreshTarget(of: leg, from: request, source: source)
         call.change = change
-        if let offer { expectOffered(offer, change.mediumIndex, by: leg, call, signalling: source) }
-        pass(&change, of: call, number, now: now)
+        if let offer {
+            openFurtherMedia(of: offer, by: leg, besides: mainPlace, call, number, now: now)
+            if call.awaitsMedia { change.waiting = .request } else { passOffer(offer, &change, of: call, number, now: now) }
+        } else {
+            pass(&change, of: call, number, now: now)
+        }
         call.change = change
         call.changeDeadline = change.deadline
         scheduleTimer(of: number)
+    }
+
+    private mutating func passOffer(
+        _ offer: SessionDescription, _ change: inout SessionChange, of call: Call, _ number: CallNumber, now: Instant
+    ) {
+        expectOffered(offer, change.mediumIndex, by: change.machine.initiator, call, signalling: change.source)
+        pass(&change, of: call, number, now: now)
+    }
+
+    /// The media that a change has waited for are there, or cannot be had.
+    mutating func resumeChange(_ number: CallNumber, now: Instant) {
+        guard let call = calls[number], var change = call.change, let waiting = change.waiting else { return }
+        change.waiting = nil
+        switch waiting {
+        case .request:
+            guard let offer = change.offer else { return }
+            passOffer(offer, &change, of: call, number, now: now)
+            call.change = change
+        case .answer:
+            call.change = change
+            advanceChange(number, .succeeded(isUsable: true), now: now)
+        }
     }
 
     /// Between 0 and 10 s, as RFC 3261 §14.2 asks.
@@ -185,7 +213,8 @@ extension CallControl {
             call.change = change
             if isCancelDue { cancelChange(number, now: now) }
         case 200..<300:
-            guard change.machine.stage == .requested else { return }  // the answer again, while the initiator's ACK is awaited
+            // The answer again, while the initiator's ACK is awaited, or sockets are.
+            guard change.machine.stage == .requested, change.waiting == nil else { return }
             change.response = response
             change.responseSource = source
             call[responder].learn(from: response)
@@ -197,9 +226,14 @@ extension CallControl {
                 change.answer = isFitting ? description : nil
             } else {
                 change.offer = description
-                change.mediumIndex = description.flatMap(Self.relayedMedium)
+                change.mediumIndex = description.flatMap { mainPlace(in: $0, of: call) }
+                if let description {
+                    openFurtherMedia(of: description, by: responder, besides: change.mediumIndex, call, number, now: now)
+                    if call.awaitsMedia { change.waiting = .answer }
+                }
             }
             call.change = change
+            guard change.waiting == nil else { return }
             let isUsable = (change.machine.hasOffer ? change.answer : change.offer) != nil
             advanceChange(number, .succeeded(isUsable: isUsable), now: now)
             if !isUsable, change.machine.hasOffer { restore(responder, of: number, now: now) }
@@ -264,6 +298,7 @@ extension CallControl {
         case .unchanged:
             expectAgreed(of: .caller, call)
             expectAgreed(of: .callee, call)
+            endUnwantedMedia(of: call)
         case .release(let cause, let party):
             if cause == .peerLost { emitPeerLost(change.machine.responder, call, now: now) }
             enqueue(.release(cause: cause, status: 200, party: party), for: number)
@@ -369,9 +404,11 @@ extension CallControl {
             call[leg].mediumIndex = change.mediumIndex
             call[leg].signalling = leg == change.machine.initiator ? initiatorSource : responderSource
         }
-        call.isRTCPMuxed = call[.caller].medium?.hasRTCPMux == true && call[.callee].medium?.hasRTCPMux == true
+        if let place = change.mediumIndex { call.main.place = place }
+        agreeOnMultiplexing(call)
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
+        endUnwantedMedia(of: call)
         let isHeld = (call[.caller].isOnHold, call[.callee].isOnHold)
         var fields: EventFields = [
             "by": "\(change.machine.initiator)", "hold": Self.holdText(isHeld), "media": call[.caller].medium?.kind ?? "none",
@@ -392,7 +429,7 @@ extension CallControl {
 
     // MARK: Descriptions
 
-    /// The m= line that is relayed: the first audio, else the first medium that travels in datagrams. The others are declined.
+    /// The m= line that leads: the first audio, else the first medium that travels in datagrams.
     static func relayedMedium(of description: SessionDescription) -> Int? {
         let media = description.media
         return media.firstIndex { $0.kind == "audio" && $0.isRTP && $0.port != 0 }
@@ -406,9 +443,7 @@ extension CallControl {
     func describe(
         _ description: SessionDescription, _ index: Int?, to leg: Leg, answering offer: SessionDescription? = nil, _ call: Call
     ) -> [UInt8] {
-        description.rewritten(
-            rewrites(of: description, index, to: leg, call),
-            formats: formatEdits(of: description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call))
+        rewritten(description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call)
     }
 
     /// The offerer may send from its new address once it has the answer, which may be before relayd has it. Where media
@@ -416,34 +451,71 @@ extension CallControl {
     private mutating func expectOffered(
         _ offer: SessionDescription, _ index: Int?, by leg: Leg, _ call: Call, signalling: Flow
     ) {
-        guard let index else { return }
-        let medium = offer.media[index]
-        let changesTransport = call[leg].medium.map { $0.isRTP != medium.isRTP } ?? false
-        if medium.port != 0 {
-            expect(medium, of: leg, call, signalling: signalling, transport: changesTransport ? .datagram : nil)
+        for number in call.mediumNumbers {
+            guard let place = call.place(of: number, main: index), place < offer.media.count else { continue }
+            let medium = offer.media[place]
+            let changesTransport = call[medium: number][leg].described.map { $0.isRTP != medium.isRTP } ?? false
+            if medium.port != 0 {
+                expect(medium, number, of: leg, call, signalling: signalling, transport: changesTransport ? .datagram : nil)
+            }
+            if changesTransport { expectAgreed(number, of: leg.other, call, transport: .datagram) }
         }
-        if changesTransport { expectAgreed(of: leg.other, call, transport: .datagram) }
     }
 
     /// What the leg's last agreed description says.
-    mutating func expectAgreed(of leg: Leg, _ call: Call, transport: MediaTransport? = nil) {
-        guard let medium = call[leg].medium, medium.port != 0, let signalling = call[leg].signalling else { return }
-        expect(medium, of: leg, call, signalling: signalling, transport: transport)
+    mutating func expectAgreed(of leg: Leg, _ call: Call) {
+        for number in call.mediumNumbers { expectAgreed(number, of: leg, call, transport: nil) }
+    }
+
+    private mutating func expectAgreed(_ number: Int, of leg: Leg, _ call: Call, transport: MediaTransport?) {
+        guard let description = call[leg].refreshed ?? call[leg].description, let signalling = call[leg].signalling,
+            call[medium: number].place < description.media.count
+        else { return }
+        let medium = description.media[call[medium: number].place]
+        if medium.port != 0 {
+            expect(medium, number, of: leg, call, signalling: signalling, transport: transport)
+        } else if number == 0 {
+            // It waits for its end, or for being wanted again: nobody is to send meanwhile.
+            call.describe(medium, number, by: leg)
+            silenceMain(of: leg, call)
+        }
+    }
+
+    /// The main medium is off while others go on.
+    private mutating func silenceMain(of leg: Leg, _ call: Call) {
+        guard let session = call.main.session else { return }
+        let nowhere = SocketAddress(ip: .ipv4Any, port: 0)
+        output(
+            .relay(
+                .expect(
+                    session, leg,
+                    ExpectedSource(
+                        rtp: nowhere, rtcp: nowhere, signalling: (call[leg].signalling ?? call.source).ip,
+                        isRTCPMuxed: call.main.isRTCPMuxed, transport: .rtp, direction: .inactive, formats: PayloadFormats()))))
+    }
+
+    /// RTCP on the RTP port where both sides' descriptions say so.
+    func agreeOnMultiplexing(_ call: Call) {
+        for number in call.mediumNumbers {
+            let place = call[medium: number].place
+            call[medium: number].isRTCPMuxed = Leg.allCases.allSatisfy { leg in
+                guard let description = call[leg].refreshed ?? call[leg].description else { return false }
+                return place < description.media.count && description.media[place].hasRTCPMux
+            }
+        }
     }
 
     private mutating func expect(
-        _ medium: SessionDescription.Media, of leg: Leg, _ call: Call, signalling: Flow, transport: MediaTransport?
+        _ medium: SessionDescription.Media, _ number: Int, of leg: Leg, _ call: Call, signalling: Flow, transport: MediaTransport?
     ) {
         // 0.0.0.0 names no address: the relay keeps the one it knows.
         let address =
             medium.isHeldByAddress
             ? SocketAddress(ip: .ipv4Any, port: medium.port) : Self.mediaAddress(of: medium, from: signalling)
         if !medium.isHeldByAddress {
-            if leg == .caller { call.callerMedia = address } else { call.calleeMedia = address }
+            call[medium: number][leg].address = address
         }
-        expect(
-            medium, at: address, leg, call, signalling: signalling,
-            transport: transport ?? (medium.isRTP ? .rtp : .datagram))
+        expect(medium, at: address, number, leg, call, signalling: signalling, transport: transport)
     }
 
     // MARK: The call's end, and time

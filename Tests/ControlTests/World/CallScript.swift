@@ -58,6 +58,8 @@ struct CallScript {
     var offerHeaders: [(String, String)] = []
     /// The callee refuses an INVITE with a shorter session (422).
     var minimumSession: Int?
+    /// It refuses so many INVITEs with 422, each time for a longer session still.
+    var refusedIntervals = 0
     /// What happens inside the dialog, each so long after the side that asks has seen the call up.
     var changes: [Change] = []
 
@@ -73,13 +75,16 @@ struct CallScript {
         var acknowledges = true
     }
 
+    private static let twoMedia = "m=audio 40000 RTP/AVP 8\r\nm=video 40002 RTP/AVP 96\r\n"
+    private static let endedMedium = "m=audio 40000 RTP/AVP 8\r\nm=video 0 RTP/AVP 96\r\n"
+
     private static func randomChange(_ random: inout SeededRandom) -> Change {
         var change = Change()
         change.leg = Bool.random(using: &random) ? .caller : .callee
         change.delay = .milliseconds(Int.random(in: 0...8_000, using: &random))
         change.method = [.invite, .invite, .update, .info].randomElement(using: &random)!
         change.offer = change.method == .info
-            ? nil : ["", "m=audio 41000 RTP/AVP 8\r\na=sendonly\r\n", nil].randomElement(using: &random)!
+            ? nil : ["", "m=audio 41000 RTP/AVP 8\r\na=sendonly\r\n", nil, twoMedia, endedMedium].randomElement(using: &random)!
         switch Int.random(in: 0..<10, using: &random) {
         case 0: change.reply = .refuse([481, 408, 488, 491, 500].randomElement(using: &random)!)
         case 1: change.reply = .silence
@@ -123,6 +128,7 @@ struct CallScript {
         if chance(0.4) { script.calleeMediaDuration = milliseconds(0...20_000) }
         if chance(0.1) { script.forkDelay = milliseconds(0...3_000) }
         if chance(0.05) { script.answerMedia = "m=audio 0 RTP/AVP 0\r\n" }
+        if chance(0.2) { script.offerMedia = twoMedia }
         script.callerReliability = [nil, nil, .supported, .require].randomElement(using: &random)!
         script.ringsReliably = chance(0.4)
         script.acknowledgesReliably = chance(0.75)

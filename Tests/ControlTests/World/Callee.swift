@@ -31,7 +31,9 @@ final class Callee: Peer {
 
     func start() {
         if case .silence = script.answer { return }
-        if let minimum = script.minimumSession, (invite.number(.sessionExpires) ?? .max) < minimum {
+        let refused = world.callees.count { $0.invite.callID == invite.callID && $0.finalStatus == 422 }
+        let wanted = refused < script.refusedIntervals ? (invite.number(.sessionExpires) ?? 0) + 100 : nil
+        if let minimum = wanted ?? script.minimumSession, (invite.number(.sessionExpires) ?? .max) < minimum {
             finalStatus = 422
             lastResponse = respond(422, to: invite, tag: tag, headers: [("Min-SE", "\(minimum)")])
             return send(lastResponse, until: { [self] in acknowledgements > 0 })
@@ -59,7 +61,7 @@ final class Callee: Peer {
         }
     }
 
-    private func answer() -> [UInt8] { description(lines: script.answerMedia, title: "You answer") }
+    private func answer() -> [UInt8] { description(lines: script.answerMedia ?? mirrored(invite.body), title: "You answer") }
 
     private func reply(_ octets: [UInt8]) {
         lastResponse = octets

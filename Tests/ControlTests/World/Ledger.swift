@@ -125,11 +125,10 @@ struct Ledger {
     }
 
     private mutating func connected(_ callID: String, _ answer: SIPMessage, _ worker: WorkerStub, at now: Instant) {
-        guard let port = (try? SessionDescription(parsing: answer.body))?.media.first(where: { $0.port != 0 })?.port,
-            let session = worker.session(at: port), sessions[session]?.connectedAt == nil
-        else { return }
+        let ports = (try? SessionDescription(parsing: answer.body))?.media.map(\.port).filter { $0 != 0 } ?? []
+        for port in ports { if let session = worker.session(at: port) { sessions[session]?.callID = callID } }
+        guard let port = ports.first, let session = worker.session(at: port), sessions[session]?.connectedAt == nil else { return }
         sessions[session]?.connectedAt = now
-        sessions[session]?.callID = callID
     }
 
     mutating func commanded(_ command: RelayCommand, _ worker: WorkerStub, at now: Instant) {
@@ -145,7 +144,7 @@ struct Ledger {
             sessions[session] = Session(ports: [caller.port, callee.port])
         case .close(let session):
             sessions[session]?.isClosing = true
-            if let entry = sessions[session], let callID = entry.callID {
+            if let entry = sessions[session], let callID = entry.callID, entry.connectedAt != nil {
                 silenceAtEnd[callID] = silence(session, entry, worker, at: now)
             }
         case .expect(let session, let leg, let source):
@@ -206,7 +205,9 @@ struct Ledger {
     private func silence(_ id: SessionID, _ session: Session, _ worker: WorkerStub, at now: Instant) -> Duration {
         guard let connectedAt = session.connectedAt else { return .zero }
         let start = max(connectedAt, session.heldOrResumedAt ?? connectedAt)
-        let last = [Leg.caller, .callee].map { max(start, worker.lastPacket[id]?[$0] ?? start) }
+        // A side is heard as long as one of its media is.
+        let all = sessions.filter { $0.key == id || $0.value.callID == session.callID }.keys
+        let last = [Leg.caller, .callee].map { leg in max(start, all.compactMap { worker.lastPacket[$0]?[leg] }.max() ?? start) }
         return switch configuration.media.noMediaMode {
         case .both: now - last.max()!
         case .any: now - last.min()!

@@ -228,7 +228,7 @@ extension Peer {
         midDialog.version += 1
         let hasDescription = request.method == .invite || !request.body.isEmpty
         let title = "\(name) \(midDialog.version)"
-        let body = hasDescription ? description(lines: midDialog.answerLines, title: title) : nil
+        let body = hasDescription ? description(lines: midDialog.answerLines ?? mirrored(request.body), title: title) : nil
         let octets = respond(200, to: request, tag: nil, headers: midDialog.headers, body: body)
         if let remote = MidDialog.title(of: request.body) {
             midDialog.remoteTitle = remote
