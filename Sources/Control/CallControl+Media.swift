@@ -157,7 +157,7 @@ extension CallControl {
         callsBySession[further.taken.session] = number
         let main = call.main
         call.main = call[medium: other]
-        call[medium: other] = main
+        call.further[other - 1] = main
     }
 
     /// Where the main medium is in an offer within the call. It goes to another `m=` line when its own one ends and that one has
