@@ -53,7 +53,7 @@ extension CallControl {
             }
         }
         if let offer, let index = Self.relayedMedium(of: offer),
-            !offer.media[index].hasCodec(passing: [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter))
+            !offer.media[index].hasCodec(passing: Self.filters(of: call.callerTrunk, call.calleeTrunk))
         {
             return refuse(488, [noCodecWarning(call)])
         }
