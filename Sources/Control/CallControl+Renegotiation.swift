@@ -331,7 +331,7 @@ extension CallControl {
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)
         enqueue(results)
         return octets
@@ -502,7 +502,7 @@ extension CallControl {
         for effect in effects {
             switch effect {
             case .resend:
-                var results: [TransactionLayer.Output] = []
+                var results = resultList()
                 transactions.respond(change.requestTransaction, status: 200, change.answerOctets, now: now, outputs: &results)
                 enqueue(results)
             case .ackMissing: advanceChange(number, .acknowledgementMissing, now: now)

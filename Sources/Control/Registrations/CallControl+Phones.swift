@@ -68,11 +68,12 @@ extension CallControl {
         case .wrong:
             counters.add(to: .credentialsWrong)
             if phones!.credentialGuard.noteFailure(name, at: source.ip, now: now) {
+                let seconds = configuration.protection.suspension.components.seconds
                 emit(
                     .credentialsSuspended, for: nil,
                     [
                         "user": String(decoding: name.prefix(64), as: UTF8.self), "source": source.ip.description,
-                        "seconds": "\(configuration.protection.suspension.components.seconds)",
+                        "seconds": "\(seconds)",
                     ], now: now)
             }
             refuse(request, from: source)
@@ -171,11 +172,12 @@ extension CallControl {
             warnOfCapacity(now: now)
             guard case .added = change else { return }
             phones!.departures[binding.user] = nil
+            let (user, agent) = (phones!.users[binding.user].nameText, phones!.registrar.agents[binding.agent])
             emit(
                 .registrationAdded, for: nil,
                 [
-                    "user": phones!.users[binding.user].nameText, "contact": binding.contactText, "source": binding.flow.description,
-                    "nat": binding.evidence.text, "agent": phones!.registrar.agents[binding.agent],
+                    "user": user, "contact": binding.contactText, "source": binding.flow.description,
+                    "nat": binding.evidence.text, "agent": agent,
                 ], now: now)
         case .removed(let id, let reason):
             phones!.keepAlives.remove(id)
