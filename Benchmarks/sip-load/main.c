@@ -2,7 +2,10 @@
 //
 //   sip-load calls     --server IP:PORT --rate N --seconds S [--hold SECONDS] [--pid P]... [--caller IP:PORT] [--callee IP:PORT]
 //   sip-load registers --server IP:PORT --rate N --seconds S --users N [--pid P]... [--user-prefix u] [--password secret] [--nat]
+//                      [--first-user N]
 //   sip-load listens   --server IP:PORT --seconds S --caller IP:PORT [--pid P]...
+//   sip-load sends     --server IP:PORT --rate N --seconds S: five octets to one address with one sendto each, every 12 ms those
+//                      that are due. What keep-alives cost a program that does nothing else.
 //
 // Prints one JSON object. Nothing is retransmitted: what is lost makes a call fail, and a call that fails is counted.
 #define _GNU_SOURCE
@@ -28,12 +31,12 @@ static const uint64_t second = 1000000000;
 static const uint64_t patience = 3000000000;
 
 struct options {
-    bool registers, listens;
+    bool registers, listens, sends;
     /// Contacts are private addresses, as those of phones behind NAT.
     bool isBehindNAT;
     struct sockaddr_in server, caller, callee;
     double rate, seconds, warmUpSeconds, holdSeconds;
-    unsigned users;
+    unsigned users, firstUser;
     const char *userPrefix, *password, *domain;
     int pids[pidLimit];
     unsigned pidCount;
@@ -235,8 +238,10 @@ static const char *contactOf(unsigned user, char text[32]) {
     return text;
 }
 
+static unsigned userOf(unsigned index) { return options.firstUser + index % options.users; }
+
 static void sendRegister(unsigned index, const char *authorization, unsigned sequence) {
-    unsigned user = index % options.users;
+    unsigned user = userOf(index);
     char message[messageLimit], contact[32];
     int length = snprintf(
         message, sizeof message,
@@ -261,7 +266,7 @@ static void answerChallenge(unsigned index, struct text message) {
         results.unexpected++;
         return;
     }
-    unsigned user = index % options.users;
+    unsigned user = userOf(index);
     bool hasQop = strstr(challenge, "qop") != NULL;
     char text[768], ha1[33], ha2[33], response[33], authorization[1024];
     snprintf(text, sizeof text, "%s%u:%s:%s", options.userPrefix, user, realm, options.password);
@@ -409,6 +414,21 @@ static void listenOnly(void) {
            cpu / 1e3);
 }
 
+/// The least that keep-alives can cost: this process is what is measured.
+static void sendOnly(void) {
+    static const uint64_t tick = 12000000;
+    uint64_t start = now(), end = start + (uint64_t)(options.seconds * second), sent = 0;
+    struct timespec used;
+    for (uint64_t at = start; at < end; at += tick) {
+        struct timespec until = {.tv_sec = at / second, .tv_nsec = at % second};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        uint64_t due = (uint64_t)((at - start) / 1e9 * options.rate);
+        for (; sent < due; sent++) transmit(callerSocket, "HELLO", 5, &options.server);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    printf("{\"messages\": %lu, \"microsecondsEach\": %.3f}\n", sent, (used.tv_sec * 1e9 + used.tv_nsec) / 1e3 / (sent ? sent : 1));
+}
+
 static void parseAddress(const char *text, struct sockaddr_in *address) {
     char ip[64];
     unsigned port;
@@ -437,9 +457,10 @@ static int boundSocket(struct sockaddr_in *address, char text[32]) {
 
 static void usage(void) {
     fprintf(stderr,
-            "usage: sip-load calls|registers|listens --server IP:PORT --rate N --seconds S [--warm-up S] [--pid P]...\n"
+            "usage: sip-load calls|registers|listens|sends --server IP:PORT --rate N --seconds S [--warm-up S] [--pid P]...\n"
             "       calls: [--hold S] [--caller IP:PORT] [--callee IP:PORT]\n"
-            "       registers: --users N [--user-prefix TEXT] [--password TEXT] [--domain TEXT] [--caller IP:PORT] [--nat]\n");
+            "       registers: --users N [--first-user N] [--user-prefix TEXT] [--password TEXT] [--domain TEXT]\n"
+            "                  [--caller IP:PORT] [--nat]\n");
     exit(64);
 }
 
@@ -452,12 +473,13 @@ int main(int argc, char **argv) {
     static const struct option names[] = {
         {"server", 1, 0, 's'},      {"rate", 1, 0, 'r'},     {"seconds", 1, 0, 'S'}, {"warm-up", 1, 0, 'w'}, {"hold", 1, 0, 'h'},
         {"pid", 1, 0, 'p'},         {"caller", 1, 0, 'c'},   {"callee", 1, 0, 'C'},  {"users", 1, 0, 'u'},
-        {"user-prefix", 1, 0, 'U'}, {"password", 1, 0, 'P'}, {"domain", 1, 0, 'd'},  {"nat", 0, 0, 'n'}, {0}};
+        {"user-prefix", 1, 0, 'U'}, {"password", 1, 0, 'P'}, {"domain", 1, 0, 'd'},  {"nat", 0, 0, 'n'},
+        {"first-user", 1, 0, 'f'},  {0}};
     if (argc < 2) usage();
     options = (struct options){
-        .registers = !strcmp(argv[1], "registers"), .listens = !strcmp(argv[1], "listens"), .rate = 100, .seconds = 1, .holdSeconds = 0.2, .userPrefix = "u",
+        .registers = !strcmp(argv[1], "registers"), .listens = !strcmp(argv[1], "listens"), .sends = !strcmp(argv[1], "sends"), .rate = 100, .seconds = 1, .holdSeconds = 0.2, .userPrefix = "u",
         .password = "secret", .domain = "load.example.net"};
-    if (!options.registers && !options.listens && strcmp(argv[1], "calls")) usage();
+    if (!options.registers && !options.listens && !options.sends && strcmp(argv[1], "calls")) usage();
     parseAddress("127.0.0.1:0", &options.caller);
     parseAddress("127.0.0.1:0", &options.callee);
     optind = 2;
@@ -475,6 +497,7 @@ int main(int argc, char **argv) {
         case 'P': options.password = optarg; break;
         case 'd': options.domain = optarg; break;
         case 'n': options.isBehindNAT = true; break;
+        case 'f': options.firstUser = strtoul(optarg, NULL, 10); break;
         case 'p':
             if (options.pidCount == pidLimit) usage();
             options.pids[options.pidCount++] = atoi(optarg);
@@ -489,8 +512,9 @@ int main(int argc, char **argv) {
     char ip[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &options.server.sin_addr, ip, sizeof ip);
     snprintf(serverText, sizeof serverText, "%s:%u", ip, ntohs(options.server.sin_port));
-    if (options.listens) {
-        listenOnly();
+    if (options.listens || options.sends) {
+        if (options.listens) listenOnly();
+        else sendOnly();
         return 0;
     }
     runNumber = now() ^ (unsigned long)getpid() << 32;

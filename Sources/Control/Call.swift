@@ -35,7 +35,7 @@ final class Call {
     var answerRetransmission: SuccessRetransmission?
     /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
     var reliable: ReliableProvisionals?
-    var reliableResponses: [UInt32: (status: Int, octets: [UInt8], hasDescription: Bool)] = [:]
+    var reliableResponses: [UInt32: (status: Int, octets: [UInt8], describes: BranchID?)] = [:]
     /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
     var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
@@ -73,7 +73,7 @@ final class Call {
     var dialogKeys: [CallControl.DialogKey] = []
 
     // What happens once it is up.
-    private var sides = (caller: CallSide(), callee: CallSide())
+    private var callerSide = CallSide()
     /// The change of the session that is under way.
     var change: SessionChange?
     var changeDeadline: Instant?
@@ -83,6 +83,8 @@ final class Call {
     var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
     /// The earliest of what both session timers and the longest duration want.
     var timerDeadline: Instant?
+    /// The one that ran out and ended the call.
+    var expiredSession: CallFacts.ExpiredSession?
     /// When the call has lasted long enough.
     var endsAt: Instant?
     /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
@@ -96,41 +98,27 @@ final class Call {
 
     // Media.
     var proxy = MediaProxy.present
-    var media: MediaSessions.Taken?
-    var openAttempts = 0
+    /// The first audio: the one the record tells of. It lives as long as the call.
+    var main = CallMedium(place: 0)
+    /// Other m= lines, and those that were relayed once; empty for nearly every call. See `subscript(medium:)`.
+    var further: [CallMedium] = []
     var offer: SessionDescription?
     /// The INVITE came without an offer: the callee makes it, and the caller's ACK answers.
     var asksForOffer = false
-    /// The m= line that is relayed; the others are declined.
-    var audioIndex = 0
     /// The branch whose media the relay takes: the first one with a description, at last the winner.
     var mediaBranch: BranchID?
     /// The branch whose description the caller has got in a provisional response.
     var describedBranch: BranchID?
+    /// The branch whose description the caller has acknowledged (RFC 3262): it may be asked anew before the answer.
+    var agreedBranch: BranchID?
     /// Provisional statuses that the caller has got in this attempt.
     var relayedStatuses: Set<Int> = []
-    /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
-    var isRTCPMuxed = false
     /// The answer as the caller gets it.
     var answer: [UInt8]?
-    /// What the latest description of each side says of the medium that is relayed.
-    private(set) var described: [Leg: SessionDescription.Media] = [:]
     /// A hold began or ended since the last sweep: silence so far counts no longer.
     var hasHoldChanged = false
-    var callerMedia: SocketAddress?
-    var calleeMedia: SocketAddress?
-    var lockedSources: (caller: SocketAddress?, callee: SocketAddress?)
     var noMedia: NoMediaRule
     var activity: MediaActivity?
-    /// From the worker, once the session is closed.
-    var fromCaller = LegStatistics()
-    var fromCallee = LegStatistics()
-    /// relayd's RTP ports, known also after the session was closed.
-    var mediaPorts: (caller: UInt16, callee: UInt16) = (0, 0)
-    /// When each side's source was locked first.
-    var firstMedia: (caller: Instant?, callee: Instant?)
-    /// The same as `fromCaller` and `fromCallee` with more, for the diagnosis.
-    var mediaEvidence: (caller: MediaEvidence?, callee: MediaEvidence?)
 
     // Times and history.
     let setupAt: Instant
@@ -223,7 +211,7 @@ final class Call {
         (leg == .caller ? callerSequence : calleeSequence).map { number <= $0 } ?? false
     }
 
-    var awaitsPRACK: Bool { reliable?.isPending == true && reliableResponses.values.contains { $0.hasDescription } }
+    var awaitsPRACK: Bool { reliable?.isPending == true && reliableResponses.values.contains { $0.describes != nil } }
 
     // MARK: The chosen branch
 
@@ -253,16 +241,6 @@ final class Call {
     /// The branch of an INVITE client transaction; nil once another one took its place.
     func branch(of transaction: TransactionID) -> BranchID? { branches.first { $0.transaction == transaction }?.id }
 
-    /// Takes in what one side says of the medium that is relayed, now and whenever it says so anew.
-    func describe(_ media: SessionDescription.Media, by leg: Leg) {
-        let wasHeld = isHeld
-        described[leg] = media
-        if isHeld != wasHeld { hasHoldChanged = true }
-    }
-
-    /// One of the sides has it on hold.
-    var isHeld: Bool { described.values.contains(where: \.isHold) }
-
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
 
     func setDialog(_ dialog: Dialog, of leg: Leg) {
@@ -281,8 +259,9 @@ final class Call {
     /// relayd itself has a re-INVITE under way on one of the legs.
     var isRefreshing: Bool { refreshes.values.contains { $0.method == .invite } }
 
+    /// Of the callee's side: the chosen branch.
     subscript(leg: Leg) -> CallSide {
-        get { leg == .caller ? sides.caller : sides.callee }
-        set { if leg == .caller { sides.caller = newValue } else { sides.callee = newValue } }
+        get { leg == .caller ? callerSide : chosenBranch?.side ?? CallSide() }
+        set { if leg == .caller { callerSide = newValue } else { chosenBranch?.side = newValue } }
     }
 }

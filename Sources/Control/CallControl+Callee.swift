@@ -29,10 +29,13 @@ extension CallControl {
         else { return }
         let attempt = call.attempts.removeFirst()
         precondition(!attempt.targets.isEmpty, "an attempt has targets")
+        leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
         call.answer = nil
         call.relayedStatuses = []
-        let ids = attempt.targets.map { place($0, of: call, number, now: now) }
+        // Without an offer in the INVITE a reliable response is one, which the caller must be able to answer.
+        let takesReliable = !call.asksForOffer || (attempt.targets.count == 1 && knowsReliability(call))
+        let ids = attempt.targets.map { place($0, takesReliable: takesReliable, of: call, number, now: now) }
         call.choose(ids[0])
         takeMediaSettings(of: call)
         scheduleTimer(of: number)
@@ -44,8 +47,10 @@ extension CallControl {
             calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
-    private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
-        precondition(call.media != nil || call.isDirect, "an INVITE is placed once media is open")
+    private mutating func place(
+        _ target: CalleeTarget, takesReliable: Bool, of call: Call, _ number: CallNumber, now: Instant
+    ) -> BranchID {
+        precondition(call.main.taken != nil || call.isDirect, "an INVITE is placed once media is open")
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
@@ -71,7 +76,7 @@ extension CallControl {
         }
         builder.add(.allow, Self.allow)
         branch.side.timer = sessionTimer(towards: target.trunk)
-        let extensions = Self.supported(branch.side.timer, reliableResponses: !call.asksForOffer)
+        let extensions = Self.supported(branch.side.timer, reliableResponses: takesReliable)
         if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
@@ -83,8 +88,7 @@ extension CallControl {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.address)>")
         }
         let body: [UInt8] = call.offer.map {
-            let edits = formatEdits(of: $0, call.audioIndex, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
-            return $0.rewritten(rewrites(of: $0, call.audioIndex, to: .callee, call), formats: edits)
+            rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         call.branches.append(branch)
@@ -153,15 +157,18 @@ extension CallControl {
 
     /// What becomes of the media of a description on its way to `leg`.
     ///
-    /// - Parameter index: the m= line that is relayed.
+    /// - Parameter index: the m= line of the main medium.
     func rewrites(
         of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
-        guard let taken = call.media else { return description.media.map { _ in .decline } }
-        let port = leg == .caller ? taken.callerPort : taken.calleePort
-        let relay = SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: port)
-        return description.media.indices.map { $0 == index ? .relay(relay) : .decline }
+        var rewrites = [SessionDescription.MediaRewrite](repeating: .decline, count: description.media.count)
+        let ip = mediaInterface(leg, of: call).advertised
+        for number in call.mediumNumbers where call[medium: number].isOpen {
+            guard let place = call.place(of: number, main: index), rewrites.indices.contains(place) else { continue }
+            rewrites[place] = .relay(SocketAddress(ip: ip, port: call[medium: number].port(of: leg)))
+        }
+        return rewrites
     }
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
@@ -203,7 +210,7 @@ extension CallControl {
     mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         // An offer that came with the 2xx is answered in our ACK, once the caller has answered it.
-        guard !call.asksForOffer || call.machine.winner != id else { return }
+        guard !call.asksForOffer || call.machine.winner != id || call.branches[id.rawValue].isSettled else { return }
         var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination),
@@ -316,13 +323,19 @@ extension CallControl {
         _ call: Call, now: Instant
     ) {
         let index = branch.id.rawValue
+        // It comes again, and then there are sockets for what it offers.
+        if call.asksForOffer, !branch.isSettled, response.hasToken("100rel", in: .require), call.machine.isOpen(branch.id),
+            opensLateMedia(response, call, number, now: now)
+        {
+            return
+        }
         guard acceptsReliably(response, branch.id, call) else { return }
         call.branches[index].response = response
         if status > 100 { call.branches[index].hasRung = true }
         if status > 100, call.machine.isOpen(branch.id) {
             call.branches[index].dialog.update(with: response, source: source)
-            acknowledgeReliably(response, branch.id, call, number, now: now)
             takeAnswer(response, from: source, branch.id, of: call)
+            takeReliably(response, branch.id, call, number, now: now)
         }
         if let timer = branch.setupTimer,
             let stage = SetupTimers.stage(
@@ -357,7 +370,9 @@ extension CallControl {
     mutating func calleeAnswered(
         _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
-        if branch.acknowledgement.isEmpty, call.awaitsPRACK, call.machine.isOpen(branch.id) {
+        if branch.acknowledgement.isEmpty, call.machine.isOpen(branch.id),
+            call.awaitsPRACK || (!branch.isSettled && opensLateMedia(response, call, number, now: now))
+        {
             call.branches[branch.id.rawValue].setupTimer = nil
             // Once for each branch of a fork, however often it repeats its answer.
             let isKnown = call.deferredAnswers.contains { $0.branch == branch.id && $0.response.toTag == response.toTag }
@@ -419,23 +434,31 @@ extension CallControl {
         openByes.insert(send(bye, .bye, branch: viaBranch, to: dialog.destination, for: number, .callee, now: now))
     }
 
+    /// True when a response with an offer has to wait for the sockets of media that are new with it.
+    private mutating func opensLateMedia(_ response: SIPMessage, _ call: Call, _ number: CallNumber, now: Instant) -> Bool {
+        guard call.asksForOffer, response.hasContentType("application/sdp"),
+            let offer = try? SessionDescription(parsing: response.body)
+        else { return false }
+        openFurtherMedia(of: offer, by: .callee, besides: Self.relayedMedium(of: offer), call, number, now: now)
+        return call.awaitsMedia
+    }
+
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard call.media != nil || call.isDirect, !response.body.isEmpty,
+        guard call.main.taken != nil || call.isDirect, !response.body.isEmpty, !call.branches[id.rawValue].isSettled,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
-        let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : call.audioIndex
+        let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : acceptedMain(in: answer, of: call)
         guard index < answer.media.count else { return }
         let media = answer.media[index]
         guard media.isRTP, media.port != 0 else { return }
+        // With an offer each medium is where its session is; a late offer is what says where the main medium is.
+        let mainPlace = call.asksForOffer ? index : call.main.place
         call.branches[id.rawValue].media = BranchMedia(
-            answer: answer.rewritten(
-                rewrites(of: answer, index, to: .caller, call),
-                formats: formatEdits(
-                    of: answer, index, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call)),
-            address: Self.mediaAddress(of: media, from: source), signalling: source,
-            isRTCPMuxed: media.hasRTCPMux && call.offer?.media[index].hasRTCPMux == true, description: media)
+            answer: rewritten(
+                answer, mainPlace, to: .caller, calleeTrunk: call.branches[id.rawValue].target.trunk, answering: call.offer, call),
+            signalling: source, description: answer, mainPlace: index)
         call.branches[id.rawValue].side.description = answer
         call.branches[id.rawValue].side.mediumIndex = index
         call.branches[id.rawValue].side.signalling = source
@@ -445,38 +468,55 @@ extension CallControl {
     /// The relay takes the callee's media from this branch.
     private mutating func useMedia(of id: BranchID, in call: Call) {
         guard let media = call.branches[id.rawValue].media else { return }
-        let isNew = call.mediaBranch != id || call.calleeMedia != media.address || call.isRTCPMuxed != media.isRTCPMuxed
-        if call.mediaBranch != id { call.lockedSources.callee = nil }
+        makeMain(media.mainPlace, of: call, call.number)
+        let isOther = call.mediaBranch != id
         call.mediaBranch = id
         call.answer = media.answer
-        call.calleeMedia = media.address
-        call.isRTCPMuxed = media.isRTCPMuxed
-        call.describe(media.description, by: .callee)
-        if isNew { expect(media.description, at: media.address, .callee, call, signalling: media.signalling) }
+        for number in call.mediumNumbers {
+            if isOther { call[medium: number][.callee].lockedSource = nil }
+            let place = call[medium: number].place
+            guard place < media.description.media.count else { continue }
+            let medium = media.description.media[place]
+            guard medium.port != 0 else { continue }
+            let address = Self.mediaAddress(of: medium, from: media.signalling)
+            let isMuxed = medium.hasRTCPMux && call.offer?.media[place].hasRTCPMux == true
+            let isNew = isOther || call[medium: number][.callee].address != address || call[medium: number].isRTCPMuxed != isMuxed
+            call[medium: number][.callee].address = address
+            call[medium: number].isRTCPMuxed = isMuxed
+            call.describe(medium, number, by: .callee)
+            if isNew { expect(medium, at: address, number, .callee, call, signalling: media.signalling) }
+        }
     }
 
-    /// From here on the caller may send: it is about to learn our address.
+    /// From here on the caller may send: it is about to learn our addresses.
     private mutating func expectCaller(_ call: Call) {
-        guard let offer = call.offer, let address = call.callerMedia else { return }
-        expect(offer.media[call.audioIndex], at: address, .caller, call, signalling: call.source)
+        guard let offer = call.offer else { return }
+        for number in call.mediumNumbers where call[medium: number][.callee].described != nil {
+            let medium = offer.media[call[medium: number].place]
+            let address = Self.mediaAddress(of: medium, from: call.source)
+            call[medium: number][.caller].address = address
+            expect(medium, at: address, number, .caller, call, signalling: call.source)
+        }
     }
 
+    /// Tells the relay of the medium of that number; see `Call.subscript(medium:)`.
     mutating func expect(
-        _ media: SessionDescription.Media, at address: SocketAddress, _ leg: Leg, _ call: Call, signalling: Flow,
-        transport: MediaTransport = .rtp
+        _ media: SessionDescription.Media, at address: SocketAddress, _ number: Int, _ leg: Leg, _ call: Call, signalling: Flow,
+        transport: MediaTransport? = nil
     ) {
-        call.describe(media, by: leg)
-        guard let session = call.media?.session else { return }
+        call.describe(media, number, by: leg)
+        guard let session = call[medium: number].session else { return }
+        let transport = transport ?? (media.isRTP ? .rtp : .datagram)
         var rtcp = media.rtcpAddress ?? SocketAddress(ip: address.ip, port: address.port &+ 1)
         if rtcp.ip.isUnspecified { rtcp.ip = address.ip }
         var source = ExpectedSource(
-            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call.isRTCPMuxed, transport: transport,
+            rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call[medium: number].isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
-            formats: PayloadFormats(receivedBy: call.described[leg.other], sentBy: media))
+            formats: PayloadFormats(receivedBy: call[medium: number][leg.other].described, sentBy: media))
         let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
         if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))
-        treatDigits(of: call)
+        if number == 0 { treatDigits(of: call) }
     }
 
     // MARK: Responses to the caller
@@ -488,6 +528,8 @@ extension CallControl {
         if isRinging, isFirst { call.ringAt = now }
         // The caller hears one branch; of the others that ring beside it, only what is news.
         let hasBody = !response.body.isEmpty && call.mediaBranch == id && call.answer != nil
+            && !call.branches[id.rawValue].isSettled
+        guard mayRelay(response, hasBody: hasBody, call) else { return }
         guard hasBody || call.chosen == id || !call.relayedStatuses.contains(status) else { return }
         call.relayedStatuses.insert(status)
         if hasBody {
@@ -496,7 +538,7 @@ extension CallControl {
             expectCaller(call)
         }
         let body = hasBody ? call.answer : nil
-        if isReliable(status, from: response, to: call) {
+        if isReliable(status, from: response, hasBody: hasBody, to: call) {
             sendReliably(status: status, reason: response.reasonPhrase, body: body, to: number, call, now: now)
         } else {
             respond(number, status: status, reason: response.reasonPhrase, body: body, now: now)
@@ -516,15 +558,21 @@ extension CallControl {
 
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let winner = call.machine.winner else { return }
+        if call.chosen != winner { leaveEarlySession(of: number, call, now: now) }
         call.choose(winner)
         if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
-        useMedia(of: winner, in: call)
+        // What was agreed on since the first answer stands, and need not be said again; nor need what is being asked for.
+        let isSettled = call.branches[winner.rawValue].isSettled
+        let keepsMedia = isSettled || call.change != nil
+        if !keepsMedia { useMedia(of: winner, in: call) }
         describe(winner, to: call, number)
-        call[.callee] = call.branches[winner.rawValue].side
         guard let answer = call.answer else { return }
-        expectCaller(call)
+        if !keepsMedia {
+            expectCaller(call)
+            if !call.asksForOffer { endUnwantedMedia(of: call) }
+        }
         let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
-        let octets = respond(number, status: 200, reason: nil, timer, body: answer, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)

@@ -27,7 +27,7 @@ extension CallControl {
         let source = dtmfMode(of: leg, call)
         let target = dtmfMode(of: leg.other, call)
         if source == .passthrough, target == .passthrough { return DigitRoute() }
-        let medium = call.described[leg.other]
+        let medium = call.main[leg.other].described
         let events = medium?.telephoneEvents ?? []
         var route = DigitRoute()
         if target == .telephoneEvent || (target == .passthrough && source == .info) {
@@ -48,12 +48,12 @@ extension CallControl {
 
     /// Tells the relay whose telephone-events are to be reported and kept from the other side. After every description.
     mutating func treatDigits(of call: Call) {
-        guard let session = call.media?.session, convertsDigits(call) else { return }
+        guard let session = call.main.session, convertsDigits(call) else { return }
         for leg in Leg.allCases {
             var treatment = MediaTreatment()
             if digitRoute(from: leg, of: call).sendsInfo {
                 treatment.reportsDigits = true
-                for event in call.described[leg]?.telephoneEvents ?? [] { treatment.blockedPayloadTypes.insert(event.number) }
+                for event in call.main[leg].described?.telephoneEvents ?? [] { treatment.blockedPayloadTypes.insert(event.number) }
             }
             guard call.digits[leg, default: CallDigits()].treatment != treatment else { continue }
             call.digits[leg, default: CallDigits()].treatment = treatment
@@ -68,7 +68,7 @@ extension CallControl {
         _ id: TransactionID, _ request: SIPMessage, from source: Flow, _ call: Call, _ leg: Leg, now: Instant
     ) -> Bool {
         guard let event = digitRoute(from: leg, of: call).eventForInfo, let digit = INFODigit(request),
-            let session = call.media?.session, let last = media.activity.last(session.index, leg), now - last < Self.streamLimit
+            let session = call.main.session, let last = media.activity.last(session.index, leg), now - last < Self.streamLimit
         else { return false }
         let milliseconds = digit.milliseconds.map { min(max($0, Self.eventDuration.lowerBound), Self.eventDuration.upperBound) }
         let ticks = (milliseconds ?? Self.usualEventDuration) * (event.clockRate ?? 8_000) / 1_000

@@ -20,7 +20,10 @@ extension CallControl {
         case .sendBye(let leg): sendBye(leg, of: number, now: now)
         case .connected: callConnected(number, now: now)
         case .closeMedia:
-            if let session = calls[number]?.media?.session { output(.relay(.close(session))) }
+            if let call = calls[number] {
+                if let session = call.main.session { output(.relay(.close(session))) }
+                closeFurtherMedia(of: call)
+            }
             if directCalls.remove(number) != nil { enqueue(.mediaClosed, for: number) }
         case .writeRecord: writeRecord(of: number, now: now)
         case .forget: forget(number, now: now)
@@ -42,7 +45,7 @@ extension CallControl {
     }
 
     private mutating func listenForDigits(of call: Call) {
-        guard let session = call.media?.session else { return }
+        guard let session = call.main.session else { return }
         for leg in Leg.allCases {
             let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
             if trunk?.inBandDTMF ?? configuration.media.inBandDTMF { output(.relay(.listen(session, leg, isOn: true))) }
@@ -71,53 +74,62 @@ extension CallControl {
     // MARK: The relay's answers
 
     mutating func mediaOpenFailed(_ session: SessionID, errno: Int32, address: SocketAddress, now: Instant) {
+        if furtherOpenFailed(session, now: now) { return }
         guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
-        returnMedia(of: number, now: now)
-        if call.openAttempts < Self.maximumOpenAttempts, call.machine.release == nil {
+        returnMedia(of: call, now: now)
+        if call.main.openAttempts < Self.maximumOpenAttempts, call.machine.release == nil {
             openMedia(of: number, now: now)
         } else if call.machine.release == nil {
             refuseMedia(of: number, .portsExhausted)
         } else {
+            closeFurtherMedia(of: call)
             enqueue(.mediaClosed, for: number)
         }
     }
 
     mutating func mediaClosed(_ session: SessionID, now: Instant) {
-        guard let number = callsBySession.removeValue(forKey: session) else { return }
-        calls[number]?.fromCaller = media.statistics[session.index, .caller]
-        calls[number]?.fromCallee = media.statistics[session.index, .callee]
-        calls[number]?.mediaEvidence = (media.evidence(of: session, .caller), media.evidence(of: session, .callee))
-        returnMedia(of: number, now: now)
+        if furtherClosed(session, now: now) { return }
+        guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
+        for leg in Leg.allCases { call.main[leg].evidence = media.evidence(of: session, leg) }
+        returnMedia(of: call, now: now)
         enqueue(.mediaClosed, for: number)
     }
 
-    private mutating func returnMedia(of number: CallNumber, now: Instant) {
-        if let taken = calls[number]?.media { media.giveBack(taken, now: now) }
-        calls[number]?.media = nil
+    private mutating func returnMedia(of call: Call, now: Instant) {
+        if let taken = call.main.taken { media.giveBack(taken, now: now) }
+        call.main.taken = nil
+        call.main.isOpen = false
     }
 
     mutating func sourceLocked(_ session: SessionID, _ leg: Leg, _ source: SocketAddress, now: Instant) {
-        guard let number = callsBySession[session], let call = calls[number] else { return }
-        if leg == .caller {
-            calls[number]?.lockedSources.caller = source
-            calls[number]?.firstMedia.caller = call.firstMedia.caller ?? now
-        } else {
-            calls[number]?.lockedSources.callee = source
-            calls[number]?.firstMedia.callee = call.firstMedia.callee ?? now
-        }
-        let expected = leg == .caller ? call.callerMedia : call.calleeMedia
-        emit(
-            .mediaLocked, for: call,
-            ["leg": "\(leg)", "source": source.description, "sdp": expected?.description ?? ""], now: now)
+        guard let number = callsBySession[session] ?? furtherSessions[session]?.call, let call = calls[number],
+            let medium = call.medium(of: session)
+        else { return }
+        call[medium: medium][leg].lockedSource = source
+        call[medium: medium][leg].firstAt = call[medium: medium][leg].firstAt ?? now
+        var fields: EventFields = [
+            "leg": "\(leg)", "source": source.description, "sdp": call[medium: medium][leg].address?.description ?? "",
+        ]
+        if medium > 0 { fields["medium"] = mediumName(medium, of: call) }
+        emit(.mediaLocked, for: call, fields, now: now)
     }
 
     // MARK: Silence
 
     /// Takes in when each leg was last heard.
     private mutating func observe(_ number: CallNumber, now: Instant) {
-        guard let session = calls[number]?.media?.session else { return }
-        calls[number]?.activity?.observe(
+        guard let call = calls[number], let session = call.main.session else { return }
+        call.activity?.observe(
             caller: media.activity.last(session.index, .caller), callee: media.activity.last(session.index, .callee))
+        // A party is heard as long as one of its media is.
+        for medium in call.furtherNumbers {
+            call.activity?.observe(
+                caller: lastHeard(.caller, call[medium: medium]), callee: lastHeard(.callee, call[medium: medium]))
+        }
+    }
+
+    func lastHeard(_ leg: Leg, _ medium: borrowing CallMedium) -> Instant? {
+        medium.session.flatMap { media.activity.last($0.index, leg) }
     }
 
     /// Looks at every connected call: those that have been silent for their own timeout are released.
@@ -156,10 +168,10 @@ extension CallControl {
 
     /// What `leg` said last about its media, and whether its silence is meant.
     func mediaState(_ leg: Leg, of call: Call) -> LegMediaState {
-        guard let session = call.media?.session else { return LegMediaState() }
-        let holds = call.described[leg]?.isHold ?? false
+        guard let session = call.main.session else { return LegMediaState() }
+        let holds = call.isHeld(by: leg)
         if media.statistics.isInComfortNoise(session.index, leg) { return LegMediaState(holds: holds, mayBeSilent: true) }
-        guard let offer = call.described[.caller], let answer = call.described[.callee] else {
+        guard let offer = call.main[.caller].described, let answer = call.main[.callee].described else {
             return LegMediaState(holds: holds)
         }
         let payloadType = media.statistics[session.index, leg].payloadType
@@ -209,7 +221,7 @@ extension CallControl {
     }
 
     private func direction(_ leg: Leg, of call: Call) -> CallRecord.Direction {
-        let statistics = leg == .caller ? call.fromCaller : call.fromCallee
+        let statistics = call.main[leg].evidence?.statistics ?? LegStatistics()
         var direction = CallRecord.Direction(
             packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
             lastMediaAt: statistics.lastPacket.map(wallTime))

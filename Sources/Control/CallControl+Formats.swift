@@ -4,13 +4,26 @@ import SIP
 
 /// Which formats a description has on its way to a leg: what both trunks' filters and their ways with digits make of it.
 extension CallControl {
-    /// What becomes of the formats of the relayed medium.
+    /// A description as `leg` gets it: with the relay's addresses towards `leg`, and the formats it may have.
     ///
     /// - Parameters:
+    ///   - index: the m= line of the main medium.
     ///   - leg: who is to read it.
     ///   - calleeTrunk: of the branch concerned; nil for a phone.
     ///   - offer: what `leg` itself had offered when this answers it; nil when this is an offer.
-    func formatEdits(
+    func rewritten(
+        _ description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: SharedTrunk?,
+        answering offer: SessionDescription?, _ call: Call
+    ) -> [UInt8] {
+        let edits = formatEdits(of: description, index, to: leg, calleeTrunk: calleeTrunk, answering: offer, call)
+        var rewrites = rewrites(of: description, index, to: leg, call)
+        // A further medium of which nothing is left; without one for the main medium there is no call.
+        for (place, edit) in edits where place != index && edit.kept.isEmpty { rewrites[place] = .decline }
+        return description.rewritten(rewrites, formats: edits)
+    }
+
+    /// What becomes of the formats of each audio medium. Digits are converted in the main one only.
+    private func formatEdits(
         of description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: SharedTrunk?,
         answering offer: SessionDescription?, _ call: Call
     ) -> [Int: SessionDescription.FormatEdit] {
@@ -22,14 +35,18 @@ extension CallControl {
             from: source?.dtmf ?? .passthrough, to: target?.dtmf ?? .passthrough, isAnswer: offer != nil,
             offered: offered?.telephoneEvents ?? [])
         guard !filters.isEmpty || events != .keep else { return [:] }
-        let edit = description.media[index].formatEdit(filters, sortedBy: target?.codecFilter, telephoneEvent: events)
-        return edit.map { [index: $0] } ?? [:]
+        var edits: [Int: SessionDescription.FormatEdit] = [:]
+        for (place, medium) in description.media.enumerated() {
+            edits[place] = medium.formatEdit(
+                filters, sortedBy: target?.codecFilter, telephoneEvent: place == index ? events : .keep)
+        }
+        return edits
     }
 
     /// Whether filters leave a codec of the caller's offer for this trunk.
     func hasCodec(of call: Call, for trunk: SharedTrunk?) -> Bool {
         guard let offer = call.offer else { return true }
-        return offer.media[call.audioIndex].hasCodec(passing: Self.filters(of: call.callerTrunk, trunk))
+        return offer.media[call.main.place].hasCodec(passing: Self.filters(of: call.callerTrunk, trunk))
     }
 
     /// Of the trunks that have one.

@@ -6,7 +6,8 @@ import SIP
 extension CallControl {
     /// The caller's ACK. Without an answer in it there is no session: the offer is declined and the call ends.
     mutating func takeLateAnswer(_ acknowledgement: SIPMessage, _ number: CallNumber, _ call: Call, now: Instant) {
-        guard let winner = call.machine.winner, let offer = call[.callee].description, let index = call[.callee].mediumIndex
+        guard let winner = call.machine.winner, !call.branches[winner.rawValue].isSettled,
+            let offer = call[.callee].description
         else { return }
         guard acknowledgement.hasContentType("application/sdp"),
             let answer = try? SessionDescription(parsing: acknowledgement.body), answer.media.count == offer.media.count
@@ -15,12 +16,14 @@ extension CallControl {
             return enqueue(.release(cause: .mediaNotAcceptable, status: 200, party: .relayd), for: number)
         }
         call[.caller].description = answer
-        call[.caller].mediumIndex = index
+        call[.caller].mediumIndex = call.main.place
         call[.caller].signalling = call.source
-        call.isRTCPMuxed = answer.media[index].hasRTCPMux && offer.media[index].hasRTCPMux
+        agreeOnMultiplexing(call)
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
-        acknowledge(winner, of: number, call, with: describe(answer, index, to: .callee, answering: offer, call), now: now)
+        let body = describe(answer, call.main.place, to: .callee, answering: offer, call)
+        endUnwantedMedia(of: call)
+        acknowledge(winner, of: number, call, with: body, now: now)
     }
 
     /// An ACK is owed whatever happens, and an answer with it: this one declines all there is (RFC 3264 §6).

@@ -1,10 +1,12 @@
 import Configuration
 import ControlProtocol
 import Core
+import RTP
 import Relay
 import SIP
 
 /// Changes of an established session: re-INVITE and UPDATE from either leg, passed to the other (RFC 3261 §14, RFC 3311).
+/// An UPDATE before the answer takes the same way; `CallControl+EarlyChanges.swift` says when it may.
 ///
 /// Each leg keeps its own CSeq, branch and Contact, and its relay ports: what changes is where the parties want their media.
 /// The relay hears of the offerer's new address with the offer (the old one stays good until the new one sends), and of the
@@ -34,8 +36,11 @@ extension CallControl {
         if let change = call.change, change.machine.stage == .answered, change.machine.initiator == leg, change.machine.hasOffer {
             advanceChange(number, .acknowledged(isUsable: false), now: now)
         }
-        guard call.machine.isConnected, call.machine.caller == .confirmed else {
-            return leg == .callee ? refuse(491) : refuse(500, [retrySoon()])
+        let isUp = call.machine.isConnected && call.machine.caller == .confirmed
+        if !isUp {
+            let pending = OfferAnswerExchange.refusal(of: leg, whileAsking: .callee)
+            let status = carrier == .update ? earlyRefusal(of: leg, call) : pending
+            if let status { return refuse(status, status == 500 ? [retrySoon()] : []) }
         }
         if let change = call.change {
             let status = OfferAnswerExchange.refusal(of: leg, whileAsking: change.machine.responder)
@@ -45,39 +50,89 @@ extension CallControl {
         if let refusal = Self.timerRefusal(of: request, call[leg].timer) { return refuse(refusal.status, refusal.headers) }
         var offer: SessionDescription?
         if !request.body.isEmpty {
-            guard request.hasContentType("application/sdp") else { return refuse(415, [(.accept, "application/sdp")]) }
-            do {
-                offer = try SessionDescription(parsing: request.body)
-            } catch {
-                return refuse(error.statusCode)
+            switch Self.offer(in: request) {
+            case .success(let description): offer = description
+            case .failure(let refusal): return refuse(refusal.status, refusal.headers)
             }
         }
-        if let offer, let index = Self.relayedMedium(of: offer),
+        let mainPlace = offer.flatMap { self.mainPlace(in: $0, of: call) }
+        if let offer, let index = mainPlace,
             !offer.media[index].hasCodec(passing: Self.filters(of: call.callerTrunk, call.calleeTrunk))
         {
             return refuse(488, [noCodecWarning(call)])
         }
-        counters.add(to: .sessionChanges)
         let knowsUpdate = call[leg.other].allowed?.contains(.update) ?? true
-        var change = SessionChange(
-            machine: OfferAnswerExchange(
-                initiator: leg, carrier: carrier, passedAs: carrier == .update && knowsUpdate ? .update : .invite,
-                hasOffer: offer != nil),
-            request: request, requestTransaction: id, source: source, limit: now + Self.changeLimit)
-        change.offer = offer
-        change.mediumIndex = offer.flatMap(Self.relayedMedium)
         call[leg].learn(from: request)
         call.refreshTarget(of: leg, from: request, source: source)
+        let machine = OfferAnswerExchange(
+            initiator: leg, carrier: carrier, passedAs: carrier == .update && knowsUpdate ? .update : .invite,
+            hasOffer: offer != nil)
+        begin(machine, request, id, from: source, offer: offer, mainPlace: mainPlace, of: number, call, now: now)
+    }
+
+    /// Passes a request for another session on to the other side.
+    mutating func begin(
+        _ machine: OfferAnswerExchange, _ request: SIPMessage, _ id: TransactionID, from source: Flow,
+        offer: SessionDescription?, mainPlace: Int?, of number: CallNumber, _ call: Call, now: Instant
+    ) {
+        counters.add(to: .sessionChanges)
+        var change = SessionChange(
+            machine: machine, request: request, requestTransaction: id, source: source, limit: now + Self.changeLimit)
+        change.offer = offer
+        change.mediumIndex = mainPlace
         call.change = change
-        if let offer { expectOffered(offer, change.mediumIndex, by: leg, call, signalling: source) }
-        pass(&change, of: call, number, now: now)
+        if let offer {
+            openFurtherMedia(of: offer, by: machine.initiator, besides: mainPlace, call, number, now: now)
+            if call.awaitsMedia { change.waiting = .request } else { passOffer(offer, &change, of: call, number, now: now) }
+        } else {
+            pass(&change, of: call, number, now: now)
+        }
         call.change = change
         call.changeDeadline = change.deadline
         scheduleTimer(of: number)
     }
 
+    /// What a request with a body asks for, or why it cannot be read.
+    static func offer(in request: SIPMessage) -> Result<SessionDescription, Unreadable> {
+        guard request.hasContentType("application/sdp") else {
+            return .failure(Unreadable(status: 415, headers: [(.accept, "application/sdp")]))
+        }
+        do {
+            return .success(try SessionDescription(parsing: request.body))
+        } catch {
+            return .failure(Unreadable(status: error.statusCode))
+        }
+    }
+
+    struct Unreadable: Error {
+        let status: Int
+        var headers: [(HeaderName, String)] = []
+    }
+
+    private mutating func passOffer(
+        _ offer: SessionDescription, _ change: inout SessionChange, of call: Call, _ number: CallNumber, now: Instant
+    ) {
+        expectOffered(offer, change.mediumIndex, by: change.machine.initiator, call, signalling: change.source)
+        pass(&change, of: call, number, now: now)
+    }
+
+    /// The media that a change has waited for are there, or cannot be had.
+    mutating func resumeChange(_ number: CallNumber, now: Instant) {
+        guard let call = calls[number], var change = call.change, let waiting = change.waiting else { return }
+        change.waiting = nil
+        switch waiting {
+        case .request:
+            guard let offer = change.offer else { return }
+            passOffer(offer, &change, of: call, number, now: now)
+            call.change = change
+        case .answer:
+            call.change = change
+            advanceChange(number, .succeeded(isUsable: true), now: now)
+        }
+    }
+
     /// Between 0 and 10 s, as RFC 3261 §14.2 asks.
-    private mutating func retrySoon() -> (HeaderName, String) { (.retryAfter, "\(Int.random(in: 0...10, using: &random))") }
+    mutating func retrySoon() -> (HeaderName, String) { (.retryAfter, "\(Int.random(in: 0...10, using: &random))") }
 
     private mutating func pass(_ change: inout SessionChange, of call: Call, _ number: CallNumber, now: Instant) {
         let leg = change.machine.responder
@@ -86,7 +141,7 @@ extension CallControl {
         change.branch = newBranch()
         change.outgoing = sendInDialog(
             method, branch: change.branch, of: number, leg, copying: change.request,
-            headers: Self.timerHeaders(call[leg].timer), body: body,
+            headers: call.machine.isConnected ? Self.timerHeaders(call[leg].timer) : [], body: body,
             contentType: body == nil ? nil : "application/sdp", now: now)
     }
 
@@ -185,21 +240,28 @@ extension CallControl {
             call.change = change
             if isCancelDue { cancelChange(number, now: now) }
         case 200..<300:
-            guard change.machine.stage == .requested else { return }  // the answer again, while the initiator's ACK is awaited
+            // The answer again, while the initiator's ACK is awaited, or sockets are.
+            guard change.machine.stage == .requested, change.waiting == nil else { return }
             change.response = response
             change.responseSource = source
             call[responder].learn(from: response)
             call.refreshTarget(of: responder, from: response, source: source)
-            timerAccepted(response, by: responder, call, now: now)
+            // Before the answer there is no session to keep up.
+            if call.machine.isConnected { timerAccepted(response, by: responder, call, now: now) }
             let description = response.hasContentType("application/sdp") ? try? SessionDescription(parsing: response.body) : nil
             if change.machine.hasOffer {
                 let isFitting = description?.media.count == change.offer?.media.count
                 change.answer = isFitting ? description : nil
             } else {
                 change.offer = description
-                change.mediumIndex = description.flatMap(Self.relayedMedium)
+                change.mediumIndex = description.flatMap { mainPlace(in: $0, of: call) }
+                if let description {
+                    openFurtherMedia(of: description, by: responder, besides: change.mediumIndex, call, number, now: now)
+                    if call.awaitsMedia { change.waiting = .answer }
+                }
             }
             call.change = change
+            guard change.waiting == nil else { return }
             let isUsable = (change.machine.hasOffer ? change.answer : change.offer) != nil
             advanceChange(number, .succeeded(isUsable: isUsable), now: now)
             if !isUsable, change.machine.hasOffer { restore(responder, of: number, now: now) }
@@ -264,7 +326,10 @@ extension CallControl {
         case .unchanged:
             expectAgreed(of: .caller, call)
             expectAgreed(of: .callee, call)
+            endUnwantedMedia(of: call)
         case .release(let cause, let party):
+            // What becomes of an attempt is said in response to its INVITE.
+            guard call.machine.isConnected else { break }
             if cause == .peerLost { emitPeerLost(change.machine.responder, call, now: now) }
             enqueue(.release(cause: cause, status: 200, party: party), for: number)
         }
@@ -305,7 +370,7 @@ extension CallControl {
         }
         let octets = respond(
             to: change.request, change.requestTransaction, from: change.source, of: call, initiator, status: 200,
-            headers: timerHeaders(answering: change.request, of: initiator, call, now: now),
+            headers: call.machine.isConnected ? timerHeaders(answering: change.request, of: initiator, call, now: now) : [],
             body: describe(
                 description, change.mediumIndex, to: initiator, answering: change.machine.hasOffer ? change.offer : nil, call),
             now: now)
@@ -339,6 +404,9 @@ extension CallControl {
 
     /// The responder's refusal goes back with its reason; some statuses concern only our leg towards it.
     private mutating func refuseChange(_ change: SessionChange, status: Int, _ call: Call, now: Instant) {
+        if change.request.method == .prack, let offer = change.offer, call.machine.release == nil {
+            return answerHere(change.request, change.requestTransaction, from: change.source, offer: offer, call, now: now)
+        }
         counters.add(to: .sessionChangesRefused)
         var status = status
         var reason: String?
@@ -369,9 +437,12 @@ extension CallControl {
             call[leg].mediumIndex = change.mediumIndex
             call[leg].signalling = leg == change.machine.initiator ? initiatorSource : responderSource
         }
-        call.isRTCPMuxed = call[.caller].medium?.hasRTCPMux == true && call[.callee].medium?.hasRTCPMux == true
+        if let place = change.mediumIndex { call.main.place = place }
+        agreeOnMultiplexing(call)
+        if call.machine.caller == .proceeding, let chosen = call.chosen { call.branches[chosen.rawValue].isSettled = true }
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
+        endUnwantedMedia(of: call)
         let isHeld = (call[.caller].isOnHold, call[.callee].isOnHold)
         var fields: EventFields = [
             "by": "\(change.machine.initiator)", "hold": Self.holdText(isHeld), "media": call[.caller].medium?.kind ?? "none",
@@ -392,7 +463,7 @@ extension CallControl {
 
     // MARK: Descriptions
 
-    /// The m= line that is relayed: the first audio, else the first medium that travels in datagrams. The others are declined.
+    /// The m= line that leads: the first audio, else the first medium that travels in datagrams.
     static func relayedMedium(of description: SessionDescription) -> Int? {
         let media = description.media
         return media.firstIndex { $0.kind == "audio" && $0.isRTP && $0.port != 0 }
@@ -406,9 +477,7 @@ extension CallControl {
     func describe(
         _ description: SessionDescription, _ index: Int?, to leg: Leg, answering offer: SessionDescription? = nil, _ call: Call
     ) -> [UInt8] {
-        description.rewritten(
-            rewrites(of: description, index, to: leg, call),
-            formats: formatEdits(of: description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call))
+        rewritten(description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call)
     }
 
     /// The offerer may send from its new address once it has the answer, which may be before relayd has it. Where media
@@ -416,34 +485,71 @@ extension CallControl {
     private mutating func expectOffered(
         _ offer: SessionDescription, _ index: Int?, by leg: Leg, _ call: Call, signalling: Flow
     ) {
-        guard let index else { return }
-        let medium = offer.media[index]
-        let changesTransport = call[leg].medium.map { $0.isRTP != medium.isRTP } ?? false
-        if medium.port != 0 {
-            expect(medium, of: leg, call, signalling: signalling, transport: changesTransport ? .datagram : nil)
+        for number in call.mediumNumbers {
+            guard let place = call.place(of: number, main: index), place < offer.media.count else { continue }
+            let medium = offer.media[place]
+            let changesTransport = call[medium: number][leg].described.map { $0.isRTP != medium.isRTP } ?? false
+            if medium.port != 0 {
+                expect(medium, number, of: leg, call, signalling: signalling, transport: changesTransport ? .datagram : nil)
+            }
+            if changesTransport { expectAgreed(number, of: leg.other, call, transport: .datagram) }
         }
-        if changesTransport { expectAgreed(of: leg.other, call, transport: .datagram) }
     }
 
     /// What the leg's last agreed description says.
-    mutating func expectAgreed(of leg: Leg, _ call: Call, transport: MediaTransport? = nil) {
-        guard let medium = call[leg].medium, medium.port != 0, let signalling = call[leg].signalling else { return }
-        expect(medium, of: leg, call, signalling: signalling, transport: transport)
+    mutating func expectAgreed(of leg: Leg, _ call: Call) {
+        for number in call.mediumNumbers { expectAgreed(number, of: leg, call, transport: nil) }
+    }
+
+    private mutating func expectAgreed(_ number: Int, of leg: Leg, _ call: Call, transport: MediaTransport?) {
+        guard let description = call[leg].refreshed ?? call[leg].description, let signalling = call[leg].signalling,
+            call[medium: number].place < description.media.count
+        else { return }
+        let medium = description.media[call[medium: number].place]
+        if medium.port != 0 {
+            expect(medium, number, of: leg, call, signalling: signalling, transport: transport)
+        } else if number == 0 {
+            // It waits for its end, or for being wanted again: nobody is to send meanwhile.
+            call.describe(medium, number, by: leg)
+            silenceMain(of: leg, call)
+        }
+    }
+
+    /// The main medium is off while others go on.
+    private mutating func silenceMain(of leg: Leg, _ call: Call) {
+        guard let session = call.main.session else { return }
+        let nowhere = SocketAddress(ip: .ipv4Any, port: 0)
+        output(
+            .relay(
+                .expect(
+                    session, leg,
+                    ExpectedSource(
+                        rtp: nowhere, rtcp: nowhere, signalling: (call[leg].signalling ?? call.source).ip,
+                        isRTCPMuxed: call.main.isRTCPMuxed, transport: .rtp, direction: .inactive, formats: PayloadFormats()))))
+    }
+
+    /// RTCP on the RTP port where both sides' descriptions say so.
+    func agreeOnMultiplexing(_ call: Call) {
+        for number in call.mediumNumbers {
+            let place = call[medium: number].place
+            call[medium: number].isRTCPMuxed = Leg.allCases.allSatisfy { leg in
+                guard let description = call[leg].refreshed ?? call[leg].description else { return false }
+                return place < description.media.count && description.media[place].hasRTCPMux
+            }
+        }
     }
 
     private mutating func expect(
-        _ medium: SessionDescription.Media, of leg: Leg, _ call: Call, signalling: Flow, transport: MediaTransport?
+        _ medium: SessionDescription.Media, _ number: Int, of leg: Leg, _ call: Call, signalling: Flow, transport: MediaTransport?
     ) {
         // 0.0.0.0 names no address: the relay keeps the one it knows.
         let address =
             medium.isHeldByAddress
             ? SocketAddress(ip: .ipv4Any, port: medium.port) : Self.mediaAddress(of: medium, from: signalling)
         if !medium.isHeldByAddress {
-            if leg == .caller { call.callerMedia = address } else { call.calleeMedia = address }
+            call[medium: number][leg].address = address
         }
-        expect(
-            medium, at: address, leg, call, signalling: signalling,
-            transport: transport ?? (medium.isRTP ? .rtp : .datagram))
+        expect(medium, at: address, number, leg, call, signalling: signalling, transport: transport)
     }
 
     // MARK: The call's end, and time

@@ -22,6 +22,7 @@ extension CallControl {
             callee: callee, ladder: call.ladder.map { LadderEntry($0, setup: (call.setupAt, wallTime(call.setupAt))) })
         detail.proxy = (call.isDirect ? "no: " : "yes: ") + call.proxy.reason
         detail.digits = digitsText(of: call)
+        if !call.further.isEmpty { detail.furtherMedia = call.furtherNumbers.map { furtherMedium($0, of: call, now: now) } }
         return detail
     }
 
@@ -37,7 +38,7 @@ extension CallControl {
     package var connectedCount: Int { monitored.count }
     package var presentCount: Int { callsBySession.count + directCalls.count }
     /// Sessions of the relay.
-    package var mediaSessionCount: Int { callsBySession.count }
+    package var mediaSessionCount: Int { callsBySession.count + furtherSessions.count }
     package var usedPortPairs: Int { media.usedPairCount }
     package var testSessionCount: Int { testSessions.count }
 
@@ -83,22 +84,53 @@ extension CallControl {
             packets: figures.packets, figures)
     }
 
+    private func furtherMedium(_ number: Int, of call: Call, now: Instant) -> CallDetail.FurtherMedium {
+        func party(_ leg: Leg) -> CallDetail.FurtherMedium.Party {
+            let medium = call[medium: number]
+            return CallDetail.FurtherMedium.Party(
+                liveStatistics(leg, of: medium), direction: medium[leg].described?.direction.rawValue,
+                relayAddress: relayAddress(of: medium, leg, call), sdpAddress: medium[leg].address,
+                lockedSource: medium[leg].lockedSource, now: now)
+        }
+        return CallDetail.FurtherMedium(
+            line: call[medium: number].place + 1, kind: mediumKind(number, of: call),
+            isOpen: call[medium: number].isOpen, caller: party(.caller), callee: party(.callee))
+    }
+
+    /// What kind of medium is, or was, on its `m=` line.
+    private func mediumKind(_ number: Int, of call: Call) -> String {
+        let place = call[medium: number].place
+        let descriptions = [call[.caller].description, call[.callee].description, call.offer].compactMap(\.self)
+        return descriptions.first { place < $0.media.count }?.media[place].kind ?? "medium"
+    }
+
+    /// For events: its `m=` line, counted from 1, and what it is.
+    func mediumName(_ number: Int, of call: Call) -> String {
+        "\(call[medium: number].place + 1) \(mediumKind(number, of: call))"
+    }
+
+    private func relayAddress(of medium: CallMedium, _ leg: Leg, _ call: Call) -> SocketAddress? {
+        medium.taken == nil ? nil : SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: medium.port(of: leg))
+    }
+
+    private func liveStatistics(_ leg: Leg, of medium: CallMedium) -> LegStatistics {
+        if let session = medium.session { return media.statistics[session.index, leg] }
+        return medium[leg].evidence?.statistics ?? LegStatistics()
+    }
+
     private func liveStatistics(_ leg: Leg, of call: Call) -> LegStatistics {
-        guard let session = call.media?.session else { return leg == .caller ? call.fromCaller : call.fromCallee }
-        return media.statistics[session.index, leg]
+        liveStatistics(leg, of: call.main)
     }
 
     private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
         let figures = liveStatistics(leg, of: call)
-        let port = leg == .caller ? call.media?.callerPort : call.media?.calleePort
         var report = MediaReport(
-            figures, timeline: call.media.flatMap { media.statistics.timeline($0.session.index, leg) }, wallTime)
+            figures, timeline: call.main.session.flatMap { media.statistics.timeline($0.index, leg) }, wallTime)
         report.infoDigits = call[leg].dtmfRequests
         return CallDetail.Leg(
             callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
-            relayAddress: port.map { SocketAddress(ip: mediaInterface(leg, of: call).advertised, port: $0) },
-            sdpAddress: leg == .caller ? call.callerMedia : call.calleeMedia,
-            lockedSource: leg == .caller ? call.lockedSources.caller : call.lockedSources.callee,
+            relayAddress: relayAddress(of: call.main, leg, call), sdpAddress: call.main[leg].address,
+            lockedSource: call.main[leg].lockedSource,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
             strangersDropped: figures.strangersDropped,
             media: report)

@@ -119,7 +119,7 @@ extension CallControl {
         guard call.invite.accepts("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
         }
-        if let family = call.callerMedia?.ip.family, configuration.mediaInterface(for: family) == nil {
+        if let family = call.main[.caller].address?.ip.family, configuration.mediaInterface(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
         guard hasCodec(of: call, for: nil) else {
@@ -188,9 +188,8 @@ extension CallControl {
 
     /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
     static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
-        // Without an offer in the INVITE a reliable response would be one, to be answered in the PRACK.
-        let isOffering = request.method == .invite && request.toTag == nil && !request.body.isEmpty
-        let known = supported(timer, reliableResponses: isOffering) ?? ""
+        let beginsCall = request.method == .invite && request.toTag == nil
+        let known = supported(timer, reliableResponses: beginsCall) ?? ""
         let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
             !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
         }
@@ -198,6 +197,7 @@ extension CallControl {
     }
 
     private func readOffer(of call: Call) -> Refusal? {
+        call[.caller].learn(from: call.invite)
         guard !call.invite.body.isEmpty else {
             call.asksForOffer = true
             return nil
@@ -210,12 +210,11 @@ extension CallControl {
             guard let index = offer.media.firstIndex(where: { $0.kind == "audio" && $0.isRTP && $0.port != 0 }) else {
                 return Refusal(cause: .mediaNotAcceptable, status: 488)
             }
-            call.audioIndex = index
+            call.main.place = index
             call[.caller].description = offer
             call[.caller].mediumIndex = index
             call[.caller].signalling = call.source
-            call[.caller].learn(from: call.invite)
-            call.callerMedia = Self.mediaAddress(of: offer.media[index], from: call.source)
+            call.main[.caller].address = Self.mediaAddress(of: offer.media[index], from: call.source)
             call.offer = offer
             return nil
         } catch {
@@ -229,29 +228,25 @@ extension CallControl {
         return SocketAddress(ip: ip, port: media.port)
     }
 
-    /// Draws ports and asks a worker for the session. Answers 503 when there are none.
+    /// Draws ports and asks a worker for the sessions. Answers 503 when there are none for the main medium.
     mutating func openMedia(of number: CallNumber, now: Instant) {
+        guard let call = calls[number] else { return }
         switch media.take(now: now) {
         case .failure(.sessions): refuseMedia(of: number, .capacity)
         case .failure(.ports): refuseMedia(of: number, .portsExhausted)
         case .success(let taken):
-            calls[number]?.media = taken
-            calls[number]?.mediaPorts = (taken.callerPort, taken.calleePort)
-            calls[number]?.openAttempts += 1
+            call.main.take(taken)
             callsBySession[taken.session] = number
-            guard let call = calls[number] else { return }
-            let (caller, callee) = (mediaInterface(.caller, of: call).address, mediaInterface(.callee, of: call).address)
-            output(
-                .relay(
-                    .open(
-                        taken.session, caller: SocketAddress(ip: caller, port: taken.callerPort),
-                        callee: SocketAddress(ip: callee, port: taken.calleePort))))
+            openSession(taken, of: call)
+            guard let offer = call.offer else { return }
+            openFurtherMedia(of: offer, by: .caller, besides: call.main.place, call, number, now: now)
         }
     }
 
     mutating func refuseMedia(of number: CallNumber, _ cause: ReleaseCause) {
         counters.add(to: cause == .portsExhausted ? .callsRefusedPorts : .callsRefusedCapacity)
         calls[number]?.refusalHeaders = [retryAfter]
+        if let call = calls[number] { closeFurtherMedia(of: call) }
         enqueue(.mediaClosed, for: number)
         enqueue(.release(cause: cause, status: 503, party: .relayd), for: number)
     }
@@ -302,6 +297,9 @@ extension CallControl {
     ) {
         guard let (number, leg) = dialog(of: request), let call = calls[number] else {
             if receiveTestRequest(id, request, from: source, now: now) { return }
+            if request.method == .update, isBesideEarly(request) {
+                return answer(id, request, from: source, status: 500, [retrySoon()], now: now)
+            }
             counters.add(to: .sipStrayRequests)
             return answer(id, request, from: source, status: 481, now: now)
         }

@@ -1,6 +1,7 @@
 import Configuration
 import ControlProtocol
 import Core
+import Diagnosis
 import SIP
 
 /// Session timers (RFC 4028), one on each leg, and the longest a call may last.
@@ -92,6 +93,8 @@ extension CallControl {
             switch call[leg].timer.advance(to: now) {
             case .refresh: refresh(leg, of: number, call, now: now)
             case .expired:
+                call.expiredSession = CallFacts.ExpiredSession(
+                    leg, isOurs: call[leg].timer.isOurs, interval: call[leg].timer.interval ?? .zero)
                 emit(
                     .callSessionExpired, for: call,
                     [
@@ -115,7 +118,7 @@ extension CallControl {
         let method: Method = call[leg].allowed?.contains(.update) == true ? .update : .invite
         guard method == .update || call[leg.other].description != nil else { return }
         let other = call[leg.other]
-        let body = method == .update ? nil : other.description.map { describe($0, other.mediumIndex, to: leg, call) }
+        let body = method == .update ? nil : other.description.map { describe($0, call.main.place, to: leg, call) }
         let branch = newBranch()
         call.refreshes[leg] = sendInDialog(
             method, branch: branch, of: number, leg, headers: Self.timerHeaders(call[leg].timer), body: body,
@@ -132,7 +135,7 @@ extension CallControl {
         else { return }
         call.refreshes[leg] = sendInDialog(
             .invite, branch: newBranch(), of: number, leg, headers: Self.timerHeaders(call[leg].timer),
-            body: describe(description, call[leg.other].mediumIndex, to: leg, call), contentType: "application/sdp", now: now
+            body: describe(description, call.main.place, to: leg, call), contentType: "application/sdp", now: now
         ).map { ($0, .invite) }
         counters.add(to: .sessionRefreshes)
     }

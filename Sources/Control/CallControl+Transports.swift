@@ -30,7 +30,7 @@ extension CallControl {
     /// the default stands in.
     func mediaInterface(_ leg: Leg, of call: Call) -> MediaInterface {
         let target = call.calleeTrunk?.address.ip ?? call.attempts.first?.targets.first?.destination.ip
-        let family = leg == .caller ? call.callerMedia?.ip.family ?? call.source.ip.family : target?.family
+        let family = leg == .caller ? call.main[.caller].address?.ip.family ?? call.source.ip.family : target?.family
         return family.flatMap { configuration.mediaInterface(for: $0) }
             ?? MediaInterface(
                 name: "default", address: configuration.mediaAddress, advertised: configuration.advertisedMediaAddress)

@@ -82,6 +82,8 @@ package struct CallControl {
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
     var callsByID: [String: CallNumber] = [:]
     var callsBySession: [SessionID: CallNumber] = [:]
+    /// Those of media beside the main one of their call.
+    var furtherSessions: [SessionID: FurtherSession] = [:]
     /// Connected calls that are watched for silence.
     var monitored: Set<CallNumber> = []
     /// Calls whose media goes past relayd, as long as it would be relayed.
@@ -223,8 +225,7 @@ package struct CallControl {
     package mutating func handle(_ event: RelayEvent, now: Instant) {
         if !testSessions.isEmpty, handleTestMedia(event, now: now) { return drain(now) }
         switch event {
-        case .opened(let session):
-            if let number = callsBySession[session] { enqueue(.mediaOpened, for: number) }
+        case .opened(let session): mediaOpened(session, now: now)
         case .openFailed(let session, let errno, let address):
             mediaOpenFailed(session, errno: errno, address: address, now: now)
         case .locked(let session, let leg, let source):
@@ -288,13 +289,13 @@ package struct CallControl {
 
     /// No call holds media, every BYE was answered, and no callee is left ringing.
     package var isIdle: Bool {
-        openByes.isEmpty && testSessions.isEmpty && !trunkStates.values.contains { $0.registration.isEnding } && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
+        openByes.isEmpty && testSessions.isEmpty && furtherSessions.isEmpty && !trunkStates.values.contains { $0.registration.isEnding } && !calls.values.contains { $0.machine.media != .closed || $0.machine.isCalleePending }
     }
 
     /// Nothing is remembered of any call, transaction or dialog, and no port is in use.
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
-            && callsBySession.isEmpty && testSessions.isEmpty && testTransactions.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && challengedByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
+            && callsBySession.isEmpty && furtherSessions.isEmpty && testSessions.isEmpty && testTransactions.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && challengedByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
             && callsByTrunk.values.allSatisfy { $0 == 0 } && admission.isEmpty && media.usedPairCount == 0
     }
 

@@ -9,7 +9,7 @@ struct CallSide {
     /// What it answered to a refresh of relayd's since: where its media goes. The other side is not told, as its relay address
     /// is the same.
     var refreshed: SessionDescription?
-    /// The m= line of `description` that is relayed; nil when there is none.
+    /// The m= line of `description` that is the call's main medium; nil when there is none.
     var mediumIndex: Int?
     /// Where its SIP came from when it announced that.
     var signalling: Flow?
@@ -60,10 +60,12 @@ struct SessionChange {
     var isRetried = false
     /// To be cancelled, once there is a provisional response (RFC 3261 §9.1).
     var isCancelPending = false
-    /// Known once each has come. `mediumIndex` names the m= line of both that is relayed.
+    /// Known once each has come. `mediumIndex` names the m= line of both that is the main medium.
     var offer: SessionDescription?
     var answer: SessionDescription?
     var mediumIndex: Int?
+    /// It has to wait for the sockets of media that are new.
+    var waiting: Waiting?
     /// The responder's final response.
     var response: SIPMessage?
     /// Where the description of each came from.
@@ -75,6 +77,14 @@ struct SessionChange {
     var limit: Instant
 
     var deadline: Instant? { answerRetransmission?.deadline ?? (machine.stage == .requested ? limit : nil) }
+
+    /// What is to go on once there are sockets.
+    enum Waiting {
+        /// The request, to the responder.
+        case request
+        /// The responder's 2xx with an offer, to the initiator.
+        case answer
+    }
 }
 
 /// A request without meaning for relayd that is passed to the other leg, and its answer back.

@@ -53,7 +53,7 @@ struct MediaProxy: Equatable {
 extension CallControl {
     /// For a call that has its first route, and perhaps more.
     func mediaProxy(of call: Call) -> MediaProxy {
-        let offered = call.offer.map { $0.media[call.audioIndex] }
+        let offered = call.offer.map { $0.media[call.main.place] }
         let announced = offered?.connection.flatMap { $0.isUnspecified ? nil : $0 }
         // What a party says of itself, where its SIP does not come from there: it is behind something.
         let isHidden = announced.map { $0.isPrivate && !call.source.ip.isPrivate } ?? false

@@ -78,6 +78,7 @@ extension Counter {
         case .sessionChangesRefused: "Re-INVITEs and UPDATEs that were refused, by relayd or by the other leg."
         case .sessionRefreshes: "Requests sent to keep a session alive (RFC 4028)."
         case .callsRefusedPorts: "Calls refused with 503 for want of free media ports."
+        case .mediaDeclined: "Further media of calls declined: no free ports or session, more than a call may have, or another address family."
         case .callsRefusedCapacity: "Calls refused with 503 at the limit of a trunk or of the daemon."
         case .callsRefusedRate: "Calls refused with 503 at limits.calls_per_second, without a record."
         case .callsRefusedNoRoute: "Calls refused with 404 because no trunk has a prefix of the number."

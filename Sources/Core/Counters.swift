@@ -84,6 +84,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sessionChangesRefused
     case sessionRefreshes
     case callsRefusedPorts
+    case mediaDeclined
     case callsRefusedCapacity
     case callsRefusedRate
     case callsRefusedNoRoute

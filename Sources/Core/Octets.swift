@@ -13,4 +13,15 @@ extension [UInt8] {
             divisor /= 10
         }
     }
+
+    /// Lower-case digits, without leading zeros.
+    public mutating func append(hexadecimal value: UInt64) {
+        var shift: UInt64 = value == 0 ? 0 : UInt64(63 - value.leadingZeroBitCount) / 4 * 4
+        while true {
+            let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
+            append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            guard shift > 0 else { return }
+            shift -= 4
+        }
+    }
 }

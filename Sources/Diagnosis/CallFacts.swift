@@ -40,6 +40,8 @@ package struct CallFacts: Equatable, Sendable {
     package var fromCallee = StreamFacts()
     /// Sides that never answered relayd's BYE; known 32 s after the end.
     package var unansweredBye: Set<Leg> = []
+    /// Set when a session expired for want of a refresh (RFC 4028).
+    package var expiredSession: ExpiredSession?
     /// Zero: silence does not end this call.
     package var noMediaTimeout: Duration = .zero
     /// relayd passes the RTP on, so it knows about it.
@@ -75,6 +77,20 @@ package struct CallFacts: Equatable, Sendable {
         package init(_ route: String, _ outcome: Outcome) {
             self.route = route
             self.outcome = outcome
+        }
+    }
+
+    /// A session timer that ran out.
+    package struct ExpiredSession: Equatable, Sendable {
+        package var leg: Leg
+        /// relayd had to refresh; else the peer of that leg.
+        package var isOurs: Bool
+        package var interval: Duration
+
+        package init(_ leg: Leg, isOurs: Bool, interval: Duration) {
+            self.leg = leg
+            self.isOurs = isOurs
+            self.interval = interval
         }
     }
 

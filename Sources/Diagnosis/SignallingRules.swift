@@ -70,9 +70,11 @@ struct SignallingRules {
         for leg in [Leg.caller, .callee] {
             let refusals = facts.messages.filter { $0.leg == leg && $0.status == 422 && !$0.isRetransmission }
             guard refusals.count >= 2, facts.answeredAt == nil || facts.end?.cause != .normal else { continue }
-            let who = refusals[0].isReceived ? "the \(leg.name)" : "relayd"
+            let sentence = refusals[0].isReceived
+                ? "The \(leg.name) refused the session interval \(refusals.count) times (422), also what it had asked for itself."
+                : "relayd refused the session interval \(refusals.count) times (422): both sides insist on their own Session-Expires."
             return Diagnosis(
-                .sessionIntervalLoop, "\(who.prefix(1).uppercased() + who.dropFirst()) refused the session interval \(refusals.count) times (422): both sides insist on their own Session-Expires.",
+                .sessionIntervalLoop, sentence,
                 evidence: ["422 at " + refusals.map { text($0.at) }.joined(separator: ", ")],
                 advice: "Raise Session-Expires on the side that asks for less, at least to the Min-SE of the 422, or lower that Min-SE.")
         }
@@ -280,17 +282,8 @@ struct SignallingRules {
 
     private func connectedEnd(_ end: CallFacts.End) -> Diagnosis? {
         switch end.cause {
-        case .sessionTimeout:
-            let request = unansweredRefresh
-            return Diagnosis(
-                .refreshUnanswered, "The \(request?.leg.name ?? "other side") did not answer the session refresh (RFC 4028), so the call was ended.",
-                evidence: request.map { ["\($0.method) sent at \(text($0.at)) has no answer"] } ?? [],
-                advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.",
-                missing: request.map { MissingMessage($0.leg, received: true, "an answer to \($0.method)", at: $0.at) })
-        case .peerLost:
-            return Diagnosis(
-                .endpointGone, "One side does not know this call any more: it answered a request within it with 481 or 408.",
-                advice: "That endpoint was restarted, or ended the call with a BYE that got lost.")
+        case .sessionTimeout: return sessionExpired
+        case .peerLost: return peerLost
         case .maximumDuration: return Diagnosis(.durationLimit, "The call reached the longest duration that is allowed.")
         case .allRoutesBusy, .allRoutesDown:
             return allRoutesBusy
@@ -307,9 +300,63 @@ struct SignallingRules {
         }
     }
 
-    private var unansweredRefresh: MessageFact? {
+    private var sessionExpired: Diagnosis {
+        let request = unansweredRequest(among: ["INVITE", "UPDATE"])
+        let expired = facts.expiredSession
+        let leg = request?.leg ?? expired?.leg
+        let who = leg?.name ?? "other side"
+        let interval = expired.map { "Session-Expires was \(text($0.interval))" }
+        if let request {
+            return Diagnosis(
+                .refreshUnanswered, "The \(who) did not answer the session refresh (RFC 4028), so the call was ended.",
+                evidence: ["\(request.method) sent at \(text(request.at)) has no answer"] + [interval].compactMap(\.self),
+                advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.",
+                missing: MissingMessage(request.leg, received: true, "an answer to \(request.method)", at: request.at))
+        }
+        if expired?.isOurs == true {
+            return Diagnosis(
+                .refreshUnanswered, "The \(who) refused to have the session refreshed (RFC 4028), until it expired and the call was ended.",
+                evidence: [interval].compactMap(\.self),
+                advice: "Look at what it says to re-INVITE and UPDATE: `relayctl trace --call ID`.")
+        }
+        return Diagnosis(
+            .refreshUnanswered, "The \(who) had to refresh the session (RFC 4028) and did not in time, so the call was ended.",
+            evidence: [interval].compactMap(\.self),
+            advice: "The endpoint is gone, or its re-INVITE or UPDATE does not reach \(facts.ownContact).")
+    }
+
+    /// A request within the call was answered with 481 or 408, or not at all.
+    private var peerLost: Diagnosis {
+        guard let request = unansweredRequest(among: ["INVITE", "UPDATE", "INFO", "MESSAGE"]) else {
+            return Diagnosis(
+                .endpointGone, "One side does not know this call any more: it answered a request within it with 481 or 408.",
+                advice: "That endpoint was restarted, or ended the call with a BYE that got lost.")
+        }
+        let who = request.leg.name
+        let name = request.method == "INVITE" ? "re-INVITE" : request.method
+        let missing = MissingMessage(request.leg, received: true, "an answer to \(request.method)", at: request.at)
+        // What the other side has asked for is passed on at once.
+        let isPassed = facts.messages.contains {
+            $0.leg == request.leg.other && $0.isReceived && $0.status == nil && $0.method == request.method
+                && $0.at <= request.at && request.at - $0.at < .seconds(1)
+        }
+        guard isPassed || ["INFO", "MESSAGE"].contains(request.method) else {
+            return Diagnosis(
+                .refreshUnanswered, "The \(who) did not answer the session refresh (RFC 4028), so the call was ended.",
+                evidence: ["\(request.method) sent at \(text(request.at)) has no answer in 32 s (64*T1)"],
+                advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.", missing: missing)
+        }
+        return Diagnosis(
+            .endpointGone, "The \(who) did not answer the \(name) for 32 s (64*T1), so it was taken for gone and the call was ended.",
+            evidence: ["\(request.method) sent at \(text(request.at)) has no answer"],
+            advice: "A crash, a power cut or a lost network at \(facts.party(request.leg)?.address.description ?? "its side").",
+            missing: missing)
+    }
+
+    /// The last of relayd's requests within the call that has no final response.
+    private func unansweredRequest(among methods: Set<String>) -> MessageFact? {
         facts.messages.last { request in
-            guard !request.isReceived, request.status == nil, ["INVITE", "UPDATE"].contains(request.method),
+            guard !request.isReceived, request.status == nil, !request.isRetransmission, methods.contains(request.method),
                 request.at > facts.answeredAt ?? .zero
             else { return false }
             return !facts.messages.contains {

@@ -75,6 +75,8 @@ package struct SessionTimer: Sendable {
 
     /// RFC 4028 §4.
     package static let leastInterval = Duration.seconds(90)
+    /// So often a request is tried again with what its 422 asked for. A peer that then wants still more never has enough.
+    package static let maximumRetries = 2
 
     package let policy: Policy
     /// The interval agreed on; nil while there is no timer.
@@ -84,6 +86,8 @@ package struct SessionTimer: Sendable {
     package private(set) var isPeerSupporting = false
     /// The least interval heard from this peer's side, in Min-SE (§7.4).
     package private(set) var peerMinimum: Duration
+    /// 422 in a row, to requests of ours.
+    private var refusals = 0
     private var refreshAt: Instant?
     private var expiresAt: Instant?
 
@@ -129,7 +133,10 @@ package struct SessionTimer: Sendable {
 
     /// A 422 to a request of ours. True when it is worth trying again, with what `offered` says now (§7.3).
     package mutating func refused(_ terms: Terms) -> Bool {
-        guard !policy.isOff, let minimum = terms.minimum, minimum > max(interval ?? policy.interval, peerMinimum) else { return false }
+        guard !policy.isOff, let minimum = terms.minimum, minimum > max(interval ?? policy.interval, peerMinimum),
+            refusals < Self.maximumRetries
+        else { return false }
+        refusals += 1
         peerMinimum = minimum
         return true
     }
@@ -137,6 +144,7 @@ package struct SessionTimer: Sendable {
     /// A 2xx to a request of ours (§7.2).
     package mutating func accepted(_ terms: Terms, now: Instant) {
         guard !policy.isOff else { return }
+        refusals = 0
         guard let granted = terms.interval else {
             // It does not know session timers, or wants none. We refresh, and thereby see whether it is still there.
             isPeerSupporting = false

@@ -64,13 +64,22 @@ import Testing
             _ method: String, _ uri: String = "sip:192.0.2.1", user: String = "ada", password: String = "secret",
             from source: SocketAddress = phone, via: String? = nil, headers: String = "", body: String = ""
         ) -> SIPMessage? {
+            proof(method, uri, user: user, password: password, from: source, via: via, headers: headers, body: body)
+                .flatMap { exchange($0, source) }
+        }
+
+        /// Sends a request, and returns the one that answers the challenge.
+        func proof(
+            _ method: String, _ uri: String = "sip:192.0.2.1", user: String = "ada", password: String = "secret",
+            from source: SocketAddress = phone, via: String? = nil, headers: String = "", body: String = ""
+        ) -> String? {
             guard let challenge = send(method, uri, user: user, from: source, via: via, headers: headers, body: body),
                 var client = DigestClient(challenge, engine: engine)
             else { return nil }
             let value = client.authorization(
                 username: Array(user.utf8), password: Array(password.utf8), method: Method(method), uri: Array(uri.utf8),
                 clientNonce: Array("abcdef".utf8), engine: engine)
-            return send(
+            return request(
                 method, uri, user: user, from: source, via: via, headers: headers, body: body,
                 authorization: "\(client.header.text): \(String(decoding: value, as: UTF8.self))")
         }
@@ -100,6 +109,57 @@ import Testing
         #expect(phones.world.counters[.registrations] == 1)
         #expect(phones.world.registrationLines.count == 1)
         #expect(phones.world.events.contains { $0.name == .registrationAdded && $0.fields["user"] == "ada" })
+    }
+
+    @Test("a REGISTER of one contact leaves no transaction, and a copy of it gets the same answer and changes nothing")
+    func registeredAgain() throws {
+        let phones = Phones()
+        let text = try #require(phones.proof("REGISTER", headers: "Expires: 1800"))
+        let granted = try #require(phones.exchange(text))
+        #expect(granted.status == 200)
+        #expect(phones.world.isForgotten)
+        let again = try #require(phones.exchange(text))
+        #expect(again.octets == granted.octets)
+        #expect(phones.world.counters[.registrations] == 1)
+        #expect(phones.world.counters[.sipRetransmissionsReceived] == 1)
+        #expect(phones.world.registrationLines.count == 1)
+        // From elsewhere, with another CSeq or branch, or when no phone repeats it any more, it is a replay.
+        let elsewhere = SocketAddress(ip: Self.phone.ip, port: 40_001)
+        #expect(phones.exchange(text, elsewhere)?.status == 401)
+        #expect(phones.exchange(text.replacing("CSeq: ", with: "CSeq: 9"))?.status == 401)
+        phones.world.run(for: .seconds(33))
+        #expect(phones.exchange(text)?.status == 401)
+        #expect(phones.world.counters[.registrations] == 1)
+        #expect(phones.world.counters[.noncesStale] == 3)
+    }
+
+    @Test("a REGISTER that takes bindings away, or is refused, has its transaction: a copy gets the same answer for 32 s")
+    func repeatedRemoval() throws {
+        let phones = Phones()
+        #expect(phones.prove("REGISTER")?.status == 200)
+        for (headers, status) in [("Expires: 0", 200), ("Expires: 5", 423), ("Require: magic", 420)] {
+            let text = try #require(phones.proof("REGISTER", headers: headers))
+            let answer = try #require(phones.exchange(text))
+            #expect(answer.status == status)
+            #expect(!phones.world.isForgotten)
+            #expect(phones.exchange(text)?.octets == answer.octets)
+            phones.world.run(for: .seconds(33))
+            #expect(phones.world.isForgotten)
+        }
+    }
+
+    @Test("with no room for a transaction phones still register")
+    func full() throws {
+        let phones = Phones { $0.limits.calls = 1 }
+        for number in 0..<1_030 {
+            _ = phones.world.exchange(
+                "OPTIONS sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP \(SimulatedWorld.callerAddress);branch=z9hG4bKfull\(number)\n"
+                    + "From: <sip:a@b>;tag=1\nTo: <sip:192.0.2.1>\nCall-ID: full\(number)\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n",
+                within: .milliseconds(2))
+        }
+        #expect(phones.world.counters[.sipRefusedOverload] > 0)
+        #expect(phones.prove("REGISTER")?.status == 200)
+        #expect(phones.prove("REGISTER", headers: "Expires: 0")?.status == 503)
     }
 
     @Test("a spare REGISTER, as sipsak sends it, is challenged all the same")

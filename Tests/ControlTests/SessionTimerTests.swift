@@ -127,6 +127,26 @@ import Testing
         #expect(world.problems == [])
     }
 
+    @Test("a callee that wants longer sessions each time is asked three times in all, then the caller is refused", arguments: [2, 3])
+    func calleeWantsEverLonger(refusals: Int) throws {
+        var script = CallScript()
+        script.refusedIntervals = refusals
+        let world = Self.world(11)
+        let caller = world.placeCall(script)
+        world.run(for: .seconds(3))
+        let invites = world.traffic.filter { !$0.isReceived && $0.message.method == .invite && $0.message.isRequest }.map(\.message)
+        #expect(invites.map { $0.number(.sessionExpires) } == [120, 220, 320])
+        #expect(caller.finalStatus == (refusals == 2 ? 200 : 500))
+        if refusals == 3 {
+            let record = try #require(world.records.first)
+            #expect(record.cause == .rejected && record.verdict == .sessionIntervalLoop)
+            #expect(record.explanation?.contains("3 times (422)") == true)
+        }
+        for id in world.presentCalls { _ = world.hangUp(id) }
+        world.checkEnd()
+        #expect(world.problems == [])
+    }
+
     @Test("a change of the session refreshes both legs")
     func changeRefreshes() {
         let world = Self.world(7)

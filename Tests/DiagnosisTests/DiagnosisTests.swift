@@ -355,7 +355,18 @@ struct DiagnosisTests {
         facts.ended(.sessionTimeout)
         expect(facts, .refreshUnanswered, says: ["callee", "UPDATE"])
         #expect(Diagnosis.of(facts).missing?.text == "an answer to UPDATE")
+        expect(facts.with { $0.ended(.peerLost) }, .refreshUnanswered, says: ["callee did not answer the session refresh"])
+        var passed = facts.with { $0.ended(.peerLost) }
+        passed.messages.insert(MessageFact(at: .seconds(870), .caller, received: true, "UPDATE"), at: passed.messages.count - 1)
+        expect(passed, .endpointGone, says: ["callee did not answer the UPDATE"])
+        facts.messages.append(MessageFact(at: .seconds(871), .callee, received: true, "UPDATE", 481))
         expect(facts.with { $0.ended(.peerLost) }, .endpointGone, says: ["481"])
+        facts.messages.removeLast(2)
+        facts.expiredSession = CallFacts.ExpiredSession(.caller, isOurs: false, interval: .seconds(90))
+        facts.ended(.sessionTimeout)
+        expect(facts, .refreshUnanswered, says: ["caller had to refresh"])
+        facts.expiredSession?.isOurs = true
+        expect(facts, .refreshUnanswered, says: ["caller refused"])
         expect(facts.with { $0.ended(.maximumDuration) }, .durationLimit)
     }
 

@@ -61,6 +61,15 @@ package struct TracedMessage: Sendable {
         return SocketAddress(ip: host, port: port)
     }
 
+    /// Where its SDP asks for each medium, in the order of the m= lines; one address for the session. Port 0 is declined.
+    package var mediaAddresses: [SocketAddress] {
+        guard let host = sdpLines("c=IN IP4 ").first.flatMap({ IPAddress($0) }) else { return [] }
+        return sdpLines("m=").compactMap { line in
+            let fields = line.split(separator: " ")
+            return fields.count > 1 ? UInt16(fields[1]).map { SocketAddress(ip: host, port: $0) } : nil
+        }
+    }
+
     private var head: [Substring] {
         let end = text.range(of: "\n\n")?.lowerBound ?? text.endIndex
         return text[..<end].split(separator: "\n")

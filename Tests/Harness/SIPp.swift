@@ -15,6 +15,8 @@ package final class SIPp: Sendable {
         package var callerNumber = "4420987654"
         /// What a scenario without media of its own puts into its SDP.
         package var media: SocketAddress?
+        /// Where it sends and receives RTP of its own; nil: at the host of `address`.
+        package var mediaHost: IPAddress?
         /// What the scenario calls `-d`: how long it talks, or waits.
         package var pause = Duration.milliseconds(500)
         /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
@@ -74,7 +76,7 @@ package final class SIPp: Sendable {
             try Data(text.utf8).write(to: URL(fileURLWithPath: scenario))
         }
         var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
-        arguments += ["-mi", "\(plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
+        arguments += ["-mi", "\(plan.mediaHost ?? plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
         // SIPp looks for a free port for its RTP upwards from here.
         let mediaHost = plan.address.ip.family == .ipv4 && plan.launcher.isEmpty ? plan.address.ip : .ipv4Loopback
         arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: mediaHost).lowerBound)"]
@@ -129,7 +131,10 @@ package final class SIPp: Sendable {
 
     /// Ends the pause of a scenario that hangs up when told: by an INFO that SIPp takes for one of its dialog's.
     /// The scenario must have come that far.
-    package func hangUp() throws {
+    package func hangUp() throws { try proceed(1_000) }
+
+    /// Ends one of the places of a scenario that wait for an INFO. Each step has a number of its own.
+    package func proceed(_ step: Int) throws {
         let dialog = messages.first { message in
             message.direction == .received && (plan.remote == nil ? message.method == "INVITE" : message.status == 200)
         }
@@ -139,12 +144,12 @@ package final class SIPp: Sendable {
         let (remote, local) = plan.remote == nil ? (from, to) : (to, from)
         let request = """
             INFO sip:test@\(plan.address) SIP/2.0
-            Via: SIP/2.0/UDP \(socket.address);branch=z9hG4bKhang-up
+            Via: SIP/2.0/UDP \(socket.address);branch=z9hG4bKhang-up-\(step)
             Max-Forwards: 70
             From: \(remote)
             To: \(local)
             Call-ID: \(callID)
-            CSeq: 1000 INFO
+            CSeq: \(step) INFO
             Content-Length: 0
 
 

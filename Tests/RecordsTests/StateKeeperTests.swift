@@ -11,7 +11,7 @@ import Testing
     private static let read: StateKeeper.Reader = { line in
         guard let first = line.first, first == UInt8(ascii: "+") || first == UInt8(ascii: "-") else { return nil }
         return StateKeeper.Reading(
-            key: Array(line.dropFirst().prefix { $0 != UInt8(ascii: " ") }), isPresent: first == UInt8(ascii: "+"))
+            key: [line.dropFirst().prefix { $0 != UInt8(ascii: " ") }], isPresent: first == UInt8(ascii: "+"))
     }
 
     init() throws { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
@@ -49,6 +49,15 @@ import Testing
         #expect(try loaded() == Set((1_990..<2_000).map { "+k\($0 % 10) \($0)" }).subtracting(["+k3 1993"]))
         let size = try #require(try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)
         #expect(size < 4_000)
+    }
+
+    @Test("lines across the pieces a file is read in, and one that is longer than a piece, are whole")
+    func pieces() throws {
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let long = String(repeating: "x", count: 600_000)
+        let lines = (0..<20_000).map { "+key\($0) \(String(repeating: "y", count: $0 % 97))" } + ["+long \(long)", "+last 1"]
+        try keep(lines)
+        #expect(try loaded() == Set(lines))
     }
 
     @Test("a file that cannot be written is told at once")

@@ -127,11 +127,11 @@ import Testing
                     clientNonce: octets("xyz"), engine: engine))
         }
         #expect(try verdict(&server, requests[0]) == .valid)
-        #expect(try verdict(&server, requests[0]) == .stale)
+        #expect(try verdict(&server, requests[0]) == .repeated)
         #expect(try verdict(&server, requests[2]) == .valid)
         #expect(try verdict(&server, requests[1]) == .valid)
-        #expect(try verdict(&server, requests[1]) == .stale)
-        #expect(try verdict(&server, requests[2]) == .stale)
+        #expect(try verdict(&server, requests[1]) == .repeated)
+        #expect(try verdict(&server, requests[2]) == .repeated)
     }
 
     @Test("in the manner of RFC 2069, without qop, a nonce serves once")
@@ -147,7 +147,7 @@ import Testing
                 "Digest username=\"ada\",realm=\"relayd\",nonce=\"\(String(decoding: nonce, as: UTF8.self))\","
                     + "uri=\"sip:192.0.2.1\",response=\"\(response)\""))
         #expect(try verdict(&server, request) == .valid)
-        #expect(try verdict(&server, request) == .stale)
+        #expect(try verdict(&server, request) == .repeated)
     }
 
     @Test("an old nonce is stale when the response is right, and wrong when it is not: no oracle for passwords")
@@ -200,7 +200,7 @@ import Testing
             #expect(try verdict(&server, request, now: now) == .valid)
             used.append(request)
         }
-        for request in used { #expect(try verdict(&server, request, now: Self.start + .seconds(1)) == .stale) }
+        for request in used { #expect(try verdict(&server, request, now: Self.start + .seconds(1)) == .repeated) }
     }
 
     @Test("challenges that cannot be answered are passed over; several may share a line")

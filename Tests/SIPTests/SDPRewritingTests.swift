@@ -58,4 +58,29 @@ import Testing
         let description = try SessionDescription(parsing: octets)
         #expect(description.rewritten(description.media.map { _ in .keep }) == octets)
     }
+
+    @Test("BUNDLE goes where the relay is between, other groups stay; a description that passes whole keeps it")
+    func bundle() throws {
+        let description = try SessionDescription(
+            parsing: Array(
+                """
+                v=0
+                o=- 1 1 IN IP4 198.51.100.11
+                s=-
+                c=IN IP4 198.51.100.11
+                t=0 0
+                a=group:BUNDLE 0 1
+                a=group:LS 0 1
+                m=audio 40000 RTP/AVP 8
+                a=mid:0
+                m=video 40002 RTP/AVP 96
+                a=mid:1
+                a=bundle-only
+                """.utf8))
+        let text = String(
+            decoding: description.rewritten([.relay(SocketAddress("192.0.2.1:10000")!), .decline]), as: UTF8.self)
+        #expect(!text.contains("BUNDLE") && !text.contains("bundle-only"))
+        #expect(text.contains("a=group:LS 0 1\r\n") && text.contains("a=mid:1\r\n"))
+        #expect(String(decoding: description.rewritten([.keep, .keep]), as: UTF8.self).contains("a=group:BUNDLE 0 1\r\n"))
+    }
 }

@@ -181,7 +181,7 @@ extension SDPSample {
                 a=rtpmap:99 H264/90000
                 """),
         SDPSample(
-            name: "WebRTC: ICE goes, DTLS stays, rtcp shares the RTP port",
+            name: "WebRTC: ICE and BUNDLE go, DTLS stays, rtcp shares the RTP port",
             input: """
                 v=0
                 o=- 4611731400430051336 2 IN IP4 127.0.0.1
@@ -216,7 +216,6 @@ extension SDPSample {
                 o=- 4611731400430051336 2 IN IP4 127.0.0.1
                 s=-
                 t=0 0
-                a=group:BUNDLE 0
                 a=msid-semantic: WMS
                 m=audio 10006 UDP/TLS/RTP/SAVPF 111 0 8
                 c=IN IP4 203.0.113.5

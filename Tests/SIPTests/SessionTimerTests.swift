@@ -55,6 +55,17 @@ import Testing
         #expect(!isWorthItAgain)
     }
 
+    @Test("a peer that wants more each time is given up after two more tries, until it agrees to something")
+    func everLonger() {
+        var timer = Self.timer(600)
+        let tries = (1...4).map { timer.refused(Terms(minimum: .seconds(600 + 100 * $0))) }
+        #expect(tries == [true, true, false, false])
+        #expect(timer.offered?.interval == .seconds(800))
+        timer.accepted(Terms(interval: .seconds(800), isSupported: true), now: Self.start)
+        let isWorthIt = timer.refused(Terms(minimum: .seconds(1_200)))
+        #expect(isWorthIt)
+    }
+
     @Test("our own part: refresh at half the interval, again after each answer; without answers the session expires")
     func ours() {
         var timer = Self.timer(1_000)

@@ -47,6 +47,7 @@ extension CallControl {
             if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
             if attempts.count > 1 { facts.attempts = attempts }
         }
+        facts.expiredSession = call.expiredSession
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
@@ -63,10 +64,10 @@ extension CallControl {
         party.via = call.invite.topVia.hostAddress
         party.origin = SessionDescription.origin(in: call.invite.body)
         party.sessionExpires = call.invite.number(.sessionExpires)
-        if let described = call.described[.caller] {
+        if let described = call.main[.caller].described {
             party.media = MediaFacts(described)
-        } else if let offer = call.offer, offer.media.indices.contains(call.audioIndex) {
-            party.media = MediaFacts(offer.media[call.audioIndex])
+        } else if let offer = call.offer, offer.media.indices.contains(call.main.place) {
+            party.media = MediaFacts(offer.media[call.main.place])
         }
         return party
     }
@@ -79,19 +80,18 @@ extension CallControl {
         party.contact = response.contact?.uri.socketAddress
         party.origin = SessionDescription.origin(in: response.body)
         party.sessionExpires = response.number(.sessionExpires)
-        if let described = call.described[.callee] {
+        if let described = call.main[.callee].described {
             party.media = MediaFacts(described)
-        } else if let answer = try? SessionDescription(parsing: response.body), answer.media.indices.contains(call.audioIndex) {
-            party.media = MediaFacts(answer.media[call.audioIndex])
+        } else if let answer = try? SessionDescription(parsing: response.body), answer.media.indices.contains(call.main.place) {
+            party.media = MediaFacts(answer.media[call.main.place])
         }
         return party
     }
 
     private func stream(_ leg: Leg, of call: Call) -> StreamFacts {
-        let live = call.media.map { media.evidence(of: $0.session, leg) }
-        let kept = leg == .caller ? call.mediaEvidence.caller : call.mediaEvidence.callee
-        var facts = StreamFacts(live ?? kept ?? MediaEvidence(), since: call.setupAt)
-        facts.firstAt = (leg == .caller ? call.firstMedia.caller : call.firstMedia.callee).map { $0 - call.setupAt }
+        let live = call.main.session.map { media.evidence(of: $0, leg) }
+        var facts = StreamFacts(live ?? call.main[leg].evidence ?? MediaEvidence(), since: call.setupAt)
+        facts.firstAt = call.main[leg].firstAt.map { $0 - call.setupAt }
         facts.infoDigits = call[leg].dtmfRequests
         return facts
     }

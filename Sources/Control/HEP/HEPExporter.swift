@@ -129,14 +129,13 @@ extension CallControl {
     /// One for each side that sent anything.
     func makeRTPReports(of call: Call, now: Instant) -> [RTPReport] {
         Leg.allCases.compactMap { leg in
-            guard let evidence = leg == .caller ? call.mediaEvidence.caller : call.mediaEvidence.callee,
+            guard let evidence = call.main[leg].evidence,
                 let source = evidence.statistics.source, evidence.statistics.packets > 0
             else { return nil }
             let figures = evidence.statistics
             var quality = CallQuality(codec: .g711)
             quality.add(evidence.timeline?.buckets ?? [])
-            let port = leg == .caller ? call.mediaPorts.caller : call.mediaPorts.callee
-            let destination = SocketAddress(ip: configuration.advertisedMediaAddress, port: port)
+            let destination = SocketAddress(ip: configuration.advertisedMediaAddress, port: call.main.port(of: leg))
             let callID = leg == .caller ? call.caller.callID : call.callee?.callID ?? ""
             let fields = RTPReport.Fields(
                 CORRELATION_ID: call.caller.callID, RTP_SIP_CALL_ID: callID, DIR: leg == .caller ? 0 : 1,

@@ -84,9 +84,11 @@ extension RTCPReport.Fields {
 extension CallControl {
     /// What a copied RTCP datagram says; nothing where its call has ended meanwhile, and of calls that a proxy drives.
     func reports(in packet: TappedPacket, _ octets: [UInt8]) -> [RTCPReport] {
-        guard let session = media.session(tapped: packet.session), let number = callsBySession[session], let call = calls[number]
+        guard let session = media.session(tapped: packet.session),
+            let number = callsBySession[session] ?? furtherSessions[session]?.call, let call = calls[number],
+            let medium = call.medium(of: session)
         else { return [] }
-        let port = packet.leg == .caller ? call.mediaPorts.caller : call.mediaPorts.callee
+        let port = call[medium: medium].port(of: packet.leg)
         let destination = SocketAddress(
             ip: mediaInterface(packet.leg, of: call).advertised, port: packet.isOnRTCPPort ? port + 1 : port)
         return RTCPReport.Fields.all(in: octets).map {

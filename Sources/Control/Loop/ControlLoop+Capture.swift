@@ -177,8 +177,16 @@ extension ControlLoop {
     mutating func followCaptures(now: Instant) {
         for (id, item) in captures.items where !item.isEnding && !item.callIDs.isEmpty {
             // A call that tries another trunk has a further Call-ID.
-            let callIDs = (control.captureTarget(item.call)?.callIDs ?? []).filter { !item.callIDs.contains($0) }
+            let target = control.captureTarget(item.call)
+            let callIDs = (target?.callIDs ?? []).filter { !item.callIDs.contains($0) }
             captures.items[id]?.callIDs += callIDs
+            // Or a medium that is new.
+            let sessions = (target?.sessions ?? []).filter { !item.sessions.contains($0) }
+            if !sessions.isEmpty {
+                captures.items[id]?.sessions += sessions
+                collector.setSessions(item.sessions + sessions, of: id)
+                for session in sessions { listen(to: session.id) }
+            }
             let (found, next, _) = trace.search(from: item.traceFrom, TraceFilter(callIDs: item.callIDs + callIDs))
             captures.items[id]?.traceFrom = next
             if !found.isEmpty { collector.add(found.map(Self.datagram), to: id) }

@@ -6,16 +6,21 @@ import SIP
 extension CallControl {
     mutating func takeRequest(_ request: SIPMessage, from source: Flow, now: Instant) {
         noteAlias(request, from: source)
+        let isNewRegister = request.method == .register && request.toTag == nil && phones != nil
         // What belongs to a present call or transaction comes first, wherever it comes from.
-        if request.method == .ack || transactions.isKnown(request) || dialog(of: request) != nil {
+        if request.method == .ack || transactions.isKnown(request) || (!isNewRegister && dialog(of: request) != nil) {
             return receiveAdmitted(request, from: source, now: now)
         }
         if isScanner(request), !isTrunk(source), !isFromDoctor(source.remote, now: now) {
             return counters.add(to: .sipScannersDropped)
         }
         if isStrangers(request, from: source, now: now) { return refuseStranger(request, from: source, now: now) }
-        // REGISTERs have a queue of their own.
-        if request.method == .register, phones != nil { return admitAndServe(request, from: source, now: now) }
+        // REGISTERs have a queue of their own. Most get no transaction, and those that do look for themselves.
+        if isNewRegister {
+            guard !wasRefusedForLoad(request) else { return refuseForLoad(request, from: source) }
+            if admit(request, from: source, now: now) { serveRegister(request, from: source, now: now) }
+            return
+        }
         let rank = rank(of: source, now: now)
         guard !admission.add(request, from: source, rank: rank) else { return }
         counters.add(to: .sipQueueFull)

@@ -85,10 +85,12 @@ extension CallControl {
     /// The same for each copy of a request, and not to be foreseen: `Hasher` has a key of its own in each process.
     func fingerprint(of request: SIPMessage) -> UInt64 {
         var hasher = Hasher()
-        hasher.combine(request.callID)
-        hasher.combine(request.fromTag)
+        for part in [request.callID, request.fromTag ?? [], request.topVia.branch ?? []] {
+            // SAFETY: the octets are only read, and inside this closure. A slice would hash them one by one.
+            unsafe part.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+            hasher.combine(part.count)
+        }
         hasher.combine(request.cseq.number)
-        hasher.combine(request.topVia.branchText)
         return UInt64(UInt(bitPattern: hasher.finalize()))
     }
 

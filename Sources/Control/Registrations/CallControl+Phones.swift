@@ -3,7 +3,7 @@ import ControlProtocol
 package import Core
 package import SIP
 
-/// What comes from phones before it becomes a transaction: scanners, challenges, limits; and REGISTER.
+/// What comes from phones before it becomes a transaction: scanners, challenges, limits; and what time does to bindings.
 extension CallControl {
     // MARK: At the door
 
@@ -61,7 +61,10 @@ extension CallControl {
             phones!.credentialGuard.noteSuccess(name, at: source.ip)
             phones!.admitted = user
             return true
-        case .stale:
+        case .repeated where isRepetition(request, of: user, from: source, now: now):
+            counters.add(to: .sipRetransmissionsReceived)
+            if let user { answerRegister(request, of: user, from: source, now: now) }
+        case .stale, .repeated:
             counters.add(to: .noncesStale)
             challenge(request, stale: true, from: source, now: now)
         case .unknownNonce: challenge(request, stale: false, from: source, now: now)
@@ -112,86 +115,7 @@ extension CallControl {
         answerStateless(request, status: 403, from: source)
     }
 
-    // MARK: REGISTER
-
-    mutating func receiveRegister(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
-        guard let user = phones?.admitted else { return answer(id, request, from: source, status: 405, now: now) }
-        let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }
-            .filter { !["path", "outbound"].contains($0.lowercased()) }
-        if !required.isEmpty {
-            return answer(
-                id, request, from: source, status: 420, [(.unsupported, required.joined(separator: ", "))], now: now)
-        }
-        // Nobody registers in another's name.
-        guard phones!.user(called: request.to.uri) == user else {
-            return answer(id, request, from: source, status: 403, now: now)
-        }
-        let register: RegisterRequest
-        do {
-            register = try RegisterRequest(request)
-        } catch {
-            return answer(id, request, from: source, status: error.status, now: now)
-        }
-        var changes: [Registrar.Change] = []
-        var lines: [RegistrationLine] = []
-        let users = phones!.users
-        let clocks = clockReading
-        let outcome = phones!.registrar.apply(
-            register, of: request, user: user, flow: source, isProven: true, now: now
-        ) { change, registrar in
-            changes.append(change)
-            if let line = registrar.line(change, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) { lines.append(line) }
-        }
-        for (change, line) in zip(changes, lines) { note(change, line, now: now) }
-        switch outcome {
-        case .done:
-            counters.add(to: .registrations)
-            var headers: [(HeaderName, String)] = phones!.registrar.contacts(of: user, now: now).map {
-                (.contact, String(decoding: $0, as: UTF8.self))
-            }
-            for field in request.all(.path) { headers.append((.path, request.text(field))) }
-            if register.supportsOutbound, request.listValues(.via).count == 1 { headers.append((.require, "outbound")) }
-            answer(id, request, from: source, status: 200, headers, now: now)
-        case .refused(let status, let reason):
-            counters.add(to: .registrationsRefused)
-            var headers: [(HeaderName, String)] = []
-            if status == 423 { headers.append((.minExpires, "\(configuration.registrar.minimumExpires.components.seconds)")) }
-            if status == 503 { headers.append((.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")) }
-            if let reason { headers.append((.warning, "399 relayd \"\(reason)\"")) }
-            answer(id, request, from: source, status: status, headers, now: now)
-        }
-    }
-
-    /// A binding has come, was refreshed or is gone.
-    private mutating func note(_ change: Registrar.Change, _ line: RegistrationLine, now: Instant) {
-        output(.registration(line))
-        switch change {
-        case .added(let id), .refreshed(let id):
-            guard let binding = phones!.registrar.table[id] else { return }
-            phones!.keepAlives.update(id, binding, isFresh: true, now: now)
-            warnOfCapacity(now: now)
-            guard case .added = change else { return }
-            phones!.departures[binding.user] = nil
-            let (user, agent) = (phones!.users[binding.user].nameText, phones!.registrar.agents[binding.agent])
-            emit(
-                .registrationAdded, for: nil,
-                [
-                    "user": user, "contact": binding.contactText, "source": binding.flow.description,
-                    "nat": binding.evidence.text, "agent": agent,
-                ], now: now)
-        case .removed(let id, let reason):
-            phones!.keepAlives.remove(id)
-            if reason != .replaced, let user = phones!.users.find(name: line.user) {
-                phones!.departures[user] = (now, reason == .expired)
-            }
-            emit(
-                .registrationRemoved, for: nil,
-                [
-                    "user": String(decoding: line.user, as: UTF8.self), "contact": String(decoding: line.contact, as: UTF8.self),
-                    "source": line.flow.description, "reason": reason.rawValue,
-                ], now: now)
-        }
-    }
+    // MARK: Bindings that come and go without a REGISTER
 
     /// The user is no more.
     mutating func forgetRegistrations(of user: UserIndex, now: Instant) {
@@ -206,7 +130,7 @@ extension CallControl {
         }
     }
 
-    private mutating func warnOfCapacity(now: Instant) {
+    mutating func warnOfCapacity(now: Instant) {
         if let text = phones!.keepAlives.capacityWarning() { emit(.keepAliveShortfall, for: nil, ["text": text], now: now) }
     }
 
@@ -246,8 +170,11 @@ extension CallControl {
             for (change, line) in gone { note(change, line, now: now) }
         }
         for entry in phones!.queue.takeDue(now: now) {
-            if authenticate(entry.message, in: .authorization, from: entry.source, now: now) {
+            // A copy of it may have been served meanwhile.
+            if transactions.isKnown(entry.message) {
                 receiveAdmitted(entry.message, from: entry.source, now: now)
+            } else if authenticate(entry.message, in: .authorization, from: entry.source, now: now) {
+                serveRegister(entry.message, from: entry.source, now: now)
             }
         }
         if let batch = phones!.keepAlives.takeDue(phones!.registrar.table, now: now) {

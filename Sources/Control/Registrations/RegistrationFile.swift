@@ -14,7 +14,7 @@ struct RegistrationFile {
     init(directory: String, lines: inout [RegistrationLine], onTrouble: @escaping @Sendable (String) -> Void) throws(RecordError) {
         let path = directory + "/registrations"
         let read: StateKeeper.Reader = { line in
-            RegistrationLine(line).map { StateKeeper.Reading(key: $0.key, isPresent: $0.kind == .present) }
+            RegistrationLine.subject(of: line).map { StateKeeper.Reading(key: $0.key, isPresent: $0.isPresent) }
         }
         lines = try StateKeeper.load(path: path, read: read).compactMap { RegistrationLine($0) }
         digestKey = try SecretFile.load(path: directory + "/nonce.key", count: 32)

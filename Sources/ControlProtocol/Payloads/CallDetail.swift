@@ -12,6 +12,8 @@ package struct CallDetail: Codable, Equatable, Sendable {
     package var proxy: String?
     /// How digits are converted between the sides; nil when they pass as they come.
     package var digits: String?
+    /// What is or was relayed beside the main medium, of which the rest tells; nil when there is nothing.
+    package var furtherMedia: [FurtherMedium]?
 
     package init(summary: CallSummary, caller: Leg, callee: Leg? = nil, ladder: [LadderEntry] = []) {
         self.summary = summary
@@ -60,6 +62,58 @@ package struct CallDetail: Codable, Equatable, Sendable {
             self.lost = lost
             self.strangersDropped = strangersDropped
             self.media = media
+        }
+    }
+}
+
+extension CallDetail {
+    /// A medium beside the main one.
+    package struct FurtherMedium: Codable, Equatable, Sendable {
+        /// Which `m=` line, counted from 1.
+        package var line: Int
+        /// `audio`, `video`, `image`, …
+        package var kind: String
+        /// False once it has ended.
+        package var isOpen: Bool
+        package var caller: Party
+        package var callee: Party
+
+        package init(line: Int, kind: String, isOpen: Bool, caller: Party, callee: Party) {
+            self.line = line
+            self.kind = kind
+            self.isOpen = isOpen
+            self.caller = caller
+            self.callee = callee
+        }
+
+        /// What was received from one party, and where.
+        package struct Party: Codable, Equatable, Sendable {
+            package var media: CallSummary.Media
+            /// As its description says: `sendrecv`, `recvonly`, …; nil while there is none.
+            package var direction: String?
+            package var relayAddress: SocketAddress?
+            package var sdpAddress: SocketAddress?
+            package var lockedSource: SocketAddress?
+            package var octets: UInt64
+            package var lost: UInt64
+            package var strangersDropped: UInt64
+            /// What was sent to this party.
+            package var sentPackets: UInt64
+
+            package init(
+                media: CallSummary.Media, direction: String?, relayAddress: SocketAddress?, sdpAddress: SocketAddress?,
+                lockedSource: SocketAddress?, octets: UInt64, lost: UInt64, strangersDropped: UInt64, sentPackets: UInt64
+            ) {
+                self.media = media
+                self.direction = direction
+                self.relayAddress = relayAddress
+                self.sdpAddress = sdpAddress
+                self.lockedSource = lockedSource
+                self.octets = octets
+                self.lost = lost
+                self.strangersDropped = strangersDropped
+                self.sentPackets = sentPackets
+            }
         }
     }
 }

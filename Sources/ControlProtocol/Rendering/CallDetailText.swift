@@ -4,6 +4,7 @@ extension CallDetail {
     /// For people: facts in groups, then the messages of both legs.
     package func text(_ style: TextStyle) -> String {
         var groups = [headline(style), times.rendered(style), dialogs.rendered(style), media.rendered(style).text]
+        if let furtherMedia, !furtherMedia.isEmpty { groups.append(further(furtherMedia).rendered(style).text) }
         let timelines = [("From the caller", caller), ("From the callee", callee)].compactMap { name, leg in
             leg?.media?.timelineText(name, style)
         }
@@ -40,6 +41,23 @@ extension CallDetail {
         }
         if let digits { list.add("Digits", digits) }
         return list
+    }
+
+    private func further(_ media: [FurtherMedium]) -> Table {
+        let rows = media.flatMap { [($0, "caller", $0.caller), ($0, "callee", $0.callee)] }
+        var table = Table()
+        table.add("FURTHER MEDIA", cells: rows.map { .init("\($0.0.line) \($0.0.kind)\($0.0.isOpen ? "" : ", ended")", .strong) })
+        table.add("FROM", cells: rows.map { .init($0.1) })
+        table.add("RTP", cells: rows.map { $0.2.media.cell })
+        table.add("PACKETS", alignment: .right, cells: rows.map { .init("\($0.2.media.packets)") })
+        table.add("LOST", alignment: .right, cells: rows.map { .init("\($0.2.lost)") })
+        table.add("SENT TO IT", alignment: .right, leftOutAt: 3, cells: rows.map { .init("\($0.2.sentPackets)") })
+        table.add("STRANGERS", alignment: .right, leftOutAt: 4, cells: rows.map { .init("\($0.2.strangersDropped)") })
+        table.add("DIRECTION", leftOutAt: 5, cells: rows.map { .init($0.2.direction ?? "-") })
+        table.add("LOCKED SOURCE", cells: rows.map { .init($0.2.lockedSource?.description ?? "-") })
+        table.add("RELAY ADDRESS", leftOutAt: 1, cells: rows.map { .init($0.2.relayAddress?.description ?? "-") })
+        table.add("IN ITS SDP", leftOutAt: 2, cells: rows.map { .init($0.2.sdpAddress?.description ?? "-") })
+        return table
     }
 
     /// Call-IDs and tags can be long: a line each, never cut, so that they can be copied.

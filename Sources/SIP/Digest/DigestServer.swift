@@ -4,8 +4,11 @@ package import Core
 package struct DigestServer {
     package enum Verdict: Equatable, Sendable {
         case valid
-        /// The response is right and its nonce is too old, or was used already: to be challenged with `stale=true`.
+        /// The response is right and its nonce is too old: to be challenged with `stale=true`.
         case stale
+        /// The response is right and was given before, or may have been: the same request again, or a replay. To be challenged
+        /// with `stale=true` unless the request is known to be the same one.
+        case repeated
         case wrong
         /// The nonce is none that this address was given: to be challenged as if there were no credentials.
         case unknownNonce
@@ -83,8 +86,8 @@ package struct DigestServer {
         let isRight = expected.isEqualInConstantTime(to: credentials.response ?? decoy)
         guard isRight, known != nil else { return .wrong }
         let isExpired = nonce.madeAt + lifetime < now || nonce.madeAt > now + .seconds(60)
-        guard !isExpired, replays.use(nonce, count: credentials.quality?.count ?? 1, now: now) else { return .stale }
-        return .valid
+        guard !isExpired else { return .stale }
+        return replays.use(nonce, count: credentials.quality?.count ?? 1, now: now) ? .valid : .repeated
     }
 }
 

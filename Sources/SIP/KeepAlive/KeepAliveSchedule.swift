@@ -31,8 +31,16 @@ package struct KeepAliveSchedule: Sendable {
         var spacing: Int64 { max(1, interval.nanoseconds / Int64(quantity)) }
         /// Messages that go out together: what a millisecond of the even spread holds, and never fewer than 64 may.
         package var batchLimit: Int { max(KeepAliveSchedule.batchLimit, Int((1_000_000 + spacing - 1) / spacing)) }
-        /// From one batch to the next: no more often than it takes to fill one, so that waking up is worth it.
-        var tick: Duration { .nanoseconds(min(5_000_000, max(1_000_000, spacing * Int64(batchLimit)))) }
+        /// From one batch to the next with so many bindings: what it takes for most of one to come due, so that waking up is worth
+        /// it and a batch that is late by a few of them still takes all. A burst is spread over at least ten batches.
+        func tick(bindings: Int) -> Duration {
+            let spacing = max(spacing, period.nanoseconds / Int64(max(1, bindings)))
+            let longest = max(Self.shortestTick, min(Self.longestTick, interval.nanoseconds / 10))
+            return .nanoseconds(min(longest, max(Self.shortestTick, spacing * Int64(batchLimit) * 5 / 8)))
+        }
+
+        private static let shortestTick: Int64 = 1_000_000
+        private static let longestTick: Int64 = 20_000_000
     }
 
     /// What is known of one binding's keep-alives.
@@ -100,6 +108,8 @@ package struct KeepAliveSchedule: Sendable {
     /// When the next message may go out, by the even spread.
     private var sendableAt: Instant
     private var lastTick: Instant
+    /// From the last batch to the next.
+    private var tick: Duration
 
     /// The cycle under way, and the last complete one.
     package private(set) var cycle: Cycle
@@ -114,7 +124,8 @@ package struct KeepAliveSchedule: Sendable {
         origin = now
         width = max(1, Int64(Double(settings.period.nanoseconds) * Self.slack) / Int64(Self.placeCount))
         sendableAt = now
-        lastTick = now + .nanoseconds(-settings.tick.nanoseconds)
+        tick = settings.tick(bindings: 0)
+        lastTick = now + .nanoseconds(-tick.nanoseconds)
         cycle = Cycle(startedAt: now)
     }
 
@@ -175,7 +186,7 @@ package struct KeepAliveSchedule: Sendable {
         closeCycle(now: now)
         turnWheel(to: now)
         defer { setNextTick() }
-        guard firstDue != Self.none, lastTick + settings.tick <= now else { return }
+        guard firstDue != Self.none, lastTick + tick <= now else { return }
         lastTick = now
         // Time that went by unused is no credit beyond what one batch holds.
         let credit = settings.spacing * Int64(settings.batchLimit - 1)
@@ -192,6 +203,8 @@ package struct KeepAliveSchedule: Sendable {
             sendableAt += .nanoseconds(settings.spacing)
         }
         cycle.largestBatch = max(cycle.largestBatch, batch.count)
+        // Who was left over is not to wait for what comes due meanwhile.
+        tick = settings.tick(bindings: firstDue == Self.none ? count : .max)
     }
 
     private mutating func serve(_ index: UInt32, now: Instant) {
@@ -244,9 +257,9 @@ package struct KeepAliveSchedule: Sendable {
             return
         }
         if firstDue != Self.none {
-            nextTick = max(sendableAt, lastTick + settings.tick)
+            nextTick = max(sendableAt, lastTick + tick)
         } else {
-            nextTick = max(origin + .nanoseconds(nextOccupied() * width), lastTick + settings.tick)
+            nextTick = max(origin + .nanoseconds(nextOccupied() * width), lastTick + tick)
         }
     }
 

@@ -8,6 +8,7 @@ enum Octet {
     static var percent: UInt8 { 0x25 }
     static var asterisk: UInt8 { 0x2a }
     static var comma: UInt8 { 0x2c }
+    static var hyphen: UInt8 { 0x2d }
     static var slash: UInt8 { 0x2f }
     static var zero: UInt8 { 0x30 }
     static var colon: UInt8 { 0x3a }

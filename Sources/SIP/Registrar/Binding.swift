@@ -27,6 +27,8 @@ package struct Binding: Sendable {
     package internal(set) var registrationID: UInt32
     package internal(set) var sequence: UInt32
     package internal(set) var callIDHash: UInt64
+    /// Of the branch of the REGISTER it was added or refreshed by; zero after a restart.
+    var branchHash: UInt32
     /// The way its REGISTER came: requests to a phone behind NAT go back by it.
     package internal(set) var flow: Flow
     package internal(set) var expiresAt: Instant
@@ -37,7 +39,8 @@ package struct Binding: Sendable {
     var generation: UInt32
 
     init(
-        user: UserIndex, contact: some Collection<UInt8>, path: [UInt8], instance: [UInt8], flow: Flow, now: Instant
+        user: UserIndex, contact: some Collection<UInt8>, path: some Collection<UInt8>, instance: some Collection<UInt8>,
+        flow: Flow, now: Instant
     ) {
         self.user = user
         octets = []
@@ -50,6 +53,7 @@ package struct Binding: Sendable {
         registrationID = 0
         sequence = 0
         callIDHash = 0
+        branchHash = 0
         self.flow = flow
         expiresAt = now
         registeredAt = now
@@ -59,7 +63,9 @@ package struct Binding: Sendable {
         setOctets(contact: contact, path: path, instance: instance)
     }
 
-    mutating func setOctets(contact: some Collection<UInt8>, path: [UInt8], instance: [UInt8]) {
+    mutating func setOctets(
+        contact: some Collection<UInt8>, path: some Collection<UInt8>, instance: some Collection<UInt8>
+    ) {
         if contact.elementsEqual(self.contact), path.elementsEqual(self.path), instance.elementsEqual(self.instance) { return }
         var octets: [UInt8] = []
         octets.reserveCapacity(contact.count + path.count + instance.count)

@@ -28,11 +28,19 @@ package struct RegisterRequest: Sendable {
     let kind: Kind
     let expires: Int?
     let callIDHash: UInt64
+    let branchHash: UInt32
     let sequence: UInt32
     /// All Path values, comma between them, or empty.
     let path: [UInt8]
     package let supportsOutbound: Bool
     let userAgent: [UInt8]
+
+    /// It adds or refreshes one binding and nothing else, as nearly every REGISTER does. That binding then remembers what a
+    /// transaction would have to: see `Registrar.isRepetition`.
+    package var isOfOneBinding: Bool {
+        guard case .update(let contacts) = kind, contacts.count == 1 else { return false }
+        return (contacts[0].expires ?? expires) != 0
+    }
 
     /// Contacts beyond this are refused: nobody has so many phones on one name in one request.
     static let maximumContacts = 16
@@ -43,6 +51,7 @@ package struct RegisterRequest: Sendable {
         let span = request.octets.span
         expires = request.number(.expires)
         callIDHash = Self.hash(request.callID)
+        branchHash = Self.branchHash(of: request)
         sequence = request.cseq.number
         supportsOutbound = request.hasToken("outbound", in: .supported)
         userAgent = Array(request.first(.userAgent).map { request.value($0).prefix(48) } ?? [])
@@ -122,6 +131,11 @@ package struct RegisterRequest: Sendable {
             weight /= 10
         }
         return min(value, 1_000)
+    }
+
+    /// Never zero.
+    static func branchHash(of request: SIPMessage) -> UInt32 {
+        max(1, UInt32(truncatingIfNeeded: hash(request.topVia.branch ?? []) >> 16))
     }
 
     /// FNV-1a. A collision could only confuse the order of one user's own requests.

@@ -116,6 +116,20 @@ package struct Registrar: Sendable {
         return register.sequence > binding.sequence
     }
 
+    /// Whether `request` is a copy of the REGISTER that a binding of `user` was added or refreshed by: the same branch, Call-ID
+    /// and CSeq from the same place, as long as its sender may repeat it (RFC 3261 §17.1.2.2). To be answered as the first one
+    /// was, and nothing changes.
+    package func isRepetition(_ request: SIPMessage, of user: UserIndex, from flow: Flow, now: Instant) -> Bool {
+        let callIDHash = RegisterRequest.hash(request.callID)
+        let branchHash = RegisterRequest.branchHash(of: request)
+        let sequence = request.cseq.number
+        return table.bindings(of: user).contains { id in
+            guard let binding = table[id] else { return false }
+            return binding.sequence == sequence && binding.callIDHash == callIDHash && binding.branchHash == branchHash
+                && binding.flow == flow && now < binding.refreshedAt + TimerValues().transactionTimeout
+        }
+    }
+
     private mutating func refresh(
         _ id: BindingID, _ contact: RegisterRequest.Contact, _ register: RegisterRequest, _ evidence: NATEvidence,
         _ flow: Flow, _ isProven: Bool, until expiry: Instant, now: Instant
@@ -129,6 +143,7 @@ package struct Registrar: Sendable {
             binding.isProven = isProven
             binding.agent = agent
             binding.callIDHash = register.callIDHash
+            binding.branchHash = register.branchHash
             binding.sequence = register.sequence
             binding.flow = flow
             binding.refreshedAt = now
@@ -185,17 +200,23 @@ package struct Registrar: Sendable {
     /// The Contact values of a 200: every binding with what is left of its time (§10.3 step 8).
     package func contacts(of user: UserIndex, now: Instant) -> [[UInt8]] {
         targets(of: user, now: now).map { _, binding in
-            var value: [UInt8] = [Octet.less]
+            var value: [UInt8] = []
+            value.reserveCapacity(binding.contact.count + binding.instance.count + 64)
+            value.append(Octet.less)
             value += binding.contact
-            value += ">;expires=\(max(1, (binding.expiresAt - now + .milliseconds(999)).components.seconds))".utf8
+            value += ">;expires=".utf8
+            value.append(decimal: UInt64(max(1, (binding.expiresAt - now + .milliseconds(999)).components.seconds)))
             if binding.quality < 1_000 {
-                let digits = String(binding.quality)
-                value += ";q=0.\(String(repeating: "0", count: 3 - digits.count))\(digits)".utf8
+                value += ";q=0.".utf8
+                value.append(decimal: UInt64(binding.quality), width: 3)
             }
             if !binding.instance.isEmpty {
                 value += ";+sip.instance=".utf8
                 value += binding.instance
-                if binding.registrationID != 0 { value += ";reg-id=\(binding.registrationID)".utf8 }
+                if binding.registrationID != 0 {
+                    value += ";reg-id=".utf8
+                    value.append(decimal: UInt64(binding.registrationID))
+                }
             }
             return value
         }
@@ -204,7 +225,7 @@ package struct Registrar: Sendable {
 
 /// The User-Agent texts of bindings: few differ, so each is kept once.
 package struct AgentNames: Sendable {
-    private var names: [[UInt8]] = [[]]
+    fileprivate(set) var names: [[UInt8]] = [[]]
     private var indices: [[UInt8]: UInt16] = [[]: 0]
     /// Beyond this many, further ones are not told apart.
     private static let limit = 4_096

@@ -9,10 +9,10 @@ package struct RegistrationLine: Equatable, Sendable {
 
     package var kind: Kind
     package var user: [UInt8]
-    package var contact: [UInt8]
-    package var instance: [UInt8] = []
+    package var contact: ArraySlice<UInt8>
+    package var instance: ArraySlice<UInt8> = []
     package var registrationID: UInt32 = 0
-    package var path: [UInt8] = []
+    package var path: ArraySlice<UInt8> = []
     package var flow: Flow
     package var expiresAt: WallTime
     package var registeredAt: WallTime
@@ -25,30 +25,45 @@ package struct RegistrationLine: Equatable, Sendable {
 
     /// With its line end.
     package var octets: [UInt8] {
-        var line: [UInt8] = [kind.rawValue]
-        line.reserveCapacity(256)
-        func field(_ octets: some Collection<UInt8>) {
-            line.append(Octet.tab)
-            Octet.appendUnfolded(octets.lazy.filter { $0 != Octet.tab }, to: &line)
-        }
-        field(user)
-        field(contact)
-        field(instance)
-        field(String(registrationID).utf8)
+        var line: [UInt8] = []
+        line.reserveCapacity(160 + user.count + contact.count + instance.count + path.count + agent.count)
+        line.append(kind.rawValue)
+        Self.appendField(user, to: &line)
+        Self.appendField(contact, to: &line)
+        Self.appendField(instance, to: &line)
+        Self.appendField(UInt64(registrationID), to: &line)
         if kind == .present {
-            field(path)
-            field("\(flow.transport.rawValue) \(flow.listener.map(String.init) ?? "-") \(flow.remote)".utf8)
-            field(String(expiresAt.milliseconds).utf8)
-            field(String(registeredAt.milliseconds).utf8)
-            field(String(quality).utf8)
-            field(String(evidence.rawValue).utf8)
-            field((isProven ? "1" : "0").utf8)
-            field(String(callIDHash, radix: 16).utf8)
-            field(String(sequence).utf8)
-            field(agent)
+            Self.appendField(path, to: &line)
+            line.append(Octet.tab)
+            line += flow.transport.rawValue.utf8
+            line.append(Octet.space)
+            if let listener = flow.listener { line.append(decimal: UInt64(listener)) } else { line.append(Octet.hyphen) }
+            line.append(Octet.space)
+            flow.remote.append(to: &line)
+            Self.appendField(UInt64(clamping: expiresAt.milliseconds), to: &line)
+            Self.appendField(UInt64(clamping: registeredAt.milliseconds), to: &line)
+            Self.appendField(UInt64(quality), to: &line)
+            Self.appendField(UInt64(evidence.rawValue), to: &line)
+            Self.appendField(isProven ? 1 : 0, to: &line)
+            line.append(Octet.tab)
+            line.append(hexadecimal: callIDHash)
+            Self.appendField(UInt64(sequence), to: &line)
+            Self.appendField(agent, to: &line)
         }
         line.append(Octet.lineFeed)
         return line
+    }
+
+    private static func appendField(_ octets: some Collection<UInt8>, to line: inout [UInt8]) {
+        line.append(Octet.tab)
+        let start = line.count
+        Octet.appendUnfolded(octets, to: &line)
+        for index in start..<line.count where line[index] == Octet.tab { line[index] = Octet.space }
+    }
+
+    private static func appendField(_ number: UInt64, to line: inout [UInt8]) {
+        line.append(Octet.tab)
+        line.append(decimal: number)
     }
 
     /// Nil for anything but a whole line as `octets` writes it, its end left out.
@@ -59,8 +74,8 @@ package struct RegistrationLine: Equatable, Sendable {
         else { return nil }
         self.kind = kind
         user = Array(fields[1])
-        contact = Array(fields[2])
-        instance = Array(fields[3])
+        contact = Array(fields[2])[...]
+        instance = Array(fields[3])[...]
         self.registrationID = registrationID
         flow = Flow(udp: SocketAddress(ip: .ipv4Any, port: 0))
         expiresAt = WallTime(milliseconds: 0)
@@ -70,9 +85,9 @@ package struct RegistrationLine: Equatable, Sendable {
             let registered = Int64(Self.text(fields[8])), let quality = UInt16(Self.text(fields[9])), quality <= 1_000,
             let evidence = UInt8(Self.text(fields[10])).flatMap(NATEvidence.init(rawValue:)),
             let hash = UInt64(Self.text(fields[12]), radix: 16), let sequence = UInt32(Self.text(fields[13])),
-            SIPURI(octets: contact) != nil
+            SIPURI(contact) != nil
         else { return nil }
-        path = Array(fields[5])
+        path = Array(fields[5])[...]
         self.flow = flow
         expiresAt = WallTime(milliseconds: expires)
         registeredAt = WallTime(milliseconds: registered)
@@ -85,7 +100,7 @@ package struct RegistrationLine: Equatable, Sendable {
     }
 
     package init(
-        kind: Kind, user: [UInt8], contact: [UInt8], flow: Flow, expiresAt: WallTime, registeredAt: WallTime
+        kind: Kind, user: [UInt8], contact: ArraySlice<UInt8>, flow: Flow, expiresAt: WallTime, registeredAt: WallTime
     ) {
         self.kind = kind
         self.user = user
@@ -95,9 +110,24 @@ package struct RegistrationLine: Equatable, Sendable {
         self.registeredAt = registeredAt
     }
 
-    /// What names the binding: user, and instance with reg-id or else the contact.
-    package var key: [UInt8] {
-        registrationID == 0 ? user + [Octet.tab] + contact : user + [Octet.tab, Octet.tab] + instance + "\(registrationID)".utf8
+    /// What a line is about: user, and instance with reg-id or else the contact. Reads no more of it than that takes.
+    ///
+    /// - Returns: nil for what is no whole line.
+    package static func subject(of line: ArraySlice<UInt8>) -> (key: [ArraySlice<UInt8>], isPresent: Bool)? {
+        guard let kind = line.first.flatMap(Kind.init(rawValue:)) else { return nil }
+        var fields: [ArraySlice<UInt8>] = []
+        fields.reserveCapacity(4)
+        var tabs = 0
+        var start = line.startIndex
+        for index in line.indices where line[index] == Octet.tab {
+            if tabs > 0, tabs <= 4 { fields.append(line[start..<index]) }
+            tabs += 1
+            start = index + 1
+        }
+        if tabs == 4 { fields.append(line[start...]) }
+        guard tabs == (kind == .present ? 14 : 4), line.dropFirst().first == Octet.tab else { return nil }
+        let hasRegistrationID = !fields[3].elementsEqual([Octet.zero])
+        return (hasRegistrationID ? [fields[0], [], fields[2], fields[3]] : [fields[0], fields[1]], kind == .present)
     }
 
     /// The connection of a stream does not outlive the process: what is left is where its peer was.
@@ -118,11 +148,11 @@ extension Registrar {
     ) -> RegistrationLine? {
         guard let binding = table[id] else { return nil }
         var line = RegistrationLine(
-            kind: kind, user: users[binding.user].name, contact: Array(binding.contact), flow: binding.flow,
+            kind: kind, user: users[binding.user].name, contact: binding.contact, flow: binding.flow,
             expiresAt: wallTime(binding.expiresAt), registeredAt: wallTime(binding.registeredAt))
-        line.instance = Array(binding.instance)
+        line.instance = binding.instance
         line.registrationID = binding.registrationID
-        line.path = Array(binding.path)
+        line.path = binding.path
         line.quality = binding.quality
         line.evidence = binding.evidence
         line.isProven = binding.isProven
@@ -161,5 +191,5 @@ extension Registrar {
 }
 
 extension AgentNames {
-    func octets(_ index: UInt16) -> [UInt8] { Array(self[index].utf8) }
+    func octets(_ index: UInt16) -> [UInt8] { names[Int(index)] }
 }

@@ -17,7 +17,7 @@ extension SessionDescription {
     ///   with port 0 stays declined, and the hold address 0.0.0.0 stays, so that the peer sees the hold.
     /// - `a=rtcp` gets the relay's RTCP port, and address if it had one; where it named the RTP port (RFC 5761), the
     ///   relay's RTP port. Where it is absent it stays absent.
-    /// - ICE candidates and alternative addresses (RFC 6947) go: they would lead media past the relay.
+    /// - ICE candidates, alternative addresses (RFC 6947) and BUNDLE (RFC 9143) go: they would lead media past the relay.
     /// - `c=` appears per medium where one line for the session cannot serve all of them; of several in one place,
     ///   which only layered multicast has, the first stays.
     ///
@@ -63,10 +63,17 @@ extension SessionDescription {
             if let address, line.type == UInt8(ascii: "c") {
                 if isFirstConnection { writeConnection(line, replacedBy: address, to: &writer) }
                 isFirstConnection = false
-            } else if address == nil || !line.attribute.leadsPastRelay {
+            } else if address == nil || !(line.attribute.leadsPastRelay || isBundle(line)) {
                 writeUnchanged(line, to: &writer)
             }
         }
+    }
+
+    /// The relay has a port for each medium (RFC 9143 §7.2).
+    private func isBundle(_ line: Line) -> Bool {
+        guard line.attribute == .group else { return false }
+        var fields = FieldScanner(line.attributeValue)
+        return fields.next(octets.span).map { octets.span.equals($0, ignoringCase: "BUNDLE") } ?? false
     }
 
     private func writeRelayed(

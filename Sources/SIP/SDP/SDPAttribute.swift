@@ -7,6 +7,8 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
     case candidate, remoteCandidates, endOfCandidates, iceUfrag, icePwd, iceOptions, iceLite, iceMismatch, icePacing
     /// RFC 6947.
     case altc
+    /// RFC 5888; BUNDLE (RFC 9143) puts all media on one port.
+    case group, bundleOnly
     case other
 
     /// On the wire; empty for `other`.
@@ -31,6 +33,8 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
         case .iceMismatch: "ice-mismatch"
         case .icePacing: "ice-pacing"
         case .altc: "altc"
+        case .group: "group"
+        case .bundleOnly: "bundle-only"
         case .other: ""
         }
     }
@@ -67,7 +71,7 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
     var leadsPastRelay: Bool {
         switch self {
         case .candidate, .remoteCandidates, .endOfCandidates, .iceUfrag, .icePwd, .iceOptions, .iceLite, .iceMismatch,
-            .icePacing, .altc: true
+            .icePacing, .altc, .bundleOnly: true
         default: false
         }
     }

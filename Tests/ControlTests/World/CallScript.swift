@@ -53,11 +53,20 @@ struct CallScript {
     /// With a late offer: the ACK has no answer after all.
     var forgetsAnswer = false
 
+    /// A side asks for another session by UPDATE so long after it first could know of an early dialog. It may be too early.
+    var earlyUpdate: (leg: Leg, delay: Duration)?
+    /// The caller's PRACK for a description carries a new offer.
+    var offersInPRACK = false
+    /// Further header lines of the callee's 18x.
+    var ringingHeaders: [(String, String)] = []
+
     /// Further header lines of the callee's 2xx, and of the caller's INVITE.
     var headers: [(String, String)] = []
     var offerHeaders: [(String, String)] = []
     /// The callee refuses an INVITE with a shorter session (422).
     var minimumSession: Int?
+    /// It refuses so many INVITEs with 422, each time for a longer session still.
+    var refusedIntervals = 0
     /// What happens inside the dialog, each so long after the side that asks has seen the call up.
     var changes: [Change] = []
 
@@ -73,13 +82,16 @@ struct CallScript {
         var acknowledges = true
     }
 
+    private static let twoMedia = "m=audio 40000 RTP/AVP 8\r\nm=video 40002 RTP/AVP 96\r\n"
+    private static let endedMedium = "m=audio 40000 RTP/AVP 8\r\nm=video 0 RTP/AVP 96\r\n"
+
     private static func randomChange(_ random: inout SeededRandom) -> Change {
         var change = Change()
         change.leg = Bool.random(using: &random) ? .caller : .callee
         change.delay = .milliseconds(Int.random(in: 0...8_000, using: &random))
         change.method = [.invite, .invite, .update, .info].randomElement(using: &random)!
         change.offer = change.method == .info
-            ? nil : ["", "m=audio 41000 RTP/AVP 8\r\na=sendonly\r\n", nil].randomElement(using: &random)!
+            ? nil : ["", "m=audio 41000 RTP/AVP 8\r\na=sendonly\r\n", nil, twoMedia, endedMedium].randomElement(using: &random)!
         switch Int.random(in: 0..<10, using: &random) {
         case 0: change.reply = .refuse([481, 408, 488, 491, 500].randomElement(using: &random)!)
         case 1: change.reply = .silence
@@ -123,10 +135,15 @@ struct CallScript {
         if chance(0.4) { script.calleeMediaDuration = milliseconds(0...20_000) }
         if chance(0.1) { script.forkDelay = milliseconds(0...3_000) }
         if chance(0.05) { script.answerMedia = "m=audio 0 RTP/AVP 0\r\n" }
+        if chance(0.2) { script.offerMedia = twoMedia }
         script.callerReliability = [nil, nil, .supported, .require].randomElement(using: &random)!
         script.ringsReliably = chance(0.4)
         script.acknowledgesReliably = chance(0.75)
-        script.offers = script.callerReliability == .require || chance(0.85)
+        script.offers = chance(0.85)
+        if chance(0.5) { script.ringingHeaders = [("Allow", "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE")] }
+        if chance(0.5) { script.offerHeaders = script.ringingHeaders }
+        if chance(0.3) { script.earlyUpdate = (chance(0.5) ? .caller : .callee, milliseconds(0...2_000)) }
+        script.offersInPRACK = chance(0.2)
         script.forgetsAnswer = chance(0.1)
         if chance(0.5) { script.changes = (0..<Int.random(in: 1...4, using: &random)).map { _ in randomChange(&random) } }
         return script

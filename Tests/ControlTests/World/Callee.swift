@@ -18,6 +18,8 @@ final class Callee: Peer {
     private var lastResponse: [UInt8] = []
     private let tag: String
     private let forkTag: String
+    /// The caller's answer to an offer in a reliable response.
+    private(set) var earlyAnswer: [UInt8] = []
 
     init(world: SimulatedWorld, address: SocketAddress, invite: SIPMessage, script: CallScript) {
         self.invite = invite
@@ -31,7 +33,9 @@ final class Callee: Peer {
 
     func start() {
         if case .silence = script.answer { return }
-        if let minimum = script.minimumSession, (invite.number(.sessionExpires) ?? .max) < minimum {
+        let refused = world.callees.count { $0.invite.callID == invite.callID && $0.finalStatus == 422 }
+        let wanted = refused < script.refusedIntervals ? (invite.number(.sessionExpires) ?? 0) + 100 : nil
+        if let minimum = wanted ?? script.minimumSession, (invite.number(.sessionExpires) ?? .max) < minimum {
             finalStatus = 422
             lastResponse = respond(422, to: invite, tag: tag, headers: [("Min-SE", "\(minimum)")])
             return send(lastResponse, until: { [self] in acknowledgements > 0 })
@@ -40,15 +44,19 @@ final class Callee: Peer {
         for (index, status) in script.ringing.enumerated() {
             world.plan(after: script.ringDelay * (index + 1)) { [self] in
                 guard finalStatus == nil else { return }
-                let hasBody = script.hasEarlyMedia && index == 0
+                // A reliable response to an INVITE without an offer has to make one (RFC 3262 §5).
+                let hasToOffer = script.ringsReliably && invite.body.isEmpty && invite.hasToken("100rel", in: .supported)
+                let hasBody = (script.hasEarlyMedia || hasToOffer) && index == 0
                 if index == 0, script.ringsReliably, invite.hasToken("100rel", in: .supported) {
                     lastResponse = respond(
-                        status, to: invite, tag: tag, headers: [("Require", "100rel"), ("RSeq", "4711")],
+                        status, to: invite, tag: tag,
+                        headers: [("Require", "100rel"), ("RSeq", "4711")] + script.ringingHeaders,
                         body: hasBody ? answer() : nil)
                     send(lastResponse, until: { [self] in finalStatus != nil || isRungReliably })
                 } else {
                     reply(respond(status, to: invite, tag: tag, body: hasBody ? answer() : nil))
                 }
+                planEarlyUpdate()
                 if hasBody, script.calleeSendsMedia { startMedia(to: invite.body, for: script.calleeMediaDuration) }
             }
         }
@@ -59,7 +67,7 @@ final class Callee: Peer {
         }
     }
 
-    private func answer() -> [UInt8] { description(lines: script.answerMedia, title: "You answer") }
+    private func answer() -> [UInt8] { description(lines: script.answerMedia ?? mirrored(invite.body), title: "You answer") }
 
     private func reply(_ octets: [UInt8]) {
         lastResponse = octets
@@ -98,6 +106,12 @@ final class Callee: Peer {
         }
         if message.method == .prack {
             if message.text(.rack) == "4711 \(invite.cseq.number) INVITE" { isRungReliably = true }
+            if isRungReliably, earlyAnswer.isEmpty, let title = MidDialog.title(of: message.body) {
+                earlyAnswer = Array(message.body)
+                midDialog.ownTitle = "You answer"
+                midDialog.remoteTitle = title
+                if script.calleeSendsMedia { startMedia(to: message.body, for: script.calleeMediaDuration) }
+            }
             return send(respond(isRungReliably ? 200 : 481, to: message, tag: nil))
         }
         // The initial INVITE has no To tag; its ACK and CANCEL have its CSeq.
@@ -130,7 +144,7 @@ final class Callee: Peer {
             return
         }
         acknowledgements += 1
-        if acknowledgements == 1 {
+        if acknowledgements == 1, midDialog.remoteTitle.isEmpty {
             midDialog.ownTitle = "You answer"
             let remote = invite.body.isEmpty ? acknowledgement.body : invite.body
             midDialog.remoteTitle = MidDialog.title(of: remote) ?? ""

@@ -56,6 +56,7 @@ final class MidDialog {
     fileprivate var pendingTitle: String?
     fileprivate var lastReplies: [String: [UInt8]] = [:]
     fileprivate var version = 1
+    fileprivate var isUpdatePlanned = false
 
     var isAsking: Bool { sent.contains { $0.status == nil && $0.message.method != .info } }
 
@@ -82,6 +83,16 @@ extension Peer {
     }
 
     private var leg: Leg { self is Caller ? .caller : .callee }
+
+    /// An early dialog is there.
+    func planEarlyUpdate() {
+        guard let early = script.earlyUpdate, early.leg == leg, !midDialog.isUpdatePlanned else { return }
+        midDialog.isUpdatePlanned = true
+        world.plan(after: early.delay) { [self] in
+            guard !isOver, !midDialog.isAsking else { return }
+            ask(.update, offer: "m=audio 42000 RTP/AVP 8\r\na=sendonly\r\n")
+        }
+    }
 
     // MARK: Requests of its own
 
@@ -228,7 +239,7 @@ extension Peer {
         midDialog.version += 1
         let hasDescription = request.method == .invite || !request.body.isEmpty
         let title = "\(name) \(midDialog.version)"
-        let body = hasDescription ? description(lines: midDialog.answerLines, title: title) : nil
+        let body = hasDescription ? description(lines: midDialog.answerLines ?? mirrored(request.body), title: title) : nil
         let octets = respond(200, to: request, tag: nil, headers: midDialog.headers, body: body)
         if let remote = MidDialog.title(of: request.body) {
             midDialog.remoteTitle = remote

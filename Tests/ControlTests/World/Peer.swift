@@ -74,6 +74,15 @@ class Peer {
                 + "a=ptime:20\r\na=x-kept:yes\r\n").utf8)
     }
 
+    /// An answer to an offer of several media that takes each that is offered; nil for an offer of one.
+    func mirrored(_ offer: ArraySlice<UInt8>) -> String? {
+        guard let offered = (try? SessionDescription(parsing: offer))?.media, offered.count > 1 else { return nil }
+        return offered.enumerated().map { index, medium in
+            let port = medium.port == 0 ? 0 : Int(media.port) + 2 * index
+            return "m=\(medium.kind) \(port) \(medium.transport) \(medium.formats.joined(separator: " "))\r\n"
+        }.joined()
+    }
+
     func startMedia(to body: ArraySlice<UInt8>, for duration: Duration?) {
         guard flow == nil, let description = try? SessionDescription(parsing: body),
             let port = description.media.first?.port, port != 0

@@ -113,15 +113,20 @@ final class SimulatedWorld {
     }
 
     /// Delivers a request as from a socket of `source`'s, at once, and returns what relayd says to it within 1 s.
-    func exchange(_ text: String, from source: SocketAddress = SimulatedWorld.callerAddress) -> [SIPMessage] {
+    func exchange(
+        _ text: String, from source: SocketAddress = SimulatedWorld.callerAddress, within time: Duration = .milliseconds(400)
+    ) -> [SIPMessage] {
         let first = traffic.count
         deliver(Array(text.replacing("\n", with: "\r\n").utf8), from: source)
-        run(for: .milliseconds(400))
+        run(for: time)
         return traffic[first...].filter { !$0.isReceived && $0.peer == source }.map(\.message)
     }
 
     /// Delivers octets as from a socket of `source`'s, at once.
     func inject(_ octets: [UInt8], from source: SocketAddress) { deliver(octets, from: source) }
+
+    /// Nothing is remembered of any call or transaction.
+    var isForgotten: Bool { control.isEmpty }
 
     /// Calls that hold a resource, oldest first.
     var presentCalls: [String] { control.summaries(now: now).map(\.id) }

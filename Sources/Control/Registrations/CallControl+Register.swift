@@ -1,0 +1,139 @@
+import Configuration
+import ControlProtocol
+import Core
+import SIP
+
+/// REGISTER of a user that has proven who it is.
+extension CallControl {
+    /// Serves a REGISTER whose credentials were found right.
+    ///
+    /// The usual one adds or refreshes a single binding and gets no transaction (RFC 3261 §8.2.7): the binding remembers its
+    /// Call-ID and CSeq, and a copy of the request is answered from it. All others, refusals among them, get one.
+    mutating func serveRegister(_ request: SIPMessage, from source: Flow, now: Instant) {
+        if let user = phones?.admitted, request.first(.require) == nil, phones!.user(called: request.to.uri) == user,
+            let register = try? RegisterRequest(request), register.isOfOneBinding,
+            apply(register, of: request, user: user, from: source, now: now) == .done
+        {
+            phones!.admitted = nil
+            return answerRegister(request, of: user, from: source, now: now)
+        }
+        guard !isFull else {
+            phones?.admitted = nil
+            counters.add(to: .sipRefusedOverload)
+            return refuseForLoad(request, from: source)
+        }
+        receiveAdmitted(request, from: source, now: now)
+    }
+
+    /// Whether a REGISTER whose credentials were used before is a copy of one that was served without a transaction.
+    func isRepetition(_ request: SIPMessage, of user: UserIndex?, from source: Flow, now: Instant) -> Bool {
+        guard request.method == .register, let user else { return false }
+        return phones!.registrar.isRepetition(request, of: user, from: source, now: now)
+    }
+
+    /// 200 without a transaction.
+    mutating func answerRegister(_ request: SIPMessage, of user: UserIndex, from source: Flow, now: Instant) {
+        let tag = String(fingerprint(of: request) & 0xffff_ffff_ffff, radix: 36)
+        var builder = MessageBuilder.response(to: request, status: 200, toTag: tag, source: source)
+        addRegistered(request, of: user, to: &builder, now: now)
+        builder.add(.server, configuration.sip.userAgent)
+        output(.send(builder.finish(), to: ResponseDestination.flow(for: request, source: source), transaction: nil))
+    }
+
+    /// What a 200 says: the user's contacts, the Path of this request, and whether its flow is kept (RFC 5626 §6).
+    private func addRegistered(_ request: SIPMessage, of user: UserIndex, to builder: inout MessageBuilder, now: Instant) {
+        for contact in phones!.registrar.contacts(of: user, now: now) { builder.add(.contact, octets: contact) }
+        for field in request.all(.path) { builder.copy(field, from: request) }
+        if request.hasToken("outbound", in: .supported), request.listValues(.via).count == 1 {
+            builder.add(.require, "outbound")
+        }
+    }
+
+    // MARK: With a transaction
+
+    mutating func receiveRegister(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
+        guard let user = phones?.admitted else { return answer(id, request, from: source, status: 405, now: now) }
+        let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }
+            .filter { !["path", "outbound"].contains($0.lowercased()) }
+        if !required.isEmpty {
+            return answer(
+                id, request, from: source, status: 420, [(.unsupported, required.joined(separator: ", "))], now: now)
+        }
+        // Nobody registers in another's name.
+        guard phones!.user(called: request.to.uri) == user else {
+            return answer(id, request, from: source, status: 403, now: now)
+        }
+        let register: RegisterRequest
+        do {
+            register = try RegisterRequest(request)
+        } catch {
+            return answer(id, request, from: source, status: error.status, now: now)
+        }
+        switch apply(register, of: request, user: user, from: source, now: now) {
+        case .done:
+            var builder = MessageBuilder.response(to: request, status: 200, toTag: random.token(count: 12), source: source)
+            addRegistered(request, of: user, to: &builder, now: now)
+            builder.add(.server, configuration.sip.userAgent)
+            var results = resultList()
+            transactions.respond(id, status: 200, builder.finish(), now: now, outputs: &results)
+            enqueue(results)
+        case .refused(let status, let reason):
+            counters.add(to: .registrationsRefused)
+            var headers: [(HeaderName, String)] = []
+            if status == 423 { headers.append((.minExpires, "\(configuration.registrar.minimumExpires.components.seconds)")) }
+            if status == 503 { headers.append((.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")) }
+            if let reason { headers.append((.warning, "399 relayd \"\(reason)\"")) }
+            answer(id, request, from: source, status: status, headers, now: now)
+        }
+    }
+
+    // MARK: Changes
+
+    private mutating func apply(
+        _ register: RegisterRequest, of request: SIPMessage, user: UserIndex, from source: Flow, now: Instant
+    ) -> Registrar.Outcome {
+        var changes: [(change: Registrar.Change, line: RegistrationLine)] = []
+        let users = phones!.users
+        let clocks = clockReading
+        let outcome = phones!.registrar.apply(register, of: request, user: user, flow: source, isProven: true, now: now) {
+            change, registrar in
+            if let line = registrar.line(change, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) {
+                changes.append((change, line))
+            }
+        }
+        for (change, line) in changes { note(change, line, now: now) }
+        if outcome == .done { counters.add(to: .registrations) }
+        return outcome
+    }
+
+    /// A binding has come, was refreshed or is gone.
+    mutating func note(_ change: Registrar.Change, _ line: RegistrationLine, now: Instant) {
+        output(.registration(line))
+        switch change {
+        case .added(let id), .refreshed(let id):
+            guard let binding = phones!.registrar.table[id] else { return }
+            phones!.keepAlives.update(id, binding, isFresh: true, now: now)
+            warnOfCapacity(now: now)
+            guard case .added = change else { return }
+            phones!.departures[binding.user] = nil
+            let (user, agent) = (phones!.users[binding.user].nameText, phones!.registrar.agents[binding.agent])
+            emit(
+                .registrationAdded, for: nil,
+                [
+                    "user": user, "contact": binding.contactText, "source": binding.flow.description,
+                    "nat": binding.evidence.text, "agent": agent,
+                ], now: now)
+        case .removed(let id, let reason):
+            phones!.keepAlives.remove(id)
+            if reason != .replaced, let user = phones!.users.find(name: line.user) {
+                phones!.departures[user] = (now, reason == .expired)
+            }
+            emit(
+                .registrationRemoved, for: nil,
+                [
+                    "user": String(decoding: line.user, as: UTF8.self), "contact": String(decoding: line.contact, as: UTF8.self),
+                    "source": line.flow.description, "reason": reason.rawValue,
+                ], now: now)
+        }
+    }
+}

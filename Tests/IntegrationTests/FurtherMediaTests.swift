@@ -1,0 +1,188 @@
+import ControlProtocol
+import Core
+import Harness
+import Testing
+
+@Suite("calls with several media", .inTurn, .serialized, .needs(.sipp))
+struct FurtherMediaTests {
+    /// Both ends of one medium.
+    private struct Medium {
+        let caller: MediaEndpoint
+        let callee: MediaEndpoint
+
+        init(on host: IPAddress, call: UInt32, payloadType: UInt8 = 0, isRTP: Bool = true) throws {
+            caller = try MediaEndpoint(on: host, call: call, party: .caller, payloadType: payloadType, isRTP: isRTP)
+            callee = try MediaEndpoint(on: host, call: call, party: .callee, payloadType: payloadType, isRTP: isRTP)
+        }
+
+        func start(_ towardsCaller: SocketAddress, _ towardsCallee: SocketAddress) async throws {
+            caller.start(to: towardsCaller)
+            callee.start(to: towardsCallee)
+            try await eventually("each party hears the other") {
+                !caller.heard.numbers.isEmpty && !callee.heard.numbers.isEmpty
+            }
+        }
+
+        func close() {
+            caller.close()
+            callee.close()
+        }
+
+        var isUnchanged: Bool {
+            [caller, callee].allSatisfy { $0.heard.altered == 0 && $0.heard.foreign == 0 }
+        }
+    }
+
+    private static func keys(_ off: String, _ lines: (UInt16) -> String, _ first: UInt16, _ second: UInt16) -> [String: String] {
+        ["SECOND_OFF": off, "SECOND_AGAIN": lines(second), "SECOND": lines(first)]
+    }
+
+    @Test("video beside audio: ended by a re-INVITE and had again by another one, each with ports of its own; audio never stops")
+    func video() async throws {
+        try await Testbed.with { bed in
+            let audio = try Medium(on: bed.host, call: 71)
+            let video = try Medium(on: bed.host, call: 72, payloadType: 96)
+            let secondVideo = try Medium(on: bed.host, call: 73, payloadType: 96)
+            defer { for medium in [audio, video, secondVideo] { medium.close() } }
+            func lines(_ port: UInt16) -> String { "m=video \(port) RTP/AVP 96\n      a=rtpmap:96 VP8/90000" }
+            let callee = try await bed.callee("callee-changes-media") {
+                $0.media = audio.callee.address
+                $0.keys = Self.keys("m=video 0 RTP/AVP 96", lines, video.callee.address.port, secondVideo.callee.address.port)
+            }
+            let caller = try await bed.caller("caller-changes-media") {
+                $0.media = audio.caller.address
+                $0.keys = Self.keys("m=video 0 RTP/AVP 96", lines, video.caller.address.port, secondVideo.caller.address.port)
+            }
+            func exchange(_ count: Int) async throws -> (offered: [SocketAddress], answered: [SocketAddress]) {
+                try await eventually("\(count) offers are answered and acknowledged") { callee.received("ACK").count == count }
+                let answers = caller.received("200 OK").filter { $0.transactionMethod == "INVITE" }
+                return (try #require(callee.received("INVITE").last).mediaAddresses, try #require(answers.last).mediaAddresses)
+            }
+            let first = try await exchange(1)
+            #expect(first.offered.count == 2 && first.answered.count == 2)
+            #expect(Set(first.offered + first.answered).count == 4 && (first.offered + first.answered).allSatisfy { $0.port != 0 })
+            #expect(callee.received("INVITE").first?.sdpLines("m=").map { $0.prefix(5) } == ["audio", "video"])
+            try await audio.start(first.answered[0], first.offered[0])
+            try await video.start(first.answered[1], first.offered[1])
+            let id = try #require(try bed.daemon.control.calls().first?.id)
+            try await eventually("relayctl shows the packets of the video") {
+                let further = try bed.daemon.control.call(id).furtherMedia ?? []
+                return further.count == 1 && further[0].line == 2 && further[0].kind == "video"
+                    && further[0].caller.media.packets > 0 && further[0].callee.media.packets > 0
+                    && further[0].caller.lockedSource == video.caller.address
+            }
+            let text = try await bed.daemon.relayctl(["call", id])
+            #expect(text.output.contains("FURTHER MEDIA") && text.output.contains("2 video"), "\(text.output)")
+
+            try caller.proceed(1)
+            let ended = try await exchange(2)
+            #expect(ended.offered.map(\.port) == [first.offered[0].port, 0] && ended.answered.map(\.port) == [first.answered[0].port, 0])
+            try await eventually("the ports of the video are given back") {
+                try bed.daemon.control.status().media.portsInUse == 4
+            }
+
+            try caller.proceed(2)
+            let again = try await exchange(3)
+            #expect(again.offered[0] == first.offered[0] && again.answered[0] == first.answered[0])
+            #expect(again.offered[1].port != 0 && again.offered[1] != first.offered[1])
+            try await secondVideo.start(again.answered[1], again.offered[1])
+
+            for medium in [audio, video, secondVideo] {
+                medium.caller.stop()
+                medium.callee.stop()
+            }
+            try caller.hangUp()
+            try await caller.succeeds()
+            try await callee.succeeds()
+            #expect(audio.isUnchanged && video.isUnchanged && secondVideo.isUnchanged)
+            #expect(audio.caller.heard.sources == [first.answered[0]] && video.callee.heard.sources == [first.offered[1]])
+            #expect(secondVideo.callee.heard.sources == [again.offered[1]])
+            let numbers = audio.callee.heard.numbers
+            #expect(numbers == Array((numbers.first ?? 0)..<(numbers.first ?? 0) + UInt32(numbers.count)), "audio without a gap")
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            record.expectOutcome(.normal, sip: 200, q850: 16, by: .caller)
+            #expect(record.fromCaller.packets == UInt64(audio.caller.sentCount), "the record tells of the audio")
+            try await eventually("no port is in use") { try bed.daemon.control.status().media.portsInUse == 0 }
+        }
+    }
+
+    @Test("T.38 beside audio: UDPTL passes as it is, on ports of its own, and audio with it")
+    func fax() async throws {
+        try await Testbed.with { bed in
+            let audio = try Medium(on: bed.host, call: 81)
+            let fax = try Medium(on: bed.host, call: 82, isRTP: false)
+            defer { for medium in [audio, fax] { medium.close() } }
+            func lines(_ medium: MediaEndpoint) -> String {
+                "m=audio [sdp_port] RTP/AVP 0\n      a=rtpmap:0 PCMU/8000\n      m=image \(medium.address.port) udptl t38\n      a=T38FaxVersion:0"
+            }
+            let callee = try await bed.callee("callee-answers") {
+                $0.media = audio.callee.address
+                $0.keys = ["LINES": lines(fax.callee)]
+            }
+            let caller = try await bed.caller("caller-offers") {
+                $0.media = audio.caller.address
+                $0.keys = ["LINES": lines(fax.caller), "HEADERS": "X-Nothing: here"]
+                $0.hangsUpWhenTold = true
+            }
+            try await eventually("the call is up") { !callee.received("ACK").isEmpty }
+            let offered = try #require(callee.received("INVITE").first)
+            let answered = try #require(caller.received("200 OK").first)
+            #expect(offered.sdpLines("m=image ").first?.hasSuffix(" udptl t38") == true)
+            #expect(offered.sdpLines("a=T38FaxVersion:") == ["0"])
+            try await audio.start(answered.mediaAddresses[0], offered.mediaAddresses[0])
+            try await fax.start(answered.mediaAddresses[1], offered.mediaAddresses[1])
+            let id = try #require(try bed.daemon.control.calls().first?.id)
+            let further = try #require(try bed.daemon.control.call(id).furtherMedia)
+            #expect(further.map(\.kind) == ["image"] && further[0].callee.lockedSource == fax.callee.address)
+            #expect(fax.isUnchanged && audio.isUnchanged)
+            #expect(fax.caller.heard.sources == [answered.mediaAddresses[1]])
+            try caller.hangUp()
+            try await caller.succeeds()
+            try await callee.succeeds()
+        }
+    }
+}
+
+@Suite("video phones", .inTurn, .needs(.baresip), .needs(.root))
+struct VideoPhoneTests {
+    @Test("two baresips behind a NAT of the kernel's see and hear each other, and relayctl shows both media")
+    func video() async throws {
+        let network = try await PhoneNetwork(udpTimeout: 30)
+        do {
+            var settings = DaemonSettings(listen: PhoneNetwork.server, mediaPorts: 20_000...20_199)
+            settings.httpPort = nil
+            settings.users = [.init("ada", "secret", numbers: ["100"]), .init("bob", "word", numbers: ["200"])]
+            settings.launcher = { _ in network.atServer }
+            let daemon = try await Daemon.start(settings)
+            func phone(_ user: String, _ password: String, port: UInt16) throws -> Baresip {
+                try Baresip(
+                    user: user, password: password, at: SocketAddress(ip: PhoneNetwork.phone.ip, port: port), server: PhoneNetwork.server,
+                    launcher: network.atPhone, hasVideo: true)
+            }
+            let ada = try phone("ada", "secret", port: 5062)
+            let bob = try phone("bob", "word", port: 5090)
+            try await ada.isRegistered()
+            try await bob.isRegistered()
+            try bob.dial("sip:100@\(PhoneNetwork.server)")
+            let detail = try await eventually("audio and video flow both ways: \(bob.log.suffix(4_000))", within: .seconds(20)) {
+                let calls = try daemon.control.calls()
+                return try calls.first.map { try daemon.control.call($0.id) }.flatMap { call in
+                    let video = call.furtherMedia?.first { $0.kind == "video" }
+                    let counts = [call.caller.packets, call.callee?.packets, video?.caller.media.packets, video?.callee.media.packets]
+                    return counts.allSatisfy { $0 ?? 0 > 25 } ? call : nil
+                }
+            }
+            #expect(detail.furtherMedia?.count == 1 && detail.furtherMedia?[0].callee.lockedSource?.ip == PhoneNetwork.outside)
+            try daemon.control.hangUp(detail.summary.id)
+            let record = try #require(try await daemon.records(count: 1).first)
+            #expect(record.cause == .operatorHangup)
+            ada.kill()
+            bob.kill()
+            _ = try await daemon.stop()
+        } catch {
+            try await network.remove()
+            throw error
+        }
+        try await network.remove()
+    }
+}
