@@ -30,6 +30,12 @@ final class Branch {
     var side = CallSide()
     /// A description came with a response of this branch: it can be answered.
     var media: BranchMedia?
+    /// Offer and answer were exchanged with it in a reliable response (RFC 3262 §5): it may be asked anew before it answers.
+    var isAgreed = false
+    /// Both legs agreed before the answer on what no response to INVITE will say: descriptions in those count no more.
+    var isSettled = false
+    /// A reliable response with its offer, whose PRACK waits for the caller's answer.
+    var owedPRACK: SIPMessage?
 
     init(id: BranchID, target: CalleeTarget, dialog: Dialog) {
         self.id = id

@@ -35,7 +35,7 @@ final class Call {
     var answerRetransmission: SuccessRetransmission?
     /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
     var reliable: ReliableProvisionals?
-    var reliableResponses: [UInt32: (status: Int, octets: [UInt8], hasDescription: Bool)] = [:]
+    var reliableResponses: [UInt32: (status: Int, octets: [UInt8], describes: BranchID?)] = [:]
     /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
     var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
@@ -73,7 +73,7 @@ final class Call {
     var dialogKeys: [CallControl.DialogKey] = []
 
     // What happens once it is up.
-    private var sides = (caller: CallSide(), callee: CallSide())
+    private var callerSide = CallSide()
     /// The change of the session that is under way.
     var change: SessionChange?
     var changeDeadline: Instant?
@@ -109,6 +109,8 @@ final class Call {
     var mediaBranch: BranchID?
     /// The branch whose description the caller has got in a provisional response.
     var describedBranch: BranchID?
+    /// The branch whose description the caller has acknowledged (RFC 3262): it may be asked anew before the answer.
+    var agreedBranch: BranchID?
     /// Provisional statuses that the caller has got in this attempt.
     var relayedStatuses: Set<Int> = []
     /// The answer as the caller gets it.
@@ -209,7 +211,7 @@ final class Call {
         (leg == .caller ? callerSequence : calleeSequence).map { number <= $0 } ?? false
     }
 
-    var awaitsPRACK: Bool { reliable?.isPending == true && reliableResponses.values.contains { $0.hasDescription } }
+    var awaitsPRACK: Bool { reliable?.isPending == true && reliableResponses.values.contains { $0.describes != nil } }
 
     // MARK: The chosen branch
 
@@ -257,8 +259,9 @@ final class Call {
     /// relayd itself has a re-INVITE under way on one of the legs.
     var isRefreshing: Bool { refreshes.values.contains { $0.method == .invite } }
 
+    /// Of the callee's side: the chosen branch.
     subscript(leg: Leg) -> CallSide {
-        get { leg == .caller ? sides.caller : sides.callee }
-        set { if leg == .caller { sides.caller = newValue } else { sides.callee = newValue } }
+        get { leg == .caller ? callerSide : chosenBranch?.side ?? CallSide() }
+        set { if leg == .caller { callerSide = newValue } else { chosenBranch?.side = newValue } }
     }
 }

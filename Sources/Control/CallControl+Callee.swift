@@ -29,10 +29,13 @@ extension CallControl {
         else { return }
         let attempt = call.attempts.removeFirst()
         precondition(!attempt.targets.isEmpty, "an attempt has targets")
+        leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
         call.answer = nil
         call.relayedStatuses = []
-        let ids = attempt.targets.map { place($0, of: call, number, now: now) }
+        // Without an offer in the INVITE a reliable response is one, which the caller must be able to answer.
+        let takesReliable = !call.asksForOffer || (attempt.targets.count == 1 && knowsReliability(call))
+        let ids = attempt.targets.map { place($0, takesReliable: takesReliable, of: call, number, now: now) }
         call.choose(ids[0])
         takeMediaSettings(of: call)
         scheduleTimer(of: number)
@@ -44,7 +47,9 @@ extension CallControl {
             calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
 
-    private mutating func place(_ target: CalleeTarget, of call: Call, _ number: CallNumber, now: Instant) -> BranchID {
+    private mutating func place(
+        _ target: CalleeTarget, takesReliable: Bool, of call: Call, _ number: CallNumber, now: Instant
+    ) -> BranchID {
         precondition(call.main.taken != nil || call.isDirect, "an INVITE is placed once media is open")
         let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
@@ -71,7 +76,7 @@ extension CallControl {
         }
         builder.add(.allow, Self.allow)
         branch.side.timer = sessionTimer(towards: target.trunk)
-        let extensions = Self.supported(branch.side.timer, reliableResponses: !call.asksForOffer)
+        let extensions = Self.supported(branch.side.timer, reliableResponses: takesReliable)
         if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
         builder.add(.userAgent, configuration.sip.userAgent)
@@ -205,7 +210,7 @@ extension CallControl {
     mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         // An offer that came with the 2xx is answered in our ACK, once the caller has answered it.
-        guard !call.asksForOffer || call.machine.winner != id else { return }
+        guard !call.asksForOffer || call.machine.winner != id || call.branches[id.rawValue].isSettled else { return }
         var dialog = call.branches[id.rawValue].dialog
         let builder = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination),
@@ -263,7 +268,7 @@ extension CallControl {
         _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         let id: TransactionID
         if let stream = streamInstead(of: destination, for: request, now: now) {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
@@ -318,13 +323,19 @@ extension CallControl {
         _ call: Call, now: Instant
     ) {
         let index = branch.id.rawValue
+        // It comes again, and then there are sockets for what it offers.
+        if call.asksForOffer, !branch.isSettled, response.hasToken("100rel", in: .require), call.machine.isOpen(branch.id),
+            opensLateMedia(response, call, number, now: now)
+        {
+            return
+        }
         guard acceptsReliably(response, branch.id, call) else { return }
         call.branches[index].response = response
         if status > 100 { call.branches[index].hasRung = true }
         if status > 100, call.machine.isOpen(branch.id) {
             call.branches[index].dialog.update(with: response, source: source)
-            acknowledgeReliably(response, branch.id, call, number, now: now)
             takeAnswer(response, from: source, branch.id, of: call)
+            takeReliably(response, branch.id, call, number, now: now)
         }
         if let timer = branch.setupTimer,
             let stage = SetupTimers.stage(
@@ -360,7 +371,7 @@ extension CallControl {
         _ response: SIPMessage, from source: Flow, _ branch: Branch, _ number: CallNumber, _ call: Call, now: Instant
     ) {
         if branch.acknowledgement.isEmpty, call.machine.isOpen(branch.id),
-            call.awaitsPRACK || opensLateMedia(response, call, number, now: now)
+            call.awaitsPRACK || (!branch.isSettled && opensLateMedia(response, call, number, now: now))
         {
             call.branches[branch.id.rawValue].setupTimer = nil
             // Once for each branch of a fork, however often it repeats its answer.
@@ -423,7 +434,7 @@ extension CallControl {
         openByes.insert(send(bye, .bye, branch: viaBranch, to: dialog.destination, for: number, .callee, now: now))
     }
 
-    /// True when a 2xx with an offer has to wait for the sockets of media that are new with it.
+    /// True when a response with an offer has to wait for the sockets of media that are new with it.
     private mutating func opensLateMedia(_ response: SIPMessage, _ call: Call, _ number: CallNumber, now: Instant) -> Bool {
         guard call.asksForOffer, response.hasContentType("application/sdp"),
             let offer = try? SessionDescription(parsing: response.body)
@@ -434,7 +445,7 @@ extension CallControl {
 
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
-        guard call.main.taken != nil || call.isDirect, !response.body.isEmpty,
+        guard call.main.taken != nil || call.isDirect, !response.body.isEmpty, !call.branches[id.rawValue].isSettled,
             response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
@@ -517,6 +528,8 @@ extension CallControl {
         if isRinging, isFirst { call.ringAt = now }
         // The caller hears one branch; of the others that ring beside it, only what is news.
         let hasBody = !response.body.isEmpty && call.mediaBranch == id && call.answer != nil
+            && !call.branches[id.rawValue].isSettled
+        guard mayRelay(response, hasBody: hasBody, call) else { return }
         guard hasBody || call.chosen == id || !call.relayedStatuses.contains(status) else { return }
         call.relayedStatuses.insert(status)
         if hasBody {
@@ -525,7 +538,7 @@ extension CallControl {
             expectCaller(call)
         }
         let body = hasBody ? call.answer : nil
-        if isReliable(status, from: response, to: call) {
+        if isReliable(status, from: response, hasBody: hasBody, to: call) {
             sendReliably(status: status, reason: response.reasonPhrase, body: body, to: number, call, now: now)
         } else {
             respond(number, status: status, reason: response.reasonPhrase, body: body, now: now)
@@ -545,16 +558,21 @@ extension CallControl {
 
     mutating func answerCaller(_ number: CallNumber, now: Instant) {
         guard let call = calls[number], let winner = call.machine.winner else { return }
+        if call.chosen != winner { leaveEarlySession(of: number, call, now: now) }
         call.choose(winner)
         if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
-        useMedia(of: winner, in: call)
+        // What was agreed on since the first answer stands, and need not be said again; nor need what is being asked for.
+        let isSettled = call.branches[winner.rawValue].isSettled
+        let keepsMedia = isSettled || call.change != nil
+        if !keepsMedia { useMedia(of: winner, in: call) }
         describe(winner, to: call, number)
-        call[.callee] = call.branches[winner.rawValue].side
         guard let answer = call.answer else { return }
-        expectCaller(call)
-        if !call.asksForOffer { endUnwantedMedia(of: call) }
+        if !keepsMedia {
+            expectCaller(call)
+            if !call.asksForOffer { endUnwantedMedia(of: call) }
+        }
         let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
-        let octets = respond(number, status: 200, reason: nil, timer, body: answer, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
@@ -592,7 +610,7 @@ extension CallControl {
         guard let call = calls[number] else { return [] }
         if status >= 200 { call.reliable?.finish() }
         let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
         enqueue(results)
         return octets

@@ -21,14 +21,17 @@ extension CallControl {
         let call = calls[use.call]
         let isBye = request.method == .bye
         guard isBye || (call?.machine.release == nil && call != nil) else { return false }
-        let trunk = isBye ? challengedByes[id]?.trunk : (use.leg == .caller ? call?.callerTrunk : call?.calleeTrunk)?.name
+        // A PRACK belongs to its own branch, whichever is chosen.
+        let branch = request.method == .prack ? call?.branches.first { $0.dialog.isOf(request) } : nil
+        let callTrunk = use.leg == .caller ? call?.callerTrunk : branch?.target.trunk ?? call?.calleeTrunk
+        let trunk = isBye ? challengedByes[id]?.trunk : callTrunk?.name
         let hadCredentials = request.first(.authorization) != nil || request.first(.proxyAuthorization) != nil
         guard let trunk, takeChallenge(response, of: trunk, attempt: hadCredentials ? 1 : 0),
-            var dialog = isBye ? challengedByes[id]?.dialog : call?.dialog(of: use.leg)
+            var dialog = isBye ? challengedByes[id]?.dialog : branch?.dialog ?? call?.dialog(of: use.leg), dialog.isOf(request)
         else { return false }
-        let branch = newBranch()
+        let viaBranch = newBranch()
         var builder = dialog.request(
-            request.method, branch: branch, sentBy: endpoint(for: sent.destination), maxForwards: request.maxForwards ?? 70)
+            request.method, branch: viaBranch, sentBy: endpoint(for: sent.destination), maxForwards: request.maxForwards ?? 70)
         let written: Set<HeaderName> = [
             .via, .maxForwards, .from, .to, .callID, .cseq, .route, .authorization, .proxyAuthorization, .contentType, .contentLength,
         ]
@@ -37,15 +40,15 @@ extension CallControl {
         if let (header, value) = authorization(for: trunk, request.method, uri: uri) { builder.add(header, octets: value) }
         let body = Array(request.body)
         let octets = builder.finish(body: body, contentType: body.isEmpty ? nil : request.text(.contentType))
-        if !isBye { call?.setDialog(dialog, of: use.leg) }
-        let again = send(octets, request.method, branch: branch, to: sent.destination, for: use.call, use.leg, now: now)
+        if let branch { branch.dialog = dialog } else if !isBye { call?.setDialog(dialog, of: use.leg) }
+        let again = send(octets, request.method, branch: viaBranch, to: sent.destination, for: use.call, use.leg, now: now)
         if isBye {
             openByes.remove(id)
             openByes.insert(again)
             challengedByes[id] = nil
             challengedByes[again] = OpenBye(trunk: trunk, dialog: dialog)
         }
-        if let call { Self.replace(id, by: again, branch: branch, in: call) }
+        if let call { Self.replace(id, by: again, branch: viaBranch, in: call) }
         return true
     }
 

@@ -6,7 +6,8 @@ import SIP
 extension CallControl {
     /// The caller's ACK. Without an answer in it there is no session: the offer is declined and the call ends.
     mutating func takeLateAnswer(_ acknowledgement: SIPMessage, _ number: CallNumber, _ call: Call, now: Instant) {
-        guard let winner = call.machine.winner, let offer = call[.callee].description
+        guard let winner = call.machine.winner, !call.branches[winner.rawValue].isSettled,
+            let offer = call[.callee].description
         else { return }
         guard acknowledgement.hasContentType("application/sdp"),
             let answer = try? SessionDescription(parsing: acknowledgement.body), answer.media.count == offer.media.count

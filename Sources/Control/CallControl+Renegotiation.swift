@@ -6,6 +6,7 @@ import Relay
 import SIP
 
 /// Changes of an established session: re-INVITE and UPDATE from either leg, passed to the other (RFC 3261 §14, RFC 3311).
+/// An UPDATE before the answer takes the same way; `CallControl+EarlyChanges.swift` says when it may.
 ///
 /// Each leg keeps its own CSeq, branch and Contact, and its relay ports: what changes is where the parties want their media.
 /// The relay hears of the offerer's new address with the offer (the old one stays good until the new one sends), and of the
@@ -35,8 +36,11 @@ extension CallControl {
         if let change = call.change, change.machine.stage == .answered, change.machine.initiator == leg, change.machine.hasOffer {
             advanceChange(number, .acknowledged(isUsable: false), now: now)
         }
-        guard call.machine.isConnected, call.machine.caller == .confirmed else {
-            return leg == .callee ? refuse(491) : refuse(500, [retrySoon()])
+        let isUp = call.machine.isConnected && call.machine.caller == .confirmed
+        if !isUp {
+            let pending = OfferAnswerExchange.refusal(of: leg, whileAsking: .callee)
+            let status = carrier == .update ? earlyRefusal(of: leg, call) : pending
+            if let status { return refuse(status, status == 500 ? [retrySoon()] : []) }
         }
         if let change = call.change {
             let status = OfferAnswerExchange.refusal(of: leg, whileAsking: change.machine.responder)
@@ -46,33 +50,39 @@ extension CallControl {
         if let refusal = Self.timerRefusal(of: request, call[leg].timer) { return refuse(refusal.status, refusal.headers) }
         var offer: SessionDescription?
         if !request.body.isEmpty {
-            guard request.hasContentType("application/sdp") else { return refuse(415, [(.accept, "application/sdp")]) }
-            do {
-                offer = try SessionDescription(parsing: request.body)
-            } catch {
-                return refuse(error.statusCode)
+            switch Self.offer(in: request) {
+            case .success(let description): offer = description
+            case .failure(let refusal): return refuse(refusal.status, refusal.headers)
             }
         }
         let mainPlace = offer.flatMap { self.mainPlace(in: $0, of: call) }
         if let offer, let index = mainPlace,
-            !offer.media[index].hasCodec(passing: [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter))
+            !offer.media[index].hasCodec(passing: Self.filters(of: call.callerTrunk, call.calleeTrunk))
         {
             return refuse(488, [noCodecWarning(call)])
         }
-        counters.add(to: .sessionChanges)
         let knowsUpdate = call[leg.other].allowed?.contains(.update) ?? true
-        var change = SessionChange(
-            machine: OfferAnswerExchange(
-                initiator: leg, carrier: carrier, passedAs: carrier == .update && knowsUpdate ? .update : .invite,
-                hasOffer: offer != nil),
-            request: request, requestTransaction: id, source: source, limit: now + Self.changeLimit)
-        change.offer = offer
-        change.mediumIndex = mainPlace
         call[leg].learn(from: request)
         call.refreshTarget(of: leg, from: request, source: source)
+        let machine = OfferAnswerExchange(
+            initiator: leg, carrier: carrier, passedAs: carrier == .update && knowsUpdate ? .update : .invite,
+            hasOffer: offer != nil)
+        begin(machine, request, id, from: source, offer: offer, mainPlace: mainPlace, of: number, call, now: now)
+    }
+
+    /// Passes a request for another session on to the other side.
+    mutating func begin(
+        _ machine: OfferAnswerExchange, _ request: SIPMessage, _ id: TransactionID, from source: Flow,
+        offer: SessionDescription?, mainPlace: Int?, of number: CallNumber, _ call: Call, now: Instant
+    ) {
+        counters.add(to: .sessionChanges)
+        var change = SessionChange(
+            machine: machine, request: request, requestTransaction: id, source: source, limit: now + Self.changeLimit)
+        change.offer = offer
+        change.mediumIndex = mainPlace
         call.change = change
         if let offer {
-            openFurtherMedia(of: offer, by: leg, besides: mainPlace, call, number, now: now)
+            openFurtherMedia(of: offer, by: machine.initiator, besides: mainPlace, call, number, now: now)
             if call.awaitsMedia { change.waiting = .request } else { passOffer(offer, &change, of: call, number, now: now) }
         } else {
             pass(&change, of: call, number, now: now)
@@ -80,6 +90,23 @@ extension CallControl {
         call.change = change
         call.changeDeadline = change.deadline
         scheduleTimer(of: number)
+    }
+
+    /// What a request with a body asks for, or why it cannot be read.
+    static func offer(in request: SIPMessage) -> Result<SessionDescription, Unreadable> {
+        guard request.hasContentType("application/sdp") else {
+            return .failure(Unreadable(status: 415, headers: [(.accept, "application/sdp")]))
+        }
+        do {
+            return .success(try SessionDescription(parsing: request.body))
+        } catch {
+            return .failure(Unreadable(status: error.statusCode))
+        }
+    }
+
+    struct Unreadable: Error {
+        let status: Int
+        var headers: [(HeaderName, String)] = []
     }
 
     private mutating func passOffer(
@@ -105,7 +132,7 @@ extension CallControl {
     }
 
     /// Between 0 and 10 s, as RFC 3261 §14.2 asks.
-    private mutating func retrySoon() -> (HeaderName, String) { (.retryAfter, "\(Int.random(in: 0...10, using: &random))") }
+    mutating func retrySoon() -> (HeaderName, String) { (.retryAfter, "\(Int.random(in: 0...10, using: &random))") }
 
     private mutating func pass(_ change: inout SessionChange, of call: Call, _ number: CallNumber, now: Instant) {
         let leg = change.machine.responder
@@ -114,7 +141,7 @@ extension CallControl {
         change.branch = newBranch()
         change.outgoing = sendInDialog(
             method, branch: change.branch, of: number, leg, copying: change.request,
-            headers: Self.timerHeaders(call[leg].timer), body: body,
+            headers: call.machine.isConnected ? Self.timerHeaders(call[leg].timer) : [], body: body,
             contentType: body == nil ? nil : "application/sdp", now: now)
     }
 
@@ -219,7 +246,8 @@ extension CallControl {
             change.responseSource = source
             call[responder].learn(from: response)
             call.refreshTarget(of: responder, from: response, source: source)
-            timerAccepted(response, by: responder, call, now: now)
+            // Before the answer there is no session to keep up.
+            if call.machine.isConnected { timerAccepted(response, by: responder, call, now: now) }
             let description = response.hasContentType("application/sdp") ? try? SessionDescription(parsing: response.body) : nil
             if change.machine.hasOffer {
                 let isFitting = description?.media.count == change.offer?.media.count
@@ -300,6 +328,8 @@ extension CallControl {
             expectAgreed(of: .callee, call)
             endUnwantedMedia(of: call)
         case .release(let cause, let party):
+            // What becomes of an attempt is said in response to its INVITE.
+            guard call.machine.isConnected else { break }
             if cause == .peerLost { emitPeerLost(change.machine.responder, call, now: now) }
             enqueue(.release(cause: cause, status: 200, party: party), for: number)
         }
@@ -340,7 +370,7 @@ extension CallControl {
         }
         let octets = respond(
             to: change.request, change.requestTransaction, from: change.source, of: call, initiator, status: 200,
-            headers: timerHeaders(answering: change.request, of: initiator, call, now: now),
+            headers: call.machine.isConnected ? timerHeaders(answering: change.request, of: initiator, call, now: now) : [],
             body: describe(
                 description, change.mediumIndex, to: initiator, answering: change.machine.hasOffer ? change.offer : nil, call),
             now: now)
@@ -366,7 +396,7 @@ extension CallControl {
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)
         enqueue(results)
         return octets
@@ -374,6 +404,9 @@ extension CallControl {
 
     /// The responder's refusal goes back with its reason; some statuses concern only our leg towards it.
     private mutating func refuseChange(_ change: SessionChange, status: Int, _ call: Call, now: Instant) {
+        if change.request.method == .prack, let offer = change.offer, call.machine.release == nil {
+            return answerHere(change.request, change.requestTransaction, from: change.source, offer: offer, call, now: now)
+        }
         counters.add(to: .sessionChangesRefused)
         var status = status
         var reason: String?
@@ -406,6 +439,7 @@ extension CallControl {
         }
         if let place = change.mediumIndex { call.main.place = place }
         agreeOnMultiplexing(call)
+        if call.machine.caller == .proceeding, let chosen = call.chosen { call.branches[chosen.rawValue].isSettled = true }
         expectAgreed(of: .caller, call)
         expectAgreed(of: .callee, call)
         endUnwantedMedia(of: call)
@@ -574,7 +608,7 @@ extension CallControl {
         for effect in effects {
             switch effect {
             case .resend:
-                var results: [TransactionLayer.Output] = []
+                var results = resultList()
                 transactions.respond(change.requestTransaction, status: 200, change.answerOctets, now: now, outputs: &results)
                 enqueue(results)
             case .ackMissing: advanceChange(number, .acknowledgementMissing, now: now)

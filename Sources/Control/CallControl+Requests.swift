@@ -188,9 +188,8 @@ extension CallControl {
 
     /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
     static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
-        // Without an offer in the INVITE a reliable response would be one, to be answered in the PRACK.
-        let isOffering = request.method == .invite && request.toTag == nil && !request.body.isEmpty
-        let known = supported(timer, reliableResponses: isOffering) ?? ""
+        let beginsCall = request.method == .invite && request.toTag == nil
+        let known = supported(timer, reliableResponses: beginsCall) ?? ""
         let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
             !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
         }
@@ -198,6 +197,7 @@ extension CallControl {
     }
 
     private func readOffer(of call: Call) -> Refusal? {
+        call[.caller].learn(from: call.invite)
         guard !call.invite.body.isEmpty else {
             call.asksForOffer = true
             return nil
@@ -214,7 +214,6 @@ extension CallControl {
             call[.caller].description = offer
             call[.caller].mediumIndex = index
             call[.caller].signalling = call.source
-            call[.caller].learn(from: call.invite)
             call.main[.caller].address = Self.mediaAddress(of: offer.media[index], from: call.source)
             call.offer = offer
             return nil
@@ -298,6 +297,9 @@ extension CallControl {
     ) {
         guard let (number, leg) = dialog(of: request), let call = calls[number] else {
             if receiveTestRequest(id, request, from: source, now: now) { return }
+            if request.method == .update, isBesideEarly(request) {
+                return answer(id, request, from: source, status: 500, [retrySoon()], now: now)
+            }
             counters.add(to: .sipStrayRequests)
             return answer(id, request, from: source, status: 481, now: now)
         }
@@ -389,7 +391,7 @@ extension CallControl {
         if status == 405 || status == 501 || request.method == .options { builder.add(.allow, Self.allow) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)
         enqueue(results)
     }

@@ -18,12 +18,12 @@ package struct CallControl {
         /// Nothing more can be read from this connection; close it once what was sent before has gone out.
         case endConnection(UInt32)
         case relay(RelayCommand)
-        case record(CallRecord)
+        indirect case record(CallRecord)
         /// The answer to `probe`, with its token.
-        case probed(UInt64, ProbeReport)
+        indirect case probed(UInt64, ProbeReport)
         case event(Event)
         /// To be kept over a restart.
-        case registration(RegistrationLine)
+        indirect case registration(RegistrationLine)
         /// Report what became of it with `keepAlivesSent`.
         case keepAlive(KeepAliveBatch)
     }
@@ -131,6 +131,11 @@ package struct CallControl {
     private var lastCallNumber: UInt64 = 0
     private var work: [Work] = []
     private var outputs: [Output] = []
+    /// Memory for what one step leads to, used again and again.
+    private var spareResults: [TransactionLayer.Output] = []
+    private var spareEffects: [BackToBackCall.Effect] = []
+    /// Who hears events.
+    package var audience = EventAudience.everyone
 
     static let sweepInterval = Duration.milliseconds(100)
     /// A busy port (someone else's socket) is no reason to refuse a call while others are free.
@@ -207,7 +212,7 @@ package struct CallControl {
 
     /// A message that may go on to its transaction.
     mutating func receiveAdmitted(_ message: SIPMessage, from source: Flow, now: Instant) {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.receive(message, from: source, now: now, outputs: &results)
         enqueue(results)
         drain(now)
@@ -219,7 +224,7 @@ package struct CallControl {
         counters.add(to: .sipSendFailures)
         guard let transaction else { return }
         if let peer = transactions.peerWithoutStream(transaction) { avoidStreams(to: peer, now: now) }
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.transportFailed(transaction, now: now, outputs: &results)
         enqueue(results)
         drain(now)
@@ -243,7 +248,7 @@ package struct CallControl {
 
     /// Runs every timer that is due, and the sweep for silent calls.
     package mutating func advance(to now: Instant) {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.advance(to: now, outputs: &results)
         enqueue(results)
         drain(now)
@@ -281,7 +286,8 @@ package struct CallControl {
     package mutating func beginShutdown(now: Instant) {
         guard !isDraining else { return }
         isDraining = true
-        emit(.daemonStopping, for: nil, ["calls": "\(calls.count)"], now: now)
+        let count = calls.count
+        emit(.daemonStopping, for: nil, ["calls": "\(count)"], now: now)
         for number in calls.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
             enqueue(.release(cause: .shutdown, status: 503, party: .relayd), for: number)
             // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
@@ -307,9 +313,17 @@ package struct CallControl {
     /// The wall clock may be stepped; call this now and then.
     package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
 
+    /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {
-        defer { outputs.removeAll(keepingCapacity: true) }
-        return outputs
+        var taken: [Output] = []
+        takeOutputs(into: &taken)
+        return taken
+    }
+
+    /// The same, into memory that is used again and again.
+    package mutating func takeOutputs(into taken: inout [Output]) {
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &outputs)
     }
 
     // MARK: Work
@@ -342,16 +356,24 @@ package struct CallControl {
     /// Enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
     private var maximumTransactions: Int { 1_000 + 20 * configuration.limits.calls }
 
-    mutating func enqueue(_ results: [TransactionLayer.Output]) {
+    /// An array for `enqueue`, which keeps its memory.
+    mutating func resultList() -> [TransactionLayer.Output] { spareResults.taken() }
+
+    mutating func enqueue(_ results: consuming [TransactionLayer.Output]) {
+        var results = results
         for result in results { work.append(.transaction(result)) }
+        spareResults.giveBack(&results)
     }
 
     mutating func enqueue(_ event: BackToBackCall.Event, for number: CallNumber) { work.append(.call(number, event)) }
 
     mutating func output(_ output: Output) { outputs.append(output) }
 
-    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: EventFields = [:], now: Instant) {
-        var fields = fields
+    mutating func emit(
+        _ name: Event.Name, for call: Call?, _ fields: @autoclosure () -> EventFields = [:], now: Instant
+    ) {
+        guard audience.hears(name) else { return }
+        var fields = fields()
         if let call { fields["sip_call_id"] = String(decoding: call.invite.callID, as: UTF8.self) }
         outputs.append(.event(Event(at: wallTime(now), name: name, callID: call?.id, fields: fields)))
     }
@@ -403,12 +425,13 @@ package struct CallControl {
 
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let wasReleased = calls[number].map({ $0.machine.release != nil }) else { return }
-        var effects: [BackToBackCall.Effect] = []
+        var effects = spareEffects.taken()
         calls[number]?.machine.handle(event, effects: &effects)
         if !wasReleased, let release = calls[number]?.machine.release { callReleased(number, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
         if calls[number]?.machine.caller != .answered { calls[number]?.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
+        spareEffects.giveBack(&effects)
     }
 
     private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause, now: Instant) {
@@ -443,15 +466,14 @@ package struct CallControl {
             for effect in effects {
                 switch effect {
                 case .resend:
-                    var results: [TransactionLayer.Output] = []
+                    var results = resultList()
                     transactions.respond(
                         call.inviteTransaction, status: 200, call.answerOctets, now: now, outputs: &results)
                     enqueue(results)
                 case .ackMissing:
                     // Where the caller should have sent it: what our 2xx named as Contact.
-                    emit(
-                        .callAckMissing, for: call,
-                        ["contact": endpoint(for: call.source).contact, "caller": call.source.description], now: now)
+                    let contact = endpoint(for: call.source).contact
+                    emit(.callAckMissing, for: call, ["contact": contact, "caller": call.source.description], now: now)
                     enqueue(.callerAckMissing, for: number)
                 }
             }

@@ -46,6 +46,27 @@ import Testing
         #expect(world.problems == [])
     }
 
+    @Test("a challenged PRACK goes out once more, with its body, in the dialog of its own branch", arguments: [true, false])
+    func prack(offers: Bool) throws {
+        let world = Self.world(seed: 73)
+        Self.challenge(world, [.prack])
+        var script = CallScript()
+        script.offers = offers
+        script.callerReliability = .supported
+        script.ringsReliably = true
+        script.hasEarlyMedia = true
+        let (caller, callee) = world.establishCall(script)
+        #expect(callee.isRungReliably && caller.finalStatus == 200 && callee.acknowledgements == 1)
+        let sent = world.traffic.filter { !$0.isReceived && $0.message.method == .prack && $0.message.isRequest }.map(\.message)
+        #expect(sent.map(\.cseq.number) == [2, 3] && sent.map { $0.first(.authorization) != nil } == [false, true])
+        #expect(Set(sent.map { $0.text(.rack) }) == ["4711 1 INVITE"] && Set(sent.map { Array($0.body) }).count == 1)
+        #expect(sent[0].body.isEmpty == offers)
+        caller.hangUp()
+        world.run(for: .seconds(1))
+        world.checkEnd()
+        #expect(world.problems == [] && world.records.map(\.cause) == [.normal])
+    }
+
     @Test("credentials that are refused are not tried for ever, and the refusal is the other side's 488 or 500")
     func refused() {
         let world = Self.world(seed: 72)

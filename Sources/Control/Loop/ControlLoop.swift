@@ -79,6 +79,9 @@ package struct ControlLoop: ~Copyable {
     /// Clients that wait until a trunk has answered.
     private var waitingProbes: [UInt64: WaitingProbe] = [:]
     private var lastProbe: UInt64 = 0
+    /// Memory for what both controls want, used again and again.
+    private var spareOutputs: [CallControl.Output] = []
+    private var spareNGOutputs: [NGCallControl.Output] = []
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
     let startedAt: (instant: Instant, wall: WallTime)
@@ -296,6 +299,8 @@ package struct ControlLoop: ~Copyable {
         try wait(at: MonotonicClock.now)
         let count = ring.takeCompletions(into: &batch)
         let now = MonotonicClock.now
+        control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
+        ngControl.audience = control.audience
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
         serveNewRequests(now: now)
@@ -455,7 +460,9 @@ package struct ControlLoop: ~Copyable {
     // MARK: Effects
 
     private mutating func carryOut(now: Instant) {
-        for output in ngControl.takeOutputs() {
+        var ngOutputs = spareNGOutputs.taken()
+        ngControl.takeOutputs(into: &ngOutputs)
+        for output in ngOutputs {
             switch output {
             case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
@@ -465,7 +472,9 @@ package struct ControlLoop: ~Copyable {
             case .terminate(let termination): callbacks?.send(termination, now: now)
             }
         }
-        var outputs = control.takeOutputs()
+        spareNGOutputs.giveBack(&ngOutputs)
+        var outputs = spareOutputs.taken()
+        control.takeOutputs(into: &outputs)
         while !outputs.isEmpty {
             for output in outputs {
                 switch output {
@@ -486,8 +495,9 @@ package struct ControlLoop: ~Copyable {
                     takeNetworkErrors(now: now)
                 }
             }
-            outputs = control.takeOutputs()  // a refused send leads to more
+            control.takeOutputs(into: &outputs)  // a refused send leads to more
         }
+        spareOutputs.giveBack(&outputs)
     }
 
     private mutating func send(

@@ -71,11 +71,12 @@ extension CallControl {
         case .wrong:
             counters.add(to: .credentialsWrong)
             if phones!.credentialGuard.noteFailure(name, at: source.ip, now: now) {
+                let seconds = configuration.protection.suspension.components.seconds
                 emit(
                     .credentialsSuspended, for: nil,
                     [
                         "user": String(decoding: name.prefix(64), as: UTF8.self), "source": source.ip.description,
-                        "seconds": "\(configuration.protection.suspension.components.seconds)",
+                        "seconds": "\(seconds)",
                     ], now: now)
             }
             refuse(request, from: source)

@@ -76,6 +76,12 @@ package struct Dialog: Sendable {
         takeTarget(from: response, source: source)
     }
 
+    /// Whether a request of ours was sent in this dialog: Call-ID and both tags are its own (§12).
+    package func isOf(_ request: SIPMessage) -> Bool {
+        request.callID.elementsEqual(callID.utf8) && request.fromTag?.elementsEqual(localTag.utf8) == true
+            && request.toTag.map { String(decoding: $0, as: UTF8.self) } == remoteTag
+    }
+
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
     package mutating func refreshTarget(from message: SIPMessage, source: Flow) {
         takeTarget(from: message, source: source)

@@ -18,7 +18,7 @@ package struct MessageBuilder: Sendable {
         precondition(method.utf8.allSatisfy(Octet.isToken) && !method.isEmpty, "a method is a token")
         self.init(startLine: method)
         octets.append(Octet.space)
-        octets += uri.lazy.filter { $0 > 0x20 && $0 != 0x7f }
+        for octet in uri where octet > 0x20 && octet != 0x7f { octets.append(octet) }
         append(" SIP/2.0\r\n")
     }
 

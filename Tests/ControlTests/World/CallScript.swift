@@ -53,6 +53,13 @@ struct CallScript {
     /// With a late offer: the ACK has no answer after all.
     var forgetsAnswer = false
 
+    /// A side asks for another session by UPDATE so long after it first could know of an early dialog. It may be too early.
+    var earlyUpdate: (leg: Leg, delay: Duration)?
+    /// The caller's PRACK for a description carries a new offer.
+    var offersInPRACK = false
+    /// Further header lines of the callee's 18x.
+    var ringingHeaders: [(String, String)] = []
+
     /// Further header lines of the callee's 2xx, and of the caller's INVITE.
     var headers: [(String, String)] = []
     var offerHeaders: [(String, String)] = []
@@ -132,7 +139,11 @@ struct CallScript {
         script.callerReliability = [nil, nil, .supported, .require].randomElement(using: &random)!
         script.ringsReliably = chance(0.4)
         script.acknowledgesReliably = chance(0.75)
-        script.offers = script.callerReliability == .require || chance(0.85)
+        script.offers = chance(0.85)
+        if chance(0.5) { script.ringingHeaders = [("Allow", "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE")] }
+        if chance(0.5) { script.offerHeaders = script.ringingHeaders }
+        if chance(0.3) { script.earlyUpdate = (chance(0.5) ? .caller : .callee, milliseconds(0...2_000)) }
+        script.offersInPRACK = chance(0.2)
         script.forgetsAnswer = chance(0.1)
         if chance(0.5) { script.changes = (0..<Int.random(in: 1...4, using: &random)).map { _ in randomChange(&random) } }
         return script

@@ -18,6 +18,8 @@ final class Callee: Peer {
     private var lastResponse: [UInt8] = []
     private let tag: String
     private let forkTag: String
+    /// The caller's answer to an offer in a reliable response.
+    private(set) var earlyAnswer: [UInt8] = []
 
     init(world: SimulatedWorld, address: SocketAddress, invite: SIPMessage, script: CallScript) {
         self.invite = invite
@@ -42,15 +44,19 @@ final class Callee: Peer {
         for (index, status) in script.ringing.enumerated() {
             world.plan(after: script.ringDelay * (index + 1)) { [self] in
                 guard finalStatus == nil else { return }
-                let hasBody = script.hasEarlyMedia && index == 0
+                // A reliable response to an INVITE without an offer has to make one (RFC 3262 §5).
+                let hasToOffer = script.ringsReliably && invite.body.isEmpty && invite.hasToken("100rel", in: .supported)
+                let hasBody = (script.hasEarlyMedia || hasToOffer) && index == 0
                 if index == 0, script.ringsReliably, invite.hasToken("100rel", in: .supported) {
                     lastResponse = respond(
-                        status, to: invite, tag: tag, headers: [("Require", "100rel"), ("RSeq", "4711")],
+                        status, to: invite, tag: tag,
+                        headers: [("Require", "100rel"), ("RSeq", "4711")] + script.ringingHeaders,
                         body: hasBody ? answer() : nil)
                     send(lastResponse, until: { [self] in finalStatus != nil || isRungReliably })
                 } else {
                     reply(respond(status, to: invite, tag: tag, body: hasBody ? answer() : nil))
                 }
+                planEarlyUpdate()
                 if hasBody, script.calleeSendsMedia { startMedia(to: invite.body, for: script.calleeMediaDuration) }
             }
         }
@@ -100,6 +106,12 @@ final class Callee: Peer {
         }
         if message.method == .prack {
             if message.text(.rack) == "4711 \(invite.cseq.number) INVITE" { isRungReliably = true }
+            if isRungReliably, earlyAnswer.isEmpty, let title = MidDialog.title(of: message.body) {
+                earlyAnswer = Array(message.body)
+                midDialog.ownTitle = "You answer"
+                midDialog.remoteTitle = title
+                if script.calleeSendsMedia { startMedia(to: message.body, for: script.calleeMediaDuration) }
+            }
             return send(respond(isRungReliably ? 200 : 481, to: message, tag: nil))
         }
         // The initial INVITE has no To tag; its ACK and CANCEL have its CSeq.
@@ -132,7 +144,7 @@ final class Callee: Peer {
             return
         }
         acknowledgements += 1
-        if acknowledgements == 1 {
+        if acknowledgements == 1, midDialog.remoteTitle.isEmpty {
             midDialog.ownTitle = "You answer"
             let remote = invite.body.isEmpty ? acknowledgement.body : invite.body
             midDialog.remoteTitle = MidDialog.title(of: remote) ?? ""

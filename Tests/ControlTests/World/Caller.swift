@@ -99,8 +99,9 @@ final class Caller: Peer {
         if status < 200, message.hasToken("100rel", in: .require), let sequence = message.number(.rseq), script.acknowledgesReliably,
             pracked.insert(sequence).inserted
         {
-            ask(.prack, headers: [("RAck", "\(sequence) 1 INVITE")])
+            acknowledge(message, sequence)
         }
+        if status > 100, status < 200 { planEarlyUpdate() }
         guard status >= 200 else { return }
         let isFirst = finalStatus == nil
         finalStatus = finalStatus ?? status
@@ -109,17 +110,35 @@ final class Caller: Peer {
         }
         if isFirst {
             answer = message
-            midDialog.ownTitle = "Ada calls"
-            midDialog.remoteTitle = MidDialog.title(of: message.body) ?? ""
+            if let title = MidDialog.title(of: message.body) {
+                midDialog.ownTitle = "Ada calls"
+                midDialog.remoteTitle = title
+            }
         }
         guard script.acknowledges else { return }
         let ack = request(.ack, sequence: 1, branch: newBranch())
-        let isAnswering = !script.offers && !script.forgetsAnswer
+        let isAnswering = !script.offers && !script.forgetsAnswer && !message.body.isEmpty
         send(isAnswering ? ack.finish(body: description(title: "Ada calls"), contentType: "application/sdp") : ack.finish())
         guard isFirst else { return }
         if script.callerSendsMedia { startMedia(to: message.body, for: script.callerMediaDuration) }
         planChanges()
         if let hangUp = script.hangUp, hangUp.leg == .caller { world.plan(after: hangUp.delay) { [self] in self.hangUp() } }
+    }
+
+    /// PRACK: with the answer where the response made the offer, or with an offer where the script says so.
+    private func acknowledge(_ response: SIPMessage, _ sequence: Int) {
+        let headers = [("RAck", "\(sequence) 1 INVITE")]
+        guard let title = MidDialog.title(of: response.body) else { return _ = ask(.prack, headers: headers) }
+        midDialog.remoteTitle = title
+        let answers = !script.offers && !script.forgetsAnswer && midDialog.ownTitle.isEmpty
+        if answers {
+            midDialog.ownTitle = "Ada answers"
+            ask(.prack, offer: "", title: "Ada answers", headers: headers)
+            if script.callerSendsMedia { startMedia(to: response.body, for: script.callerMediaDuration) }
+        } else {
+            if script.offers { midDialog.ownTitle = "Ada calls" }
+            ask(.prack, offer: script.offersInPRACK && script.offers ? "" : nil, headers: headers)
+        }
     }
 
     /// Not before a provisional response (RFC 3261 §9.1).

@@ -35,6 +35,8 @@ struct Ledger {
     private var sessions: [SessionID: Session] = [:]
     private var portFreeAt: [UInt16: Instant] = [:]
     private var attempts: Set<String> = []
+    /// The caller's ports in the last description that its dialog had before the answer, by Call-ID.
+    private var earlyPorts: [String: [UInt16]] = [:]
     /// The Call-ID of the caller, by that of each branch placed for it.
     private var placed: [String: String] = [:]
     private var dialogs: [String: Dialog] = [:]
@@ -113,6 +115,8 @@ struct Ledger {
             if placed[callID] != nil {
                 dialogs[callID, default: Dialog()].acknowledgedTags.insert(text(message.toTag ?? []))
             }
+        case (let status?, .invite) where status < 200 && !message.body.isEmpty:
+            earlyPorts[callID] = Self.ports(in: message)
         case (let status?, .invite) where message.cseq.number == 1 && status >= 200 && status != 482:
             dialogs[callID, default: Dialog()].finals.insert(status)
             guard status == 200 else { break }
@@ -125,10 +129,15 @@ struct Ledger {
     }
 
     private mutating func connected(_ callID: String, _ answer: SIPMessage, _ worker: WorkerStub, at now: Instant) {
-        let ports = (try? SessionDescription(parsing: answer.body))?.media.map(\.port).filter { $0 != 0 } ?? []
+        // An answer that was agreed on before is not said again.
+        let ports = answer.body.isEmpty ? earlyPorts[callID] ?? [] : Self.ports(in: answer)
         for port in ports { if let session = worker.session(at: port) { sessions[session]?.callID = callID } }
         guard let port = ports.first, let session = worker.session(at: port), sessions[session]?.connectedAt == nil else { return }
         sessions[session]?.connectedAt = now
+    }
+
+    private static func ports(in message: SIPMessage) -> [UInt16] {
+        (try? SessionDescription(parsing: message.body))?.media.map(\.port).filter { $0 != 0 } ?? []
     }
 
     mutating func commanded(_ command: RelayCommand, _ worker: WorkerStub, at now: Instant) {

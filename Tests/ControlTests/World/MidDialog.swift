@@ -56,6 +56,7 @@ final class MidDialog {
     fileprivate var pendingTitle: String?
     fileprivate var lastReplies: [String: [UInt8]] = [:]
     fileprivate var version = 1
+    fileprivate var isUpdatePlanned = false
 
     var isAsking: Bool { sent.contains { $0.status == nil && $0.message.method != .info } }
 
@@ -82,6 +83,16 @@ extension Peer {
     }
 
     private var leg: Leg { self is Caller ? .caller : .callee }
+
+    /// An early dialog is there.
+    func planEarlyUpdate() {
+        guard let early = script.earlyUpdate, early.leg == leg, !midDialog.isUpdatePlanned else { return }
+        midDialog.isUpdatePlanned = true
+        world.plan(after: early.delay) { [self] in
+            guard !isOver, !midDialog.isAsking else { return }
+            ask(.update, offer: "m=audio 42000 RTP/AVP 8\r\na=sendonly\r\n")
+        }
+    }
 
     // MARK: Requests of its own
 
