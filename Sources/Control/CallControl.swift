@@ -71,6 +71,7 @@ package struct CallControl {
 
     /// Nil when there are no users.
     var phones: Phones?
+    private var phoneTraffic: PhoneTraffic
     /// What User-Agent of a scanner holds, in lower case.
     var scanners: [[UInt8]]
 
@@ -112,6 +113,7 @@ package struct CallControl {
     var callRate: CallRate
     /// Of requests refused for load lately, by their low bits.
     var refusedForLoad = [UInt64](repeating: 0, count: 4_096)
+    var hasRefusedForLoad = false
     /// Peers that take no TCP connections, and until when they are not asked again.
     var withoutStreams: [SocketAddress: Instant] = [:]
     /// While `relayctl doctor` places calls.
@@ -154,6 +156,7 @@ package struct CallControl {
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
+        phoneTraffic = PhoneTraffic(now: now)
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
@@ -161,7 +164,7 @@ package struct CallControl {
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
         phones = Phones(
             configuration, key: key, runName: self.random.token(count: 8), seed: self.random.next(),
-            via: configuration.sip.advertised, now: now, wallTime: wallTime)
+            now: now, wallTime: wallTime)
     }
 
     // MARK: Inputs
@@ -172,9 +175,14 @@ package struct CallControl {
         switch SIPMessage.parse(datagram) {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
-        case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now): break
-        case .message(let message) where !message.isRequest: receiveAdmitted(message, from: source, now: now)
-        case .message(let message): takeRequest(message, from: source, now: now)
+        case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now):
+            phoneTraffic.note(isOfPhone: true)
+        case .message(let message) where !message.isRequest:
+            phoneTraffic.note(isOfPhone: false)
+            receiveAdmitted(message, from: source, now: now)
+        case .message(let message):
+            phoneTraffic.note(isOfPhone: message.method == .register)
+            takeRequest(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
             counters.add(to: .sipMalformed)
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
@@ -270,6 +278,9 @@ package struct CallControl {
             .earliest(.earliest(transactions.nextDeadline, callTimers.nextDue), nextTestDeadline),
             .earliest(.earliest(trunkTimers.nextDue, nextSweep), phones?.nextDeadline))
     }
+
+    /// How long what comes next may be gathered before it is given to `receive`.
+    package mutating func gatherTime(at now: Instant) -> Duration { phoneTraffic.gatherTime(at: now) }
 
     /// Ends every call and refuses new ones. `isIdle` tells when all is done.
     package mutating func beginShutdown(now: Instant) {

@@ -97,6 +97,8 @@ package struct ControlLoop: ~Copyable {
     private static let ownDescriptors = 256
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
+    /// Completions that are worth a turn at once.
+    private static let gatherGoal: UInt32 = 64
     /// For new requests, in one turn.
     private static let servingTime = Duration.milliseconds(4)
     /// Messages a second.
@@ -294,7 +296,7 @@ package struct ControlLoop: ~Copyable {
 
     /// One turn; false when the daemon has nothing left to do.
     private mutating func turn() throws(Errno) -> Bool {
-        try ring.submitAndWait(timeout: waitTime(at: MonotonicClock.now))
+        try wait(at: MonotonicClock.now)
         let count = ring.takeCompletions(into: &batch)
         let now = MonotonicClock.now
         control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
@@ -347,6 +349,13 @@ package struct ControlLoop: ~Copyable {
             control.serveWaiting(atMost: 16, now: now)
             clock = MonotonicClock.now
         }
+    }
+
+    private mutating func wait(at now: Instant) throws(Errno) {
+        let timeout = waitTime(at: now)
+        let gather = control.gatherTime(at: now)
+        try ring.submitAndWait(
+            atLeast: gather > .zero ? Self.gatherGoal : 1, gather: min(gather, timeout ?? gather), timeout: timeout)
     }
 
     private func waitTime(at now: Instant) -> Duration? {

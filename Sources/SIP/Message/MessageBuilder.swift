@@ -151,6 +151,12 @@ package struct MessageBuilder: Sendable {
         return octets
     }
 
+    /// Octets that a line of this header takes, by its full name.
+    package static func lineCount(_ name: HeaderName, _ valueCount: Int) -> Int { name.text.utf8.count + valueCount + 4 }
+
+    /// Octets of the message if it were finished now, without a body.
+    package var finishedCount: Int { octets.count + Self.lineCount(.contentLength, 1) + 2 }
+
     // MARK: Helpers
 
     private mutating func append(_ text: String) { octets += text.utf8 }
