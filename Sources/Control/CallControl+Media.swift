@@ -112,14 +112,16 @@ extension CallControl {
 
     // MARK: To end
 
-    /// Closes the sessions of media that one of the sides no longer has, after an agreement or when none was reached.
+    /// Closes the sessions of media that one of the sides no longer has, after an agreement or when none was reached. Until the
+    /// call is answered another branch may still take what the INVITE offers.
     mutating func endUnwantedMedia(of call: Call) {
         for number in call.furtherNumbers where call[medium: number].taken != nil {
             let place = call[medium: number].place
-            let isWanted = Leg.allCases.allSatisfy { leg in
-                call[leg].description.map { place < $0.media.count && $0.media[place].port != 0 } ?? false
+            func has(_ description: SessionDescription?) -> Bool {
+                description.map { place < $0.media.count && $0.media[place].port != 0 } ?? false
             }
-            if !isWanted { closeFurther(number, of: call) }
+            let isAgreed = has(call[.caller].description) && has(call[.callee].description)
+            if !isAgreed, call.machine.winner != nil || !has(call.offer) { closeFurther(number, of: call) }
         }
     }
 

@@ -210,6 +210,36 @@ import Testing
         Self.end(world)
     }
 
+    @Test("before the answer a refused UPDATE costs no medium of the INVITE; one that adds a medium holds after the answer")
+    func early() throws {
+        var script = Self.script(offer: Self.audio(40_000) + Self.video(40_002), answer: Self.audio(50_000) + Self.video(50_002))
+        let allow = [("Allow", "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE")]
+        script.callerReliability = .supported
+        script.ringsReliably = true
+        script.hasEarlyMedia = true
+        script.ringing = [183]
+        script.answerDelay = .seconds(10)
+        script.offerHeaders = allow
+        script.ringingHeaders = allow
+        let world = SimulatedWorld(seed: 17)
+        let caller = world.placeCall(script)
+        world.run(for: .seconds(1))
+        let callee = world.callees[0]
+        callee.midDialog.reply = .refuse(488)
+        let three = Self.audio(40_000) + Self.video(40_002) + Self.audio(40_004)
+        let refused = caller.ask(.update, offer: three)
+        world.run(for: .seconds(1))
+        #expect(refused.status == 488 && world.control.usedPortPairs == 4 && Self.opens(world) == 3)
+        callee.midDialog.reply = .accept
+        callee.midDialog.answerLines = Self.audio(50_000) + Self.video(0) + Self.audio(50_004)
+        let added = caller.ask(.update, offer: three)
+        world.run(for: .seconds(1))
+        #expect(added.status == 200 && added.response.map { (try? Self.media($0.body))?.map { $0.port != 0 } } == [true, false, true])
+        world.run(for: .seconds(11))
+        #expect(caller.finalStatus == 200 && world.control.usedPortPairs == 4, "audio twice; the video is given back")
+        Self.end(world)
+    }
+
     @Test("hold concerns each medium by itself: video pauses, audio goes on, and no hold of the call is seen")
     func hold() throws {
         let (world, caller, callee) = Self.twoMedia(seed: 6)
