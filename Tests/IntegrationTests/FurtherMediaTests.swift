@@ -1,5 +1,6 @@
 import ControlProtocol
 import Core
+import Foundation
 import Harness
 import Testing
 
@@ -91,6 +92,9 @@ struct FurtherMediaTests {
                 medium.caller.stop()
                 medium.callee.stop()
             }
+            try await eventually("the last packet of the audio is counted") {
+                try bed.daemon.control.call(id).caller.packets == UInt64(audio.caller.sentCount)
+            }
             try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
@@ -151,7 +155,7 @@ struct FurtherMediaTests {
 
     @Test("silent audio ends no call with living video; when both are silent both sides get BYE")
     func silence() async throws {
-        try await Testbed.with({ $0.noMediaTimeout = 2 }) { bed in
+        try await Testbed.with({ $0.noMediaTimeout = 3 }) { bed in
             let audio = try Medium(on: bed.host, call: 78)
             let video = try Medium(on: bed.host, call: 79, payloadType: 96)
             defer { for medium in [audio, video] { medium.close() } }
@@ -174,7 +178,7 @@ struct FurtherMediaTests {
             try await video.start(answered[1], offered[1])
             audio.caller.stop()
             audio.callee.stop()
-            // Twice the timeout, told by the video itself.
+            // More than the timeout, told by the video itself.
             let start = video.caller.sentCount
             try await eventually("four more seconds of video", within: .seconds(30)) { video.caller.sentCount >= start + 200 }
             #expect(try bed.daemon.control.calls().map(\.state) == [.connected] && callee.received("BYE").isEmpty)
@@ -186,6 +190,52 @@ struct FurtherMediaTests {
             try await callee.succeeds()
             let record = try #require(try await bed.daemon.records(count: 1).first)
             #expect(record.cause == .noMedia)
+        }
+    }
+
+    @Test("a capture takes along a medium that comes while it runs", .needs(.tshark))
+    func capture() async throws {
+        try await Testbed.with { bed in
+            let audio = try Medium(on: bed.host, call: 86)
+            let video = try Medium(on: bed.host, call: 87, payloadType: 96)
+            defer { for medium in [audio, video] { medium.close() } }
+            func lines(_ port: UInt16) -> String { "m=video \(port) RTP/AVP 96\n      a=rtpmap:96 VP8/90000" }
+            let off = lines(0)
+            let callee = try await bed.callee("callee-changes-media") {
+                $0.media = audio.callee.address
+                $0.keys = ["SECOND_OFF": off, "SECOND_AGAIN": lines(video.callee.address.port), "SECOND": off]
+            }
+            let caller = try await bed.caller("caller-changes-media") {
+                $0.media = audio.caller.address
+                $0.keys = ["SECOND_OFF": off, "SECOND_AGAIN": lines(video.caller.address.port), "SECOND": off]
+            }
+            try await eventually("the call is up") { callee.received("ACK").count == 1 }
+            let first = try #require(callee.received("INVITE").first).mediaAddresses
+            try await audio.start(try #require(caller.received("200 OK").first).mediaAddresses[0], first[0])
+            let id = try #require(try bed.daemon.control.calls().first?.id)
+            let file = bed.daemon.directory.file("video.pcapng")
+            let capture = try ChildProcess(
+                Daemon.commandLineTool, ["capture", id, "-o", file, "--socket", bed.daemon.control.socketPath],
+                outputPath: bed.daemon.directory.file("capture.log"))
+            try await eventually("RTP is in the file") { (try? Data(contentsOf: URL(filePath: file)))?.count ?? 0 > 5_000 }
+            try caller.proceed(1)
+            try await eventually("a re-INVITE without video is agreed") { callee.received("ACK").count == 2 }
+            try caller.proceed(2)
+            try await eventually("a re-INVITE with video is agreed") { callee.received("ACK").count == 3 }
+            let answers = caller.received("200 OK").filter { $0.transactionMethod == "INVITE" }
+            let offer = try #require(callee.received("INVITE").last).mediaAddresses
+            try await video.start(try #require(answers.last).mediaAddresses[1], offer[1])
+            let start = video.caller.sentCount
+            try await eventually("video goes on for a while") { video.caller.sentCount >= start + 50 }
+            try caller.hangUp()
+            try await caller.succeeds()
+            try await callee.succeeds()
+            #expect(try await capture.exit(within: .seconds(10)) == .exited(code: 0), "\(capture.output)")
+            let streams = try await CaptureFile(file).rtpStreams()
+            for endpoint in [audio.caller, audio.callee, video.caller, video.callee] {
+                let own = streams.filter { $0.ssrc == endpoint.stream.ssrc && $0.packets > 10 }
+                #expect(own.count == 2, "as it came and as it went out: \(streams)")
+            }
         }
     }
 
