@@ -297,4 +297,16 @@ package enum NoMediaMode: String, CaseIterable, Sendable {
 /// The least important event that is logged.
 package enum LogLevel: String, CaseIterable, Sendable {
     case error, warning, notice, debug
+
+    /// Whether a log that leaves out what is less important than `level` has it.
+    package func isAtLeast(_ level: LogLevel) -> Bool { rank <= level.rank }
+
+    private var rank: Int {
+        switch self {
+        case .error: 0
+        case .warning: 1
+        case .notice: 2
+        case .debug: 3
+        }
+    }
 }

@@ -268,7 +268,7 @@ extension CallControl {
         _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         let id: TransactionID
         if let stream = streamInstead(of: destination, for: request, now: now) {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
@@ -610,7 +610,7 @@ extension CallControl {
         guard let call = calls[number] else { return [] }
         if status >= 200 { call.reliable?.finish() }
         let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
         enqueue(results)
         return octets

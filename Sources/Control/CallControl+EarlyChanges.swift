@@ -48,7 +48,7 @@ extension CallControl {
         }
         call[.caller].learn(from: prack)
         let mainPlace = mainPlace(in: offer, of: call)
-        let filters = [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter)
+        let filters = Self.filters(of: call.callerTrunk, call.calleeTrunk)
         guard call.change == nil, earlyRefusal(of: .caller, call) == nil,
             mainPlace.map({ offer.media[$0].hasCodec(passing: filters) }) ?? true
         else {

@@ -29,7 +29,7 @@ extension CallControl {
     ) -> [Int: SessionDescription.FormatEdit] {
         guard let index, description.media.indices.contains(index) else { return [:] }
         let (target, source) = leg == .caller ? (call.callerTrunk, calleeTrunk) : (calleeTrunk, call.callerTrunk)
-        let filters = [source, target].compactMap(\.?.codecFilter)
+        let filters = Self.filters(of: source, target)
         let offered = offer.flatMap { $0.media.indices.contains(index) ? $0.media[index] : nil }
         let events = Self.telephoneEventEdit(
             from: source?.dtmf ?? .passthrough, to: target?.dtmf ?? .passthrough, isAnswer: offer != nil,
@@ -46,7 +46,15 @@ extension CallControl {
     /// Whether filters leave a codec of the caller's offer for this trunk.
     func hasCodec(of call: Call, for trunk: SharedTrunk?) -> Bool {
         guard let offer = call.offer else { return true }
-        return offer.media[call.main.place].hasCodec(passing: [call.callerTrunk, trunk].compactMap(\.?.codecFilter))
+        return offer.media[call.main.place].hasCodec(passing: Self.filters(of: call.callerTrunk, trunk))
+    }
+
+    /// Of the trunks that have one.
+    static func filters(of first: SharedTrunk?, _ second: SharedTrunk?) -> [SessionDescription.CodecFilter] {
+        var filters: [SessionDescription.CodecFilter] = []
+        if let filter = first?.value.codecFilter { filters.append(filter) }
+        if let filter = second?.value.codecFilter { filters.append(filter) }
+        return filters
     }
 
     /// Why a call or a change is refused with 488 (RFC 3261 §20.43).

@@ -28,7 +28,7 @@ extension CallControl {
         of description: SessionDescription, by leg: Leg, besides mainPlace: Int?, _ call: Call, _ number: CallNumber, now: Instant
     ) {
         guard description.media.count > 1, !call.isDirect else { return }
-        let filters = [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter)
+        let filters = Self.filters(of: call.callerTrunk, call.calleeTrunk)
         let family = call.main[leg].address?.ip.family
         for (place, medium) in description.media.enumerated()
         where place != mainPlace && medium.port != 0 && medium.isRelayable && medium.hasCodec(passing: filters) {

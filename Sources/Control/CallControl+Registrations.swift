@@ -64,7 +64,7 @@ extension CallControl {
         if let (header, value) = authorization(for: name, .register, uri: uri) { builder.add(header, octets: value) }
         builder.add(.allow, Self.allow)
         builder.add(.userAgent, configuration.sip.userAgent)
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         let id = transactions.send(
             builder.finish(), method: .register, branch: branch, to: flow, now: now, outputs: &results)
         registration.transaction = id

@@ -75,7 +75,7 @@ extension CallControl {
             switch effect {
             case .send(let sequence):
                 guard let (status, octets, _) = call.reliableResponses[sequence] else { continue }
-                var results: [TransactionLayer.Output] = []
+                var results = resultList()
                 transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
                 enqueue(results)
             case .prackMissing:

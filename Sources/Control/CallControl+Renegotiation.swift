@@ -57,7 +57,7 @@ extension CallControl {
         }
         let mainPlace = offer.flatMap { self.mainPlace(in: $0, of: call) }
         if let offer, let index = mainPlace,
-            !offer.media[index].hasCodec(passing: [call.callerTrunk, call.calleeTrunk].compactMap(\.?.codecFilter))
+            !offer.media[index].hasCodec(passing: Self.filters(of: call.callerTrunk, call.calleeTrunk))
         {
             return refuse(488, [noCodecWarning(call)])
         }
@@ -396,7 +396,7 @@ extension CallControl {
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)
         enqueue(results)
         return octets
@@ -608,7 +608,7 @@ extension CallControl {
         for effect in effects {
             switch effect {
             case .resend:
-                var results: [TransactionLayer.Output] = []
+                var results = resultList()
                 transactions.respond(change.requestTransaction, status: 200, change.answerOctets, now: now, outputs: &results)
                 enqueue(results)
             case .ackMissing: advanceChange(number, .acknowledgementMissing, now: now)

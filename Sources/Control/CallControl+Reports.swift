@@ -87,24 +87,14 @@ extension CallControl {
     private func furtherMedium(_ number: Int, of call: Call, now: Instant) -> CallDetail.FurtherMedium {
         func party(_ leg: Leg) -> CallDetail.FurtherMedium.Party {
             let medium = call[medium: number]
-            let figures = liveStatistics(leg, of: medium)
             return CallDetail.FurtherMedium.Party(
-                media: CallSummary.Media(
-                    state: Self.mediaState(figures, now: now), silenceSeconds: figures.lastPacket.map { max(.zero, now - $0).inSeconds },
-                    packets: figures.packets, figures),
-                direction: medium[leg].described?.direction.rawValue,
+                liveStatistics(leg, of: medium), direction: medium[leg].described?.direction.rawValue,
                 relayAddress: relayAddress(of: medium, leg, call), sdpAddress: medium[leg].address,
-                lockedSource: medium[leg].lockedSource, octets: figures.octets, lost: figures.lost,
-                strangersDropped: figures.strangersDropped, sentPackets: figures.sentPackets)
+                lockedSource: medium[leg].lockedSource, now: now)
         }
         return CallDetail.FurtherMedium(
             line: call[medium: number].place + 1, kind: mediumKind(number, of: call),
             isOpen: call[medium: number].isOpen, caller: party(.caller), callee: party(.callee))
-    }
-
-    private static func mediaState(_ figures: LegStatistics, now: Instant) -> MediaState {
-        guard let last = figures.lastPacket else { return .waiting }
-        return now - last < .seconds(1) ? .flowing : .silent
     }
 
     /// What kind of medium is, or was, on its `m=` line.

@@ -391,7 +391,7 @@ extension CallControl {
         if status == 405 || status == 501 || request.method == .options { builder.add(.allow, Self.allow) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(.server, configuration.sip.userAgent)
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)
         enqueue(results)
     }

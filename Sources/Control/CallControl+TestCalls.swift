@@ -105,7 +105,7 @@ extension CallControl {
     private mutating func sendTest(
         _ octets: [UInt8], _ method: SIP.Method, branch: String, to flow: Flow, _ token: UInt64, now: Instant
     ) -> TransactionID {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         let id = transactions.send(octets, method: method, branch: branch, to: flow, now: now, outputs: &results)
         testTransactions[id] = token
         enqueue(results)

@@ -234,7 +234,7 @@ extension CallControl {
         builder.add(.contact, local.contact)
         builder.add(.accept, "application/sdp")
         builder.add(.userAgent, configuration.sip.userAgent)
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         let id = transactions.send(
             builder.finish(), method: .options, branch: branch, to: flow, now: now, outputs: &results)
         trunkStates[name]?.probe = (id, now)

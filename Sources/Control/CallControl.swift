@@ -18,12 +18,12 @@ package struct CallControl {
         /// Nothing more can be read from this connection; close it once what was sent before has gone out.
         case endConnection(UInt32)
         case relay(RelayCommand)
-        case record(CallRecord)
+        indirect case record(CallRecord)
         /// The answer to `probe`, with its token.
-        case probed(UInt64, ProbeReport)
+        indirect case probed(UInt64, ProbeReport)
         case event(Event)
         /// To be kept over a restart.
-        case registration(RegistrationLine)
+        indirect case registration(RegistrationLine)
         /// Report what became of it with `keepAlivesSent`.
         case keepAlive(KeepAliveBatch)
     }
@@ -71,6 +71,7 @@ package struct CallControl {
 
     /// Nil when there are no users.
     var phones: Phones?
+    private var phoneTraffic: PhoneTraffic
     /// What User-Agent of a scanner holds, in lower case.
     var scanners: [[UInt8]]
 
@@ -112,6 +113,7 @@ package struct CallControl {
     var callRate: CallRate
     /// Of requests refused for load lately, by their low bits.
     var refusedForLoad = [UInt64](repeating: 0, count: 4_096)
+    var hasRefusedForLoad = false
     /// Peers that take no TCP connections, and until when they are not asked again.
     var withoutStreams: [SocketAddress: Instant] = [:]
     /// While `relayctl doctor` places calls.
@@ -129,6 +131,11 @@ package struct CallControl {
     private var lastCallNumber: UInt64 = 0
     private var work: [Work] = []
     private var outputs: [Output] = []
+    /// Memory for what one step leads to, used again and again.
+    private var spareResults: [TransactionLayer.Output] = []
+    private var spareEffects: [BackToBackCall.Effect] = []
+    /// Who hears events.
+    package var audience = EventAudience.everyone
 
     static let sweepInterval = Duration.milliseconds(100)
     /// A busy port (someone else's socket) is no reason to refuse a call while others are free.
@@ -149,6 +156,7 @@ package struct CallControl {
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
+        phoneTraffic = PhoneTraffic(now: now)
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
@@ -156,7 +164,7 @@ package struct CallControl {
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
         phones = Phones(
             configuration, key: key, runName: self.random.token(count: 8), seed: self.random.next(),
-            via: configuration.sip.advertised, now: now, wallTime: wallTime)
+            now: now, wallTime: wallTime)
     }
 
     // MARK: Inputs
@@ -167,9 +175,14 @@ package struct CallControl {
         switch SIPMessage.parse(datagram) {
         case .message(let message) where !message.isRequest && !isAnswerToUs(message):
             counters.add(to: .sipStrayResponses)
-        case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now): break
-        case .message(let message) where !message.isRequest: receiveAdmitted(message, from: source, now: now)
-        case .message(let message): takeRequest(message, from: source, now: now)
+        case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now):
+            phoneTraffic.note(isOfPhone: true)
+        case .message(let message) where !message.isRequest:
+            phoneTraffic.note(isOfPhone: false)
+            receiveAdmitted(message, from: source, now: now)
+        case .message(let message):
+            phoneTraffic.note(isOfPhone: message.method == .register)
+            takeRequest(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
             counters.add(to: status == 513 ? .sipTooLarge : .sipMalformed)
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
@@ -199,7 +212,7 @@ package struct CallControl {
 
     /// A message that may go on to its transaction.
     mutating func receiveAdmitted(_ message: SIPMessage, from source: Flow, now: Instant) {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.receive(message, from: source, now: now, outputs: &results)
         enqueue(results)
         drain(now)
@@ -211,7 +224,7 @@ package struct CallControl {
         counters.add(to: .sipSendFailures)
         guard let transaction else { return }
         if let peer = transactions.peerWithoutStream(transaction) { avoidStreams(to: peer, now: now) }
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.transportFailed(transaction, now: now, outputs: &results)
         enqueue(results)
         drain(now)
@@ -235,7 +248,7 @@ package struct CallControl {
 
     /// Runs every timer that is due, and the sweep for silent calls.
     package mutating func advance(to now: Instant) {
-        var results: [TransactionLayer.Output] = []
+        var results = resultList()
         transactions.advance(to: now, outputs: &results)
         enqueue(results)
         drain(now)
@@ -266,11 +279,15 @@ package struct CallControl {
             .earliest(.earliest(trunkTimers.nextDue, nextSweep), phones?.nextDeadline))
     }
 
+    /// How long what comes next may be gathered before it is given to `receive`.
+    package mutating func gatherTime(at now: Instant) -> Duration { phoneTraffic.gatherTime(at: now) }
+
     /// Ends every call and refuses new ones. `isIdle` tells when all is done.
     package mutating func beginShutdown(now: Instant) {
         guard !isDraining else { return }
         isDraining = true
-        emit(.daemonStopping, for: nil, ["calls": "\(calls.count)"], now: now)
+        let count = calls.count
+        emit(.daemonStopping, for: nil, ["calls": "\(count)"], now: now)
         for number in calls.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
             enqueue(.release(cause: .shutdown, status: 503, party: .relayd), for: number)
             // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
@@ -296,9 +313,17 @@ package struct CallControl {
     /// The wall clock may be stepped; call this now and then.
     package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
 
+    /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {
-        defer { outputs.removeAll(keepingCapacity: true) }
-        return outputs
+        var taken: [Output] = []
+        takeOutputs(into: &taken)
+        return taken
+    }
+
+    /// The same, into memory that is used again and again.
+    package mutating func takeOutputs(into taken: inout [Output]) {
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &outputs)
     }
 
     // MARK: Work
@@ -331,16 +356,24 @@ package struct CallControl {
     /// Enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
     private var maximumTransactions: Int { 1_000 + 20 * configuration.limits.calls }
 
-    mutating func enqueue(_ results: [TransactionLayer.Output]) {
+    /// An array for `enqueue`, which keeps its memory.
+    mutating func resultList() -> [TransactionLayer.Output] { spareResults.taken() }
+
+    mutating func enqueue(_ results: consuming [TransactionLayer.Output]) {
+        var results = results
         for result in results { work.append(.transaction(result)) }
+        spareResults.giveBack(&results)
     }
 
     mutating func enqueue(_ event: BackToBackCall.Event, for number: CallNumber) { work.append(.call(number, event)) }
 
     mutating func output(_ output: Output) { outputs.append(output) }
 
-    mutating func emit(_ name: Event.Name, for call: Call?, _ fields: EventFields = [:], now: Instant) {
-        var fields = fields
+    mutating func emit(
+        _ name: Event.Name, for call: Call?, _ fields: @autoclosure () -> EventFields = [:], now: Instant
+    ) {
+        guard audience.hears(name) else { return }
+        var fields = fields()
         if let call { fields["sip_call_id"] = String(decoding: call.invite.callID, as: UTF8.self) }
         outputs.append(.event(Event(at: wallTime(now), name: name, callID: call?.id, fields: fields)))
     }
@@ -392,12 +425,13 @@ package struct CallControl {
 
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let wasReleased = calls[number].map({ $0.machine.release != nil }) else { return }
-        var effects: [BackToBackCall.Effect] = []
+        var effects = spareEffects.taken()
         calls[number]?.machine.handle(event, effects: &effects)
         if !wasReleased, let release = calls[number]?.machine.release { callReleased(number, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
         if calls[number]?.machine.caller != .answered { calls[number]?.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
+        spareEffects.giveBack(&effects)
     }
 
     private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause, now: Instant) {
@@ -432,15 +466,14 @@ package struct CallControl {
             for effect in effects {
                 switch effect {
                 case .resend:
-                    var results: [TransactionLayer.Output] = []
+                    var results = resultList()
                     transactions.respond(
                         call.inviteTransaction, status: 200, call.answerOctets, now: now, outputs: &results)
                     enqueue(results)
                 case .ackMissing:
                     // Where the caller should have sent it: what our 2xx named as Contact.
-                    emit(
-                        .callAckMissing, for: call,
-                        ["contact": endpoint(for: call.source).contact, "caller": call.source.description], now: now)
+                    let contact = endpoint(for: call.source).contact
+                    emit(.callAckMissing, for: call, ["contact": contact, "caller": call.source.description], now: now)
                     enqueue(.callerAckMissing, for: number)
                 }
             }

@@ -20,20 +20,12 @@ package struct EventLog: Sendable {
     package func log(_ event: Event) {
         var fields = event.fields
         fields["call"] = event.callID
-        log(Self.level(of: event.name), event.name.rawValue, fields)
-    }
-
-    private static func level(of name: Event.Name) -> LogLevel {
-        switch name {
-        case .mediaLocked, .callSetup: .debug
-        case .credentialsSuspended, .keepAliveShortfall: .warning
-        default: .notice
-        }
+        log(event.name.logLevel, event.name.rawValue, fields)
     }
 
     /// Fields come in alphabetical order; values with spaces or quotes are quoted.
     package func log(_ level: LogLevel, _ name: String, _ fields: EventFields = [:]) {
-        guard Self.rank(level) <= Self.rank(self.level) else { return }
+        guard level.isAtLeast(self.level) else { return }
         var line = "\(level.rawValue) \(name)"
         for (name, value) in fields.sorted {
             line += " "
@@ -44,8 +36,6 @@ package struct EventLog: Sendable {
         line += "\n"
         writer.write(line)
     }
-
-    private static func rank(_ level: LogLevel) -> Int { LogLevel.allCases.firstIndex(of: level) ?? 0 }
 
     /// Nothing a peer sent can start a line of its own.
     private static func quoted(_ value: String) -> String {

@@ -12,4 +12,14 @@ extension MediaDirection {
             case .inactive: .inactive
             }
     }
+
+    /// As an attribute names it.
+    var sdpName: String {
+        switch self {
+        case .sendReceive: "sendrecv"
+        case .sendOnly: "sendonly"
+        case .receiveOnly: "recvonly"
+        case .inactive: "inactive"
+        }
+    }
 }

@@ -52,6 +52,21 @@ extension CallSummary.Media {
     }
 }
 
+extension CallDetail.FurtherMedium.Party {
+    init(
+        _ figures: LegStatistics, direction: String?, relayAddress: SocketAddress?, sdpAddress: SocketAddress?,
+        lockedSource: SocketAddress?, now: Instant
+    ) {
+        let silence = figures.lastPacket.map { max(.zero, now - $0) }
+        self.init(
+            media: CallSummary.Media(
+                state: silence.map { $0 < .seconds(1) ? .flowing : .silent } ?? .waiting, silenceSeconds: silence?.inSeconds,
+                packets: figures.packets, figures),
+            direction: direction, relayAddress: relayAddress, sdpAddress: sdpAddress, lockedSource: lockedSource,
+            octets: figures.octets, lost: figures.lost, strangersDropped: figures.strangersDropped, sentPackets: figures.sentPackets)
+    }
+}
+
 extension CallRecord.Direction {
     mutating func add(_ figures: LegStatistics) {
         mos = figures.quality?.average.score

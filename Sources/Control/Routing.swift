@@ -76,12 +76,17 @@ package struct Routing: Sendable {
         var prefix = number.prefix(longestPrefix)
         while true {
             let equals = candidatesByPrefix[String(prefix)] ?? []
-            for priority in Set(equals.map(\.priority)).sorted() {
-                found += Self.shuffled(equals.filter { $0.priority == priority }, random: &random)
+            if equals.count == 1 {
+                found.append(equals[0])
+            } else {
+                for priority in Set(equals.map(\.priority)).sorted() {
+                    found += Self.shuffled(equals.filter { $0.priority == priority }, random: &random)
+                }
             }
             guard !prefix.isEmpty else { break }
             prefix.removeLast()
         }
+        guard found.count > 1 else { return found }
         var seen: Set<String> = []
         return found.filter { seen.insert($0.trunk.name).inserted }
     }

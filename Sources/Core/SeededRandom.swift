@@ -32,13 +32,14 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     }
 
     /// `count` characters of `0-9a-z`, about 5 bits each: tags, branches, Call-IDs (RFC 3261 §19.3 wants 32 bits).
+    ///
+    /// - Precondition: 64 at most.
     public mutating func token(count: Int) -> String {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(count)
+        var text = ShortText()
         for _ in 0..<count {
             let digit = UInt8(truncatingIfNeeded: next() >> 32 % 36)
-            octets.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
         }
-        return String(decoding: octets, as: UTF8.self)
+        return text.string
     }
 }

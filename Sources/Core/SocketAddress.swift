@@ -58,25 +58,55 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
 extension IPAddress: LosslessStringConvertible {
     /// `192.0.2.1` or, shortened as RFC 5952 asks, `2001:db8::1`. No brackets.
     public var description: String {
-        var octets: [UInt8] = []
-        append(to: &octets)
-        return String(decoding: octets, as: UTF8.self)
+        var text = ShortText()
+        write(to: &text)
+        return text.string
     }
 
     /// Writes what `description` says to the end of a message.
     public func append(to octets: inout [UInt8]) {
+        var text = ShortText()
+        write(to: &text)
+        text.append(to: &octets)
+    }
+
+    fileprivate func write(to text: inout ShortText) {
         switch family {
         case .ipv4:
             for part in 0..<4 {
-                if part > 0 { octets.append(UInt8(ascii: ".")) }
-                octets.append(decimal: low >> UInt64(24 - 8 * part) & 0xff)
+                if part > 0 { text.append(UInt8(ascii: ".")) }
+                text.append(decimal: UInt32(truncatingIfNeeded: low >> UInt64(24 - 8 * part) & 0xff))
             }
         case .ipv6:
-            let groups = (0..<8).map { group in
-                UInt16(truncatingIfNeeded: (group < 4 ? high : low) >> UInt64(48 - 16 * (group % 4)))
+            let gap = longestGap
+            for index in 0..<8 {
+                if gap.contains(index) {
+                    if index == gap.lowerBound { text.append(UInt8(ascii: ":")) }
+                    if index == gap.upperBound - 1 && index == 7 { text.append(UInt8(ascii: ":")) }
+                    continue
+                }
+                if index > 0 { text.append(UInt8(ascii: ":")) }
+                text.append(hexadecimal: group(index))
             }
-            octets += Self.text(of: groups).utf8
         }
+    }
+
+    /// One of the eight of an IPv6 address.
+    private func group(_ index: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: (index < 4 ? high : low) >> UInt64(48 - 16 * (index % 4)))
+    }
+
+    /// The first of the longest runs of two groups of zeros or more: what `::` stands for (RFC 5952 §4.2).
+    private var longestGap: Range<Int> {
+        var longest = 0..<0
+        var index = 0
+        while index < 8 {
+            var end = index
+            while end < 8, group(end) == 0 { end += 1 }
+            if end - index > max(1, longest.count) { longest = index..<end }
+            index = max(end, index + 1)
+        }
+        return longest
     }
 
     /// Reads a literal address; nil for anything else, host names included. Brackets and zones are not accepted.
@@ -177,21 +207,6 @@ extension IPAddress: LosslessStringConvertible {
         }
         return value
     }
-
-    private static func text(of groups: [UInt16]) -> String {
-        var best = 0..<0
-        var index = 0
-        while index < 8 {
-            var end = index
-            while end < 8, groups[end] == 0 { end += 1 }
-            if end - index > max(1, best.count) { best = index..<end }
-            index = max(end, index + 1)
-        }
-        func joined(_ range: Range<Int>) -> String {
-            groups[range].map { String($0, radix: 16) }.joined(separator: ":")
-        }
-        return best.isEmpty ? joined(0..<8) : joined(0..<best.lowerBound) + "::" + joined(best.upperBound..<8)
-    }
 }
 
 /// An IP address with a UDP or TCP port.
@@ -210,19 +225,24 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
 extension SocketAddress: LosslessStringConvertible {
     /// `192.0.2.1:5060` or `[2001:db8::1]:5060`.
     public var description: String {
-        var octets: [UInt8] = []
-        append(to: &octets)
-        return String(decoding: octets, as: UTF8.self)
+        var text = ShortText()
+        write(to: &text)
+        return text.string
     }
 
     /// Writes what `description` says to the end of a message.
     public func append(to octets: inout [UInt8]) {
-        octets.reserveCapacity(octets.count + 24)
-        if ip.family == .ipv6 { octets.append(UInt8(ascii: "[")) }
-        ip.append(to: &octets)
-        if ip.family == .ipv6 { octets.append(UInt8(ascii: "]")) }
-        octets.append(UInt8(ascii: ":"))
-        octets.append(decimal: UInt64(port))
+        var text = ShortText()
+        write(to: &text)
+        text.append(to: &octets)
+    }
+
+    private func write(to text: inout ShortText) {
+        if ip.family == .ipv6 { text.append(UInt8(ascii: "[")) }
+        ip.write(to: &text)
+        if ip.family == .ipv6 { text.append(UInt8(ascii: "]")) }
+        text.append(UInt8(ascii: ":"))
+        text.append(decimal: UInt32(port))
     }
 
     /// Reads a literal address with a port; nil when either is missing.

@@ -283,6 +283,29 @@ import Testing
         #expect(invite.message.listValues(.route).map { String(decoding: $0, as: UTF8.self) } == ["<sip:203.0.113.50:5070;lr>", "<sip:p2.example;lr>"])
     }
 
+    @Test("OPTIONS that keep a pinhole open name the listener they leave from, and the answer to that is known")
+    func keepAliveListener() throws {
+        let second = SocketAddress("192.0.2.1:5070")!
+        let phones = Phones {
+            $0.keepAlive.message = "options"
+            $0.sip.listeners = [SIPListener(.udp, second)]
+        }
+        phones.world.listeners[Self.phone] = 1
+        #expect(phones.prove("REGISTER", via: "10.0.0.2:5060")?.status == 200)
+        phones.world.run(for: .seconds(35))
+        let batch = try #require(phones.world.keepAlives.last?.batch)
+        #expect(batch.flows.map(\.listener) == [1])
+        guard case .message(let options) = SIPMessage.parse(Array(batch.octets(0))) else {
+            Issue.record("no SIP")
+            return
+        }
+        #expect(options.topVia.hostAddress == second.ip && options.topVia.port == second.port)
+        #expect(options.from.uri.socketAddress == second)
+        let answer = MessageBuilder.response(to: options, status: 200, toTag: "x", source: second).finish()
+        _ = phones.world.exchange(String(decoding: answer, as: UTF8.self).replacing("\r\n", with: "\n"), from: Self.phone)
+        #expect(phones.world.counters[.keepAliveAnswers] == 1)
+    }
+
     @Test("keep-alives go to phones behind NAT, one a period, and to nobody else; OPTIONS are answered and counted")
     func keepAlive() throws {
         let phones = Phones { $0.keepAlive.message = "options" }

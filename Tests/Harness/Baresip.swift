@@ -6,16 +6,21 @@ package final class Baresip: Sendable {
     package let process: ChildProcess
     private let directory: TemporaryDirectory
 
-    /// - Parameter launcher: what is put before its command line, as `ip netns exec NAME`.
-    package init(user: String, password: String, at address: SocketAddress, server: SocketAddress, launcher: [String]) throws {
+    /// - Parameters:
+    ///   - launcher: what is put before its command line, as `ip netns exec NAME`.
+    ///   - hasVideo: it offers and takes video too, VP8 of a test picture.
+    package init(
+        user: String, password: String, at address: SocketAddress, server: SocketAddress, launcher: [String], hasVideo: Bool = false
+    ) throws {
         directory = try TemporaryDirectory("b")
-        let modules = ["stdio", "g711", "aufile", "account", "menu"].map { "module \($0).so" }
+        let modules = (["stdio", "g711", "aufile", "account", "menu"] + (hasVideo ? ["vp8", "fakevideo"] : [])).map { "module \($0).so" }
         let libraries = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib")) ?? []
         let places = ["/usr/lib"] + libraries.map { "/usr/lib/\($0)" }
         let modulePath = places.map { $0 + "/baresip/modules" }.first { FileManager.default.fileExists(atPath: $0) } ?? ""
         let lines = [
             "sip_listen \(address)", "audio_source aufile,\(directory.file("tone.wav"))",
             "audio_player aufile,\(directory.file("heard.wav"))", "audio_alert aufile,/dev/null", "module_path \(modulePath)",
+            hasVideo ? "video_source fakevideo,nil\nvideo_display fakevideo,nil\nvideo_size 176x144\nvideo_fps 10" : "",
         ]
         try Data((lines + modules).map { $0 + "\n" }.joined().utf8).write(to: URL(fileURLWithPath: directory.file("config")))
         let account = "<sip:\(user)@\(server)>;auth_user=\(user);auth_pass=\(password);answermode=auto;regint=3600\n"

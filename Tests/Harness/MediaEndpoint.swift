@@ -48,9 +48,9 @@ package final class MediaEndpoint: Sendable {
         var sender: UDPSocket { hasMoved ? reserve ?? rtp : rtp }
     }
 
-    package init(on host: IPAddress, call: UInt32, party: MediaStream.Party, payloadType: UInt8 = 0) throws {
-        stream = MediaStream(call: call, party: party, payloadType: payloadType)
-        other = MediaStream(call: call, party: party == .caller ? .callee : .caller, payloadType: payloadType)
+    package init(on host: IPAddress, call: UInt32, party: MediaStream.Party, payloadType: UInt8 = 0, isRTP: Bool = true) throws {
+        stream = MediaStream(call: call, party: party, payloadType: payloadType, isRTP: isRTP)
+        other = MediaStream(call: call, party: party == .caller ? .callee : .caller, payloadType: payloadType, isRTP: isRTP)
         let (rtp, rtcp) = try Loopback.pair(on: host)
         address = rtp.address
         state = Mutex(State(sockets: Sockets(rtp: rtp, rtcp: rtcp)))

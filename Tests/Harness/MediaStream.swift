@@ -6,13 +6,16 @@ package struct MediaStream: Sendable {
     package let call: UInt32
     package let party: Party
     package let payloadType: UInt8
+    /// Else datagrams as long that are no RTP, as UDPTL's are.
+    package let isRTP: Bool
 
     package var ssrc: UInt32 { call &* 0x9e37_79b1 ^ UInt32(party.rawValue) << 24 }
 
     /// Begins near its end, so that every longer call sees it wrap.
     private var firstSequenceNumber: UInt16 { 65_500 }
 
-    package init(call: UInt32, party: Party, payloadType: UInt8 = 0) {
+    package init(call: UInt32, party: Party, payloadType: UInt8 = 0, isRTP: Bool = true) {
+        self.isRTP = isRTP
         self.call = call
         self.party = party
         self.payloadType = payloadType
@@ -20,7 +23,7 @@ package struct MediaStream: Sendable {
 
     /// The RTP packet of that number, counted from 0 (RFC 3550 §5.1): marker on the first.
     package func packet(_ number: UInt32) -> [UInt8] {
-        var octets: [UInt8] = [0x80, (number == 0 ? 0x80 : 0x00) | payloadType]
+        var octets: [UInt8] = [isRTP ? 0x80 : 0x00, (number == 0 ? 0x80 : 0x00) | payloadType]
         octets.append(bigEndian: firstSequenceNumber &+ UInt16(truncatingIfNeeded: number))
         octets.append(bigEndian: 4_000_000_000 &+ number &* 160)
         octets.append(bigEndian: ssrc)

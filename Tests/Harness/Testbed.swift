@@ -75,9 +75,12 @@ package final class Testbed: Sendable {
 
     /// Sets up a call whose media the test plays, and returns once the callee has its ACK. The party of `hangsUpWhenTold`
     /// stays until `ConnectedCall.hangUp`; else pauses decide.
+    ///
+    /// - Parameter keys: what stands for `[NAME]` in the scenario of each.
     package func connect(
         caller callerScenario: String, callee calleeScenario: String, pause: Duration = .seconds(2),
-        hangsUpWhenTold party: MediaStream.Party? = nil
+        hangsUpWhenTold party: MediaStream.Party? = nil,
+        keys: (caller: [String: String], callee: [String: String]) = ([:], [:])
     ) async throws -> ConnectedCall {
         let id = UInt32.random(in: 1...UInt32.max)
         let callerMedia = try MediaEndpoint(on: host, call: id, party: .caller)
@@ -87,11 +90,13 @@ package final class Testbed: Sendable {
                 $0.media = calleeMedia.address
                 $0.pause = pause
                 $0.hangsUpWhenTold = party == .callee
+                $0.keys = keys.callee
             }
             let caller = try await caller(callerScenario) {
                 $0.media = callerMedia.address
                 $0.pause = pause
                 $0.hangsUpWhenTold = party == .caller
+                $0.keys = keys.caller
             }
             let answer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
             let invite = try await callee.receives("INVITE with SDP") { $0.method == "INVITE" && $0.mediaAddress != nil }

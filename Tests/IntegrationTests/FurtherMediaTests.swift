@@ -10,9 +10,9 @@ struct FurtherMediaTests {
         let caller: MediaEndpoint
         let callee: MediaEndpoint
 
-        init(on host: IPAddress, call: UInt32, payloadType: UInt8 = 0) throws {
-            caller = try MediaEndpoint(on: host, call: call, party: .caller, payloadType: payloadType)
-            callee = try MediaEndpoint(on: host, call: call, party: .callee, payloadType: payloadType)
+        init(on host: IPAddress, call: UInt32, payloadType: UInt8 = 0, isRTP: Bool = true) throws {
+            caller = try MediaEndpoint(on: host, call: call, party: .caller, payloadType: payloadType, isRTP: isRTP)
+            callee = try MediaEndpoint(on: host, call: call, party: .callee, payloadType: payloadType, isRTP: isRTP)
         }
 
         func start(_ towardsCaller: SocketAddress, _ towardsCallee: SocketAddress) async throws {
@@ -104,5 +104,85 @@ struct FurtherMediaTests {
             #expect(record.fromCaller.packets == UInt64(audio.caller.sentCount), "the record tells of the audio")
             try await eventually("no port is in use") { try bed.daemon.control.status().media.portsInUse == 0 }
         }
+    }
+
+    @Test("T.38 beside audio: UDPTL passes as it is, on ports of its own, and audio with it")
+    func fax() async throws {
+        try await Testbed.with { bed in
+            let audio = try Medium(on: bed.host, call: 81)
+            let fax = try Medium(on: bed.host, call: 82, isRTP: false)
+            defer { for medium in [audio, fax] { medium.close() } }
+            func lines(_ medium: MediaEndpoint) -> String {
+                "m=audio [sdp_port] RTP/AVP 0\n      a=rtpmap:0 PCMU/8000\n      m=image \(medium.address.port) udptl t38\n      a=T38FaxVersion:0"
+            }
+            let callee = try await bed.callee("callee-answers") {
+                $0.media = audio.callee.address
+                $0.keys = ["LINES": lines(fax.callee)]
+            }
+            let caller = try await bed.caller("caller-offers") {
+                $0.media = audio.caller.address
+                $0.keys = ["LINES": lines(fax.caller), "HEADERS": "X-Nothing: here"]
+                $0.hangsUpWhenTold = true
+            }
+            try await eventually("the call is up") { !callee.received("ACK").isEmpty }
+            let offered = try #require(callee.received("INVITE").first)
+            let answered = try #require(caller.received("200 OK").first)
+            #expect(offered.sdpLines("m=image ").first?.hasSuffix(" udptl t38") == true)
+            #expect(offered.sdpLines("a=T38FaxVersion:") == ["0"])
+            try await audio.start(answered.mediaAddresses[0], offered.mediaAddresses[0])
+            try await fax.start(answered.mediaAddresses[1], offered.mediaAddresses[1])
+            let id = try #require(try bed.daemon.control.calls().first?.id)
+            let further = try #require(try bed.daemon.control.call(id).furtherMedia)
+            #expect(further.map(\.kind) == ["image"] && further[0].callee.lockedSource == fax.callee.address)
+            #expect(fax.isUnchanged && audio.isUnchanged)
+            #expect(fax.caller.heard.sources == [answered.mediaAddresses[1]])
+            try caller.hangUp()
+            try await caller.succeeds()
+            try await callee.succeeds()
+        }
+    }
+}
+
+@Suite("video phones", .inTurn, .needs(.baresip), .needs(.root))
+struct VideoPhoneTests {
+    @Test("two baresips behind a NAT of the kernel's see and hear each other, and relayctl shows both media")
+    func video() async throws {
+        let network = try await PhoneNetwork(udpTimeout: 30)
+        do {
+            var settings = DaemonSettings(listen: PhoneNetwork.server, mediaPorts: 20_000...20_199)
+            settings.httpPort = nil
+            settings.users = [.init("ada", "secret", numbers: ["100"]), .init("bob", "word", numbers: ["200"])]
+            settings.launcher = { _ in network.atServer }
+            let daemon = try await Daemon.start(settings)
+            func phone(_ user: String, _ password: String, port: UInt16) throws -> Baresip {
+                try Baresip(
+                    user: user, password: password, at: SocketAddress(ip: PhoneNetwork.phone.ip, port: port), server: PhoneNetwork.server,
+                    launcher: network.atPhone, hasVideo: true)
+            }
+            let ada = try phone("ada", "secret", port: 5062)
+            let bob = try phone("bob", "word", port: 5090)
+            try await ada.isRegistered()
+            try await bob.isRegistered()
+            try bob.dial("sip:100@\(PhoneNetwork.server)")
+            let detail = try await eventually("audio and video flow both ways: \(bob.log.suffix(4_000))", within: .seconds(20)) {
+                let calls = try daemon.control.calls()
+                return try calls.first.map { try daemon.control.call($0.id) }.flatMap { call in
+                    let video = call.furtherMedia?.first { $0.kind == "video" }
+                    let counts = [call.caller.packets, call.callee?.packets, video?.caller.media.packets, video?.callee.media.packets]
+                    return counts.allSatisfy { $0 ?? 0 > 25 } ? call : nil
+                }
+            }
+            #expect(detail.furtherMedia?.count == 1 && detail.furtherMedia?[0].callee.lockedSource?.ip == PhoneNetwork.outside)
+            try daemon.control.hangUp(detail.summary.id)
+            let record = try #require(try await daemon.records(count: 1).first)
+            #expect(record.cause == .operatorHangup)
+            ada.kill()
+            bob.kill()
+            _ = try await daemon.stop()
+        } catch {
+            try await network.remove()
+            throw error
+        }
+        try await network.remove()
     }
 }

@@ -68,7 +68,9 @@ struct KeepAlives {
     let settings: Configuration.KeepAlive
     let payload: KeepAlivePayload
     var schedule: KeepAliveSchedule
-    private var options: KeepAliveOptions
+    private let endpoints: LocalEndpoints
+    /// By listener: each OPTIONS names the one it leaves from.
+    private var options: [KeepAliveOptions]
     private var proofs: [Proof] = []
     private var due: [UInt32] = []
     private var request: [UInt8] = []
@@ -81,12 +83,13 @@ struct KeepAlives {
     private var accountedCycle: Instant
     private var hasWarned = false
 
-    init(_ settings: Configuration.KeepAlive, via: SocketAddress, userAgent: String, runName: String, now: Instant) {
+    init(_ settings: Configuration.KeepAlive, endpoints: LocalEndpoints, userAgent: String, runName: String, now: Instant) {
         self.settings = settings
         payload = KeepAlivePayload(settings.message)
         schedule = KeepAliveSchedule(
             settings: .init(period: settings.period, interval: settings.interval, quantity: settings.quantity), now: now)
-        options = KeepAliveOptions(via: via, userAgent: userAgent, run: runName)
+        self.endpoints = endpoints
+        options = endpoints.listeners.map { KeepAliveOptions(via: $0.advertised, userAgent: userAgent, run: runName) }
         accountedCycle = now
     }
 
@@ -100,7 +103,7 @@ struct KeepAlives {
 
     /// Brings the schedule in line with a binding that was added or refreshed.
     mutating func update(_ id: BindingID, _ binding: Binding, isFresh: Bool, now: Instant) {
-        guard isOn, binding.needsKeepAlive, binding.flow.transport == .udp else { return remove(id) }
+        guard isOn, binding.needsKeepAlive, binding.transport == .udp else { return remove(id) }
         while proofs.count <= Int(id.index) { proofs.append(Proof(lastHeard: now, lastTraffic: now)) }
         if proofs[Int(id.index)].generation != id.generation {
             schedule.remove(id.index)
@@ -174,7 +177,8 @@ struct KeepAlives {
             proofs[Int(index)].lastTraffic = now
             if payload.isEliciting {
                 setUnanswered(proofs[Int(index)].unanswered &+ 1, of: Int(index))
-                options.write(to: binding.contact, route: binding.path, id: id, into: &request)
+                let listener = Int(endpoints.listener(for: binding.flow) ?? 0)
+                options[listener].write(to: binding.contact, route: binding.path, id: id, into: &request)
                 requests += request
                 ends.append(requests.count)
             }
@@ -185,7 +189,7 @@ struct KeepAlives {
 
     /// The binding that a response is about, if it answers one of ours from where that binding is.
     func binding(answeredBy response: SIPMessage, from source: Flow, _ table: BindingTable) -> BindingID? {
-        guard payload.isEliciting, let id = options.binding(answeredBy: response), table[id]?.source == source.remote else { return nil }
+        guard payload.isEliciting, let id = options[0].binding(answeredBy: response), table[id]?.source == source.remote else { return nil }
         return id
     }
 

@@ -57,9 +57,12 @@ struct ControlClients: ~Copyable {
         return true
     }
 
+    /// Some asked for events.
+    var haveSubscribers: Bool { clients.all.contains { $0.connection.isSubscribed } }
+
     /// Passes an event on to the clients that asked for events.
     func announce(_ event: Event, now: Instant) {
-        guard clients.all.contains(where: \.connection.isSubscribed) else { return }
+        guard haveSubscribers else { return }
         let encoded = EncodedEvent(event)
         for client in clients.all { client.connection.send(encoded, now: now, counters: counters) }
     }

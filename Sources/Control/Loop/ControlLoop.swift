@@ -79,6 +79,9 @@ package struct ControlLoop: ~Copyable {
     /// Clients that wait until a trunk has answered.
     private var waitingProbes: [UInt64: WaitingProbe] = [:]
     private var lastProbe: UInt64 = 0
+    /// Memory for what both controls want, used again and again.
+    private var spareOutputs: [CallControl.Output] = []
+    private var spareNGOutputs: [NGCallControl.Output] = []
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
     let startedAt: (instant: Instant, wall: WallTime)
@@ -94,6 +97,8 @@ package struct ControlLoop: ~Copyable {
     private static let ownDescriptors = 256
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
+    /// Completions that are worth a turn at once.
+    private static let gatherGoal: UInt32 = 64
     /// For new requests, in one turn.
     private static let servingTime = Duration.milliseconds(4)
     /// Messages a second.
@@ -291,9 +296,11 @@ package struct ControlLoop: ~Copyable {
 
     /// One turn; false when the daemon has nothing left to do.
     private mutating func turn() throws(Errno) -> Bool {
-        try ring.submitAndWait(timeout: waitTime(at: MonotonicClock.now))
+        try wait(at: MonotonicClock.now)
         let count = ring.takeCompletions(into: &batch)
         let now = MonotonicClock.now
+        control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
+        ngControl.audience = control.audience
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
         serveNewRequests(now: now)
@@ -342,6 +349,13 @@ package struct ControlLoop: ~Copyable {
             control.serveWaiting(atMost: 16, now: now)
             clock = MonotonicClock.now
         }
+    }
+
+    private mutating func wait(at now: Instant) throws(Errno) {
+        let timeout = waitTime(at: now)
+        let gather = control.gatherTime(at: now)
+        try ring.submitAndWait(
+            atLeast: gather > .zero ? Self.gatherGoal : 1, gather: min(gather, timeout ?? gather), timeout: timeout)
     }
 
     private func waitTime(at now: Instant) -> Duration? {
@@ -446,7 +460,9 @@ package struct ControlLoop: ~Copyable {
     // MARK: Effects
 
     private mutating func carryOut(now: Instant) {
-        for output in ngControl.takeOutputs() {
+        var ngOutputs = spareNGOutputs.taken()
+        ngControl.takeOutputs(into: &ngOutputs)
+        for output in ngOutputs {
             switch output {
             case .reply(let octets, let client): ng.send(octets, to: client, now: now, on: &ring)
             case .relay(let command): waitingCommands.append(command)
@@ -456,7 +472,9 @@ package struct ControlLoop: ~Copyable {
             case .terminate(let termination): callbacks?.send(termination, now: now)
             }
         }
-        var outputs = control.takeOutputs()
+        spareNGOutputs.giveBack(&ngOutputs)
+        var outputs = spareOutputs.taken()
+        control.takeOutputs(into: &outputs)
         while !outputs.isEmpty {
             for output in outputs {
                 switch output {
@@ -477,8 +495,9 @@ package struct ControlLoop: ~Copyable {
                     takeNetworkErrors(now: now)
                 }
             }
-            outputs = control.takeOutputs()  // a refused send leads to more
+            control.takeOutputs(into: &outputs)  // a refused send leads to more
         }
+        spareOutputs.giveBack(&outputs)
     }
 
     private mutating func send(

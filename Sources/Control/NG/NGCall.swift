@@ -29,6 +29,14 @@ struct NGCall: Sendable {
         }
     }
 
+    /// What came from each side of a medium that has ended, for the call's totals.
+    struct Ended: Sendable {
+        let fromCaller: LegStatistics
+        let fromCallee: LegStatistics
+
+        subscript(leg: Leg) -> LegStatistics { leg == .caller ? fromCaller : fromCallee }
+    }
+
     /// What one side said last of one medium.
     struct Announced: Sendable {
         let source: ExpectedSource
@@ -95,6 +103,9 @@ struct NGCall: Sendable {
     /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted.
     var viaBranches: Set<String> = []
     var media: [Medium?] = []
+    /// Those that both sides have ended, as far as there is room.
+    var ended: [Ended] = []
+    static let endedLimit = 64
     var pending: [Pending] = []
     var recording: Recording?
     /// Recordings so far.

@@ -178,7 +178,10 @@ extension NGCallControl {
             return announced
         }
         let offererMuxed = call[leg.other].announced.map { $0?.isRTCPMuxed }
-        if isAnswer { agreeOnMultiplexing(answeredBy: leg, &call) }
+        if isAnswer {
+            endMedia(of: &call)
+            agreeOnMultiplexing(answeredBy: leg, &call)
+        }
         let instructions: [NGDescription.MediaInstruction] = description.media.indices.map { index in
             guard index < call.media.count, let medium = call.media[index] else { return .reject }
             let hasMux = multiplexes(index, description.media[index], isAnswer: isAnswer, leg, call)
@@ -214,6 +217,25 @@ extension NGCallControl {
             }
         }
         return sdp
+    }
+
+    /// Gives back what both sides say port 0 of. One that the callee alone declines stays: another branch of a fork may take it.
+    private mutating func endMedia(of call: inout NGCall) {
+        for (index, medium) in call.media.enumerated() {
+            guard let medium, medium.isOpen,
+                Leg.allCases.allSatisfy({ index >= call[$0].announced.count || call[$0].announced[index] == nil })
+            else { continue }
+            let session = medium.taken.session
+            if call.ended.count < NGCall.endedLimit {
+                call.ended.append(
+                    NGCall.Ended(
+                        fromCaller: media.statistics[session.index, .caller], fromCallee: media.statistics[session.index, .callee]))
+            }
+            call.media[index] = nil
+            callsBySession[session] = nil
+            closing[session] = medium.taken
+            output(.close(session))
+        }
     }
 
     /// Whether the description that goes out says `a=rtcp-mux`.

@@ -51,7 +51,7 @@ extension NGCallControl {
     }
 
     private func figures(of call: NGCall, _ leg: Leg) -> [LegStatistics] {
-        call.media.compactMap { $0.map { media.statistics[$0.taken.session.index, leg] } }
+        call.media.compactMap { $0.map { media.statistics[$0.taken.session.index, leg] } } + call.ended.map { $0[leg] }
     }
 
     private func media(of call: NGCall, _ leg: Leg) -> [NGCallReport.Medium] {
@@ -93,9 +93,25 @@ extension NGCallControl {
     /// One call by its short id or its Call-ID.
     package func detail(_ id: String, now: Instant) -> CallDetail? {
         guard let call = calls[id] ?? calls.values.first(where: { $0.shortID == id }) else { return nil }
-        return CallDetail(
+        var detail = CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call),
             callee: call.callee.tag == nil ? nil : leg(.callee, of: call))
+        let further = call.media.indices.filter { call.media[$0] != nil }.dropFirst()
+        if !further.isEmpty { detail.furtherMedia = further.map { furtherMedium($0, of: call, now: now) } }
+        return detail
+    }
+
+    private func furtherMedium(_ index: Int, of call: NGCall, now: Instant) -> CallDetail.FurtherMedium {
+        let medium = call.media[index]
+        func party(_ leg: Leg) -> CallDetail.FurtherMedium.Party {
+            let figures = medium.map { media.statistics[$0.taken.session.index, leg] } ?? LegStatistics()
+            let announced = index < call[leg].announced.count ? call[leg].announced[index] : nil
+            return CallDetail.FurtherMedium.Party(
+                figures, direction: announced?.source.direction.sdpName, relayAddress: medium?.advertised(to: leg),
+                sdpAddress: announced?.source.rtp, lockedSource: figures.source, now: now)
+        }
+        return CallDetail.FurtherMedium(
+            line: index + 1, kind: medium?.kind ?? "medium", isOpen: medium?.isOpen ?? false, caller: party(.caller), callee: party(.callee))
     }
 
     private func summary(of call: NGCall, now: Instant) -> CallSummary {

@@ -43,6 +43,8 @@ package struct NGCallControl {
     /// Takes no new calls; the next node is to have them.
     package var isDraining = false
     private var outputs: [Output] = []
+    /// Who hears events.
+    package var audience = EventAudience.everyone
 
     /// One medium of a broken client is enough; more `m=` lines than this are declined.
     static let maximumMedia = 16
@@ -125,9 +127,17 @@ package struct NGCallControl {
 
     package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
 
+    /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {
-        defer { outputs.removeAll(keepingCapacity: true) }
-        return outputs
+        var taken: [Output] = []
+        takeOutputs(into: &taken)
+        return taken
+    }
+
+    /// The same, into memory that is used again and again.
+    package mutating func takeOutputs(into taken: inout [Output]) {
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &outputs)
     }
 
     /// Ends one call for an operator, by the id `summaries` gives it; false when there is none.
@@ -213,8 +223,11 @@ package struct NGCallControl {
 
     mutating func output(_ command: RelayCommand) { outputs.append(.relay(command)) }
 
-    mutating func emit(_ name: Event.Name, for call: NGCall, _ fields: EventFields = [:], now: Instant) {
-        var fields = fields
+    mutating func emit(
+        _ name: Event.Name, for call: NGCall, _ fields: @autoclosure () -> EventFields = [:], now: Instant
+    ) {
+        guard audience.hears(name) else { return }
+        var fields = fields()
         fields["sip_call_id"] = call.id
         fields["driver"] = "ng"
         outputs.append(.event(Event(at: wallTime(now), name: name, callID: call.shortID, fields: fields)))

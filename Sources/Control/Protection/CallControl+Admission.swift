@@ -77,10 +77,12 @@ extension CallControl {
     mutating func refuseForLoad(_ request: SIPMessage, from source: Flow) {
         let fingerprint = fingerprint(of: request)
         refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] = fingerprint
+        hasRefusedForLoad = true
         answerStateless(request, status: 503, [retryAfter], from: source)
     }
 
     private func wasRefusedForLoad(_ request: SIPMessage) -> Bool {
+        guard hasRefusedForLoad else { return false }
         let fingerprint = fingerprint(of: request)
         return refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] == fingerprint
     }

@@ -71,11 +71,12 @@ extension CallControl {
         case .wrong:
             counters.add(to: .credentialsWrong)
             if phones!.credentialGuard.noteFailure(name, at: source.ip, now: now) {
+                let seconds = configuration.protection.suspension.components.seconds
                 emit(
                     .credentialsSuspended, for: nil,
                     [
                         "user": String(decoding: name.prefix(64), as: UTF8.self), "source": source.ip.description,
-                        "seconds": "\(configuration.protection.suspension.components.seconds)",
+                        "seconds": "\(seconds)",
                     ], now: now)
             }
             refuse(request, from: source)
@@ -86,27 +87,32 @@ extension CallControl {
     /// 401 or 407, never larger than the request: nobody is to use it to flood someone else. It is made shorter until it is
     /// small enough: without Server, with the last algorithm alone, with compact header names and nothing that can be left out.
     private mutating func challenge(_ request: SIPMessage, stale: Bool, from source: Flow, now: Instant) {
-        let isRegister = request.method == .register
-        let status = isRegister ? 401 : 407
+        let status = request.method == .register ? 401 : 407
+        let header: HeaderName = status == 401 ? .wwwAuthenticate : .proxyAuthenticate
         let values = phones!.digest.challenges(for: source.ip, stale: stale, now: wallTime(now))
-        let shortest = values.suffix(1).map(DigestServer.withoutDefault)
-        let forms: [(values: [[UInt8]], isPlain: Bool, isCompact: Bool)] = [
-            (values, true, false), (values, false, false), (Array(values.suffix(1)), false, false), (shortest, false, true),
-        ]
         // A stream cannot be aimed at anyone else, nor can what has proven itself before.
         let isUnlimited = source.transport != .udp || phones!.registrar.table.binding(from: source.remote) != nil
-        for form in forms {
-            var builder = MessageBuilder.response(
-                to: request, status: status, toTag: form.isCompact ? "r" : "relayd-\(status)", source: source.remote,
-                isCompact: form.isCompact)
-            for value in form.values { builder.add(isRegister ? .wwwAuthenticate : .proxyAuthenticate, octets: value) }
-            if form.isPlain { builder.add(.server, configuration.sip.userAgent) }
-            let octets = form.isCompact ? builder.finishDatagram() : builder.finish()
-            guard octets.count <= request.octets.count || isUnlimited else { continue }
-            counters.add(to: .challengesSent)
-            return output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))
+        let limit = isUnlimited ? Int.max : request.octets.count
+        var builder = MessageBuilder.response(to: request, status: status, toTag: "relayd-\(status)", source: source.remote)
+        let server = configuration.sip.userAgent
+        var octets: [UInt8]?
+        for (values, hasServer) in [(values[...], true), (values[...], false), (values.suffix(1), false)] {
+            var size = builder.finishedCount + (hasServer ? MessageBuilder.lineCount(.server, server.utf8.count) : 0)
+            for value in values { size += MessageBuilder.lineCount(header, value.count) }
+            guard size <= limit else { continue }
+            for value in values { builder.add(header, octets: value) }
+            if hasServer { builder.add(.server, server) }
+            octets = builder.finish()
+            break
         }
-        counters.add(to: .challengesWithheld)
+        if octets == nil {
+            builder = MessageBuilder.response(to: request, status: status, toTag: "r", source: source.remote, isCompact: true)
+            for value in values.suffix(1) { builder.add(header, octets: DigestServer.withoutDefault(value)) }
+            octets = builder.finishDatagram()
+        }
+        guard let octets, octets.count <= limit else { return counters.add(to: .challengesWithheld) }
+        counters.add(to: .challengesSent)
+        output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))
     }
 
     /// The same for a wrong password, a user there is not, and one who is suspended.

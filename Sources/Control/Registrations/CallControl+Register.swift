@@ -74,7 +74,7 @@ extension CallControl {
             var builder = MessageBuilder.response(to: request, status: 200, toTag: random.token(count: 12), source: source)
             addRegistered(request, of: user, to: &builder, now: now)
             builder.add(.server, configuration.sip.userAgent)
-            var results: [TransactionLayer.Output] = []
+            var results = resultList()
             transactions.respond(id, status: 200, builder.finish(), now: now, outputs: &results)
             enqueue(results)
         case .refused(let status, let reason):
@@ -116,11 +116,12 @@ extension CallControl {
             warnOfCapacity(now: now)
             guard case .added = change else { return }
             phones!.departures[binding.user] = nil
+            let (user, agent) = (phones!.users[binding.user].nameText, phones!.registrar.agents[binding.agent])
             emit(
                 .registrationAdded, for: nil,
                 [
-                    "user": phones!.users[binding.user].nameText, "contact": binding.contactText, "source": binding.flow.description,
-                    "nat": binding.evidence.text, "agent": phones!.registrar.agents[binding.agent],
+                    "user": user, "contact": binding.contactText, "source": binding.flow.description,
+                    "nat": binding.evidence.text, "agent": agent,
                 ], now: now)
         case .removed(let id, let reason):
             phones!.keepAlives.remove(id)

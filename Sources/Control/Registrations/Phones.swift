@@ -22,7 +22,7 @@ struct Phones {
     /// Calls in progress by address, of those that are no trunk.
     var callsBySource: [IPAddress: Int] = [:]
 
-    init(_ configuration: Configuration, key: [UInt8], runName: String, seed: UInt64, via: SocketAddress, now: Instant, wallTime: WallTime) {
+    init(_ configuration: Configuration, key: [UInt8], runName: String, seed: UInt64, now: Instant, wallTime: WallTime) {
         let engine = DigestEngine()
         let realm = Array(configuration.registrar.realm.utf8)
         users = UserDirectory(configuration.users, realm: realm, engine: engine)
@@ -45,7 +45,8 @@ struct Phones {
         queue = RegisterQueue(
             ratePerSource: configuration.protection.registersPerSource, rate: configuration.protection.registers, now: now)
         keepAlives = KeepAlives(
-            configuration.keepAlive, via: via, userAgent: configuration.sip.userAgent, runName: runName, now: now)
+            configuration.keepAlive, endpoints: configuration.sip.endpoints, userAgent: configuration.sip.userAgent,
+            runName: runName, now: now)
     }
 
     /// The user that a called number or name belongs to.

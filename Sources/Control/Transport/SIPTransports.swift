@@ -289,7 +289,7 @@ struct SIPTransports: ~Copyable {
         return nil
     }
 
-    /// Keep-alives go by the first UDP socket.
+    /// - Returns: what the network refused, and the processor time it took.
     func send(
         _ batch: KeepAliveBatch, by sender: inout KeepAliveSender
     ) -> (errors: [(binding: BindingID, errno: Int32)], nanoseconds: UInt64) {

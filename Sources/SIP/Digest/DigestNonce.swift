@@ -93,7 +93,7 @@ struct ReplayWindow {
     private struct Use {
         var highest: UInt32
         /// Bit n: `highest - n` was used.
-        var recent: UInt64
+        var recent: UInt32
     }
 
     private let capacity: Int
@@ -128,15 +128,15 @@ struct ReplayWindow {
         }
         if count > use.highest {
             let distance = count - use.highest
-            use.recent = distance < 64 ? use.recent << UInt64(distance) | 1 : 1
+            use.recent = distance < 32 ? use.recent << distance | 1 : 1
             use.highest = count
         } else {
             let distance = use.highest - count
-            guard distance < 64, use.recent >> UInt64(distance) & 1 == 0 else {
+            guard distance < 32, use.recent >> distance & 1 == 0 else {
                 current[key] = use
                 return false
             }
-            use.recent |= 1 << UInt64(distance)
+            use.recent |= 1 << distance
         }
         current[key] = use
         latest = max(latest, nonce.madeAt)

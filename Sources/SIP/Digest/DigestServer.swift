@@ -27,7 +27,7 @@ package struct DigestServer {
     /// - Parameters:
     ///   - key: 32 secret octets; kept over a restart, nonces outlive it.
     ///   - lifetime: how long a nonce can be used.
-    ///   - capacity: nonces in use that are remembered, about 50 octets each.
+    ///   - capacity: nonces in use that are remembered, about 40 octets each.
     package init(
         realm: [UInt8], algorithms: [DigestAlgorithm], key: [UInt8], lifetime: Duration = .seconds(300),
         capacity: Int = 262_144, engine: DigestEngine, now: WallTime

@@ -18,7 +18,7 @@ package struct MessageBuilder: Sendable {
         precondition(method.utf8.allSatisfy(Octet.isToken) && !method.isEmpty, "a method is a token")
         self.init(startLine: method)
         octets.append(Octet.space)
-        octets += uri.lazy.filter { $0 > 0x20 && $0 != 0x7f }
+        for octet in uri where octet > 0x20 && octet != 0x7f { octets.append(octet) }
         append(" SIP/2.0\r\n")
     }
 
@@ -150,6 +150,12 @@ package struct MessageBuilder: Sendable {
         endLine()
         return octets
     }
+
+    /// Octets that a line of this header takes, by its full name.
+    package static func lineCount(_ name: HeaderName, _ valueCount: Int) -> Int { name.text.utf8.count + valueCount + 4 }
+
+    /// Octets of the message if it were finished now, without a body.
+    package var finishedCount: Int { octets.count + Self.lineCount(.contentLength, 1) + 2 }
 
     // MARK: Helpers
 

@@ -11,32 +11,32 @@ package struct BindingID: Hashable, Sendable {
     }
 }
 
-/// A contact that a user is reached at (RFC 3261 §10), as compact as 100,000 of them ask for.
+/// A contact that a user is reached at (RFC 3261 §10), as compact as 100,000 of them ask for: the widest properties first, so
+/// that nothing is left between them.
 package struct Binding: Sendable {
     /// Contact URI, Path and instance, one behind the other: one allocation.
     private var octets: [UInt8]
-    private var contactCount: UInt16
-    private var pathCount: UInt16
-    package let user: UserIndex
-    /// Thousandths, 0 to 1000: the greater is tried first.
-    package internal(set) var quality: UInt16
-    package internal(set) var evidence: NATEvidence
-    /// Whoever registered it answered a challenge: nobody else's address is ever sent keep-alives.
-    package internal(set) var isProven: Bool
-    package internal(set) var agent: UInt16
-    package internal(set) var registrationID: UInt32
-    package internal(set) var sequence: UInt32
     package internal(set) var callIDHash: UInt64
-    /// Of the branch of the REGISTER it was added or refreshed by; zero after a restart.
-    var branchHash: UInt32
-    /// The way its REGISTER came: requests to a phone behind NAT go back by it.
-    package internal(set) var flow: Flow
     package internal(set) var expiresAt: Instant
     package internal(set) var registeredAt: Instant
     package internal(set) var refreshedAt: Instant
+    private var packedFlow: PackedFlow
+    package let user: UserIndex
+    package internal(set) var registrationID: UInt32
+    package internal(set) var sequence: UInt32
+    /// Of the branch of the REGISTER it was added or refreshed by; zero after a restart.
+    var branchHash: UInt32
     /// The next binding of the same user, or none.
     var next: UInt32
     var generation: UInt32
+    private var contactCount: UInt16
+    private var pathCount: UInt16
+    /// Thousandths, 0 to 1000: the greater is tried first.
+    package internal(set) var quality: UInt16
+    package internal(set) var agent: UInt16
+    package internal(set) var evidence: NATEvidence
+    /// Whoever registered it answered a challenge: nobody else's address is ever sent keep-alives.
+    package internal(set) var isProven: Bool
 
     init(
         user: UserIndex, contact: some Collection<UInt8>, path: some Collection<UInt8>, instance: some Collection<UInt8>,
@@ -54,7 +54,7 @@ package struct Binding: Sendable {
         sequence = 0
         callIDHash = 0
         branchHash = 0
-        self.flow = flow
+        packedFlow = PackedFlow(flow)
         expiresAt = now
         registeredAt = now
         refreshedAt = now
@@ -82,7 +82,13 @@ package struct Binding: Sendable {
     package var path: ArraySlice<UInt8> { octets[Int(contactCount)..<Int(contactCount) + Int(pathCount)] }
     package var instance: ArraySlice<UInt8> { octets[(Int(contactCount) + Int(pathCount))...] }
     package var contactText: String { String(decoding: contact, as: UTF8.self) }
-    package var source: SocketAddress { flow.remote }
+    /// The way its REGISTER came: requests to a phone behind NAT go back by it.
+    package internal(set) var flow: Flow {
+        get { packedFlow.flow }
+        set { packedFlow = PackedFlow(newValue) }
+    }
+    package var source: SocketAddress { packedFlow.remote }
+    package var transport: Transport { packedFlow.transport }
     package var isBehindNAT: Bool { evidence != .none }
     /// Keep-alives go to what is behind NAT and has proven who it is.
     package var needsKeepAlive: Bool { isBehindNAT && isProven }

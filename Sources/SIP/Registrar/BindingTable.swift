@@ -74,12 +74,7 @@ package struct BindingTable: Sendable {
         let before = slots[Int(id.index)].source
         change(&slots[Int(id.index)])
         let after = slots[Int(id.index)].source
-        if before != after {
-            let flow = slots[Int(id.index)].flow
-            slots[Int(id.index)].flow.remote = before
-            sources.remove(id.index, before) { slots[Int($0)].source }
-            slots[Int(id.index)].flow = flow
-        }
+        if before != after { sources.remove(id.index, before) { $0 == id.index ? before : slots[Int($0)].source } }
         sources.insert(id.index, after) { slots[Int($0)].source }
     }
 

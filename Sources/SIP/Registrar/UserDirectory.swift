@@ -20,8 +20,18 @@ package struct UserDirectory: Sendable {
         package var identity: String { String(decoding: numbers.first ?? name, as: UTF8.self) }
     }
 
+    /// A name or number, hashed as a whole: an array would hash its octets one by one.
+    private struct Key: Hashable {
+        let octets: [UInt8]
+
+        func hash(into hasher: inout Hasher) {
+            // SAFETY: the octets are only read, and inside this closure.
+            unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        }
+    }
+
     private var users: [Account] = []
-    private var indices: [[UInt8]: UInt32] = [:]
+    private var indices: [Key: UInt32] = [:]
 
     package init() {}
 
@@ -34,10 +44,10 @@ package struct UserDirectory: Sendable {
         name: [UInt8], numbers: [[UInt8]], md5: DigestValue?, sha256: DigestValue?
     ) -> Bool {
         let keys = [name] + numbers.filter { $0 != name }
-        guard keys.allSatisfy({ indices[$0] == nil }) else { return false }
+        guard keys.allSatisfy({ indices[Key(octets: $0)] == nil }) else { return false }
         let index = UInt32(users.count)
         users.append(Account(name: name, numbers: numbers, md5: md5, sha256: sha256))
-        for key in keys { indices[key] = index }
+        for key in keys { indices[Key(octets: key)] = index }
         return true
     }
 
@@ -59,13 +69,13 @@ package struct UserDirectory: Sendable {
         for place in gone { users[place] = Account(name: users[place].name, numbers: [], md5: nil, sha256: nil) }
         indices = [:]
         for (place, account) in users.enumerated() where !gone.contains(place) {
-            for key in [account.name] + account.numbers { indices[key] = UInt32(place) }
+            for key in [account.name] + account.numbers { indices[Key(octets: key)] = UInt32(place) }
         }
         return gone.sorted().map { UserIndex(rawValue: UInt32($0)) }
     }
 
     /// The user of a name or number, escapes already read.
-    package func find(_ key: [UInt8]) -> UserIndex? { indices[key].map(UserIndex.init) }
+    package func find(_ key: [UInt8]) -> UserIndex? { indices[Key(octets: key)].map(UserIndex.init) }
 
     /// The user that credentials name: by its own name alone.
     package func find(name: [UInt8]) -> UserIndex? {

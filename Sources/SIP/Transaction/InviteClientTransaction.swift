@@ -10,13 +10,13 @@ package struct InviteClientTransaction: Sendable {
     }
 
     package enum Effect: Equatable, Sendable {
-        /// Send the INVITE, for the first time or again (timer A).
+        /// Send the request, for the first time or again (timers A and E).
         case sendRequest
         /// Send the ACK for the 300-699 response at hand, also again for each retransmission of it (§17.1.1.3).
         case sendACK
         /// Hand the response at hand to the transaction user.
         case deliver
-        /// No response came in 64*T1 (timer B), or no final one in 64*T1 after CANCEL: as if 408 had come.
+        /// No response came in 64*T1 (timers B and F), or no final one in 64*T1 after CANCEL: as if 408 had come.
         case timedOut
         /// The request or the ACK could not be sent: as if 503 had come.
         case transportFailed
@@ -63,7 +63,8 @@ package struct InviteClientTransaction: Sendable {
             // The same answer again, or one from another branch of a fork: the user acknowledges each.
             effects.append(.deliver)
         case (.calling, 300..<700), (.proceeding, 300..<700):
-            effects += [.sendACK, .deliver]
+            effects.append(.sendACK)
+            effects.append(.deliver)
             if isReliable { terminate(&effects) } else { enter(.completed, until: now + timers.timerD) }
         case (.completed, 300..<700):
             effects.append(.sendACK)

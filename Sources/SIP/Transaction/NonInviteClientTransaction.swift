@@ -9,17 +9,8 @@ package struct NonInviteClientTransaction: Sendable {
         case trying, proceeding, completed, terminated
     }
 
-    package enum Effect: Equatable, Sendable {
-        /// Send the request, for the first time or again (timer E).
-        case sendRequest
-        /// Hand the response at hand to the transaction user.
-        case deliver
-        /// No final response came in 64*T1 (timer F): as if 408 had come.
-        case timedOut
-        /// The request could not be sent: as if 503 had come.
-        case transportFailed
-        case terminated
-    }
+    /// Never `sendACK`.
+    package typealias Effect = InviteClientTransaction.Effect
 
     package private(set) var state = State.trying
     private let isReliable: Bool

@@ -9,13 +9,8 @@ package struct NonInviteServerTransaction: Sendable {
         case trying, proceeding, completed, terminated
     }
 
-    package enum Effect: Equatable, Sendable {
-        /// Send the response just given, or the last one again.
-        case sendResponse(isRetransmission: Bool)
-        /// The response could not be sent.
-        case transportFailed
-        case terminated
-    }
+    /// Never `sendTrying`, `deliverACK` or `timedOut`.
+    package typealias Effect = InviteServerTransaction.Effect
 
     package private(set) var state = State.trying
     private let isReliable: Bool

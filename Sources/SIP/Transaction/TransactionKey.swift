@@ -6,12 +6,21 @@ struct TransactionKey: Hashable, Sendable {
 
     /// A request that we sent. The branch is ours, and CANCEL shares it with the INVITE it cancels.
     init(branch: String, method: Method) {
-        octets = Array(branch.utf8) + [0] + method.text.utf8
+        octets = Self.octets(branch.utf8, method)
     }
 
     /// The request that a response answers: by branch and method, as CSeq names it.
     init(response: SIPMessage) {
-        octets = Array(response.topVia.branch ?? []) + [0] + response.method.text.utf8
+        octets = Self.octets(response.topVia.branch ?? [], response.method)
+    }
+
+    private static func octets(_ branch: some Collection<UInt8>, _ method: Method) -> [UInt8] {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(48)
+        octets += branch
+        octets.append(0)
+        octets += method.text.utf8
+        return octets
     }
 
     /// A request from the network: branch, sent-by and method, ACK counting as INVITE.

@@ -85,6 +85,9 @@ package struct TransactionLayer {
     private var serverIDs: [TransactionKey: TransactionID] = [:]
     private var timers = TimerQueue<TransactionID>()
     private var lastID: UInt64 = 0
+    /// Memory for the effects of one input, used again and again.
+    private var clientEffects: [ClientMachine.Effect] = []
+    private var serverEffects: [ServerMachine.Effect] = []
 
     package init() {}
 
@@ -110,27 +113,27 @@ package struct TransactionLayer {
         let key = TransactionKey(request: message)
         if let id = serverIDs[key] {
             guard let server = servers[id] else { return }
-            var effects: [ServerMachine.Effect] = []
+            var effects = serverEffects.taken()
             if message.method == .ack {
                 server.machine.receiveACK(now: now, effects: &effects)
             } else {
                 server.machine.receiveRequest(effects: &effects)
             }
             if !effects.contains(.deliverACK) { outputs.append(.absorbed(id, message)) }
-            carryOut(effects, server, acknowledgement: message, outputs: &outputs)
+            carryOut(&effects, server, acknowledgement: message, outputs: &outputs)
         } else if message.method == .ack {
             outputs.append(.acknowledgement(message, source: source))
         } else {
             lastID += 1
             let id = TransactionID(rawValue: lastID)
-            var effects: [ServerMachine.Effect] = []
+            var effects = serverEffects.taken()
             let machine = ServerMachine(
                 method: message.method, isReliable: source.isReliable, now: now, effects: &effects)
             let server = Server(id: id, machine: machine, key: key, request: message, source: source)
             serverIDs[key] = id
             servers[id] = server
             outputs.append(.request(id, message, source: source))
-            carryOut(effects, server, acknowledgement: nil, outputs: &outputs)
+            carryOut(&effects, server, acknowledgement: nil, outputs: &outputs)
         }
     }
 
@@ -143,14 +146,14 @@ package struct TransactionLayer {
             outputs.append(.strayResponse(message))
             return
         }
-        var effects: [ClientMachine.Effect] = []
+        var effects = clientEffects.taken()
         client.hasHeard = true
         client.machine.receive(status: status, now: now, effects: &effects)
         if effects.contains(.sendACK), client.acknowledgement == nil {
             client.acknowledgement = Self.acknowledgement(for: message, to: client.request)
         }
         if !effects.contains(.deliver) { outputs.append(.absorbed(id, message)) }
-        carryOut(effects, client, response: (message, source), outputs: &outputs)
+        carryOut(&effects, client, response: (message, source), outputs: &outputs)
     }
 
     // MARK: From the transaction user
@@ -166,13 +169,13 @@ package struct TransactionLayer {
         lastID += 1
         let id = TransactionID(rawValue: lastID)
         let key = TransactionKey(branch: branch, method: method)
-        var effects: [ClientMachine.Effect] = []
+        var effects = clientEffects.taken()
         let machine = ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects)
         let client = Client(
             id: id, machine: machine, key: key, method: method, request: request, destination: destination, fallback: fallback)
         clientIDs[key] = id
         clients[id] = client
-        carryOut(effects, client, response: nil, outputs: &outputs)
+        carryOut(&effects, client, response: nil, outputs: &outputs)
         return id
     }
 
@@ -181,10 +184,10 @@ package struct TransactionLayer {
         _ id: TransactionID, status: Int, _ response: [UInt8], now: Instant, outputs: inout [Output]
     ) {
         guard let server = servers[id] else { return }
-        var effects: [ServerMachine.Effect] = []
+        var effects = serverEffects.taken()
         server.machine.respond(status: status, now: now, effects: &effects)
         if !effects.isEmpty { server.response = response }
-        carryOut(effects, server, acknowledgement: nil, outputs: &outputs)
+        carryOut(&effects, server, acknowledgement: nil, outputs: &outputs)
     }
 
     /// The INVITE server transaction that a CANCEL names (RFC 3261 §9.2); nil when there is none.
@@ -230,7 +233,7 @@ package struct TransactionLayer {
     /// The network refused what this transaction last sent.
     package mutating func transportFailed(_ id: TransactionID, now: Instant, outputs: inout [Output]) {
         guard let client = clients[id] else { return }
-        var effects: [ClientMachine.Effect] = []
+        var effects = clientEffects.taken()
         if let fallback = client.fallback, !client.hasHeard {
             (client.request, client.destination) = fallback
             client.fallback = nil
@@ -240,7 +243,7 @@ package struct TransactionLayer {
         } else {
             client.machine.transportFailed(effects: &effects)
         }
-        carryOut(effects, client, response: nil, outputs: &outputs)
+        carryOut(&effects, client, response: nil, outputs: &outputs)
     }
 
     /// Runs every timer that is due.
@@ -248,14 +251,14 @@ package struct TransactionLayer {
         while let id = timers.takeDue(at: now) {
             if let client = clients[id] {
                 client.scheduled = nil
-                var effects: [ClientMachine.Effect] = []
+                var effects = clientEffects.taken()
                 client.machine.advance(to: now, effects: &effects)
-                carryOut(effects, client, response: nil, outputs: &outputs)
+                carryOut(&effects, client, response: nil, outputs: &outputs)
             } else if let server = servers[id] {
                 server.scheduled = nil
-                var effects: [ServerMachine.Effect] = []
+                var effects = serverEffects.taken()
                 server.machine.advance(to: now, effects: &effects)
-                carryOut(effects, server, acknowledgement: nil, outputs: &outputs)
+                carryOut(&effects, server, acknowledgement: nil, outputs: &outputs)
             }
         }
     }
@@ -263,7 +266,7 @@ package struct TransactionLayer {
     // MARK: Effects
 
     private mutating func carryOut(
-        _ effects: [ClientMachine.Effect], _ client: Client, response: (message: SIPMessage, source: Flow)?,
+        _ effects: inout [ClientMachine.Effect], _ client: Client, response: (message: SIPMessage, source: Flow)?,
         outputs: inout [Output]
     ) {
         schedule(client)
@@ -287,10 +290,11 @@ package struct TransactionLayer {
                 outputs.append(.ended(id))
             }
         }
+        clientEffects.giveBack(&effects)
     }
 
     private mutating func carryOut(
-        _ effects: [ServerMachine.Effect], _ server: Server, acknowledgement: SIPMessage?, outputs: inout [Output]
+        _ effects: inout [ServerMachine.Effect], _ server: Server, acknowledgement: SIPMessage?, outputs: inout [Output]
     ) {
         schedule(server)
         let id = server.id
@@ -315,6 +319,7 @@ package struct TransactionLayer {
                 outputs.append(.ended(id))
             }
         }
+        serverEffects.giveBack(&effects)
     }
 
     private mutating func schedule(_ client: Client) {

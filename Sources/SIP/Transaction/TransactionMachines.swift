@@ -10,9 +10,7 @@ struct ClientMachine: Sendable {
         if method == .invite {
             kind = .invite(InviteClientTransaction(now: now, isReliable: isReliable, effects: &effects))
         } else {
-            var own: [NonInviteClientTransaction.Effect] = []
-            kind = .other(NonInviteClientTransaction(now: now, isReliable: isReliable, effects: &own))
-            effects += own.map(Effect.init)
+            kind = .other(NonInviteClientTransaction(now: now, isReliable: isReliable, effects: &effects))
         }
     }
 
@@ -51,31 +49,16 @@ struct ClientMachine: Sendable {
 
     private mutating func run(
         _ effects: inout [Effect], invite: (inout InviteClientTransaction, inout [Effect]) -> Void,
-        other: (inout NonInviteClientTransaction, inout [NonInviteClientTransaction.Effect]) -> Void
+        other: (inout NonInviteClientTransaction, inout [Effect]) -> Void
     ) {
         switch kind {
         case .invite(var machine):
             invite(&machine, &effects)
             kind = .invite(machine)
         case .other(var machine):
-            var own: [NonInviteClientTransaction.Effect] = []
-            other(&machine, &own)
+            other(&machine, &effects)
             kind = .other(machine)
-            effects += own.map(Effect.init)
         }
-    }
-}
-
-extension InviteClientTransaction.Effect {
-    fileprivate init(_ effect: NonInviteClientTransaction.Effect) {
-        self =
-            switch effect {
-            case .sendRequest: .sendRequest
-            case .deliver: .deliver
-            case .timedOut: .timedOut
-            case .transportFailed: .transportFailed
-            case .terminated: .terminated
-            }
     }
 }
 
@@ -121,28 +104,15 @@ struct ServerMachine: Sendable {
 
     private mutating func run(
         _ effects: inout [Effect], invite: (inout InviteServerTransaction, inout [Effect]) -> Void,
-        other: (inout NonInviteServerTransaction, inout [NonInviteServerTransaction.Effect]) -> Void
+        other: (inout NonInviteServerTransaction, inout [Effect]) -> Void
     ) {
         switch kind {
         case .invite(var machine):
             invite(&machine, &effects)
             kind = .invite(machine)
         case .other(var machine):
-            var own: [NonInviteServerTransaction.Effect] = []
-            other(&machine, &own)
+            other(&machine, &effects)
             kind = .other(machine)
-            effects += own.map(Effect.init)
         }
-    }
-}
-
-extension InviteServerTransaction.Effect {
-    fileprivate init(_ effect: NonInviteServerTransaction.Effect) {
-        self =
-            switch effect {
-            case .sendResponse(let isRetransmission): .sendResponse(isRetransmission: isRetransmission)
-            case .transportFailed: .transportFailed
-            case .terminated: .terminated
-            }
     }
 }

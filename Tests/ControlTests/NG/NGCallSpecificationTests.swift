@@ -342,6 +342,33 @@ import Testing
         #expect(world.problems == [])
     }
 
+    @Test("a medium that both sides end with port 0 gives its ports back, and keeps its place in the totals; again it gets others")
+    func endedMedium() throws {
+        let world = NGWorld()
+        let video = "m=video 32000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+        let none = "m=video 0 RTP/AVP 96\r\n"
+        let offer = world.offer("c", from: "a", NGWorld.audio("198.51.100.1", more: video))
+        _ = world.answer("c", from: "a", to: "b", NGWorld.audio("198.51.100.2", more: video))
+        let port = try #require(offer.port(medium: 1))
+        let flow = world.worker.startFlow(to: port, at: world.now)
+        world.run(for: .seconds(1))
+        flow.end = world.now
+        world.run(for: .seconds(1))
+        let ended = world.offer("c", from: "a", to: "b", NGWorld.audio("198.51.100.1", more: none))
+        #expect(ended.port(medium: 1) == 0 && world.sessions.count == 2, "nothing is agreed yet")
+        _ = world.answer("c", from: "a", to: "b", NGWorld.audio("198.51.100.2", more: none))
+        world.run(for: .seconds(1))
+        #expect(world.sessions.count == 1)
+        let summary = try #require(world.control.summaries(now: world.now).first)
+        #expect(summary.fromCallee.packets >= 50)
+        let again = world.offer("c", from: "a", to: "b", NGWorld.audio("198.51.100.1", more: video))
+        #expect(again.port() == offer.port() && again.port(medium: 1) != 0 && again.port(medium: 1) != port)
+        _ = world.answer("c", from: "a", to: "b", NGWorld.audio("198.51.100.2", more: video))
+        _ = world.delete("c", ["delete-delay": .integer(0)])
+        world.checkEnd()
+        #expect(world.problems == [])
+    }
+
     private static let interfaces = [
         MediaInterface(name: "pub", address: IPAddress("192.0.2.1")!, advertised: IPAddress("203.0.113.1")!),
         MediaInterface(name: "pub", address: IPAddress("2001:db8::1")!),

@@ -64,10 +64,11 @@ final class NGWorld {
         self.configuration = configuration
         let capacity = configuration.limits.calls
         let activity = ActivityTable(sessionCapacity: capacity)
-        worker = WorkerStub(activity: activity)
+        let statistics = StatisticsTable(activity: activity)
+        worker = WorkerStub(activity: activity, statistics: statistics)
         media = MediaSessions(
             configuration: configuration.media, allocator: SessionAllocator(workers: 2, capacity: capacity),
-            activity: activity, statistics: StatisticsTable(activity: activity), random: SeededRandom(seed: seed &* 3))
+            activity: activity, statistics: statistics, random: SeededRandom(seed: seed &* 3))
         control = NGCallControl(
             configuration: configuration, media: media, counters: counters, random: SeededRandom(seed: ~seed),
             now: Self.start, wallTime: WallTime(milliseconds: 1_800_000_000_000))

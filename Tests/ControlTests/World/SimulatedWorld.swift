@@ -52,6 +52,8 @@ final class SimulatedWorld {
     private(set) var records: [CallRecord] = []
     private(set) var events: [Event] = []
     private(set) var probes: [ProbeReport] = []
+    /// Which of relayd's listeners a peer sends to; the first one when it is not named here.
+    var listeners: [SocketAddress: UInt8] = [:]
     private(set) var registrationLines: [RegistrationLine] = []
     private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
@@ -248,7 +250,7 @@ final class SimulatedWorld {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
         }
-        control.receive(octets, from: Flow(udp: source, listener: 0), now: now)
+        control.receive(octets, from: Flow(udp: source, listener: listeners[source] ?? 0), now: now)
         serveWaiting()
         flush()
     }

@@ -1,0 +1,29 @@
+package import Configuration
+import ControlProtocol
+
+/// Who hears events: what nobody does need not be put into words.
+package struct EventAudience: Sendable {
+    package static let everyone = EventAudience(logLevel: .debug, hasSubscribers: true)
+
+    private let logLevel: LogLevel
+    private let hasSubscribers: Bool
+
+    /// - Parameter hasSubscribers: some client of the control socket asked for all of them.
+    package init(logLevel: LogLevel, hasSubscribers: Bool) {
+        self.logLevel = logLevel
+        self.hasSubscribers = hasSubscribers
+    }
+
+    func hears(_ name: Event.Name) -> Bool { hasSubscribers || name.logLevel.isAtLeast(logLevel) }
+}
+
+extension Event.Name {
+    /// How important it is to the log.
+    var logLevel: LogLevel {
+        switch self {
+        case .mediaLocked, .callSetup: .debug
+        case .credentialsSuspended, .keepAliveShortfall: .warning
+        default: .notice
+        }
+    }
+}

@@ -1,0 +1,17 @@
+/// A step that fills an array for the next one needs no memory of its own each time: `taken` it, filled, read, given back.
+extension Array {
+    /// Empty, with the memory that was given back last.
+    @inlinable
+    package mutating func taken() -> [Element] {
+        var memory: [Element] = []
+        swap(&memory, &self)
+        return memory
+    }
+
+    /// Empties `memory` and keeps it for the next `taken`.
+    @inlinable
+    package mutating func giveBack(_ memory: inout [Element]) {
+        memory.removeAll(keepingCapacity: true)
+        swap(&memory, &self)
+    }
+}

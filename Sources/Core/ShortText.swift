@@ -1,0 +1,35 @@
+/// Up to 64 octets of ASCII on the stack, to become a `String` in one step: what is appended to a `String` or an array octet
+/// by octet is allocated, and copied as it grows.
+struct ShortText {
+    private var octets = InlineArray<64, UInt8>(repeating: 0)
+    private var count = 0
+
+    /// - Precondition: there is room.
+    mutating func append(_ octet: UInt8) {
+        octets[count] = octet
+        count += 1
+    }
+
+    /// Without leading zeros.
+    mutating func append(decimal number: UInt32) {
+        if number >= 10 { append(decimal: number / 10) }
+        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
+    }
+
+    mutating func append(hexadecimal number: UInt16) {
+        if number >= 16 { append(hexadecimal: number / 16) }
+        let digit = UInt8(truncatingIfNeeded: number % 16)
+        append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+
+    func append(to array: inout [UInt8]) {
+        array.reserveCapacity(array.count + count)
+        for index in 0..<count { array.append(octets[index]) }
+    }
+
+    var string: String {
+        // ASCII is UTF-8.
+        guard let text = try? UTF8Span(validating: octets.span.extracting(..<count)) else { return "" }
+        return String(copying: text)
+    }
+}
