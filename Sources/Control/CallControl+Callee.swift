@@ -567,10 +567,8 @@ extension CallControl {
         if !keepsMedia { useMedia(of: winner, in: call) }
         describe(winner, to: call, number)
         guard let answer = call.answer else { return }
-        if !keepsMedia {
-            expectCaller(call)
-            if !call.asksForOffer { endUnwantedMedia(of: call) }
-        }
+        if !keepsMedia { expectCaller(call) }
+        if call.change == nil, isSettled || !call.asksForOffer { endUnwantedMedia(of: call) }
         let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
         let octets = respond(number, status: 200, reason: nil, timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets

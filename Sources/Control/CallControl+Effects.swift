@@ -128,7 +128,7 @@ extension CallControl {
         }
     }
 
-    func lastHeard(_ leg: Leg, _ medium: borrowing CallMedium) -> Instant? {
+    func lastHeard(_ leg: Leg, _ medium: CallMedium) -> Instant? {
         medium.session.flatMap { media.activity.last($0.index, leg) }
     }
 

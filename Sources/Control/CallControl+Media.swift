@@ -112,14 +112,16 @@ extension CallControl {
 
     // MARK: To end
 
-    /// Closes the sessions of media that one of the sides no longer has, after an agreement or when none was reached.
+    /// Closes the sessions of media that one of the sides no longer has, after an agreement or when none was reached. Until the
+    /// call is answered another branch may still take what the INVITE offers.
     mutating func endUnwantedMedia(of call: Call) {
         for number in call.furtherNumbers where call[medium: number].taken != nil {
             let place = call[medium: number].place
-            let isWanted = Leg.allCases.allSatisfy { leg in
-                call[leg].description.map { place < $0.media.count && $0.media[place].port != 0 } ?? false
+            func has(_ description: SessionDescription?) -> Bool {
+                description.map { place < $0.media.count && $0.media[place].port != 0 } ?? false
             }
-            if !isWanted { closeFurther(number, of: call) }
+            let isAgreed = has(call[.caller].description) && has(call[.callee].description)
+            if !isAgreed, call.machine.winner != nil || !has(call.offer) { closeFurther(number, of: call) }
         }
     }
 
@@ -157,7 +159,7 @@ extension CallControl {
         callsBySession[further.taken.session] = number
         let main = call.main
         call.main = call[medium: other]
-        call[medium: other] = main
+        call.further[other - 1] = main
     }
 
     /// Where the main medium is in an offer within the call. It goes to another `m=` line when its own one ends and that one has

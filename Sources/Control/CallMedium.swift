@@ -2,10 +2,11 @@ import Core
 import Relay
 import SIP
 
-/// One medium of a call that is relayed: an `m=` line, its relay session, and what both sides say of it.
-struct CallMedium {
+/// One medium of a call that is relayed: an `m=` line, its relay session, and what both sides say of it. A reference, as `Call`
+/// is; its call holds it.
+final class CallMedium {
     /// Of one side.
-    struct Party {
+    final class Party {
         /// What its latest description says of this medium.
         var described: SessionDescription.Media?
         /// Where it wants its media.
@@ -29,20 +30,12 @@ struct CallMedium {
     private(set) var ports: (caller: UInt16, callee: UInt16) = (0, 0)
     /// Offer and answer agreed on RTCP on the RTP port (RFC 5761 §5.1.1).
     var isRTCPMuxed = false
-    private var parties = (caller: Party(), callee: Party())
+    private let caller = Party()
+    private let callee = Party()
 
     init(place: Int) { self.place = place }
 
-    subscript(leg: Leg) -> Party {
-        // Not `_read`: the optimizer of Swift 6.3 does not get through it.
-        get { leg == .caller ? parties.caller : parties.callee }
-        _modify {
-            switch leg {
-            case .caller: yield &parties.caller
-            case .callee: yield &parties.callee
-            }
-        }
-    }
+    subscript(leg: Leg) -> Party { leg == .caller ? caller : callee }
 
     var session: SessionID? { taken?.session }
 
@@ -52,7 +45,7 @@ struct CallMedium {
     /// relayd's RTP port towards `leg`.
     func port(of leg: Leg) -> UInt16 { leg == .caller ? ports.caller : ports.callee }
 
-    mutating func take(_ taken: MediaSessions.Taken) {
+    func take(_ taken: MediaSessions.Taken) {
         self.taken = taken
         ports = (taken.callerPort, taken.calleePort)
         isOpen = false
@@ -60,7 +53,7 @@ struct CallMedium {
     }
 
     /// It was open, and is no longer.
-    mutating func leave(_ media: MediaSessions) {
+    func leave(_ media: MediaSessions) {
         if let session {
             for leg in Leg.allCases {
                 self[leg].evidence = media.evidence(of: session, leg)
@@ -75,14 +68,7 @@ struct CallMedium {
 
 extension Call {
     /// By number: 0 is the main medium, the others are `further`. A medium keeps its number.
-    subscript(medium number: Int) -> CallMedium {
-        _read {
-            if number == 0 { yield main } else { yield further[number - 1] }
-        }
-        _modify {
-            if number == 0 { yield &main } else { yield &further[number - 1] }
-        }
-    }
+    subscript(medium number: Int) -> CallMedium { number == 0 ? main : further[number - 1] }
 
     var mediumNumbers: Range<Int> { 0..<1 + further.count }
 

@@ -143,6 +143,17 @@ extension Page {
               bars, svg("text", { x: 0, y: height + 13, class: "faint" }, "2 minutes ago"), svg("text", { x: width, y: height + 13, "text-anchor": "end", class: "faint" }, "now")));
         }
 
+        function furtherMedia(media) {
+          const rows = media.flatMap((medium) => [["caller", medium.caller], ["callee", medium.callee]].map(([from, party]) => ({ medium, from, party })));
+          return table([
+            { title: "Medium", value: (row) => `${row.medium.line} ${row.medium.kind}${row.medium.isOpen ? "" : ", ended"}` }, { title: "From", value: (row) => row.from },
+            { title: "Media", value: (row) => mediaText(row.party.media), tone: (row) => mediaTone(row.party.media) },
+            { title: "Packets", number: true, value: (row) => row.party.media.packets }, { title: "Lost", number: true, value: (row) => row.party.lost },
+            { title: "Direction", value: (row) => row.party.direction || "–" }, { title: "Locked source", value: (row) => row.party.lockedSource || "–" },
+            { title: "Relay address", value: (row) => row.party.relayAddress || "–" },
+          ], rows);
+        }
+
         async function showCall(id) {
           let detail;
           try { detail = await ask("calls/" + encodeURIComponent(id)); }
@@ -165,6 +176,7 @@ extension Page {
             mayHangUp && call.state !== "releasing" ? el("p", {}, el("button", { id: "hangup", click: () => hangUp(call) }, "End this call")) : null,
             el("div", { class: "columns" }, leg("Caller", detail.caller, call.fromCaller), leg("Callee", detail.callee, call.fromCallee)),
             el("h2", {}, "Media"), timeline("From caller", detail.caller.media), timeline("From callee", detail.callee && detail.callee.media),
+            detail.furtherMedia && detail.furtherMedia.length ? [el("h2", {}, "Further media"), furtherMedia(detail.furtherMedia)] : null,
             el("h2", {}, "Messages"), ladder(detail.ladder),
           ];
         }

@@ -67,7 +67,26 @@ enum Samples {
             monitoredReason: "not answered yet", noMediaTimeoutSeconds: 60, noMediaMode: .both),
     ]
 
-    static let detail = CallDetail(
+    static let detail: CallDetail = {
+        var detail = audioDetail
+        detail.furtherMedia = [further(2, "video", isOpen: true), further(3, "image", isOpen: false)]
+        return detail
+    }()
+
+    private static func further(_ line: Int, _ kind: String, isOpen: Bool) -> CallDetail.FurtherMedium {
+        func party(_ host: String, _ port: Int, _ state: MediaState, _ packets: UInt64) -> CallDetail.FurtherMedium.Party {
+            .init(
+                media: .init(state: state, silenceSeconds: state == .flowing ? 0 : 12.3, packets: packets),
+                direction: isOpen ? "sendrecv" : nil, relayAddress: isOpen ? address("192.0.2.10:\(port)") : nil,
+                sdpAddress: address("\(host):\(port + 100)"), lockedSource: isOpen ? address("\(host):\(port + 100)") : nil,
+                octets: packets * 900, lost: packets / 1_000, strangersDropped: 0, sentPackets: packets / 2)
+        }
+        return .init(
+            line: line, kind: kind, isOpen: isOpen, caller: party("198.51.100.7", 20_010, .flowing, 90_120),
+            callee: party("203.0.113.21", 20_012, isOpen ? .silent : .waiting, isOpen ? 45_010 : 0))
+    }
+
+    private static let audioDetail = CallDetail(
         summary: calls[0],
         caller: .init(
             callID: "8f14e45f-ceea-467a-9575-3b1a2c6b7d10@198.51.100.7", localTag: "x7k2m9q4", remoteTag: "as58f4201b",

@@ -170,6 +170,76 @@ import Testing
         Self.end(world)
     }
 
+    @Test("the next route gets the same media on the same ports; each branch answers for itself")
+    func failover() throws {
+        let world = SimulatedWorld(seed: 15) {
+            var other = Trunk(name: "c", address: SimulatedWorld.otherCalleeAddress, prefixes: ["49"])
+            other.priority = 1
+            $0.trunks.append(other)
+        }
+        var script = Self.script(offer: Self.audio(40_000) + Self.video(40_002), answer: Self.audio(50_000) + Self.video(50_002))
+        script.answer = .reject(503)
+        script.otherAnswer = .accept
+        script.ringing = []
+        script.answerDelay = .milliseconds(300)
+        let (caller, callee) = world.establishCall(script)
+        #expect(caller.finalStatus == 200 && world.callees.count == 2 && callee.address == SimulatedWorld.otherCalleeAddress)
+        let first = try Self.media(world.callees[0].invite.body).map(\.port)
+        #expect(try Self.media(callee.invite.body).map(\.port) == first && Self.opens(world) == 2)
+        #expect(Self.expected(world, .callee) == ["203.0.113.31:50000", "203.0.113.31:50002"].map { SocketAddress($0)! })
+        Self.end(world)
+    }
+
+    @Test("audio that is switched off beside living video keeps the call and its ports, and comes back on them")
+    func audioOff() throws {
+        let (world, caller, callee) = Self.twoMedia(seed: 16, timeout: .seconds(10))
+        let ports = try Self.media(callee.invite.body).map(\.port)
+        let video = world.worker.startFlow(to: try Self.media(caller.answer?.body)[1].port, at: world.now)
+        callee.midDialog.answerLines = Self.audio(0) + Self.video(50_002)
+        let off = caller.ask(.invite, offer: Self.audio(0) + Self.video(40_002))
+        caller.stopMedia()
+        callee.stopMedia()
+        world.run(for: .seconds(30))
+        #expect(off.status == 200 && world.presentCalls.count == 1 && world.control.usedPortPairs == 4)
+        #expect(callee.midDialog.remoteDescription?.media.map { $0.port == 0 } == [true, false])
+        callee.midDialog.answerLines = nil
+        caller.ask(.invite, offer: Self.audio(40_000) + Self.video(40_002))
+        world.run(for: .seconds(1))
+        #expect(callee.midDialog.remoteDescription?.media.map(\.port) == ports)
+        video.end = world.now
+        Self.end(world)
+    }
+
+    @Test("before the answer a refused UPDATE costs no medium of the INVITE; one that adds a medium holds after the answer")
+    func early() throws {
+        var script = Self.script(offer: Self.audio(40_000) + Self.video(40_002), answer: Self.audio(50_000) + Self.video(50_002))
+        let allow = [("Allow", "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE")]
+        script.callerReliability = .supported
+        script.ringsReliably = true
+        script.hasEarlyMedia = true
+        script.ringing = [183]
+        script.answerDelay = .seconds(10)
+        script.offerHeaders = allow
+        script.ringingHeaders = allow
+        let world = SimulatedWorld(seed: 17)
+        let caller = world.placeCall(script)
+        world.run(for: .seconds(1))
+        let callee = world.callees[0]
+        callee.midDialog.reply = .refuse(488)
+        let three = Self.audio(40_000) + Self.video(40_002) + Self.audio(40_004)
+        let refused = caller.ask(.update, offer: three)
+        world.run(for: .seconds(1))
+        #expect(refused.status == 488 && world.control.usedPortPairs == 4 && Self.opens(world) == 3)
+        callee.midDialog.reply = .accept
+        callee.midDialog.answerLines = Self.audio(50_000) + Self.video(0) + Self.audio(50_004)
+        let added = caller.ask(.update, offer: three)
+        world.run(for: .seconds(1))
+        #expect(added.status == 200 && added.response.map { (try? Self.media($0.body))?.map { $0.port != 0 } } == [true, false, true])
+        world.run(for: .seconds(11))
+        #expect(caller.finalStatus == 200 && world.control.usedPortPairs == 4, "audio twice; the video is given back")
+        Self.end(world)
+    }
+
     @Test("hold concerns each medium by itself: video pauses, audio goes on, and no hold of the call is seen")
     func hold() throws {
         let (world, caller, callee) = Self.twoMedia(seed: 6)

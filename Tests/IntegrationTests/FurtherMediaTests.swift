@@ -106,6 +106,89 @@ struct FurtherMediaTests {
         }
     }
 
+    @Test("video on hold and on again: its direction passes, its ports stay, and the call is not on hold")
+    func videoOnHold() async throws {
+        try await Testbed.with { bed in
+            let audio = try Medium(on: bed.host, call: 76)
+            let video = try Medium(on: bed.host, call: 77, payloadType: 96)
+            defer { for medium in [audio, video] { medium.close() } }
+            func keys(_ port: UInt16) -> [String: String] {
+                let line = "m=video \(port) RTP/AVP 96\n      a=rtpmap:96 VP8/90000"
+                return ["SECOND_OFF": line + "\n      a=inactive", "SECOND_AGAIN": line, "SECOND": line]
+            }
+            let callee = try await bed.callee("callee-changes-media") {
+                $0.media = audio.callee.address
+                $0.keys = keys(video.callee.address.port)
+            }
+            let caller = try await bed.caller("caller-changes-media") {
+                $0.media = audio.caller.address
+                $0.keys = keys(video.caller.address.port)
+            }
+            func agreed(_ count: Int) async throws {
+                try await eventually("\(count) offers are acknowledged") { callee.received("ACK").count == count }
+            }
+            try await agreed(1)
+            let offered = try #require(callee.received("INVITE").first).mediaAddresses
+            let answered = try #require(caller.received("200 OK").first).mediaAddresses
+            try await audio.start(answered[0], offered[0])
+            try await video.start(answered[1], offered[1])
+            try caller.proceed(1)
+            try await agreed(2)
+            let call = try #require(try bed.daemon.control.calls().first)
+            #expect(call.monitored && call.monitoredReason.hasPrefix("relayed"), "\(call.monitoredReason)")
+            let held = try #require(try bed.daemon.control.call(call.id).furtherMedia?.first)
+            #expect(held.isOpen && held.caller.direction == "inactive" && held.callee.direction == "inactive")
+            try caller.proceed(2)
+            try await agreed(3)
+            try caller.hangUp()
+            try await caller.succeeds()
+            try await callee.succeeds()
+            let offers = callee.received("INVITE")
+            #expect(Set(offers.map(\.mediaAddresses)) == [offered] && offers.map { $0.sdpLines("a=inactive").count } == [0, 1, 0])
+            #expect(audio.isUnchanged && video.isUnchanged)
+        }
+    }
+
+    @Test("silent audio ends no call with living video; when both are silent both sides get BYE")
+    func silence() async throws {
+        try await Testbed.with({ $0.noMediaTimeout = 2 }) { bed in
+            let audio = try Medium(on: bed.host, call: 78)
+            let video = try Medium(on: bed.host, call: 79, payloadType: 96)
+            defer { for medium in [audio, video] { medium.close() } }
+            func lines(_ port: UInt16) -> String {
+                "m=audio [sdp_port] RTP/AVP 0\n      a=rtpmap:0 PCMU/8000\n      m=video \(port) RTP/AVP 96\n      a=rtpmap:96 VP8/90000"
+            }
+            let callee = try await bed.callee("callee-answers") {
+                $0.media = audio.callee.address
+                $0.keys = ["LINES": lines(video.callee.address.port)]
+            }
+            let caller = try await bed.caller("caller-offers") {
+                $0.media = audio.caller.address
+                $0.keys = ["LINES": lines(video.caller.address.port), "HEADERS": "X-Nothing: here"]
+                $0.pause = .seconds(30)
+            }
+            try await eventually("the call is up") { !callee.received("ACK").isEmpty }
+            let offered = try #require(callee.received("INVITE").first).mediaAddresses
+            let answered = try #require(caller.received("200 OK").first).mediaAddresses
+            try await audio.start(answered[0], offered[0])
+            try await video.start(answered[1], offered[1])
+            audio.caller.stop()
+            audio.callee.stop()
+            // Twice the timeout, told by the video itself.
+            let start = video.caller.sentCount
+            try await eventually("four more seconds of video", within: .seconds(30)) { video.caller.sentCount >= start + 200 }
+            #expect(try bed.daemon.control.calls().map(\.state) == [.connected] && callee.received("BYE").isEmpty)
+            video.caller.stop()
+            video.callee.stop()
+            let bye = try await callee.receives("BYE") { $0.method == "BYE" }
+            #expect(bye.q850Cause == 102)
+            _ = try await caller.receives("BYE") { $0.method == "BYE" }
+            try await callee.succeeds()
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.cause == .noMedia)
+        }
+    }
+
     @Test("T.38 beside audio: UDPTL passes as it is, on ports of its own, and audio with it")
     func fax() async throws {
         try await Testbed.with { bed in
