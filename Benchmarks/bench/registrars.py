@@ -13,12 +13,13 @@ LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 #: grows from then on are bindings.
 FIRST_USERS = 1000
 SETTLING_SECONDS = 9
-#: A second, while nothing but memory is looked at.
+#: A second, while CPU is not looked at.
 BULK_RATE = 4000
 #: Of the users, the last ones are measured: among all the others.
-MEASURED_SECONDS = 15
+MEASURED_SECONDS = 12
 #: Both send to each phone behind NAT once in this time.
 KEEP_ALIVE_SECONDS = 30
+LISTENING_SECONDS = 20
 
 AIMS = {"cpuMicrosecondsEach": 0.5, "keepAliveMicroseconds": 0.35}
 
@@ -30,43 +31,60 @@ class BareSender:
 
 
 def measure(options, kind, directory, drive):
-    """One server, anew: `--users` registrations with digest, then one cycle of keep-alives."""
+    """Two servers, anew: one without keep-alives for the CPU of registrations, one with them for memory and their own CPU."""
     if kind is BareSender:
         return send_bare(options)
-    users = options.users
-    rate = options.registration_rate
+    result = measure_registrations(options, kind, directory, drive)
+    result.update(measure_bindings(options, kind, directory, drive, result.pop("unregistered")))
+    return result
+
+
+def register(options, server, drive, phone, first, count, rate, seconds=None):
+    """How many of `count` users, from number `first` on, did not get registered; and what the generator says."""
+    seconds = seconds or count / rate
+    result = drive(
+        options, server, "registers", rate, seconds, "--users", str(count), "--first-user", str(first), "--domain",
+        "load.example.net", "--caller", phone, "--nat")
+    return result["started"] - result["completed"], result
+
+
+def measure_registrations(options, kind, directory, drive):
+    users, rate = options.users, options.registration_rate
     phone = f"{servers.ADDRESS}:{servers.free_udp_port()}"
+    measured = min(users, int(rate * MEASURED_SECONDS))
+    with kind(options.server_core, directory, (phone, phone), users=users) as server:
+        server.sends_keep_alives = False
+        server.start()
+        failed = 0
+        if measured < users:
+            failed, _ = register(options, server, drive, phone, 0, users - measured, BULK_RATE)
+        more, result = register(options, server, drive, phone, users - measured, measured, rate)
+        result["unregistered"] = failed + more
+        return result
+
+
+def measure_bindings(options, kind, directory, drive, unregistered):
+    users = options.users
+    phone = f"{servers.ADDRESS}:{servers.free_udp_port()}"
+    rate = options.registration_rate if options.quick else BULK_RATE
+    first = min(FIRST_USERS, users // 2)
     with kind(options.server_core, directory, (phone, phone), users=users) as server:
         server.start()
-
-        def register(first, count, seconds, rate):
-            return drive(
-                options, server, "registers", rate, seconds, "--users", str(count), "--first-user", str(first), "--domain",
-                "load.example.net", "--caller", phone, "--nat")
-
-        bulk_rate = rate if options.quick else BULK_RATE
-        first = min(FIRST_USERS, users)
-        measured = min(users - first, int(rate * MEASURED_SECONDS)) if users > first else users
-        bulk = users - first - measured
-        register(0, first, 1 if options.quick else SETTLING_SECONDS, bulk_rate)
+        register(options, server, drive, phone, 0, first, rate, 1 if options.quick else SETTLING_SECONDS)
         before = sip.resident_kilobytes(server.pids())
-        failed = 0
-        if bulk > 0:
-            filled = register(first, bulk, bulk / bulk_rate, bulk_rate)
-            failed = filled["started"] - filled["completed"]
-        result = register(users - measured, measured, measured / rate, rate)
-        result["residentBytesPerBinding"] = (sip.resident_kilobytes(server.pids()) - before) * 1024 / max(1, users - first)
-        result["notCompleted"] = failed + result["started"] - result["completed"]
+        failed, _ = register(options, server, drive, phone, first, users - first, rate)
+        grown = (sip.resident_kilobytes(server.pids()) - before) * 1024
+        result = {"residentBytesPerBinding": grown / (users - first), "notCompleted": unregistered + failed}
         if not options.quick:
             time.sleep(2)
-            result["keepAlive"] = drive(options, server, "listens", rate, KEEP_ALIVE_SECONDS, "--caller", phone)
+            result["keepAlive"] = drive(options, server, "listens", rate, LISTENING_SECONDS, "--caller", phone)
         return result
 
 
 def send_bare(options):
     """As many messages to one listening socket as the users would get, from the core the servers run on."""
     phone = f"{servers.ADDRESS}:{servers.free_udp_port()}"
-    seconds = 0.2 if options.quick else KEEP_ALIVE_SECONDS / 3
+    seconds = 0.2 if options.quick else LISTENING_SECONDS / 2
 
     def command(core, mode, seconds, *more):
         return ["taskset", "-c", str(core), LOAD, mode, "--server", phone, "--seconds", str(seconds), *more]
@@ -101,8 +119,8 @@ def summarize(rounds):
 
 def table(options, measured):
     lines = [
-        f"{options.users:,} users register with digest, {options.registration_rate:g} a second, then {KEEP_ALIVE_SECONDS} s of"
-        f" keep-alives; median (lowest–highest) of {len(next(iter(measured.values()))['rounds'])} rounds"
+        f"{options.users:,} users register with digest, {options.registration_rate:g} a second; keep-alives every {KEEP_ALIVE_SECONDS} s,"
+        f" for {LISTENING_SECONDS} s; median (lowest–highest) of {len(next(iter(measured.values()))['rounds'])} rounds"
     ]
     for name, one in measured.items():
         parts = []

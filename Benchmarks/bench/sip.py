@@ -43,6 +43,7 @@ class SIPServer(servers.Server):
         os.makedirs(self.directory, exist_ok=True)
         self.callee = callee
         self.users = users
+        self.sends_keep_alives = True
         self.port = servers.free_udp_port()
 
     @property
@@ -144,14 +145,15 @@ class KamailioRegistrar(Kamailio):
     name = "kamailio-registrar"
 
     def script(self):
-        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "nathelper", "kex", "siputils", "textops"]) + """
+        return self.header(["tm", "sl", "pv", "auth", "usrloc", "registrar", "nathelper", "kex", "siputils", "textops"]) + f"""
+modparam("nathelper", "natping_interval", {30 if self.sends_keep_alives else 0})
+""" + """
 modparam("usrloc", "db_mode", 0)
 modparam("usrloc", "hash_size", 14)
 modparam("usrloc", "nat_bflag", 6)
 modparam("registrar", "max_contacts", 1)
 modparam("registrar", "received_avp", "$avp(received)")
 modparam("nathelper", "received_avp", "$avp(received)")
-modparam("nathelper", "natping_interval", 30)
 modparam("nathelper", "natping_processes", 1)
 modparam("nathelper", "ping_nated_only", 1)
 modparam("auth", "nonce_expire", 300)
@@ -176,7 +178,8 @@ class RelaydRegistrar(Relayd):
             file.writelines(f"u{number} plain:secret\n" for number in range(self.users))
         os.chmod(users, 0o600)
         # All phones of the generator have one address, and what is measured is a registration, not the shaping of them.
-        return f'[registrar]\nusers_file = "{users}"\n[protection]\nregisters = 0\nregisters_per_source = 0\n'
+        keep_alive = "" if self.sends_keep_alives else '[keepalive]\nmessage = ""\n'
+        return keep_alive + f'[registrar]\nusers_file = "{users}"\n[protection]\nregisters = 0\nregisters_per_source = 0\n'
 
     def command(self):
         command = super().command()

@@ -2,6 +2,7 @@
 #include "CURing.h"
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -274,4 +275,9 @@ uint64_t curing_thread_time(void) {
     struct timespec time;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+void curing_return_large_memory(int octets) {
+    // Set, it stays: left alone, glibc raises it to 32 MiB by and by, and what a grown table leaves behind stays with the process.
+    mallopt(M_MMAP_THRESHOLD, octets);
 }

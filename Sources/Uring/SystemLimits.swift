@@ -3,6 +3,10 @@ internal import Glibc
 
 /// What the system lets this process have.
 public enum SystemLimits {
+    /// Has memory of a mebibyte and more go back to the kernel as soon as it is freed: tables of all phones grow by moving into
+    /// one twice as large. Once, before there are threads.
+    public static func returnLargeMemory() { curing_return_large_memory(1 << 20) }
+
     /// Raises the number of descriptors this process may open to the hard limit.
     ///
     /// - Returns: the limit that holds now.

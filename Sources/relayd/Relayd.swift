@@ -25,6 +25,7 @@ struct Run: ParsableCommand {
     var config: String?
 
     func run() throws {
+        SystemLimits.returnLargeMemory()
         let configuration = try config.map(loadOrExit) ?? Configuration()
         umask(0o027)  // records hold numbers: not for everybody
         signal(SIGPIPE, SIG_IGN)  // whoever reads our output may go

@@ -172,6 +172,9 @@ unsigned curing_batch_send(curing_batch *batch, int socket, unsigned count, int3
 int curing_report_errors(int socket, int family);
 // Takes one such error: 1 and the address and errno, 0 when there is none, negative errno.
 int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *error);
+
+/// From now on memory of so many octets and more is the kernel's again as soon as it is freed.
+void curing_return_large_memory(int octets);
 // Processor time of this thread in nanoseconds.
 uint64_t curing_thread_time(void);
 

@@ -50,7 +50,7 @@ extension CallControl {
     private func detail(of id: BindingID, _ binding: Binding, _ phones: Phones, now: Instant) -> BindingDetail {
         let summary = summary(of: id, binding, phones, now: now)
         let keepAlives = phones.keepAlives
-        guard let (state, proof) = keepAlives[id] else {
+        guard let (state, proof, refusals) = keepAlives[id] else {
             let reason =
                 !keepAlives.isOn ? "It gets no keep-alives: keepalive.message is empty."
                 : binding.flow.transport != .udp ? "It gets no keep-alives: its connection stays open by itself."
@@ -62,15 +62,17 @@ extension CallControl {
         let keepAlive = BindingDetail.KeepAlive(
             lastSentSecondsAgo: (now - state.lastSent).inSeconds, lastHeardSecondsAgo: (now - proof.lastHeard).inSeconds,
             longestGapSeconds: Double(state.longestGap) / 1_000, sent: Int(state.sent), missedDeadlines: Int(state.missed),
-            errors: Int(proof.errors), lastError: proof.errors == 0 ? nil : Self.words(of: proof.lastErrno),
+            errors: Int(refusals?.count ?? 0), lastError: refusals.map { Self.words(of: $0.lastErrno) },
             answers: Int(proof.answers), unanswered: isEliciting ? Int(proof.unanswered) : nil,
             survivedSilenceSeconds: isEliciting ? Double(proof.survived) / 1_000 : nil)
-        return BindingDetail(binding: summary, keepAlive: keepAlive, verdict: verdict(state, proof, keepAlives))
+        return BindingDetail(binding: summary, keepAlive: keepAlive, verdict: verdict(state, proof, refusals, keepAlives))
     }
 
-    private func verdict(_ state: KeepAliveSchedule.State, _ proof: KeepAlives.Proof, _ keepAlives: KeepAlives) -> String {
-        if proof.errors > 0, proof.lastErrorAt > proof.lastHeard {
-            return "The network refuses what is sent to it (\(Self.words(of: proof.lastErrno))): the phone is gone, or its router is."
+    private func verdict(
+        _ state: KeepAliveSchedule.State, _ proof: KeepAlives.Proof, _ refusals: KeepAlives.Refusals?, _ keepAlives: KeepAlives
+    ) -> String {
+        if let refusals, refusals.lastAt > proof.lastHeard {
+            return "The network refuses what is sent to it (\(Self.words(of: refusals.lastErrno))): the phone is gone, or its router is."
         }
         guard keepAlives.payload.isEliciting else {
             return state.sent == 0
@@ -150,13 +152,13 @@ extension CallControl {
 
         mutating func add(_ id: BindingID, _ binding: Binding, _ keepAlives: KeepAlives, _ phones: Phones) {
             if binding.isBehindNAT { behindNAT += 1 }
-            guard let (_, proof) = keepAlives[id] else { return }
+            guard let (_, proof, refusals) = keepAlives[id] else { return }
             longestSurvived = max(longestSurvived, proof.survived)
             if proof.unanswered >= KeepAlives.lostAfter, keepAlives.payload.isEliciting {
                 if lost.count == 0 { lost.example = phones.users[binding.user].nameText }
                 lost.count += 1
             }
-            if proof.errors > 0, proof.lastErrorAt > proof.lastHeard {
+            if let refusals, refusals.lastAt > proof.lastHeard {
                 if refused.count == 0 { refused.example = phones.users[binding.user].nameText }
                 refused.count += 1
             }

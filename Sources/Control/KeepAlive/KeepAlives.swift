@@ -45,21 +45,24 @@ package struct KeepAliveBatch: Sendable {
 struct KeepAlives {
     /// What is known of one binding beyond its schedule.
     struct Proof {
-        /// The generation of the binding it is about.
-        var generation: UInt32 = 0
         var lastHeard: Instant
-        var answers: UInt32 = 0
-        var errors: UInt32 = 0
-        /// Of the last error.
-        var lastErrno: Int32 = 0
-        var lastErrorAt = Instant(nanoseconds: 0)
-        /// Sent since the last answer.
-        var unanswered: UInt32 = 0
         /// Anything that went through the pinhole, in either direction.
         var lastTraffic: Instant
+        /// The generation of the binding it is about.
+        var generation: UInt32 = 0
+        var answers: UInt32 = 0
+        /// Sent since the last answer.
+        var unanswered: UInt32 = 0
         /// Milliseconds of silence before the last message, and the longest that an answer came after.
         var silence: UInt32 = 0
         var survived: UInt32 = 0
+    }
+
+    /// What the network said of the messages to one binding.
+    struct Refusals {
+        var count: UInt32 = 0
+        var lastErrno: Int32
+        var lastAt: Instant
     }
 
     /// An answer may get lost; so many in a row do not.
@@ -72,6 +75,8 @@ struct KeepAlives {
     /// By listener: each OPTIONS names the one it leaves from.
     private var options: [KeepAliveOptions]
     private var proofs: [Proof] = []
+    /// By slot, of the few bindings that have any.
+    private var refusals: [UInt32: Refusals] = [:]
     private var due: [UInt32] = []
     private var request: [UInt8] = []
     private(set) var errors: UInt64 = 0
@@ -96,9 +101,9 @@ struct KeepAlives {
     var isOn: Bool { payload != .off }
     var nextTick: Instant? { schedule.nextTick }
 
-    subscript(id: BindingID) -> (state: KeepAliveSchedule.State, proof: Proof)? {
+    subscript(id: BindingID) -> (state: KeepAliveSchedule.State, proof: Proof, refusals: Refusals?)? {
         guard let state = schedule[id.index], proofs[Int(id.index)].generation == id.generation else { return nil }
-        return (state, proofs[Int(id.index)])
+        return (state, proofs[Int(id.index)], refusals[id.index])
     }
 
     /// Brings the schedule in line with a binding that was added or refreshed.
@@ -108,7 +113,8 @@ struct KeepAlives {
         if proofs[Int(id.index)].generation != id.generation {
             schedule.remove(id.index)
             setUnanswered(0, of: Int(id.index))
-            proofs[Int(id.index)] = Proof(generation: id.generation, lastHeard: now, lastTraffic: now)
+            proofs[Int(id.index)] = Proof(lastHeard: now, lastTraffic: now, generation: id.generation)
+            refusals[id.index] = nil
         }
         proofs[Int(id.index)].lastHeard = now
         proofs[Int(id.index)].lastTraffic = now
@@ -120,6 +126,7 @@ struct KeepAlives {
         schedule.remove(id.index)
         setUnanswered(0, of: Int(id.index))
         proofs[Int(id.index)].generation = 0
+        refusals[id.index] = nil
     }
 
     private mutating func setUnanswered(_ count: UInt32, of index: Int) {
@@ -142,9 +149,7 @@ struct KeepAlives {
 
     mutating func failed(_ id: BindingID, errno: Int32, now: Instant) {
         guard self[id] != nil else { return }
-        proofs[Int(id.index)].errors += 1
-        proofs[Int(id.index)].lastErrno = errno
-        proofs[Int(id.index)].lastErrorAt = now
+        refusals[id.index] = Refusals(count: (refusals[id.index]?.count ?? 0) + 1, lastErrno: errno, lastAt: now)
         errors += 1
     }
 
@@ -170,14 +175,14 @@ struct KeepAlives {
         var requests: [UInt8] = []
         var ends: [Int] = []
         for index in due {
-            guard let (id, binding) = table.binding(at: index) else { continue }
+            guard let (id, flow) = table.flow(at: index) else { continue }
             bindings.append(id)
-            flows.append(binding.flow)
+            flows.append(flow)
             proofs[Int(index)].silence = UInt32(clamping: (now - proofs[Int(index)].lastTraffic).milliseconds)
             proofs[Int(index)].lastTraffic = now
-            if payload.isEliciting {
+            if payload.isEliciting, let binding = table[id] {
                 setUnanswered(proofs[Int(index)].unanswered &+ 1, of: Int(index))
-                let listener = Int(endpoints.listener(for: binding.flow) ?? 0)
+                let listener = Int(endpoints.listener(for: flow) ?? 0)
                 options[listener].write(to: binding.contact, route: binding.path, id: id, into: &request)
                 requests += request
                 ends.append(requests.count)

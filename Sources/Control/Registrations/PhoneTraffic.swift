@@ -2,11 +2,11 @@ package import Core
 
 /// Tells when nearly everything that comes is the chatter of phones: REGISTERs, and answers to keep-alives.
 ///
-/// Nobody notices when such a message waits for two milliseconds, and a control thread that is woken for several at once uses a
+/// Nobody notices when such a message waits for four milliseconds, and a control thread that is woken for several at once uses a
 /// third less processor time for each. As soon as calls are an eighth of it, nothing waits any more.
 package struct PhoneTraffic {
     /// How long messages are gathered while phones are all there is.
-    static let window = Duration.milliseconds(2)
+    static let window = Duration.milliseconds(4)
     private static let span = Duration.milliseconds(100)
     /// Messages of phones in one span: a thousand a second.
     private static let crowd = 100

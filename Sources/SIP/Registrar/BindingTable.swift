@@ -33,6 +33,12 @@ package struct BindingTable: Sendable {
         return (id(at: index), slots[Int(index)])
     }
 
+    /// The way to the binding in a slot, without a copy of all the rest; nil when the slot is free.
+    package func flow(at index: UInt32) -> (id: BindingID, flow: Flow)? {
+        guard index < slots.count, slots[Int(index)].generation % 2 == 1 else { return nil }
+        return (id(at: index), slots[Int(index)].flow)
+    }
+
     /// A user's bindings, the newest first.
     package func bindings(of user: UserIndex) -> [BindingID] {
         var ids: [BindingID] = []

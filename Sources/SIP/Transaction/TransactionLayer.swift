@@ -197,7 +197,8 @@ package struct TransactionLayer {
 
     /// Whether a request belongs to a transaction that is there: a copy of its request, its ACK, or a CANCEL for it.
     package func isKnown(_ request: SIPMessage) -> Bool {
-        serverIDs[TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
+        guard !serverIDs.isEmpty else { return false }
+        return serverIDs[TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
     }
 
     /// The octets and the destination of a request that was sent; nil when its transaction is over.
