@@ -1,6 +1,4 @@
 package import Core
-import Foundation
-import Glibc
 
 /// A Kamailio that keeps dialogs, passes calls on to one callee and ends them when its remote procedure call says so.
 package final class DialogKamailio: Sendable {
@@ -8,8 +6,7 @@ package final class DialogKamailio: Sendable {
     package let address: SocketAddress
     /// Where it takes remote procedure calls.
     package let rpcAddress: SocketAddress
-    private let process: ChildProcess
-    private let directory: TemporaryDirectory
+    private let process: KamailioProcess
 
     package enum RPC: String, CaseIterable, Sendable {
         case xmlrpc, jsonrpc
@@ -19,13 +16,8 @@ package final class DialogKamailio: Sendable {
         at address: SocketAddress, callee: SocketAddress, relay: SocketAddress, rpc: RPC, rpcAddress: SocketAddress
     ) async throws -> DialogKamailio {
         let kamailio = try DialogKamailio(address, callee, relay, rpc, rpcAddress)
-        try await eventually("Kamailio takes SIP", within: .seconds(20)) {
-            if let exit = kamailio.process.exit {
-                throw SocketError(description: "Kamailio ended (\(exit)): \(kamailio.log)")
-            }
-            // Its TCP process is the last to start.
-            return (try? StreamPeer(connectingTo: rpcAddress)) != nil
-        }
+        // Its TCP process is the last to start.
+        try await kamailio.process.waitUntilUp { (try? StreamPeer(connectingTo: rpcAddress)) != nil }
         return kamailio
     }
 
@@ -34,7 +26,6 @@ package final class DialogKamailio: Sendable {
     ) throws {
         self.address = address
         self.rpcAddress = rpcAddress
-        directory = try TemporaryDirectory("kamailio")
         let modules = ["tm", "sl", "rr", "pv", "textops", "siputils", "dialog", "rtpengine"]
         let rpcModules = rpc == .xmlrpc ? ["xmlrpc"] : ["xhttp", "jsonrpcs"]
         let rpcRoute =
@@ -65,19 +56,10 @@ package final class DialogKamailio: Sendable {
             \(rpcRoute)
 
             """
-        let configuration = directory.file("kamailio.cfg")
-        try Data(text.utf8).write(to: URL(fileURLWithPath: configuration))
-        process = try ChildProcess(
-            "kamailio", ["-DD", "-E", "-f", configuration, "-Y", directory.path, "-m", "32", "-M", "4"],
-            environment: ["PATH": (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"],
-            outputPath: directory.file("log"))
+        process = try KamailioProcess { _ in text }
     }
 
-    package var log: String { process.output }
+    package var log: String { process.log }
 
-    /// Ends it with its children.
-    package func stop() async throws {
-        process.signal(SIGTERM)
-        _ = try await process.exit(within: .seconds(10))
-    }
+    package func stop() async throws { try await process.end() }
 }

@@ -30,35 +30,21 @@ package final class Kamailio: Sendable {
     }
 
     package let plan: Plan
-    package let process: ChildProcess
-    private let directory: TemporaryDirectory
+    private let process: KamailioProcess
 
     /// It listens when this returns, and has asked every node whether it is there.
     package static func start(_ plan: Plan) async throws -> Kamailio {
         let kamailio = try Kamailio(plan)
-        try await eventually("Kamailio listens on \(plan.address)\n\(kamailio.log)", within: .seconds(20)) {
-            if let exit = kamailio.process.exit {
-                throw SocketError(description: "Kamailio ended at its start (\(exit)):\n\(kamailio.log)")
-            }
-            return SIPp.isBound(plan.address)
-        }
+        try await kamailio.process.waitUntilUp { SIPp.isBound(plan.address) }
         return kamailio
     }
 
     private init(_ plan: Plan) throws {
         self.plan = plan
-        directory = try TemporaryDirectory("kamailio")
-        let configuration = directory.file("kamailio.cfg")
-        try Data(Self.script(plan).utf8).write(to: URL(fileURLWithPath: configuration))
-        // In the foreground, logging to standard error, with everything it writes in a directory of its own.
-        process = try ChildProcess(
-            "kamailio",
-            ["-f", configuration, "-DD", "-E", "-m", "32", "-M", "4", "-Y", directory.path, "-w", directory.path],
-            environment: ["PATH": (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"],
-            outputPath: directory.file("kamailio.log"))
+        process = try KamailioProcess { _ in Self.script(plan) }
     }
 
-    package var log: String { process.output }
+    package var log: String { process.log }
 
     /// What `$rtpstat` said when a BYE came, one text a call.
     package var statistics: [String] {
@@ -77,7 +63,6 @@ package final class Kamailio: Sendable {
         }
     }
 
-    /// Ends it and its children at once. Asked politely, it now and then takes more than 5 s.
     package func stop() { process.kill() }
 
     private static func script(_ plan: Plan) -> String {

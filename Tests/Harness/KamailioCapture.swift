@@ -13,56 +13,50 @@ package final class KamailioCapture: Sendable {
         package let text: String
     }
 
-    private let process: ChildProcess
-    private let directory: TemporaryDirectory
+    private let process: KamailioProcess
 
     /// Listens when this returns.
     package init(at address: SocketAddress) async throws {
-        directory = try TemporaryDirectory("kc")
-        let table = directory.file("rtcp_capture")
         let columns = [
             "date(time)", "micro_ts(int)", "correlation_id(string,null)", "source_ip(string)", "source_port(int)",
             "destination_ip(string)", "destination_port(int)", "proto(int,null)", "family(int,null)", "type(int,null)",
             "node(string,null)", "msg(string,null)",
         ]
-        try Data((columns.joined(separator: " ") + "\n").utf8).write(to: URL(fileURLWithPath: table))
-        try Data("table_name(string) table_version(int)\nrtcp_capture:1\n".utf8)
-            .write(to: URL(fileURLWithPath: directory.file("version")))
-        let script = """
-            #!KAMAILIO
-            debug=2
-            log_stderror=yes
-            fork=yes
-            children=1
-            disable_tcp=yes
-            auto_aliases=no
-            listen=udp:\(address)
-            loadmodule "db_text.so"
-            loadmodule "pv.so"
-            loadmodule "xlog.so"
-            loadmodule "sipcapture.so"
-            modparam("sipcapture", "db_url", "text://\(directory.path)")
-            modparam("sipcapture", "capture_on", 1)
-            modparam("sipcapture", "hep_capture_on", 1)
-            request_route { xlog("L_WARN", "HEP $rm from $si:$sp id $ci end\\n"); exit; }
-            onreply_route { xlog("L_WARN", "HEP $rs from $si:$sp id $ci end\\n"); exit; }
+        process = try KamailioProcess { directory in
+            try Data((columns.joined(separator: " ") + "\n").utf8)
+                .write(to: URL(fileURLWithPath: directory.file("rtcp_capture")))
+            try Data("table_name(string) table_version(int)\nrtcp_capture:1\n".utf8)
+                .write(to: URL(fileURLWithPath: directory.file("version")))
+            return """
+                #!KAMAILIO
+                debug=2
+                log_stderror=yes
+                fork=yes
+                children=1
+                disable_tcp=yes
+                auto_aliases=no
+                listen=udp:\(address)
+                loadmodule "db_text.so"
+                loadmodule "pv.so"
+                loadmodule "xlog.so"
+                loadmodule "sipcapture.so"
+                modparam("sipcapture", "db_url", "text://\(directory.path)")
+                modparam("sipcapture", "capture_on", 1)
+                modparam("sipcapture", "hep_capture_on", 1)
+                request_route { xlog("L_WARN", "HEP $rm from $si:$sp id $ci end\\n"); exit; }
+                onreply_route { xlog("L_WARN", "HEP $rs from $si:$sp id $ci end\\n"); exit; }
 
-            """
-        let file = directory.file("kamailio.cfg")
-        try Data(script.utf8).write(to: URL(fileURLWithPath: file))
-        process = try ChildProcess(
-            "kamailio", ["-f", file, "-DD", "-E", "-m", "64", "-M", "8", "-Y", directory.path, "-w", directory.path],
-            environment: ["PATH": (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"], outputPath: directory.file("log"))
-        try await eventually("Kamailio listens for HEP: \(process.output.suffix(2_000))") { SIPp.isBound(address) }
+                """
+        }
+        try await process.waitUntilUp { SIPp.isBound(address) }
     }
 
-    package var log: String { process.output }
+    package var log: String { process.log }
 
     /// Ends it, and returns the RTCP it has kept.
     package func reports() async throws -> [Report] {
-        process.signal(15)
-        _ = try await process.exit(within: .seconds(10))
-        return textOfFile(directory.file("rtcp_capture")).split(separator: "\n").dropFirst().compactMap { line in
+        try await process.end()
+        return textOfFile(process.directory.file("rtcp_capture")).split(separator: "\n").dropFirst().compactMap { line in
             // Colons inside of a value have a backslash before them.
             let fields = line.replacing("\\:", with: "\u{1}").split(separator: ":", omittingEmptySubsequences: false)
                 .map { String($0).replacing("\u{1}", with: ":") }

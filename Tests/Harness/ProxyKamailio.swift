@@ -1,5 +1,4 @@
 package import Core
-import Foundation
 
 /// The real Kamailio as a record-routing proxy before relayd: what its caller sends goes to relayd over TCP or TLS, what
 /// relayd sends goes to its callee over UDP.
@@ -28,34 +27,23 @@ package final class ProxyKamailio: Sendable {
     }
 
     package let plan: Plan
-    package let process: ChildProcess
-    private let directory: TemporaryDirectory
+    private let process: KamailioProcess
 
     /// It listens when this returns.
     package static func start(_ plan: Plan) async throws -> ProxyKamailio {
         let kamailio = try ProxyKamailio(plan)
-        try await eventually("Kamailio listens on \(plan.streamAddress)\n\(kamailio.log)", within: .seconds(20)) {
-            if let exit = kamailio.process.exit {
-                throw SocketError(description: "Kamailio ended at its start (\(exit)):\n\(kamailio.log)")
-            }
-            return SIPp.isBound(plan.address) && SIPp.isBound(plan.streamAddress, isStream: true)
+        try await kamailio.process.waitUntilUp {
+            SIPp.isBound(plan.address) && SIPp.isBound(plan.streamAddress, isStream: true)
         }
         return kamailio
     }
 
     private init(_ plan: Plan) throws {
         self.plan = plan
-        directory = try TemporaryDirectory("proxy")
-        let configuration = directory.file("kamailio.cfg")
-        try Data(Self.script(plan).utf8).write(to: URL(fileURLWithPath: configuration))
-        process = try ChildProcess(
-            "kamailio",
-            ["-f", configuration, "-DD", "-E", "-m", "64", "-M", "8", "-Y", directory.path, "-w", directory.path],
-            environment: ["PATH": (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"],
-            outputPath: directory.file("kamailio.log"))
+        process = try KamailioProcess { _ in Self.script(plan) }
     }
 
-    package var log: String { process.output }
+    package var log: String { process.log }
 
     package func stop() { process.kill() }
 
