@@ -281,3 +281,5 @@ void curing_return_large_memory(int octets) {
     // Set, it stays: left alone, glibc raises it to 32 MiB by and by, and what a grown table leaves behind stays with the process.
     mallopt(M_MMAP_THRESHOLD, octets);
 }
+
+void curing_return_free_memory(void) { malloc_trim(0); }

@@ -184,7 +184,7 @@ package struct CallControl {
             phoneTraffic.note(isOfPhone: message.method == .register)
             takeRequest(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
-            counters.add(to: .sipMalformed)
+            counters.add(to: status == 513 ? .sipTooLarge : .sipMalformed)
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive:
             counters.add(to: .sipKeepAlives)
@@ -199,7 +199,7 @@ package struct CallControl {
     package mutating func receiveUnframed(
         _ header: [UInt8], status: Int, reason: String, from source: Flow, now: Instant
     ) {
-        counters.add(to: .sipMalformed)
+        counters.add(to: status == 513 ? .sipTooLarge : .sipMalformed)
         switch SIPMessage.parse(header) {
         case .message(let message), .answerable(let message, _, _):
             answerMalformed(message, status: status, reason: reason, from: source, now: now)

@@ -31,6 +31,7 @@ extension Counter {
         case .systemCalls: "System calls of the relay threads."
         case .sipDatagramsReceived: "SIP datagrams received."
         case .sipDatagramsSent: "SIP datagrams sent."
+        case .sipTooLarge: "SIP messages beyond limits.message_size or 256 header lines, refused with 513."
         case .sipMalformed: "Datagrams on the SIP port that were no SIP message."
         case .sipKeepAlives: "Keep-alives received on the SIP port (RFC 5626, or a few octets without meaning)."
         case .sipRetransmissionsReceived: "Repeated SIP messages received."

@@ -36,6 +36,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipDatagramsReceived
     case sipDatagramsSent
     case sipMalformed
+    case sipTooLarge
     case sipKeepAlives
     case sipRetransmissionsReceived
     case sipRetransmissionsSent

@@ -100,6 +100,29 @@ package struct RTCPReportBlock: Equatable, Sendable, BitwiseCopyable {
     package let delaySinceLastSenderReport: UInt32
 }
 
+/// What a receiver says about the sound of one source: a VoIP metrics block (RFC 3611 §4.7).
+package struct RTCPVoiceMetrics: Equatable, Sendable, BitwiseCopyable {
+    /// Whom it is about.
+    package let ssrc: UInt32
+    /// Of 256 packets since the beginning: lost in the network, and discarded for being late.
+    package let lossRate: UInt8
+    package let discardRate: UInt8
+    /// Of 256 packets lost or discarded, within bursts and between them.
+    package let burstDensity: UInt8
+    package let gapDensity: UInt8
+    /// Milliseconds, on average.
+    package let burstDuration: UInt16
+    package let gapDuration: UInt16
+    /// Milliseconds.
+    package let roundTripDelay: UInt16
+    package let endSystemDelay: UInt16
+    /// 0 to 100; 127: unknown.
+    package let rFactor: UInt8
+    /// Ten times the score, 10 to 50; 127: unknown.
+    package let listeningScore: UInt8
+    package let conversationalScore: UInt8
+}
+
 extension RTCPPacket {
     /// Nil for anything but a sender report that holds its information.
     package func senderInformation(in datagram: Span<UInt8>) -> RTCPSenderInformation? {
@@ -130,6 +153,30 @@ extension RTCPPacket {
             extendedHighestSequenceNumber: datagram.uint32(at: start + 8), jitter: datagram.uint32(at: start + 12),
             lastSenderReport: datagram.uint32(at: start + 16), delaySinceLastSenderReport: datagram.uint32(at: start + 20))
     }
+
+    /// The first VoIP metrics block of an extended report; nil for anything else, and where a block ends beyond the packet
+    /// (RFC 3611 §3).
+    package func voiceMetrics(in datagram: Span<UInt8>) -> RTCPVoiceMetrics? {
+        guard kind == .extendedReport, octets.upperBound <= datagram.count else { return nil }
+        var start = octets.lowerBound + 8
+        while start + 4 <= octets.upperBound {
+            let end = start + 4 * (Int(datagram.uint16(at: start + 2)) + 1)
+            guard end <= octets.upperBound else { return nil }
+            if datagram[start] == Self.voiceMetricsBlock, end - start == 36 {
+                return RTCPVoiceMetrics(
+                    ssrc: datagram.uint32(at: start + 4), lossRate: datagram[start + 8], discardRate: datagram[start + 9],
+                    burstDensity: datagram[start + 10], gapDensity: datagram[start + 11],
+                    burstDuration: datagram.uint16(at: start + 12), gapDuration: datagram.uint16(at: start + 14),
+                    roundTripDelay: datagram.uint16(at: start + 16), endSystemDelay: datagram.uint16(at: start + 18),
+                    rFactor: datagram[start + 24], listeningScore: datagram[start + 26],
+                    conversationalScore: datagram[start + 27])
+            }
+            start = end
+        }
+        return nil
+    }
+
+    private static var voiceMetricsBlock: UInt8 { 7 }
 
     /// Where the canonical name of `ssrc`, or of the first source that has one, lies in the datagram (RFC 3550 §6.5.1). Nil for
     /// anything but a source description, and when its items do not fit it.

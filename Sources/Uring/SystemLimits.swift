@@ -7,6 +7,9 @@ public enum SystemLimits {
     /// one twice as large. Once, before there are threads.
     public static func returnLargeMemory() { curing_return_large_memory(1 << 20) }
 
+    /// Gives the kernel back what is free now: reading a large configuration leaves much.
+    public static func returnFreeMemory() { curing_return_free_memory() }
+
     /// Raises the number of descriptors this process may open to the hard limit.
     ///
     /// - Returns: the limit that holds now.

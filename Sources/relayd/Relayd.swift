@@ -42,6 +42,7 @@ struct Run: ParsableCommand {
             let servesHTTP = try serveHTTP(configuration, &loop)
             print(banner(configuration, servesHTTP: servesHTTP))
             fflush(nil)
+            SystemLimits.returnFreeMemory()
             try loop.run()
         } catch {
             printError("relayd: \(error)")

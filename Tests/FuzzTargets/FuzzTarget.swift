@@ -55,6 +55,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
                     _ = packet.reportBlock(index, in: datagram)
                     _ = packet.leavingSource(index, in: datagram)
                 }
+                _ = packet.voiceMetrics(in: datagram)
                 if let name = packet.canonicalName(in: datagram) { precondition(name.upperBound <= octets.count) }
                 previous = packet
             }

@@ -93,6 +93,13 @@ package final class MediaEndpoint: Sendable {
         socket.send(stream.senderReport(packetCount: count), to: SocketAddress(ip: target.ip, port: target.port + 1))
     }
 
+    /// The same with a VoIP metrics block (RFC 3611 §4.7).
+    package func sendVoiceMetrics() {
+        let (socket, target) = state.withLock { ($0.sockets?.rtcp, $0.target) }
+        guard let socket, let target else { return }
+        socket.send(stream.voiceMetrics(about: other.ssrc), to: SocketAddress(ip: target.ip, port: target.port + 1))
+    }
+
     private func run() {
         let interval = Duration.milliseconds(20)
         var due = ContinuousClock.now
@@ -131,6 +138,7 @@ package final class MediaEndpoint: Sendable {
     private func take(_ octets: [UInt8], from source: SocketAddress, isRTCP: Bool) {
         state.withLock { state in
             if isRTCP {
+                guard octets.count < 2 || octets[1] != 201 else { return }  // voice metrics
                 state.heard.senderReports += 1
                 state.heard.senderReportSources.insert(source)
                 let count = octets.count == 28 ? octets[20..<24].reduce(0) { $0 << 8 | UInt32($1) } : 0

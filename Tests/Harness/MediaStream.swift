@@ -66,6 +66,18 @@ package struct MediaStream: Sendable {
     }
 
     /// A sender report without report blocks (RFC 3550 §6.4.1).
+    /// An empty receiver report and an extended one: 10 of 256 lost, 5 discarded, 42 ms there and back, R 88, MOS 4.1 and 4.0.
+    package func voiceMetrics(about other: UInt32) -> [UInt8] {
+        var octets: [UInt8] = [0x80, 201, 0, 1]
+        octets.append(bigEndian: ssrc)
+        octets += [0x80, 207, 0, 10]
+        octets.append(bigEndian: ssrc)
+        octets += [7, 0, 0, 8]
+        octets.append(bigEndian: other)
+        octets += [10, 5, 128, 2, 0, 100, 1, 0, 0, 42, 0, 60, 127, 127, 127, 16, 88, 127, 41, 40, 0, 0, 0, 40, 0, 60, 0, 80]
+        return octets
+    }
+
     package func senderReport(packetCount: UInt32) -> [UInt8] {
         var octets: [UInt8] = [0x80, 200]
         octets.append(bigEndian: UInt16(6))

@@ -126,6 +126,46 @@ struct HEPTests {
         }
     }
 
+    @Test("RTCP of a call that Kamailio drives over NG, extended reports too, under the Call-ID that Kamailio knows", .needs(.kamailio))
+    func drivenCall() async throws {
+        let collector = try UDPSocket(SocketAddress(ip: Loopback.host(), port: 9060))
+        try await KamailioTestbed.with({ $0.further = ["[hep]", "address = \"\(collector.address)\""] }) { bed in
+            let call = try await bed.connect(
+                caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
+            try await call.startMedia()
+            call.callerMedia.sendSenderReport()
+            call.calleeMedia.sendVoiceMetrics()
+            try expectReports(try await reports(3, to: collector), of: call)
+            try call.hangUp()
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            call.stopMedia()
+        }
+    }
+
+    /// Waits for so many RTCP reports.
+    private func reports(_ count: Int, to collector: UDPSocket) async throws -> [Packet] {
+        var packets: [Packet] = []
+        try await eventually("\(count) reports have come") {
+            while let (octets, _) = collector.receive() { packets.append(try #require(Packet(octets))) }
+            return packets.count { $0.payloadType == 5 } == count
+        }
+        return packets.filter { $0.payloadType == 5 }
+    }
+
+    private func expectReports(_ packets: [Packet], of call: ConnectedCall) throws {
+        let callID = try #require(call.caller.callID)
+        #expect(packets.allSatisfy { $0.correlation == callID })
+        let callerPort = call.callerMedia.address.port + 1
+        let fromCaller = packets.first { $0.source?.port == callerPort }?.destination
+        #expect(fromCaller == SocketAddress(ip: call.relayTowardsCaller.ip, port: call.relayTowardsCaller.port + 1))
+        let calleePort = call.calleeMedia.address.port + 1
+        let fromCallee = try packets.filter { $0.source?.port == calleePort }.map { try Report($0.payload) }
+        let metrics = Report.Metrics(
+            id: call.callerMedia.stream.ssrc, fraction_lost: 10, fraction_discard: 5, round_trip_delay: 42, mos_lq: 41)
+        #expect(fromCallee == [Report(type: 201), Report(type: 207, report_blocks_xr: metrics)])
+    }
+
     @Test("a collector that is not there costs nothing but a counter")
     func noCollector() async throws {
         try await Testbed.with({ $0.further = ["[hep]", "address = \"\($0.listen.ip):9060\""] }) { bed in
@@ -147,6 +187,27 @@ struct HEPTests {
 
     private func callIDLine(_ octets: [UInt8]) -> Substring? {
         String(decoding: octets, as: UTF8.self).split(separator: "\r\n").first { $0.lowercased().hasPrefix("call-id:") }
+    }
+
+    /// Of an RTCP report, what the test looks at.
+    private struct Report: Decodable, Equatable {
+        struct Metrics: Decodable, Equatable {
+            var id: UInt32
+            var fraction_lost: Int
+            var fraction_discard: Int
+            var round_trip_delay: Int
+            var mos_lq: Int
+        }
+
+        var type: Int
+        var report_blocks_xr: Metrics?
+
+        init(type: Int, report_blocks_xr: Metrics? = nil) {
+            self.type = type
+            self.report_blocks_xr = report_blocks_xr
+        }
+
+        init(_ octets: [UInt8]) throws { self = try JSONDecoder().decode(Self.self, from: Data(octets)) }
     }
 
     /// A HEP3 packet taken apart.

@@ -1,6 +1,21 @@
+import ControlProtocol
 import Core
 import Harness
 import Testing
+
+extension Testbed {
+    /// The only call so far was found to be this, in its record and by `relayctl why`.
+    func expect(
+        _ verdict: CallVerdict, cause: ReleaseCause? = nil, says words: [String] = [],
+        location: SourceLocation = #_sourceLocation
+    ) async throws {
+        let record = try #require(try await daemon.records(count: 1).first, sourceLocation: location)
+        #expect(record.verdict == verdict, "\(record.explanation ?? "")", sourceLocation: location)
+        if let cause { #expect(record.cause == cause, sourceLocation: location) }
+        for word in words { #expect(record.explanation?.contains(word) == true, "\(record.explanation ?? "")", sourceLocation: location) }
+        #expect(try await why(record.id).verdict == verdict, sourceLocation: location)
+    }
+}
 
 extension CallRecord {
     /// Everything about a record that holds for whatever call it is of.

@@ -132,7 +132,7 @@ struct TransportTests {
     }
 
     @Test("what cannot be cut into messages is answered once and ends its connection, and only that", arguments: [
-        ("Subject: none", "SIP/2.0 400 Missing Content-Length"), ("Content-Length: 70000", "SIP/2.0 413 Request Entity Too Large"),
+        ("Subject: none", "SIP/2.0 400 Missing Content-Length"), ("Content-Length: 70000", "SIP/2.0 513 Message Too Large"),
         ("Content-Length: 1\nl: 2", "SIP/2.0 400 Malformed Content-Length"),
     ])
     func unframed(header: String, expected: String) async throws {

@@ -175,6 +175,9 @@ int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *err
 
 /// From now on memory of so many octets and more is the kernel's again as soon as it is freed.
 void curing_return_large_memory(int octets);
+
+/// Gives the kernel back what is free now.
+void curing_return_free_memory(void);
 // Processor time of this thread in nanoseconds.
 uint64_t curing_thread_time(void);
 

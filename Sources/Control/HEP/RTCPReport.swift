@@ -15,12 +15,14 @@ struct RTCPReport: Sendable {
 
     /// Named as Homer's own agents name them.
     struct Fields: Codable, Sendable, Equatable {
-        /// 200 for a sender's report, 201 for a receiver's.
+        /// 200 for a sender's report, 201 for a receiver's, 207 for an extended one.
         var type: UInt8
         var ssrc: UInt32
         var report_count: Int
         var sender_information: Sender?
         var report_blocks: [Block]
+        /// Of an extended report with VoIP metrics (RFC 3611 §4.7).
+        var report_blocks_xr: VoiceMetrics?
 
         struct Sender: Codable, Sendable, Equatable {
             /// Since 1900, and the fraction as RFC 3550 has it.
@@ -41,6 +43,27 @@ struct RTCPReport: Sendable {
             var ia_jitter: UInt32
             var lsr: UInt32
             var dlsr: UInt32
+        }
+
+        struct VoiceMetrics: Codable, Sendable, Equatable {
+            /// Of the block.
+            var type: UInt8 = 7
+            /// Whom it is about.
+            var id: UInt32
+            /// Of 256.
+            var fraction_lost: UInt8
+            var fraction_discard: UInt8
+            var burst_density: UInt8
+            var gap_density: UInt8
+            /// Milliseconds.
+            var burst_duration: UInt16
+            var gap_duration: UInt16
+            var round_trip_delay: UInt16
+            var end_system_delay: UInt16
+            /// 127: unknown. The scores are ten times the MOS.
+            var r_factor: UInt8
+            var mos_lq: UInt8
+            var mos_cq: UInt8
         }
     }
 }
@@ -74,10 +97,41 @@ extension RTCPReport.Fields {
                             lsr: block.lastSenderReport, dlsr: block.delaySinceLastSenderReport))
                 }
                 reports.append(fields)
+            } else if let metrics = report.voiceMetrics(in: datagram) {
+                let start = report.octets.lowerBound + 4
+                reports.append(
+                    Self(
+                        type: report.type, ssrc: octets[start..<start + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) },
+                        report_count: 1, sender_information: nil, report_blocks: [], report_blocks_xr: VoiceMetrics(metrics)))
             }
             packet = compound.packet(after: report, in: datagram)
         }
         return reports
+    }
+}
+
+extension RTCPReport.Fields.VoiceMetrics {
+    init(_ metrics: RTCPVoiceMetrics) {
+        self.init(
+            id: metrics.ssrc, fraction_lost: metrics.lossRate, fraction_discard: metrics.discardRate,
+            burst_density: metrics.burstDensity, gap_density: metrics.gapDensity, burst_duration: metrics.burstDuration,
+            gap_duration: metrics.gapDuration, round_trip_delay: metrics.roundTripDelay,
+            end_system_delay: metrics.endSystemDelay, r_factor: metrics.rFactor, mos_lq: metrics.listeningScore,
+            mos_cq: metrics.conversationalScore)
+    }
+}
+
+extension NGCallControl {
+    /// The same of a call that a proxy drives, under the Call-ID by which the proxy knows it.
+    func reports(in packet: TappedPacket, _ octets: [UInt8]) -> [RTCPReport] {
+        guard let session = media.session(tapped: packet.session), let id = callsBySession[session], let call = calls[id],
+            let medium = call.media.lazy.compactMap(\.self).first(where: { $0.taken.session == session })
+        else { return [] }
+        let address = medium.advertised(to: packet.leg)
+        let destination = SocketAddress(ip: address.ip, port: packet.isOnRTCPPort ? address.port + 1 : address.port)
+        return RTCPReport.Fields.all(in: octets).map {
+            RTCPReport(correlation: call.id, source: packet.source, destination: destination, at: packet.at, fields: $0)
+        }
     }
 }
 

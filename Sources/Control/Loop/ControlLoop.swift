@@ -547,6 +547,7 @@ package struct ControlLoop: ~Copyable {
         let offset = WallClock.microseconds - Int64(MonotonicClock.now.nanoseconds / 1_000)
         while let (packet, octets) = pool.nextReport() {
             for report in control.reports(in: packet, octets) { hep?.export(report, offset: offset, on: &ring) }
+            for report in ngControl.reports(in: packet, octets) { hep?.export(report, offset: offset, on: &ring) }
         }
     }
 

@@ -146,7 +146,7 @@ struct MessageParser {
             }
             lineCount += 1
             guard lineCount <= Self.maximumHeaderLines else {
-                note(400, "Too Many Header Lines")
+                note(513, "Too Many Header Lines")
                 break
             }
             position = scanHeaderLine(octets, from: position)

@@ -57,7 +57,7 @@ package struct SIPStreamFramer: Sendable {
             let header = start..<end
             switch Self.contentLength(buffer.span, header) {
             case .count(let count) where header.count + count <= maximumOctets: messageCount = header.count + count
-            case .count: return unframed(header, 413, "Request Entity Too Large")
+            case .count: return unframed(header, 513, "Message Too Large")
             case .missing: return unframed(header, 400, "Missing Content-Length")
             case .malformed: return unframed(header, 400, "Malformed Content-Length")
             }

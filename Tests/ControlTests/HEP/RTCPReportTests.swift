@@ -33,6 +33,29 @@ struct RTCPReportTests {
         #expect(reports[0].sender_information == nil && reports[0].report_blocks.isEmpty && reports[0].ssrc == 5)
     }
 
+    /// Blocks before the one that counts are passed over: here a receiver reference time (RFC 3611 §4.4).
+    private let extended: [UInt8] =
+        [0x80, 207, 0, 13, 0, 0, 0, 5, 4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 7, 0, 0, 8, 0, 0, 0, 7, 10, 5, 128, 2, 0, 100, 1, 0]
+        + [0, 42, 0, 60, 127, 127, 127, 16, 88, 127, 41, 40, 0, 0, 0, 40, 0, 60, 0, 80]
+
+    @Test("an extended report is one where it has VoIP metrics")
+    func voiceMetrics() throws {
+        let reports = RTCPReport.Fields.all(in: receiver + extended)
+        #expect(reports.map(\.type) == [201, 207] && reports[0].report_blocks_xr == nil && reports[1].ssrc == 5)
+        #expect(
+            reports[1].report_blocks_xr
+                == .init(
+                    id: 7, fraction_lost: 10, fraction_discard: 5, burst_density: 128, gap_density: 2, burst_duration: 100,
+                    gap_duration: 256, round_trip_delay: 42, end_system_delay: 60, r_factor: 88, mos_lq: 41, mos_cq: 40))
+        var without = extended
+        without[20] = 6
+        #expect(RTCPReport.Fields.all(in: without).isEmpty)
+        for count in 0..<extended.count { #expect(RTCPReport.Fields.all(in: Array(extended.prefix(count))).isEmpty, "\(count)") }
+        var cut = extended
+        cut[23] = 9
+        #expect(RTCPReport.Fields.all(in: cut).isEmpty, "a block that ends beyond its packet")
+    }
+
     @Test("what is cut off, or no RTCP, is none")
     func broken() {
         for count in 0..<sender.count { #expect(RTCPReport.Fields.all(in: Array(sender.prefix(count))).isEmpty, "\(count)") }
