@@ -14,4 +14,11 @@ extension Array {
         memory.removeAll(keepingCapacity: true)
         swap(&memory, &self)
     }
+
+    /// Moves everything to `taken`, whose own memory serves for what comes next.
+    @inlinable
+    package mutating func moveAll(into taken: inout [Element]) {
+        taken.removeAll(keepingCapacity: true)
+        swap(&taken, &self)
+    }
 }

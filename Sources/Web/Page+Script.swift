@@ -199,8 +199,9 @@ extension Page {
         const failures = (side) => Object.entries(side.releases).filter(([cause]) => cause !== "normal").sort((a, b) => b[1] - a[1])
           .map(([cause, count]) => `${cause} ${count}`).join(", ") || "–";
 
-        function showTrunks(snapshot) {
-          if (!snapshot.trunks.length) return [el("p", { class: "faint" }, "No trunk is configured.")];
+        async function showTrunks(snapshot) {
+          const strangers = showStrangers(await ask("strangers"));
+          if (!snapshot.trunks.length) return [el("p", { class: "faint" }, "No trunk is configured."), ...strangers];
           return [table([
             { title: "Trunk", value: (trunk) => trunk.name }, { title: "Address", value: (trunk) => trunk.address },
             { title: "State", value: (trunk) => trunk.state + (trunk.lastFailure ? ", last failure: " + trunk.lastFailure : ""), wrap: true, tone: (trunk) => trunk.state === "up" ? "" : "bad" },
@@ -209,7 +210,21 @@ extension Page {
             { title: "From it", number: true, value: (trunk) => trunk.incoming.attempts }, { title: "ASR", number: true, value: (trunk) => percent(ratio(trunk.incoming)) },
             { title: "To it", number: true, value: (trunk) => trunk.outgoing.attempts }, { title: "ASR", number: true, value: (trunk) => percent(ratio(trunk.outgoing)) },
             { title: "ACD", number: true, value: (trunk) => average(trunk.outgoing) }, { title: "Calls to it that failed", wrap: true, value: (trunk) => failures(trunk.outgoing) },
-          ], snapshot.trunks), el("p", { class: "faint" }, "Totals since relayd started; relayctl report has other times.")];
+          ], snapshot.trunks), el("p", { class: "faint" }, "Totals since relayd started; relayctl report has other times."), ...strangers];
+        }
+
+        function showStrangers(report) {
+          if (!report.shown.length) return [];
+          return [
+            el("h2", {}, "Who calls without being a trunk or a phone"),
+            table([
+              { title: "Source", value: (row) => row.source }, { title: "Requests", number: true, value: (row) => row.requests },
+              { title: "Answered", number: true, value: (row) => row.answers }, { title: "Last (UTC)", value: (row) => time(row.lastAt) },
+              { title: "Asked", wrap: true, value: (row) => `${row.method} ${row.called}` }, { title: "Agent", wrap: true, value: (row) => row.userAgent || "–" },
+              { title: "Perhaps", wrap: true, value: (row) => row.hint, tone: (row) => row.hint.startsWith("trunk ") ? "bad" : "" },
+            ], report.shown),
+            el("p", { class: "faint" }, `${report.requests} requests since relayd started, ${report.unanswered} not answered, ${report.sources} sources remembered.`),
+          ];
         }
 
         async function showRegistrations() {
@@ -260,7 +275,7 @@ extension Page {
           try {
             const snapshot = await ask("overview");
             const name = place.split("/")[0];
-            const view = name === "call" ? await showCall(place.slice(5)) : name === "trunks" ? showTrunks(snapshot)
+            const view = name === "call" ? await showCall(place.slice(5)) : name === "trunks" ? await showTrunks(snapshot)
               : name === "registrations" ? await showRegistrations() : name === "records" ? await showRecords() : await showCalls(snapshot);
             if (own !== turn) return;
             header(snapshot);

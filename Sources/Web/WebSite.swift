@@ -104,6 +104,7 @@ package struct WebSite: Sendable {
             let limit = min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 500))
             return await json(
                 questions.answer(to: .registrations(RegistrationQuery(filter: query["filter"], limit: limit))))
+        case ("strangers", 1): return await json(questions.answer(to: .strangers(StrangerQuery())))
         case ("keepalive", 1): return await json(questions.answer(to: .keepAlive))
         case ("records", 1):
             var records = RecordQuery(limit: min(1_000, max(1, query["limit"].flatMap { Int($0) } ?? 100)))
@@ -155,6 +156,7 @@ extension ControlReply {
         case .records(let records): text = JSONText.line(records)
         case .registrations(let list): text = JSONText.line(list)
         case .keepAlive(let report): text = JSONText.line(report)
+        case .strangers(let report): text = JSONText.line(report)
         case .done: text = JSONText.line(Acknowledgement())
         default: return nil
         }

@@ -30,6 +30,7 @@ struct PageTests {
 
             let trunks = try await document(at: "#trunks", of: bed)
             #expect(trunks.contains("<td>customers</td>") && trunks.contains("<td>carrier</td>"))
+            #expect(!trunks.contains("without being a trunk"))
 
             try bed.daemon.control.hangUp(id)
             try await call.caller.succeeds()
@@ -37,6 +38,33 @@ struct PageTests {
             _ = try await bed.daemon.records(count: 1)
             let records = try await document(at: "#records", of: bed)
             #expect(records.contains("operator_hangup"))
+        }
+    }
+
+    @Test("a browser shows who calls without being a trunk", .needs(.chromium), .timeLimit(.minutes(2)))
+    func strangers() async throws {
+        try await Testbed.with { bed in
+            let stranger = try UDPSocket(SocketAddress(ip: bed.host, port: 5099))
+            stranger.send(
+                """
+                OPTIONS sip:4930555@\(bed.daemon.sipAddress) SIP/2.0\r
+                Via: SIP/2.0/UDP \(stranger.address);branch=z9hG4bKstranger\r
+                From: <sip:\(stranger.address)>;tag=1\r
+                To: <sip:\(bed.daemon.sipAddress)>\r
+                Call-ID: stranger\r
+                CSeq: 1 OPTIONS\r
+                Max-Forwards: 70\r
+                User-Agent: <b>scanner</b>\r
+                Content-Length: 0\r
+                \r
+
+                """, to: bed.daemon.sipAddress)
+            try await eventually("he is refused") { stranger.receive() }
+            let shown = try await document(at: "#trunks", of: bed)
+            #expect(shown.contains("without being a trunk") && shown.contains("OPTIONS 4930555"), "\(shown)")
+            #expect(shown.contains("<td>\(bed.host)</td>"), "\(shown)")
+            #expect(shown.contains("&lt;b&gt;scanner&lt;/b&gt;") && !shown.contains("<b>scanner"), "his words are text: \(shown)")
+            #expect(!shown.contains("[object") && !shown.contains("undefined"))
         }
     }
 

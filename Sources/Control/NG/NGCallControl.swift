@@ -130,15 +130,12 @@ package struct NGCallControl {
     /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {
         var taken: [Output] = []
-        takeOutputs(into: &taken)
+        outputs.moveAll(into: &taken)
         return taken
     }
 
     /// The same, into memory that is used again and again.
-    package mutating func takeOutputs(into taken: inout [Output]) {
-        taken.removeAll(keepingCapacity: true)
-        swap(&taken, &outputs)
-    }
+    package mutating func takeOutputs(into taken: inout [Output]) { outputs.moveAll(into: &taken) }
 
     /// Ends one call for an operator, by the id `summaries` gives it; false when there is none.
     package mutating func hangUp(_ id: String, now: Instant) -> Bool {
