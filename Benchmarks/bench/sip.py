@@ -92,7 +92,7 @@ class Relayd(SIPServer):
             file.write(
                 f'[sip]\nlisten = "{self.address}"\n'
                 f'[media]\nworkers = 1\nports = "{servers.FIRST_PORT}-{servers.LAST_PORT}"\nquarantine = 0\n'
-                f'[limits]\ncalls = 4900\n[control]\nsocket = "{self.directory}/relayd.sock"\n'
+                f'[limits]\ncalls = 4900\ntransactions = 1000000\n[control]\nsocket = "{self.directory}/relayd.sock"\n'
                 f'[records]\ndirectory = "{self.directory}"\n[log]\nlevel = "warning"\n')
             file.write(self.more())
         return [servers.relayd_binary(), "--config", configuration]
@@ -113,7 +113,7 @@ class Kamailio(SIPServer):
         script = os.path.join(self.directory, "kamailio.cfg")
         with open(script, "w") as file:
             file.write(self.script())
-        return [KAMAILIO, "-f", script, "-DD", "-E", "-m", "256", "-M", "16", "-Y", self.directory, "-w", self.directory]
+        return [KAMAILIO, "-f", script, "-DD", "-E", "-m", "1024", "-M", "16", "-Y", self.directory, "-w", self.directory]
 
     def header(self, modules):
         return (

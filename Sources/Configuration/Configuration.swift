@@ -171,6 +171,8 @@ extension Configuration {
         package var calls = 2_000
         /// New calls a second from all sources together; zero is without limit.
         package var callsPerSecond = 0
+        /// Zero: 1,000 and 20 for each of `calls`.
+        package var transactions = 0
         /// Registered contacts, of all users together.
         package var bindings = 100_000
         package var bindingsPerUser = 10

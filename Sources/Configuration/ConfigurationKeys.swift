@@ -130,6 +130,10 @@ extension Configuration {
             "limits.calls_per_second", \.limits.callsPerSecond, .integer(0...100_000), .needsRestart,
             "New calls a second from all sources together; what is above is refused with 503 and leaves no record. 0 is without limit."),
         .init(
+            "limits.transactions", \.limits.transactions, .integer(0...100_000_000), .appliedNow,
+            "SIP transactions at a time; a new request beyond them is refused with 503. Over UDP each stays for 32 s, and a call has "
+                + "four: 128 for each call a second, and some 35 kB a call. 0 is 1,000 and 20 for each of limits.calls."),
+        .init(
             "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
             "Registered contacts of all users together; a further one is refused with 503."),
         .init(

@@ -350,8 +350,11 @@ package struct CallControl {
     /// present calls is always served.
     var isFull: Bool { transactions.count >= maximumTransactions }
 
-    /// Enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
-    private var maximumTransactions: Int { 1_000 + 20 * configuration.limits.calls }
+    /// Unless set, enough for each call the limit allows to be tried anew every 6 s: an attempt has four transactions of 32 s.
+    private var maximumTransactions: Int {
+        let limits = configuration.limits
+        return limits.transactions > 0 ? limits.transactions : 1_000 + 20 * limits.calls
+    }
 
     /// An array for `enqueue`, which keeps its memory.
     mutating func resultList() -> [TransactionLayer.Output] { spareResults.taken() }

@@ -181,11 +181,17 @@ import Testing
         #expect(world.records.map(\.cause) == [.shutdown])
     }
 
-    @Test("a flood of requests cannot fill the memory: beyond a limit 503 without a transaction; present calls go on")
-    func flood() {
-        let world = SimulatedWorld(seed: 15) { $0.limits.calls = 1 }
+    /// Of `limits.transactions`; 0 is 1,020 for one call.
+    @Test(
+        "a flood of requests cannot fill the memory: beyond a limit 503 without a transaction; present calls go on",
+        arguments: [(0, 1_100), (50, 130)])
+    func flood(limit: Int, requests: Int) {
+        let world = SimulatedWorld(seed: 15) {
+            $0.limits.calls = 1
+            $0.limits.transactions = limit
+        }
         let (caller, callee) = world.establishCall()
-        for index in 0..<1_100 {
+        for index in 0..<requests {
             let request = Self.request("OPTIONS", branch: "z9hG4bK\(index)", callID: "\(index)")
             caller.send(Array(request.replacing("\n", with: "\r\n").utf8))
         }
