@@ -132,7 +132,7 @@ extension Configuration {
         .init(
             "limits.transactions", \.limits.transactions, .integer(0...100_000_000), .appliedNow,
             "SIP transactions at a time; a new request beyond them is refused with 503. Over UDP each stays for 32 s, and a call has "
-                + "four: 128 for each call a second, and some 35 kB a call. 0 is 1,000 and 20 for each of limits.calls."),
+                + "four: 128 for each call a second. 0 is 1,000 and 20 for each of limits.calls."),
         .init(
             "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
             "Registered contacts of all users together; a further one is refused with 503."),

@@ -42,6 +42,7 @@ package final class StateKeeper: Sendable {
     private let onTrouble: @Sendable (String) -> Void
     private let state = Mutex(State())
     private let bell = DispatchSemaphore(value: 0)
+    private let stopping = DispatchSemaphore(value: 0)
     private let isFinished = DispatchSemaphore(value: 0)
     private let smallest: Int
 
@@ -49,7 +50,7 @@ package final class StateKeeper: Sendable {
     private static let queueLimit = 64 << 20
 
     /// Between two writes: a thousand phones a second do not wake the thread a thousand times.
-    private static let rest = 0.02
+    private static let rest = DispatchTimeInterval.milliseconds(20)
 
     /// The lines that count, in the order they were written: of each key the last, if that is present.
     ///
@@ -112,6 +113,7 @@ package final class StateKeeper: Sendable {
             return state.isStopping
         }
         guard !wasStopping else { return }
+        stopping.signal()
         bell.signal()
         _ = isFinished.wait(timeout: .now() + .seconds(3))
     }
@@ -144,7 +146,8 @@ package final class StateKeeper: Sendable {
                 state.withLock { $0.lines = lines + $0.lines }
             }
             if isStopping { break }
-            usleep(UInt32(Self.rest * 1_000_000))
+            // What comes meanwhile waits; the end does not.
+            _ = stopping.wait(timeout: .now() + Self.rest)
         }
         isFinished.signal()
     }
