@@ -578,10 +578,15 @@ public struct PacketPath: ~Copyable {
     private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
-        // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
-        let peer = unsafe legs + ((leg - legs) ^ 1)
         unsafe leg.pointee.media.advance(
             to: UInt32(truncatingIfNeeded: second), timeline: statisticsSlots[table].timeline)
+        unsafe show(leg, table: table, second: second, isFinal: isFinal)
+    }
+
+    /// Shows what the packets of a leg told so far, to whoever reads the table.
+    private func show(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, second: UInt64, isFinal: Bool) {
+        // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
+        let peer = unsafe legs + ((leg - legs) ^ 1)
         let trips = unsafe (leg.pointee.roundTrip.latest, peer.pointee.roundTrip.latest)
         let roundTrip = trips.0 == nil ? trips.1 : (trips.0 ?? .zero) + (trips.1 ?? .zero)
         let measure = unsafe leg.pointee.quality.advance(
@@ -601,8 +606,13 @@ public struct PacketPath: ~Copyable {
         precondition(number >= 0 && number < sessionCapacity * 2)
         // SAFETY: inside by the line above.
         let leg = unsafe legs + number
-        guard unsafe leg.pointee.isOpen, unsafe now >= leg.pointee.secondEnds else { return }
-        unsafe endSecond(leg, table: tableIndex(number * 2), now: now)
+        guard unsafe leg.pointee.isOpen else { return }
+        if unsafe now >= leg.pointee.secondEnds {
+            unsafe endSecond(leg, table: tableIndex(number * 2), now: now)
+        } else if unsafe leg.pointee.quality.windows == 0 {
+            // A call of less than a second has a codec and a quality, too.
+            unsafe show(leg, table: tableIndex(number * 2), second: now / 1_000_000_000, isFinal: false)
+        }
     }
 
     // MARK: Counting

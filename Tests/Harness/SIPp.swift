@@ -110,12 +110,26 @@ package final class SIPp: Sendable {
     }
 
     /// The first message received that `condition` accepts, as soon as there is one.
+    ///
+    /// - Throws: how far SIPp came, when there is none within `limit` or SIPp ended without it.
     package func receives(
         _ what: String, within limit: Duration = .seconds(10), where condition: @Sendable (TracedMessage) -> Bool
     ) async throws -> TracedMessage {
-        try await eventually("SIPp (\(plan.scenario)) receives \(what)\n\(errors)", within: limit) {
-            messages.first { $0.direction == .received && condition($0) }
+        try await eventually("SIPp (\(plan.scenario)) receives \(what):\n\(progress)", within: limit) {
+            // Asked before the messages: what it wrote last is seen even so.
+            let exit = process.exit
+            if let message = messages.first(where: { $0.direction == .received && condition($0) }) { return message }
+            if let exit {
+                throw SocketError(description: "SIPp \(plan.scenario) ended (\(exit)) without \(what):\n\(progress)")
+            }
+            return nil
         }
+    }
+
+    /// What went wrong, what was said, and the last of the screen.
+    private var progress: String {
+        let titles = messages.map { ($0.direction == .sent ? "> " : "< ") + $0.firstLine }
+        return ([errors] + titles + [String(process.output.suffix(1_000))]).joined(separator: "\n")
     }
 
     /// Waits for the end of the scenario.
@@ -124,8 +138,7 @@ package final class SIPp: Sendable {
     package func succeeds(within limit: Duration? = nil) async throws {
         let exit = try await process.exit(within: limit ?? plan.limit + .seconds(5))
         guard exit == .exited(code: 0) else {
-            let titles = messages.map { ($0.direction == .sent ? "> " : "< ") + $0.firstLine }.joined(separator: "\n")
-            throw SocketError(description: "SIPp \(plan.scenario) failed (\(exit)):\n\(errors)\n\(titles)")
+            throw SocketError(description: "SIPp \(plan.scenario) failed (\(exit)):\n\(progress)")
         }
     }
 

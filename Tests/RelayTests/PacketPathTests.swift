@@ -503,6 +503,21 @@ struct LegStatisticsTests {
         #expect(bench.statistics[3, .caller] == LegStatistics() && bench.statistics.timeline(3, .caller) == nil)
     }
 
+    @Test("a call of less than a second has a codec and a quality, and its second is in the time line once")
+    func shortCall() throws {
+        var bench = try PacketPathTests.Bench()
+        let start = 10 * Self.second + 10_000_000
+        for number in 0..<20 as Range<UInt16> {
+            let time = start + UInt64(number) * 20_000_000
+            _ = bench.receive(rtp(100 + number), from: PacketPathTests.caller, stream: 4, at: time)
+        }
+        bench.path.keepStatistics(leg: 2, now: start + 500_000_000)
+        let shown = bench.statistics[3, .caller]
+        #expect(shown.payloadType == 0 && shown.quality.map { $0.average.score > 4.4 } == true, "\(shown)")
+        bench.path.keepStatistics(leg: 2, now: 11 * Self.second)
+        #expect(bench.statistics.timeline(3, .caller)?.buckets.map(\.packets) == [20])
+    }
+
     @Test("the round trip to a leg is measured by the other side's sender report and the leg's answer to it")
     func roundTrip() throws {
         var bench = try PacketPathTests.Bench()
