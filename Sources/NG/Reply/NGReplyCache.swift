@@ -10,15 +10,25 @@ package struct NGReplyCache: Sendable {
     package struct Key: Hashable, Sendable {
         /// A copy: slices would keep the whole datagrams.
         private let octets: [UInt8]
+        private let cookieCount: Int
 
         package init(_ envelope: NGEnvelope) {
-            var octets = Array(envelope.cookie)
-            for name in ["command", "call-id"] {
-                octets.append(0)
-                octets += envelope.dictionary[name]?.octets ?? []
-            }
+            let command = envelope.dictionary["command"]?.octets ?? []
+            let callID = envelope.dictionary["call-id"]?.octets ?? []
+            var octets: [UInt8] = []
+            octets.reserveCapacity(envelope.cookie.count + command.count + callID.count + 2)
+            octets += envelope.cookie
+            octets.append(0)
+            octets += command
+            octets.append(0)
+            octets += callID
             self.octets = octets
+            cookieCount = envelope.cookie.count
         }
+
+        package var cookie: ArraySlice<UInt8> { octets[..<cookieCount] }
+
+        package static func == (left: Key, right: Key) -> Bool { left.octets == right.octets }
 
         /// All at once; the synthesised one hashes octet by octet.
         package func hash(into hasher: inout Hasher) {

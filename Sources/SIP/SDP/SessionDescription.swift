@@ -12,13 +12,15 @@ package struct SessionDescription: Sendable {
     /// The session's `c=` address; nil when there is none or it is a host name.
     package let connection: IPAddress?
 
-    let octets: [UInt8]
+    /// What it was read from.
+    package let octets: [UInt8]
     let lines: [Line]
 
-    struct Line: Sendable {
-        let type: UInt8
+    /// One line, as offsets into `octets`.
+    package struct Line: Sendable {
+        package let type: UInt8
         /// Of an `a=` line; `other` for every other line.
-        let attribute: SDPAttribute
+        package let attribute: SDPAttribute
         private let start: UInt32
         private let end: UInt32
         private let nameEnd: UInt32
@@ -37,12 +39,14 @@ package struct SessionDescription: Sendable {
             attribute = SDPAttribute(octets, value.lowerBound..<colon)
         }
 
-        /// What follows the equals sign, as offsets into `octets`; no line end.
-        var value: Range<Int> { Int(start)..<Int(end) }
+        /// What follows the equals sign; no line end.
+        package var value: Range<Int> { Int(start)..<Int(end) }
+        /// With its type, and no line end.
+        package var whole: Range<Int> { Int(start) - 2..<Int(end) }
         /// Of an `a=` line: `rtpmap` of `a=rtpmap:0 PCMU/8000`.
-        var attributeName: Range<Int> { Int(start)..<Int(nameEnd) }
+        package var attributeName: Range<Int> { Int(start)..<Int(nameEnd) }
         /// Of an `a=` line: what follows the colon; empty without one.
-        var attributeValue: Range<Int> { min(Int(nameEnd) + 1, Int(end))..<Int(end) }
+        package var attributeValue: Range<Int> { min(Int(nameEnd) + 1, Int(end))..<Int(end) }
     }
 
     /// More `m=` lines than this are no telephone call.
