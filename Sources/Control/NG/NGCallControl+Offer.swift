@@ -42,9 +42,7 @@ extension NGCallControl {
             if call.answeredAt == nil, call.pending.isEmpty { close(call, cause: "ports_exhausted", now: now) }
             return shortage == .ports ? .outOfPorts : .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
         }
-        return later(
-            NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg, warnings: warnings), call,
-            now: now)
+        return reply(to: request, description, leg, warnings, exchange, in: call, now: now)
     }
 
     // MARK: Answer
@@ -57,9 +55,7 @@ extension NGCallControl {
         guard let call = calls[id] else { throw .unknownCall }
         let leg = register(toTag, fromTag, isOffer: false, in: call, request, now: now)
         let warnings = request.warnings(and: applyRecording(request, to: call, now: now), notHonoured(request))
-        return later(
-            NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg, warnings: warnings), call,
-            now: now)
+        return reply(to: request, description, leg, warnings, exchange, in: call, now: now)
     }
 
     private static func description(of request: NGRequest) throws(NGErrorReason) -> SessionDescription {
@@ -160,33 +156,44 @@ extension NGCallControl {
 
     // MARK: The reply, once there are sockets
 
-    private mutating func later(_ pending: NGCall.Pending, _ call: NGCall, now: Instant) -> NGReply? {
-        call.pending.append(pending)
-        finishPending(call, now: now)
-        return nil
+    /// - Returns: nil when sockets are waited for.
+    private mutating func reply(
+        to request: NGRequest, _ description: SessionDescription, _ leg: Leg, _ warnings: [String], _ exchange: NGExchange,
+        in call: NGCall, now: Instant
+    ) -> NGReply? {
+        guard call.isOpen, call.pending.isEmpty else {
+            call.pending.append(
+                NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg, warnings: warnings))
+            finishPending(call, now: now)
+            return nil
+        }
+        let sdp = describe(description, request, leg, in: call, now: now)
+        schedule(call, now: now)
+        return .ok(sdp: sdp, warnings: warnings)
     }
 
     mutating func finishPending(_ call: NGCall, now: Instant) {
-        guard call.isOpen, !call.pending.isEmpty else { return }
+        guard !call.pending.isEmpty, call.isOpen else { return }
         let pending = call.pending
         call.pending = []
-        for request in pending {
-            let sdp = describe(request, in: call, now: now)
-            finish(request.exchange, .ok(sdp: sdp, warnings: request.warnings))
+        for one in pending {
+            let sdp = describe(one.description, one.request, one.leg, in: call, now: now)
+            finish(one.exchange, .ok(sdp: sdp, warnings: one.warnings))
         }
         schedule(call, now: now)
     }
 
     /// Takes in what one side announces, tells the relay, and writes what the other side is told.
-    private mutating func describe(_ pending: NGCall.Pending, in call: NGCall, now: Instant) -> [UInt8] {
-        let (description, leg) = (pending.description, pending.leg)
-        let isAnswer = pending.request.command == .answer
+    private mutating func describe(
+        _ description: SessionDescription, _ request: NGRequest, _ leg: Leg, in call: NGCall, now: Instant
+    ) -> [UInt8] {
+        let isAnswer = request.command == .answer
         call[leg].described = description.octets
         let before = call[leg].announced
         call[leg].announced = description.media.indices.map { index in
             let medium = description.media[index]
             guard index < call.media.count, call.media[index] != nil, medium.port != 0 else { return nil }
-            var announced = Self.announced(medium, pending.request, opensAtOnce: configuration.ng.mediaBeforeLock)
+            var announced = Self.announced(medium, request, opensAtOnce: configuration.ng.mediaBeforeLock)
             announced.isRTCPMuxed = index < before.count ? before[index]?.isRTCPMuxed ?? false : false
             return announced
         }
@@ -195,7 +202,7 @@ extension NGCallControl {
             endMedia(of: call)
             agreeOnMultiplexing(answeredBy: leg, call)
         }
-        let sdp = write(pending, isAnswer: isAnswer, call)
+        let sdp = write(description, request, leg, isAnswer: isAnswer, call)
         let isFirstAnswer = isAnswer && call.answeredAt == nil
         if isFirstAnswer { call.answeredAt = now }
         // The first offer alone leads nowhere: its side does not know our address yet. From then on each side's word
@@ -215,8 +222,9 @@ extension NGCallControl {
     }
 
     /// What the other side is told.
-    private func write(_ pending: NGCall.Pending, isAnswer: Bool, _ call: NGCall) -> [UInt8] {
-        let (request, description, leg) = (pending.request, pending.description, pending.leg)
+    private func write(
+        _ description: SessionDescription, _ request: NGRequest, _ leg: Leg, isAnswer: Bool, _ call: NGCall
+    ) -> [UInt8] {
         let instructions: [NGDescription.MediaInstruction] = description.media.indices.map { index in
             guard index < call.media.count, let medium = call.media[index] else { return .reject }
             let hasMux = multiplexes(index, description.media[index], isAnswer: isAnswer, leg, call)

@@ -45,7 +45,7 @@ extension NGDescription {
         writeIdentity(lines, to: &writer)
         for payload in payloads { write(payload, lines, hasFeedback: hasFeedback, to: &writer) }
         if hasFeedback {
-            for line in lines where line.attribute == .rtcpFeedback && payloadType(of: line) == nil { writer.write(line) }
+            for line in lines where line.attribute == .rtcpFeedback && line.payloadType == nil { writer.write(line) }
         }
         for line in lines where line.attribute == .extmap { writer.write(line) }
         for line in lines where line.type == UInt8(ascii: "a") && line.attribute.hasNoPlace { writer.write(line) }
@@ -65,27 +65,18 @@ extension NGDescription {
         _ payload: SessionDescription.Payload, _ lines: ArraySlice<SessionDescription.Line>, hasFeedback: Bool,
         to writer: inout LineWriter
     ) {
-        if let line = lines.first(where: { $0.attribute == .rtpmap && payloadType(of: $0) == payload.number }) {
+        if let line = lines.first(where: { $0.attribute == .rtpmap && $0.payloadType == payload.number }) {
             writer.write(line)
         } else if let encodingName = payload.encodingName, let clockRate = payload.clockRate {
             // Not of a dynamic type without a map.
             let channels = payload.channelCount > 1 ? "/\(payload.channelCount)" : ""
             writer.write("a=rtpmap:\(payload.number) \(encodingName)/\(clockRate)\(channels)")
         }
-        for line in lines where line.attribute == .fmtp && payloadType(of: line) == payload.number { writer.write(line) }
+        for line in lines where line.attribute == .fmtp && line.payloadType == payload.number { writer.write(line) }
         guard hasFeedback else { return }
-        for line in lines where line.attribute == .rtcpFeedback && payloadType(of: line) == payload.number {
+        for line in lines where line.attribute == .rtcpFeedback && line.payloadType == payload.number {
             writer.write(line)
         }
-    }
-
-    /// The number that the value of rtpmap, fmtp and rtcp-fb begins with.
-    private func payloadType(of line: SessionDescription.Line) -> UInt8? {
-        let octets = description.octets.span
-        let value = line.attributeValue
-        var end = value.lowerBound
-        while end < value.upperBound, octets[end] != UInt8(ascii: " ") { end += 1 }
-        return SDPText.number(octets, value.lowerBound..<end)
     }
 
     private func writeRejected(_ medium: SessionDescription.Media, to writer: inout LineWriter) {
@@ -135,7 +126,7 @@ extension NGDescription {
         _ = fields.next(octets)
         writer.append(" ")
         let transportThatCame = fields.next(octets)
-        if let transport { writer.append(transport) } else if let transportThatCame { writer.append(transportThatCame) }
+        if let transport { writer.append(text: transport) } else if let transportThatCame { writer.append(transportThatCame) }
         if !formats(&writer) {
             while let format = fields.next(octets) {
                 writer.append(" ")
@@ -166,7 +157,7 @@ extension NGDescription {
             }
             writer.end()
         }
-        if addresses.hasRTCPMux { writer.write("a=rtcp-mux") }
+        if addresses.hasRTCPMux { writer.write(fixed: "a=rtcp-mux") }
     }
 
     /// The relay's address, or the zero address of the same family when the peer is on hold that way.
@@ -177,8 +168,15 @@ extension NGDescription {
 
     /// Hold by 0.0.0.0 says in the older way that nothing shall be sent there (RFC 3264 §8.4); the direction says so
     /// too, as rtpengine has it.
-    private func direction(of medium: SessionDescription.Media) -> String {
-        guard medium.isHeldByAddress else { return medium.direction.rawValue }
+    private func direction(of medium: SessionDescription.Media) -> StaticString {
+        guard medium.isHeldByAddress else {
+            switch medium.direction {
+            case .sendrecv: return "sendrecv"
+            case .sendonly: return "sendonly"
+            case .recvonly: return "recvonly"
+            case .inactive: return "inactive"
+            }
+        }
         switch medium.direction {
         case .sendrecv, .sendonly: return "sendonly"
         case .recvonly, .inactive: return "inactive"

@@ -122,7 +122,7 @@ extension NGDescription {
 
     private func writeSession(includingOrigin: Bool, to writer: inout LineWriter) {
         let lines = description.sessionLines
-        writer.write("v=0")
+        writer.write(fixed: "v=0")
         if includingOrigin { writeOrigin(to: &writer) }
         writer.begin("s=")
         writer.append(sessionName ?? sessionNameThatCame ?? [UInt8(ascii: "-")])
@@ -131,7 +131,7 @@ extension NGDescription {
             for line in lines where line.type == type { writer.write(line) }
         }
         for line in lines where isKnownBandwidth(line) { writer.write(line) }
-        if !lines.contains(where: { $0.type == UInt8(ascii: "t") }) { writer.write("t=0 0") }
+        if !lines.contains(where: { $0.type == UInt8(ascii: "t") }) { writer.write(fixed: "t=0 0") }
         for line in lines
         where line.type == UInt8(ascii: "t") || line.type == UInt8(ascii: "r") || line.type == UInt8(ascii: "z") {
             writer.write(line)
@@ -223,11 +223,19 @@ struct LineWriter {
         end()
     }
 
+    /// A line that is always the same.
+    mutating func write(fixed line: StaticString) {
+        octets.append(line)
+        end()
+    }
+
     // A line piece by piece: `begin`, `append`, `end`.
 
-    mutating func begin(_ text: String) { octets += text.utf8 }
+    mutating func begin(_ text: StaticString) { octets.append(text) }
 
-    mutating func append(_ text: String) { octets += text.utf8 }
+    mutating func append(_ text: StaticString) { octets.append(text) }
+
+    mutating func append(text: String) { octets += text.utf8 }
 
     mutating func append(_ value: ArraySlice<UInt8>) { octets += value }
 

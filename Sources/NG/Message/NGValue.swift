@@ -87,7 +87,7 @@ package struct NGDictionary: Equatable, Sendable {
     }
 
     package subscript(key: String) -> NGValue? {
-        get { self[key.utf8] }
+        get { entries.first { $0.key.count == key.utf8.count && $0.key.elementsEqual(key.utf8) }?.value }
         set { self[key.utf8] = newValue }
     }
 }

@@ -43,6 +43,18 @@ struct NGWriter {
         needsComma = true
     }
 
+    mutating func text(_ text: StaticString) {
+        separate()
+        switch format {
+        case .bencode:
+            octets.append(decimal: UInt64(text.utf8CodeUnitCount))
+            octets.append(UInt8(ascii: ":"))
+            octets.append(text)
+        case .json: JSON.encode(ArraySlice(text.description.utf8), to: &octets)
+        }
+        needsComma = true
+    }
+
     mutating func text(_ text: String) {
         guard format == .bencode else { return string(ArraySlice(text.utf8)) }
         octets.append(decimal: UInt64(text.utf8.count))
@@ -68,8 +80,13 @@ struct NGWriter {
     // MARK: Entries
 
     /// The key of the value that is written next.
-    mutating func key(_ key: String) {
+    mutating func key(_ key: StaticString) {
         text(key)
+        endKey()
+    }
+
+    mutating func key(text: String) {
+        self.text(text)
         endKey()
     }
 
@@ -78,12 +95,12 @@ struct NGWriter {
         endKey()
     }
 
-    mutating func entry(_ key: String, _ value: some BinaryInteger) {
+    mutating func entry(_ key: StaticString, _ value: Int64) {
         self.key(key)
-        integer(Int64(clamping: value))
+        integer(value)
     }
 
-    mutating func entry(_ key: String, text: String) {
+    mutating func entry(_ key: StaticString, text: String) {
         self.key(key)
         self.text(text)
     }

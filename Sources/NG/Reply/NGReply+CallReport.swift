@@ -32,14 +32,14 @@ extension NGReply {
                 // Two streams may have one SSRC: it is named once, with the figures of the last.
                 guard !report.sources[..<index].contains(where: { $0.ssrc == source.ssrc }) else { continue }
                 let last = report.sources.last { $0.ssrc == source.ssrc } ?? source
-                writer.key(String(source.ssrc))
+                writer.key(text: String(source.ssrc))
                 write(last, detail, to: &writer)
             }
             writer.endDictionary()
             writer.key("tags")
             writer.beginDictionary()
             for tag in report.tags {
-                writer.key(tag.tag)
+                writer.key(text: tag.tag)
                 write(tag, detail, to: &writer)
             }
             writer.endDictionary()
@@ -65,14 +65,14 @@ extension NGReply {
 
     /// Integers in rtpengine's units: tenths for MOS, milliseconds for jitter, per cent for loss, microseconds for the
     /// round trip.
-    private static func write(_ quality: NGQuality, _ key: String, to writer: inout NGWriter) {
+    private static func write(_ quality: NGQuality, _ key: StaticString, to writer: inout NGWriter) {
         writer.key(key)
         writer.beginDictionary()
         writer.entry("MOS", integer(quality.mos * 10))
         writer.entry("jitter", quality.jitter.milliseconds)
         writer.entry("packet loss", integer(quality.lossRatio * 100))
         if let roundTrip = quality.roundTrip { writer.entry("round-trip time", roundTrip.nanoseconds / 1000) }
-        if let sampleCount = quality.sampleCount { writer.entry("samples", sampleCount) }
+        if let sampleCount = quality.sampleCount { writer.entry("samples", Int64(sampleCount)) }
         if let reportedAt = quality.reportedAt { writer.entry("reported at", reportedAt.seconds) }
         writer.endDictionary()
     }
@@ -107,7 +107,7 @@ extension NGReply {
     ) {
         writer.beginDictionary()
         if detail == .full {
-            writer.entry("index", index + 1)
+            writer.entry("index", Int64(index + 1))
             writer.entry("type", text: medium.kind)
             writer.entry("protocol", text: medium.transport)
         }
@@ -124,7 +124,7 @@ extension NGReply {
         writer.beginDictionary()
         if detail == .full {
             if let local = stream.local {
-                writer.entry("local port", local.port)
+                writer.entry("local port", Int64(local.port))
                 writer.entry("local address", text: local.ip.description)
                 writer.entry("family", text: family(local.ip))
             }
@@ -132,7 +132,7 @@ extension NGReply {
             if let advertised = stream.advertised { write(advertised, "advertised endpoint", to: &writer) }
         }
         if detail != .short, let lastPacket = stream.lastPacket { writer.entry("last packet", lastPacket.seconds) }
-        if let ssrc = stream.ssrc { writer.entry("SSRC", ssrc) }
+        if let ssrc = stream.ssrc { writer.entry("SSRC", Int64(ssrc)) }
         if detail != .short {
             writer.key("stats")
             write(stream.traffic, to: &writer)
@@ -140,12 +140,12 @@ extension NGReply {
         writer.endDictionary()
     }
 
-    private static func write(_ address: SocketAddress, _ key: String, to writer: inout NGWriter) {
+    private static func write(_ address: SocketAddress, _ key: StaticString, to writer: inout NGWriter) {
         writer.key(key)
         writer.beginDictionary()
         writer.entry("family", text: family(address.ip))
         writer.entry("address", text: address.ip.description)
-        writer.entry("port", address.port)
+        writer.entry("port", Int64(address.port))
         writer.endDictionary()
     }
 
@@ -153,9 +153,9 @@ extension NGReply {
 
     private static func write(_ traffic: NGTraffic, to writer: inout NGWriter) {
         writer.beginDictionary()
-        writer.entry("packets", traffic.packets)
-        writer.entry("bytes", traffic.octets)
-        writer.entry("errors", traffic.errors)
+        writer.entry("packets", Int64(clamping: traffic.packets))
+        writer.entry("bytes", Int64(clamping: traffic.octets))
+        writer.entry("errors", Int64(clamping: traffic.errors))
         writer.endDictionary()
     }
 }

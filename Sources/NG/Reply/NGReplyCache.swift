@@ -10,7 +10,9 @@ package struct NGReplyCache: Sendable {
     package struct Key: Hashable, Sendable {
         /// A copy: slices would keep the whole datagrams.
         private let octets: [UInt8]
-        private let cookieCount: Int
+        private let cookieCount: UInt32
+        /// It is looked up several times, and hashed once.
+        private let digest: Int
 
         package init(_ envelope: NGEnvelope) {
             let command = envelope.dictionary["command"]?.octets ?? []
@@ -23,18 +25,18 @@ package struct NGReplyCache: Sendable {
             octets.append(0)
             octets += callID
             self.octets = octets
-            cookieCount = envelope.cookie.count
-        }
-
-        package var cookie: ArraySlice<UInt8> { octets[..<cookieCount] }
-
-        package static func == (left: Key, right: Key) -> Bool { left.octets == right.octets }
-
-        /// All at once; the synthesised one hashes octet by octet.
-        package func hash(into hasher: inout Hasher) {
+            cookieCount = UInt32(envelope.cookie.count)
+            var hasher = Hasher()
             // SAFETY: the hasher reads the octets during the call.
             unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+            digest = hasher.finalize()
         }
+
+        package var cookie: ArraySlice<UInt8> { octets[..<Int(cookieCount)] }
+
+        package static func == (left: Key, right: Key) -> Bool { left.digest == right.digest && left.octets == right.octets }
+
+        package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
     }
 
     package enum Lookup: Equatable, Sendable {
