@@ -29,11 +29,12 @@ package struct TransactionLayer {
         case ended(TransactionID)
     }
 
-    private final class Client {
+    final class Client {
         let id: TransactionID
         var machine: ClientMachine
         let key: TransactionKey
         let method: Method
+        let openedAt: Instant
         var request: [UInt8]
         var destination: Flow
         /// What is sent, and where, when the transport fails before anything was heard.
@@ -46,20 +47,21 @@ package struct TransactionLayer {
         var scheduled: Instant?
 
         init(
-            id: TransactionID, machine: ClientMachine, key: TransactionKey, method: Method, request: [UInt8], destination: Flow,
-            fallback: (request: [UInt8], destination: Flow)?
+            id: TransactionID, machine: ClientMachine, key: TransactionKey, method: Method, openedAt: Instant, request: [UInt8],
+            destination: Flow, fallback: (request: [UInt8], destination: Flow)?
         ) {
             self.id = id
             self.machine = machine
             self.key = key
             self.method = method
+            self.openedAt = openedAt
             self.request = request
             self.destination = destination
             self.fallback = fallback
         }
     }
 
-    private final class Server {
+    final class Server {
         let id: TransactionID
         var machine: ServerMachine
         let key: TransactionKey
@@ -79,9 +81,9 @@ package struct TransactionLayer {
         }
     }
 
-    private var clients: [TransactionID: Client] = [:]
-    private var servers: [TransactionID: Server] = [:]
-    private var clientIDs: [TransactionKey: TransactionID] = [:]
+    private(set) var clients: [TransactionID: Client] = [:]
+    private(set) var servers: [TransactionID: Server] = [:]
+    private(set) var clientIDs: [TransactionKey: TransactionID] = [:]
     private var serverIDs: [TransactionKey: TransactionID] = [:]
     private var timers = TimerQueue<TransactionID>()
     private var lastID: UInt64 = 0
@@ -172,7 +174,8 @@ package struct TransactionLayer {
         var effects = clientEffects.taken()
         let machine = ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects)
         let client = Client(
-            id: id, machine: machine, key: key, method: method, request: request, destination: destination, fallback: fallback)
+            id: id, machine: machine, key: key, method: method, openedAt: now, request: request, destination: destination,
+            fallback: fallback)
         clientIDs[key] = id
         clients[id] = client
         carryOut(&effects, client, response: nil, outputs: &outputs)
