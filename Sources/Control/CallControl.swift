@@ -338,7 +338,7 @@ package struct CallControl {
 
     /// A response whose only Via is ours (RFC 3261 §8.1.3.3, §18.1.2).
     private func isAnswerToUs(_ response: SIPMessage) -> Bool {
-        endpoints.contains(response.topVia) && response.listValues(.via).count == 1
+        endpoints.contains(response.topVia) && response.hasOneVia
     }
 
     /// One reading of both clocks.
@@ -424,12 +424,13 @@ package struct CallControl {
     }
 
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
-        guard let wasReleased = calls[number].map({ $0.machine.release != nil }) else { return }
+        guard let call = calls[number] else { return }
+        let wasReleased = call.machine.release != nil
         var effects = spareEffects.taken()
-        calls[number]?.machine.handle(event, effects: &effects)
-        if !wasReleased, let release = calls[number]?.machine.release { callReleased(number, release, now: now) }
+        call.machine.handle(event, effects: &effects)
+        if !wasReleased, let release = call.machine.release { callReleased(number, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
-        if calls[number]?.machine.caller != .answered { calls[number]?.answerRetransmission = nil }
+        if call.machine.caller != .answered { call.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
         spareEffects.giveBack(&effects)
     }

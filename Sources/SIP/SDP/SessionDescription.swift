@@ -95,6 +95,12 @@ package struct SessionDescription: Sendable {
         throw .unsupportedTransport(first.transport)
     }
 
+    /// Neither NUL nor CR. Of what is below them only the tab is found in descriptions at all.
+    private static func isPlain(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        octets.firstIndex(below: Octet.carriageReturn + 1, in: range) == range.upperBound
+            || (octets.firstIndex(of: 0, in: range) == nil && octets.firstIndex(of: Octet.carriageReturn, in: range) == nil)
+    }
+
     private static func lines(of octets: Span<UInt8>) throws(SDPError) -> [Line] {
         var lines: [Line] = []
         lines.reserveCapacity(24)
@@ -113,8 +119,7 @@ package struct SessionDescription: Sendable {
                 if let blankLine { throw .malformedLine(number: blankLine) }
                 let type = octets[start]
                 guard end - start >= 2, octets[start + 1] == Octet.equals, Octet.isLetter(type),
-                    octets.firstIndex(of: 0, in: start..<end) == nil,
-                    octets.firstIndex(of: Octet.carriageReturn, in: start..<end) == nil
+                    Self.isPlain(octets, start..<end)
                 else { throw .malformedLine(number: number) }
                 lines.append(Line(octets, type: type, value: start + 2..<end))
             }
