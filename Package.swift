@@ -93,6 +93,10 @@ let package = Package(
         .executableTarget(
             name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
             swiftSettings: settings),
+        // The same of a call that a proxy drives over NG.
+        .executableTarget(
+            name: "ng-path", dependencies: ["Control", "Configuration", "Relay", "Core"], path: "Tests/NGPath",
+            swiftSettings: settings),
 
         // What reads octets from anyone, for a fuzzer and for the tests that stand in for one.
         .target(

@@ -24,12 +24,9 @@ enum SilenceSuppression {
 extension SessionDescription.Payload {
     /// Defaults as registered: RFC 4856 §2.1.9 (G723), §2.1.11 (G729), RFC 7587 §6.1 (opus).
     fileprivate var allowsSilence: Bool {
-        switch encodingName?.uppercased() {
-        case "G729": !has("annexb=no")
-        case "G723": !has("annexa=no")
-        case "OPUS": has("usedtx=1")
-        default: false
-        }
+        if isNamed("G729") { return !has("annexb=no") }
+        if isNamed("G723") { return !has("annexa=no") }
+        return isNamed("opus") && has("usedtx=1")
     }
 
     private func has(_ parameter: String) -> Bool {

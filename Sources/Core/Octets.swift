@@ -1,17 +1,25 @@
 /// Writing numbers into a message, without the text of them in between.
 extension [UInt8] {
-    /// - Parameter width: digits at least; zeros come before a shorter number.
+    /// - Parameter width: digits at least, 20 at most; zeros come before a shorter number.
     public mutating func append(decimal value: UInt64, width: Int = 1) {
-        var divisor: UInt64 = 1
-        var digits = 1
-        while digits < width || value / divisor >= 10 {
-            divisor *= 10
-            digits += 1
-        }
-        while divisor > 0 {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
-        }
+        // From the last digit on: dividing by ten is cheap, and a UInt64 has at most twenty.
+        var digits = InlineArray<20, UInt8>(repeating: UInt8(ascii: "0"))
+        var first = digits.count
+        var rest = value
+        repeat {
+            first -= 1
+            digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
+        for index in Swift.min(first, digits.count - width)..<digits.count { append(digits[index]) }
+    }
+
+    /// A text that the program contains, in one step.
+    @inlinable
+    public mutating func append(_ text: StaticString) {
+        // SAFETY: the octets of a text that is no single scalar are there for good, so many as it says.
+        guard text.hasPointerRepresentation else { return append(contentsOf: text.description.utf8) }
+        unsafe append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     /// Lower-case digits, without leading zeros.

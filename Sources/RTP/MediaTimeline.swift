@@ -50,6 +50,7 @@ public struct MediaTimeline: ~Copyable, Sendable {
     ///
     /// - Returns: the buckets, and the second of the first one on the monotonic clock; nil before any.
     package func snapshot() -> (firstSecond: UInt32, buckets: [TimelineBucket])? {
+        guard newest.load(ordering: .relaxed) != 0 else { return nil }
         var buckets: [TimelineBucket] = []
         buckets.reserveCapacity(Self.seconds)
         while true {

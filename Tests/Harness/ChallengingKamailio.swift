@@ -13,7 +13,7 @@ package final class ChallengingKamailio: Sendable {
     /// - Parameter algorithm: `SHA-256` or `MD5`.
     package static func start(at address: SocketAddress, password: String, algorithm: String) async throws -> ChallengingKamailio {
         let kamailio = try ChallengingKamailio(at: address, password: password, algorithm: algorithm)
-        try await eventually("Kamailio listens on \(address)\n\(kamailio.log)", within: .seconds(20)) {
+        try await eventually("Kamailio listens on \(address)\n\(kamailio.log)", within: .seconds(30)) {
             if let exit = kamailio.process.exit {
                 throw SocketError(description: "Kamailio ended at its start (\(exit)):\n\(kamailio.log)")
             }

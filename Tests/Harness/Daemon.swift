@@ -22,7 +22,7 @@ package final class Daemon: Sendable {
     /// - Parameter directory: one that an earlier daemon used, to start again on its records.
     package static func start(_ settings: DaemonSettings, in directory: TemporaryDirectory? = nil) async throws -> Daemon {
         let daemon = try Daemon(settings, in: directory ?? TemporaryDirectory("d"))
-        try await eventually("relayd answers on its control socket\n\(daemon.log)", within: .seconds(20)) {
+        try await eventually("relayd answers on its control socket\n\(daemon.log)", within: .seconds(30)) {
             if let exit = daemon.process.exit {
                 throw Trouble(description: "relayd ended at its start (\(exit)):\n\(daemon.log)")
             }
@@ -53,7 +53,7 @@ package final class Daemon: Sendable {
     package var sipAddress: SocketAddress { settings.listen }
 
     /// Asks it to stop and waits for it.
-    package func stop(_ signal: Int32 = SIGTERM, within limit: Duration = .seconds(10)) async throws -> ChildProcess.Exit {
+    package func stop(_ signal: Int32 = SIGTERM, within limit: Duration = .seconds(30)) async throws -> ChildProcess.Exit {
         process.signal(signal)
         return try await process.exit(within: limit)
     }
@@ -70,11 +70,19 @@ package final class Daemon: Sendable {
         return try JSONDecoder().decode(CallExplanation.self, from: Data(result.output.utf8))
     }
 
+    /// Waits until the only call has lasted for three seconds, from when on its media mean something (as relayd itself counts), and
+    /// `isEnough` says of it that it was heard. A time of the test's own would be a race with peers that stand still.
+    package func talks(until isEnough: (CallSummary) -> Bool = { _ in true }) async throws {
+        try await eventually("the call lasts for three seconds, with media", within: .seconds(40)) {
+            try control.calls().contains { $0.durationSeconds >= 3 && isEnough($0) }
+        }
+    }
+
     /// The newest record first.
     package func records() throws -> [CallRecord] { try control.records(RecordQuery(limit: 1_000)) }
 
     /// Waits for `count` records; they are stored a moment after the release.
-    package func records(count: Int, within limit: Duration = .seconds(10)) async throws -> [CallRecord] {
+    package func records(count: Int, within limit: Duration = .seconds(30)) async throws -> [CallRecord] {
         try await eventually("\(count) call records", within: limit) {
             let records = try self.records()
             return records.count >= count ? records : nil
@@ -97,7 +105,7 @@ package struct CommandResult: Sendable {
 
 /// Runs a program to its end. A signal counts as 128 and its number, as in a shell.
 package func run(
-    _ executable: String, _ arguments: [String], environment: [String: String] = [:], within limit: Duration = .seconds(20)
+    _ executable: String, _ arguments: [String], environment: [String: String] = [:], within limit: Duration = .seconds(60)
 ) async throws -> CommandResult {
     let directory = try TemporaryDirectory("run")
     defer { directory.remove() }

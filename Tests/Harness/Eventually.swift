@@ -13,7 +13,7 @@ package struct TimeLimitExceeded: Error, CustomStringConvertible {
 /// - Throws: `TimeLimitExceeded`, or what `probe` throws.
 @discardableResult
 package func eventually<Value: Sendable>(
-    _ what: @autoclosure () -> String, within limit: Duration = .seconds(10), every interval: Duration = .milliseconds(10),
+    _ what: @autoclosure () -> String, within limit: Duration = .seconds(30), every interval: Duration = .milliseconds(10),
     _ probe: () async throws -> Value?
 ) async throws -> Value {
     let deadline = ContinuousClock.now + limit
@@ -26,7 +26,7 @@ package func eventually<Value: Sendable>(
 
 /// The same until `condition` is true.
 package func eventually(
-    _ what: @autoclosure () -> String, within limit: Duration = .seconds(10), every interval: Duration = .milliseconds(10),
+    _ what: @autoclosure () -> String, within limit: Duration = .seconds(30), every interval: Duration = .milliseconds(10),
     _ condition: () async throws -> Bool
 ) async throws {
     try await eventually(what(), within: limit, every: interval) { () async throws -> Bool? in try await condition() ? true : nil }

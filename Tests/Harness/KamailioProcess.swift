@@ -18,9 +18,9 @@ final class KamailioProcess: Sendable {
             outputPath: directory.file("kamailio.log"))
     }
 
-    /// - Throws: what it said, when it ends or is not up after 20 s.
+    /// - Throws: what it said, when it ends or is not up after 30 s.
     func waitUntilUp(_ isUp: @Sendable () -> Bool) async throws {
-        try await eventually("Kamailio listens\n\(log)", within: .seconds(20)) {
+        try await eventually("Kamailio listens\n\(log)", within: .seconds(30)) {
             if let exit = process.exit {
                 throw SocketError(description: "Kamailio ended at its start (\(exit)):\n\(log)")
             }
@@ -36,6 +36,6 @@ final class KamailioProcess: Sendable {
     /// Ends it and its children once they have written what they have to write.
     func end() async throws {
         process.signal(15)
-        _ = try await process.exit(within: .seconds(10))
+        _ = try await process.exit(within: .seconds(30))
     }
 }

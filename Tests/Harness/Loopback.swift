@@ -34,10 +34,19 @@ package enum Loopback {
         throw SocketError(description: "two free UDP ports on \(host) are taken whenever they are found")
     }
 
-    /// A run of `count` free UDP ports, the first even: above the relay ports of a `Testbed`, below the ephemeral range.
+    /// The port of a SIPp's media: it and the second after it are another SIPp's neither here nor, as long as there are only a
+    /// few hundred, elsewhere; above all that `freeRange` finds, below the ephemeral range.
+    static func sippMediaPort() -> UInt16 {
+        let next = sippCounter.wrappingAdd(1, ordering: .relaxed).newValue
+        return 30_000 + UInt16((UInt32(truncatingIfNeeded: getpid()) &* 97 &+ next) % 690) * 4
+    }
+
+    private static let sippCounter = Atomic<UInt32>(0)
+
+    /// A run of `count` free UDP ports, the first even: above the relay ports of a `Testbed`, below SIPp's.
     package static func freeRange(of count: UInt16, on host: IPAddress) throws -> ClosedRange<UInt16> {
         for _ in 0..<200 {
-            let start = UInt16.random(in: 10_000...(16_000 - count / 2)) * 2
+            let start = UInt16.random(in: 10_000...(15_000 - count / 2)) * 2
             let range = start...(start + count - 1)
             let isFree = range.allSatisfy { port in
                 (try? UDPSocket(SocketAddress(ip: host, port: port))) != nil

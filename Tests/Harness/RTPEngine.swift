@@ -11,7 +11,7 @@ package final class RTPEngine: Sendable {
     package static func start(on host: IPAddress, interfaces: [String]) async throws -> RTPEngine {
         let engine = try RTPEngine(on: host, interfaces: interfaces)
         let client = try NGClient(on: host, server: engine.address)
-        try await eventually("rtpengine answers\n\(engine.process.output)", within: .seconds(20)) {
+        try await eventually("rtpengine answers\n\(engine.process.output)", within: .seconds(30)) {
             if let exit = engine.process.exit {
                 throw SocketError(description: "rtpengine ended at its start (\(exit)):\n\(engine.process.output)")
             }

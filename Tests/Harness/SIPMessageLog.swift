@@ -70,6 +70,9 @@ package struct TracedMessage: Sendable {
         }
     }
 
+    /// Its header lines.
+    package var headers: [String] { head.dropFirst().map(String.init) }
+
     private var head: [Substring] {
         let end = text.range(of: "\n\n")?.lowerBound ?? text.endIndex
         return text[..<end].split(separator: "\n")

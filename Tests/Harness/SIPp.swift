@@ -1,5 +1,6 @@
 package import Core
 import Foundation
+import Synchronization
 
 /// One SIPp: a caller or a callee that follows a scenario file. Every run is bounded, so none is ever left behind.
 package final class SIPp: Sendable {
@@ -19,7 +20,8 @@ package final class SIPp: Sendable {
         package var mediaHost: IPAddress?
         /// What the scenario calls `-d`: how long it talks, or waits.
         package var pause = Duration.milliseconds(500)
-        /// In place of its last pause the scenario waits for `hangUp()`. A pause is a race with the media on a busy machine.
+        /// In place of its last pause the scenario waits for `hangUp()`, before the answer (CANCEL) as well as after it. A pause is
+        /// a race with everything else on a busy machine.
         package var hangsUpWhenTold = false
         /// What stands for `[NAME]` in the scenario; SIPp's own keywords may not stand for a status line's code.
         package var keys: [String: String] = [:]
@@ -41,13 +43,17 @@ package final class SIPp: Sendable {
     package let plan: Plan
     package let process: ChildProcess
     private let directory: TemporaryDirectory
+    /// What was read of its log last, and how long that was: looking again and again costs little while nothing is new.
+    private let parsed = Mutex<(octets: Int, messages: [TracedMessage])>((0, []))
+    /// What carries words into a network namespace.
+    private let couriers = Mutex<[ChildProcess]>([])
 
     /// A callee listens when this returns.
     package static func start(_ plan: Plan) async throws -> SIPp {
         let sipp = try SIPp(plan)
         guard plan.remote == nil else { return sipp }
         do {
-            try await eventually("SIPp listens on \(plan.address)") {
+            try await eventually("SIPp listens on \(plan.address)", within: .seconds(20)) {
                 if let exit = sipp.process.exit { throw SocketError(description: "SIPp ended at its start (\(exit))") }
                 return isBound(plan.address, isStream: plan.transport.hasPrefix("t"), in: "\(sipp.process.processID)")
             }
@@ -77,9 +83,8 @@ package final class SIPp: Sendable {
         }
         var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.mediaHost ?? plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
-        // SIPp looks for a free port for its RTP upwards from here.
-        let mediaHost = plan.address.ip.family == .ipv4 && plan.launcher.isEmpty ? plan.address.ip : .ipv4Loopback
-        arguments += ["-mp", "\(try Loopback.freeRange(of: 2, on: mediaHost).lowerBound)"]
+        // It takes this port and the second after it, and ends where one of them is taken.
+        arguments += ["-mp", "\(Loopback.sippMediaPort())"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
         // Its default is more than the limit of open files.
@@ -95,25 +100,40 @@ package final class SIPp: Sendable {
             outputPath: directory.file("screen.log"))
     }
 
-    /// Everything sent and received so far, oldest first.
-    package var messages: [TracedMessage] { TracedMessage.parse(log: textOfFile(directory.file("messages.log"))) }
+    /// Everything sent and received so far, retransmissions too, oldest first.
+    package var messages: [TracedMessage] {
+        let log = textOfFile(directory.file("messages.log"))
+        return parsed.withLock { parsed in
+            if parsed.octets != log.utf8.count { parsed = (log.utf8.count, TracedMessage.parse(log: log)) }
+            return parsed.messages
+        }
+    }
 
     /// What went otherwise than the scenario says; empty when nothing did.
     package var errors: String { textOfFile(directory.file("errors.log")) }
 
-    package func received(_ title: String) -> [TracedMessage] {
+    /// Messages received, each once: on a busy machine anything over UDP may be sent again, octet for octet the same.
+    package func received(_ title: String) -> [TracedMessage] { Self.once(receptions(title)) }
+
+    package func sent(_ title: String) -> [TracedMessage] {
+        Self.once(messages.filter { $0.direction == .sent && $0.title == title })
+    }
+
+    /// Messages received, as often as they came.
+    package func receptions(_ title: String) -> [TracedMessage] {
         messages.filter { $0.direction == .received && $0.title == title }
     }
 
-    package func sent(_ title: String) -> [TracedMessage] {
-        messages.filter { $0.direction == .sent && $0.title == title }
+    private static func once(_ messages: [TracedMessage]) -> [TracedMessage] {
+        var seen: Set<String> = []
+        return messages.filter { seen.insert($0.text).inserted }
     }
 
     /// The first message received that `condition` accepts, as soon as there is one.
     ///
     /// - Throws: how far SIPp came, when there is none within `limit` or SIPp ended without it.
     package func receives(
-        _ what: String, within limit: Duration = .seconds(10), where condition: @Sendable (TracedMessage) -> Bool
+        _ what: String, within limit: Duration = .seconds(30), where condition: @Sendable (TracedMessage) -> Bool
     ) async throws -> TracedMessage {
         try await eventually("SIPp (\(plan.scenario)) receives \(what):\n\(progress)", within: limit) {
             // Asked before the messages: what it wrote last is seen even so.
@@ -142,33 +162,38 @@ package final class SIPp: Sendable {
         }
     }
 
-    /// Ends the pause of a scenario that hangs up when told: by an INFO that SIPp takes for one of its dialog's.
-    /// The scenario must have come that far.
+    /// Ends the pause of a scenario that hangs up when told: by an INFO that SIPp takes for one of its dialog's, of each of its
+    /// calls. The scenario must have come that far.
     package func hangUp() throws { try proceed(1_000) }
 
-    /// Ends one of the places of a scenario that wait for an INFO. Each step has a number of its own.
+    /// Ends one of the places of a scenario that wait for an INFO, in early dialogs too. Each step has a number of its own.
     package func proceed(_ step: Int) throws {
-        let dialog = messages.first { message in
-            message.direction == .received && (plan.remote == nil ? message.method == "INVITE" : message.status == 200)
+        let direction: TracedMessage.Direction = plan.remote == nil ? .received : .sent
+        var callIDs: Set<String> = []
+        let invites = messages.filter { message in
+            message.direction == direction && message.method == "INVITE" && callIDs.insert(message.header("Call-ID") ?? "").inserted
         }
-        guard let dialog, let from = dialog.header("From"), let to = dialog.header("To"), let callID = dialog.header("Call-ID")
-        else { throw SocketError(description: "\(plan.scenario) is in no dialog") }
-        let socket = try UDPSocket(SocketAddress(ip: plan.address.ip, port: 0))
-        let (remote, local) = plan.remote == nil ? (from, to) : (to, from)
-        let request = """
-            INFO sip:test@\(plan.address) SIP/2.0
-            Via: SIP/2.0/UDP \(socket.address);branch=z9hG4bKhang-up-\(step)
-            Max-Forwards: 70
-            From: \(remote)
-            To: \(local)
-            Call-ID: \(callID)
-            CSeq: \(step) INFO
-            Content-Length: 0
+        guard !invites.isEmpty else { throw SocketError(description: "\(plan.scenario) is in no dialog") }
+        for invite in invites {
+            // Its Call-ID is all that SIPp looks at; the other headers are what a scenario finds in the last message then.
+            let headers = invite.headers.filter { !$0.hasPrefix("Content-") && !$0.hasPrefix("Session-Expires") }
+            let lines = ["INFO sip:test@\(plan.address) SIP/2.0"] + headers + ["X-Step: \(step)", "Content-Length: 0", "", ""]
+            try tell(lines.joined(separator: "\r\n"))
+        }
+    }
 
-
-            """
-        guard socket.send(Array(request.replacing("\n", with: "\r\n").utf8), to: plan.address) else {
-            throw SocketError("\(plan.scenario) cannot be told to hang up")
+    private func tell(_ request: String) throws {
+        guard plan.launcher.isEmpty else {
+            let file = directory.file("tell-\(UInt32.random(in: 0...UInt32.max))")
+            try Data(request.utf8).write(to: URL(fileURLWithPath: file))
+            // One write of cat's is one datagram of bash's.
+            let script = ["bash", "-c", "cat '\(file)' > /dev/udp/\(plan.address.ip)/\(plan.address.port)"]
+            let command = plan.launcher + script
+            let courier = try ChildProcess(command[0], Array(command.dropFirst()), outputPath: directory.file("courier.log"))
+            return couriers.withLock { $0.append(courier) }
+        }
+        guard try UDPSocket(SocketAddress(ip: plan.address.ip, port: 0)).send(Array(request.utf8), to: plan.address) else {
+            throw SocketError("\(plan.scenario) cannot be told to go on")
         }
     }
 

@@ -33,6 +33,8 @@ package final class StreamListener: Sendable {
         repeat { ready = unsafe poll(&entry, 1, milliseconds) } while ready < 0 && errno == EINTR
         guard ready == 1 else { return nil }
         let accepted = Glibc.accept(descriptor, nil, nil)
+        // A program that is started meanwhile must not keep the connection open.
+        if accepted >= 0 { _ = fcntl(accepted, F_SETFD, FD_CLOEXEC) }
         return accepted >= 0 ? StreamPeer(accepted: accepted) : nil
     }
 }

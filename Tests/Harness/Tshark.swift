@@ -18,7 +18,7 @@ package final class Tshark: Sendable {
     }
 
     private func reaches(_ mark: String) async throws {
-        try await eventually("tshark has written: \(mark)", within: .seconds(20)) {
+        try await eventually("tshark has written: \(mark)", within: .seconds(30)) {
             if let exit = process.exit {
                 throw SocketError(description: "tshark ended (\(exit)): \(process.output)")
             }
@@ -41,7 +41,7 @@ package final class Tshark: Sendable {
     package func finish() async throws {
         try await reaches("capture ends here")
         process.signal(SIGINT)
-        _ = try await process.exit(within: .seconds(10))
+        _ = try await process.exit(within: .seconds(30))
     }
 
     /// One line for each packet that `filter` accepts, the fields separated by tabs.

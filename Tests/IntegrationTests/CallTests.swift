@@ -53,7 +53,7 @@ struct CallTests {
     @Test("sender reports pass between the RTCP ports, unchanged and from the port above the advertised one")
     func senderReports() async throws {
         try await Testbed.with { bed in
-            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", pause: .seconds(3))
+            let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
             // The first report of a side tells relayd where its RTCP is; before that it is sent none.
             try await eventually("each party gets a sender report") {
@@ -65,6 +65,7 @@ struct CallTests {
             #expect(call.callerMedia.heard.senderReportSources == [SocketAddress(ip: bed.host, port: above)])
             #expect(call.callerMedia.heard.altered == 0 && call.calleeMedia.heard.altered == 0)
             call.stopMedia()
+            try call.hangUp()
             try await call.caller.succeeds()
         }
     }
@@ -110,10 +111,7 @@ struct CallTests {
                 callerMedia.close()
                 calleeMedia.close()
             }
-            let callee = try await bed.callee("callee-early-media") {
-                $0.media = calleeMedia.address
-                $0.pause = .seconds(2)
-            }
+            let callee = try await bed.callee("callee-early-media") { $0.media = calleeMedia.address }
             let caller = try await bed.caller("caller-hangs-up") {
                 $0.media = callerMedia.address
                 $0.pause = .milliseconds(200)
@@ -126,6 +124,7 @@ struct CallTests {
             #expect(caller.received("200 OK").isEmpty, "this was before the answer")
             callerMedia.stop()
             calleeMedia.stop()
+            try callee.proceed(1)
             try await caller.succeeds()
             try await callee.succeeds()
             let answer = try #require(caller.received("200 OK").first)

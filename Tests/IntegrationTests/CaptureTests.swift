@@ -39,7 +39,7 @@ struct CaptureTests {
             try await eventually("the call goes on for a while") { call.callerMedia.heard.numbers.count > 100 }
             call.stopMedia()
             try bed.daemon.control.hangUp(summary.id)
-            let exit = try await capture.exit(within: .seconds(10))
+            let exit = try await capture.exit(within: .seconds(30))
             #expect(exit == .exited(code: 0), "\(capture.output)")
             #expect(capture.output.contains("the call has ended"), "\(capture.output)")
 
@@ -70,7 +70,7 @@ struct CaptureTests {
             let file = bed.daemon.directory.file("short.pcapng")
             let socket = bed.daemon.control.socketPath
             let short = try await run(
-                Daemon.commandLineTool, ["capture", summary.id, "-o", file, "--seconds", "1", "--socket", socket])
+                Daemon.commandLineTool, ["capture", summary.id, "-o", file, "--seconds", "3", "--socket", socket])
             #expect(short.code == 0 && short.errors.contains("the time is over"), "\(short.errors)")
             #expect(try await CaptureFile(file).rtpStreams().count == 4)
             #expect(try bed.daemon.control.calls().map(\.state) == [.connected])
@@ -92,17 +92,21 @@ struct CaptureTests {
         let recordings = directory.file("calls")
         try await KamailioTestbed.with(flags: "replace-origin record-call=on", { $0.ng = ["recording_directory = \"\(recordings)\""] }) { bed in
             let call = try await bed.connect(
-                caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays", pause: .milliseconds(2_500))
+                caller: "proxied-caller-hangs-up", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
             let file = directory.file("ng.pcapng")
             let id = try #require(call.caller.callID)
             let capture = try ChildProcess(
                 Daemon.commandLineTool, ["capture", id, "-o", file, "--socket", bed.relayd.control.socketPath],
                 outputPath: directory.file("capture.log"))
+            try await eventually("RTP is in the file") { (try? Data(contentsOf: URL(filePath: file)))?.count ?? 0 > 5_000 }
+            let heard = call.callerMedia.heard.numbers.count
+            try await eventually("the call goes on for a while") { call.callerMedia.heard.numbers.count > heard + 50 }
+            try call.hangUp()
             try await call.caller.succeeds()
             call.stopMedia()
             try await call.callee.succeeds()
-            #expect(try await capture.exit(within: .seconds(10)) == .exited(code: 0), "\(capture.output)")
+            #expect(try await capture.exit(within: .seconds(30)) == .exited(code: 0), "\(capture.output)")
             Self.expectStreams(try await CaptureFile(file).rtpStreams(), call)
             let made = try await CaptureFile(file).fields(["sip.Method", "sdp.media.port"], where: "sip and sdp")
             #expect(made.count == 4, "\(made)")

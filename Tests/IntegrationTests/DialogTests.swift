@@ -58,7 +58,7 @@ struct DialogTests {
     func testCall() async throws {
         try await Testbed.with { bed in
             let callee = try await bed.callee("callee-stays-rtp")
-            let result = try await bed.daemon.relayctl(["probe", "carrier", "--call", "4930123", "--seconds", "1"])
+            let result = try await bed.daemon.relayctl(["probe", "carrier", "--call", "4930123", "--seconds", "3"])
             #expect(result.code == 0, "\(result.errors)")
             try await callee.succeeds()
             for text in ["INVITE sent", "180 Ringing", "200 OK, SDP: PCMU", "first RTP, from \(bed.host)", "BYE sent", "200 OK to BYE"] {

@@ -25,7 +25,7 @@ struct DigestTests {
             let invites = try await bed.daemon.relayctl(["trace", "--method", "INVITE"])
             #expect(invites.output.contains("algorithm=\(algorithm)"), "\(invites.output)")
             let expected = isRight ? 1 : 0
-            try await eventually("the registration \(isRight ? "stands" : "is refused")", within: .seconds(15)) {
+            try await eventually("the registration \(isRight ? "stands" : "is refused")", within: .seconds(60)) {
                 let registers = try await bed.daemon.relayctl(["trace", "--method", "REGISTER"])
                 let isAnswered = registers.output.contains("SIP/2.0 200") || registers.output.components(separatedBy: "SIP/2.0 401").count > 2
                 return isAnswered && (registers.output.contains("SIP/2.0 200") ? 1 : 0) == expected
@@ -48,10 +48,10 @@ struct DigestTests {
                 ada.kill()
                 bob.kill()
             }
-            try await eventually("ada is registered: \(ada.log.suffix(3_000))", within: .seconds(15)) {
+            try await eventually("ada is registered: \(ada.log.suffix(3_000))", within: .seconds(40)) {
                 try bed.daemon.control.registrations().total == 1
             }
-            try await eventually("bob is refused", within: .seconds(15)) {
+            try await eventually("bob is refused", within: .seconds(40)) {
                 let trace = try await bed.daemon.relayctl(["trace", "--registrations", "--number", "bob"])
                 return trace.output.contains("username=\"bob\"")
             }
@@ -60,7 +60,7 @@ struct DigestTests {
             let list = try bed.daemon.control.registrations()
             #expect(list.total == 1, "bob is not")
             try ada.quit()
-            try await eventually("ada has taken it back", within: .seconds(15)) { try bed.daemon.control.registrations().total == 0 }
+            try await eventually("ada has taken it back", within: .seconds(40)) { try bed.daemon.control.registrations().total == 0 }
         }
     }
 }

@@ -38,7 +38,7 @@ struct FullDiskTests {
             #expect(metrics.text.contains("\nrelayd_records_pending \(count)\n"))
 
             try FileManager.default.removeItem(atPath: filler)
-            let records = try await eventually("the records are written", within: .seconds(20)) {
+            let records = try await eventually("the records are written", within: .seconds(40)) {
                 // Until the store has found that there is room it refuses.
                 let records = (try? bed.daemon.records()) ?? []
                 return records.count == count ? records : nil

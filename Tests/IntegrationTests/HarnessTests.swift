@@ -131,7 +131,7 @@ struct HarnessTests {
         defer { directory.remove() }
         let path = directory.file("confined")
         let confined = try await withoutIOUring { try ChildProcess("sh", command, outputPath: path) }
-        #expect(try await confined.exit(within: .seconds(5)) == .exited(code: 0))
+        #expect(try await confined.exit(within: .seconds(30)) == .exited(code: 0))
         #expect(confined.output.hasSuffix("\t2\n"))
         let free = try await run("sh", command)
         let ownFilters = textOfFile("/proc/self/status").split(separator: "\n").first { $0.hasPrefix("Seccomp:") } ?? ""

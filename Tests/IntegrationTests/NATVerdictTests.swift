@@ -46,8 +46,10 @@ struct NATVerdictTests {
                 plan = SIPp.Plan(expected.scenario, at: PhoneNetwork.phone, calling: PhoneNetwork.server)
                 plan.launcher = network.atPhone
                 plan.media = expected.media
-                plan.pause = .milliseconds(3_300)
+                plan.hangsUpWhenTold = true
                 let caller = try await SIPp.start(plan)
+                try await daemon.talks { $0.fromCallee.packets > 0 }
+                try caller.hangUp()
                 try await caller.succeeds()
                 try await callee.succeeds()
                 let record = try #require(try await daemon.records(count: index + 1).first)
@@ -75,7 +77,7 @@ struct NATVerdictTests {
             let bob = try phone("bob", "word", port: 5090)
             try await bob.isRegistered()
             try bob.dial("sip:100@\(PhoneNetwork.server)")
-            let record = try #require(try await daemon.records(count: 1, within: .seconds(20)).first)
+            let record = try #require(try await daemon.records(count: 1, within: .seconds(40)).first)
             #expect(record.cause == .inviteTimeout && record.verdict == .natPinholeLost, "\(record.explanation ?? "")")
             #expect(record.explanation?.hasPrefix("ada is registered from behind NAT") == true)
             let why = try await daemon.relayctl(["why", record.id])

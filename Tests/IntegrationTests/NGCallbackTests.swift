@@ -16,7 +16,7 @@ struct NGCallbackTests {
         } body: { bed in
             let listener = try StreamListener(SocketAddress(ip: bed.host, port: 8080))
             try answerCall(on: bed, keys: ["xmlrpc-callback": "\(bed.host)"])
-            let peer = try #require(listener.accept(within: 10_000))
+            let peer = try #require(listener.accept(within: 30_000))
             let end = format == "xmlrpc" ? "</methodCall>" : "\"id\":1}"
             let request = try peer.receive(until: end)
             #expect(request.hasPrefix("POST /RPC2 HTTP/1.1\r\n"))
@@ -50,7 +50,7 @@ struct NGCallbackTests {
             // This one accepts and says nothing.
             let listener = try StreamListener(SocketAddress(ip: bed.host, port: 8081))
             try answerCall(on: bed, id: "third")
-            let peer = try #require(listener.accept(within: 10_000))
+            let peer = try #require(listener.accept(within: 30_000))
             #expect(try bed.daemon.control.calls().isEmpty, "control goes on meanwhile")
             try await eventually("it is given up") { try bed.daemon.control.counter(.ngCallbacksFailed) == 3 }
             try await bed.daemon.logs("ETIMEDOUT")
@@ -62,7 +62,7 @@ struct NGCallbackTests {
     func deleted() async throws {
         try await Testbed.with { settings in
             settings.ng = [
-                "tcp = \"\(settings.listen.ip):2224\"", "timeout = 1",
+                "tcp = \"\(settings.listen.ip):2224\"", "timeout = 4",
                 "timeout_callback = \"http://\(settings.listen.ip):8080/RPC2\"",
             ]
         } body: { bed in
@@ -70,7 +70,7 @@ struct NGCallbackTests {
             let proxy = try answerCall(on: bed)
             try proxy.send("3 d7:call-id4:call7:command6:delete12:delete-delayi0ee")
             try await eventually("it is gone") { try bed.daemon.control.calls().isEmpty }
-            #expect(listener.accept(within: 1_500) == nil)
+            #expect(listener.accept(within: 5_000) == nil)
         }
     }
 
@@ -83,7 +83,7 @@ struct NGCallbackTests {
         let rpcAddress = SocketAddress(ip: .ipv4Loopback, port: try Loopback.freeRange(of: 2, on: .ipv4Loopback).lowerBound)
         try await Testbed.with { settings in
             settings.ng = [
-                "listen = \"\(settings.listen.ip):2223\"", "timeout = 2", "timeout_callback = \"http://%%:\(rpcAddress.port)/RPC2\"",
+                "listen = \"\(settings.listen.ip):2223\"", "timeout = 5", "timeout_callback = \"http://%%:\(rpcAddress.port)/RPC2\"",
                 "timeout_callback_format = \"\(rpc.rawValue)\"",
             ]
         } body: { bed in
@@ -114,7 +114,7 @@ struct NGCallbackTests {
                 calleeMedia.stop()
                 // Each scenario ends, with success, when it has its BYE.
                 for party in [caller, callee] {
-                    let exit = try await party.process.exit(within: .seconds(20))
+                    let exit = try await party.process.exit(within: .seconds(40))
                     #expect(exit == .exited(code: 0), "\(party.errors)\n\(kamailio.log)")
                 }
                 try await eventually("it is counted") { try bed.daemon.control.counter(.ngCallbacksSent) == 1 }

@@ -42,7 +42,7 @@ struct PhoneTests {
             let bob = try phone("bob", "word", port: 5090, network)
             try await bob.isRegistered()
             try bob.dial("sip:100@\(PhoneNetwork.server)")
-            let call = try await eventually("media flows both ways: \(bob.log.suffix(2_000))", within: .seconds(15)) {
+            let call = try await eventually("media flows both ways: \(bob.log.suffix(2_000))", within: .seconds(40)) {
                 try daemon.control.calls().first { call in
                     [call.fromCaller, call.fromCallee].allSatisfy { $0.packets > 25 }
                 }
@@ -66,13 +66,13 @@ struct PhoneTests {
             let ada = try phone("ada", "secret", port: 5062, network)
             try await ada.isRegistered()
             // Two keep-alives: at the second the phone has been silent for longer than 3 s, whenever the first one came.
-            try await eventually("two keep-alives", within: .seconds(25)) { try daemon.control.counter(.keepAlivesSent) >= 2 }
+            try await eventually("two keep-alives", within: .seconds(40)) { try daemon.control.counter(.keepAlivesSent) >= 2 }
             if isReachable {
                 try await eventually("both are answered") { try daemon.control.counter(.keepAliveAnswers) >= 2 }
                 let bob = try phone("bob", "word", port: 5090, network)
                 try await bob.isRegistered()
                 try bob.dial("sip:100@\(PhoneNetwork.server)")
-                try await eventually("the call is answered", within: .seconds(10)) { try daemon.control.status().calls.answered == 1 }
+                try await eventually("the call is answered", within: .seconds(40)) { try daemon.control.status().calls.answered == 1 }
                 bob.kill()
             } else {
                 // Another phone's way there and back takes longer than an answer would have, were there one.

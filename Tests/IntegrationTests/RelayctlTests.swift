@@ -88,7 +88,7 @@ struct RelayctlTests {
                 let names = events.events.map(\.name)
                 return [.callSetup, .callRinging, .callAnswered, .mediaLocked, .callReleased].allSatisfy(names.contains)
             }
-            #expect(try await follower.exit(within: .seconds(5)) == .exited(code: 0))
+            #expect(try await follower.exit(within: .seconds(30)) == .exited(code: 0))
             let lines = follower.output.split(separator: "\n")
             #expect(lines.count == 2)
             let first = try JSONDecoder().decode(Event.self, from: Data(try #require(lines.first).utf8))

@@ -59,10 +59,10 @@ struct SessionChangeTests {
                 callerMedia.close()
                 calleeMedia.close()
             }
-            let callee = try await bed.callee("proxied-callee-stays") { $0.media = calleeMedia.address; $0.pause = .seconds(2) }
+            let callee = try await bed.callee("proxied-callee-stays") { $0.media = calleeMedia.address }
             let caller = try await bed.caller("proxied-caller-offers-nothing") {
                 $0.media = callerMedia.address
-                $0.pause = .seconds(2)
+                $0.hangsUpWhenTold = true
             }
             let offer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
             let answer = try await callee.receives("ACK with SDP") { $0.method == "ACK" && $0.mediaAddress != nil }
@@ -76,6 +76,7 @@ struct SessionChangeTests {
             }
             callerMedia.stop()
             calleeMedia.stop()
+            try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
             let record = try #require(try await bed.daemon.records(count: 1).first)

@@ -65,7 +65,7 @@ struct StartTests {
         let executable = Daemon.executable
         let output = directory.file("out")
         let process = try await withoutIOUring { try ChildProcess(executable, ["--config", file], outputPath: output) }
-        let exit = try await process.exit(within: .seconds(10))
+        let exit = try await process.exit(within: .seconds(30))
         guard case .exited(let code) = exit else {
             Issue.record("it crashed: \(exit)")
             return

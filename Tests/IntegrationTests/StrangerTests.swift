@@ -44,7 +44,7 @@ struct StrangerTests {
     func keepsNothingAlive() async throws {
         try await Testbed.with({
             $0.mediaPorts = 10_000...10_019
-            $0.noMediaTimeout = 2
+            $0.noMediaTimeout = 5
         }) { bed in
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
             try await call.startMedia()

@@ -16,7 +16,7 @@ struct TopTests {
             let command = "stty rows 30 cols 120; \(Daemon.commandLineTool) top --socket \(bed.daemon.control.socketPath); stty -a"
             let result = try await run(
                 "sh", ["-c", "while sleep 0.3 && printf q; do :; done | script -qec \"$0\" /dev/null", command],
-                environment: ["TERM": "xterm", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"], within: .seconds(20))
+                environment: ["TERM": "xterm", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"], within: .seconds(40))
             let text = result.output
             let screen = try #require(text.range(of: "\u{1b}[?1049h"))
             let end = try #require(text.range(of: "\u{1b}[?1049l"))

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Harness
 import Testing
@@ -10,10 +11,11 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
-/// Makes each test of a suite wait for its turn.
+/// Makes each test of a suite wait for its turn, and gives it a thread of its own then.
 ///
 /// A test has a daemon and peers of its own. When more of them run than a few per core they starve one another, and miss
-/// time limits that then say nothing about relayd.
+/// time limits that then say nothing about relayd. The thread is its own because tests ask daemons and peers over blocking
+/// sockets: on the threads that all share, one per core, two that wait for an answer would stop everybody else's clocks.
 struct InTurn: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
@@ -23,7 +25,7 @@ struct InTurn: SuiteTrait, TestTrait, TestScoping {
         guard testCase != nil else { return try await function() }
         await Turns.shared.take()
         do {
-            try await function()
+            try await withTaskExecutorPreference(OwnThread()) { try await function() }
         } catch {
             await Turns.shared.giveBack()
             throw error
@@ -34,6 +36,17 @@ struct InTurn: SuiteTrait, TestTrait, TestScoping {
 
 extension Trait where Self == InTurn {
     static var inTurn: InTurn { InTurn() }
+}
+
+/// Runs the tasks of one test, one after the other.
+private final class OwnThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "test")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        // SAFETY: the task that prefers this executor keeps it until the job has run, and `self` is held here.
+        queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
 }
 
 private actor Turns {

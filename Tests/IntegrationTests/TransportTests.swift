@@ -40,7 +40,8 @@ struct TransportTests {
             #expect(records.count == 3)
             // One connection carries all calls to the trunk.
             #expect(try bed.daemon.control.counter(.sipConnectionsOpened) == (isCalleeTCP ? 1 : 0))
-            #expect(try bed.daemon.control.counter(.sipRetransmissionsSent) == 0)
+            // Over UDP a peer that stands still for half a second is sent everything again.
+            if isCalleeTCP, callerTransport != "u1" { #expect(try bed.daemon.control.counter(.sipRetransmissionsSent) == 0) }
         }
     }
 
@@ -61,10 +62,9 @@ struct TransportTests {
                 $0.media = calleeMedia.address
                 $0.transport = "t1"
             }
-            let caller = try await bed.caller("caller-hangs-up") {
+            let caller = try await bed.caller("caller-stays") {
                 $0.media = callerMedia.address
                 $0.transport = "t1"
-                $0.pause = .seconds(2)
             }
             let answer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
             let invite = try #require(callee.received("INVITE").first)
@@ -80,6 +80,7 @@ struct TransportTests {
             #expect(connections.contains { $0.outgoing && $0.remote == bed.carrier && $0.trunk == "carrier" && $0.state == "open" })
             let text = try await bed.daemon.relayctl(["status"]).output
             #expect(text.contains("tcp:\(bed.carrier)"))
+            try bed.daemon.control.hangUp(try #require(try bed.daemon.control.calls().first?.id))
             try await caller.succeeds()
             try await callee.succeeds()
         }
@@ -264,14 +265,15 @@ struct TLSTransportTests {
             ].joined(separator: "\r\n")
             let input = certificate.directory.file("request")
             try Data(request.utf8).write(to: URL(fileURLWithPath: input))
+            let answer = certificate.directory.file("answer")
             let result = try await run(
                 "sh",
                 [
                     "-c",
-                    "(cat \(input); sleep 1) | openssl s_client -quiet -no_ign_eof -connect \(address) -servername relayd.test "
-                        + "-verify_hostname relayd.test -verify_return_error -CAfile \(certificate.certificate)",
+                    "(cat \(input); for n in $(seq 100); do sleep 0.2; grep -q '^SIP' \(answer) && exit; done) | openssl s_client -quiet -no_ign_eof -connect \(address) -servername relayd.test "
+                        + "-verify_hostname relayd.test -verify_return_error -CAfile \(certificate.certificate) > \(answer)",
                 ])
-            #expect(result.output.hasPrefix("SIP/2.0 200 OK"), "\(result.output) \(result.errors)")
+            #expect(textOfFile(answer).hasPrefix("SIP/2.0 200 OK"), "\(textOfFile(answer)) \(result.errors)")
             let plain = try StreamPeer(connectingTo: address)
             try plain.send(request)
             _ = try plain.receive()

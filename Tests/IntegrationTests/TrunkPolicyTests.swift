@@ -180,7 +180,7 @@ struct TrunkPolicyTests {
             plan = SIPp.Plan("caller-stays-rtp", at: PhoneNetwork.phone, calling: PhoneNetwork.server)
             plan.launcher = network.atPhone
             let caller = try await SIPp.start(plan)
-            let call = try await eventually("each side is heard, and sent what the other one says", within: .seconds(15)) {
+            let call = try await eventually("each side is heard, and sent what the other one says", within: .seconds(40)) {
                 try daemon.control.calls().first { $0.fromCaller.packets > 10 && $0.fromCallee.packets > 10 }
             }
             let detail = try daemon.control.call(call.id)

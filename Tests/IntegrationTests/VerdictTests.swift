@@ -48,7 +48,9 @@ struct VerdictTests {
                 #expect(record.verdict == expected.verdict && record.cause == .rejected, "\(record.explanation ?? "")")
             }
             let callee = try await bed.callee("callee-rings")
-            let caller = try await bed.caller("caller-cancels-while-ringing") { $0.pause = .milliseconds(300) }
+            let caller = try await bed.caller("caller-cancels-while-ringing") { $0.hangsUpWhenTold = true }
+            _ = try await caller.receives("180") { $0.status == 180 }
+            try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
             let record = try #require(try await bed.daemon.records(count: cases.count + 1).first)
@@ -59,8 +61,8 @@ struct VerdictTests {
     @Test("a held call that a short hold timeout cuts")
     func holdCut() async throws {
         try await Testbed.with({ settings in
-            settings.noMediaTimeout = 1
-            settings.mediaLines = ["hold_timeout = 1"]
+            settings.noMediaTimeout = 4
+            settings.mediaLines = ["hold_timeout = 4"]
         }) { bed in
             let call = try await bed.connect(caller: "caller-holds", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
@@ -76,7 +78,7 @@ struct VerdictTests {
     @Test("a held call is not cut, though it is silent for far longer than the no-media timeout")
     func onHold() async throws {
         try await Testbed.with({ settings in
-            settings.noMediaTimeout = 1
+            settings.noMediaTimeout = 4
             settings.mediaLines = ["hold_timeout = 0"]
         }) { bed in
             let call = try await bed.connect(caller: "caller-holds", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
@@ -85,7 +87,7 @@ struct VerdictTests {
             try await eventually("the call is held") { call.callee.received("ACK").count == 2 }
             call.stopMedia()
             let id = try #require(try bed.daemon.control.calls().first?.id)
-            let live = try await eventually("a verdict on the silence", within: .seconds(15)) {
+            let live = try await eventually("a verdict on the silence", within: .seconds(40)) {
                 let explanation = try await bed.why(id)
                 return explanation.verdict == .onHold ? explanation : nil
             }
@@ -100,7 +102,7 @@ struct VerdictTests {
     @Test("media that stops with the re-INVITE that moves it")
     func mediaLostAfterReinvite() async throws {
         try await Testbed.with({ settings in
-            settings.noMediaTimeout = 2
+            settings.noMediaTimeout = 5
             settings.noMediaMode = "any"
         }) { bed in
             let call = try await bed.connect(caller: "caller-moves-media", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
@@ -119,7 +121,10 @@ struct VerdictTests {
     func telephoneEvent() async throws {
         try await Testbed.with { bed in
             let callee = try await bed.callee("callee-stays-without-events-rtp")
-            let caller = try await bed.caller("caller-presses-digit") { $0.pause = .milliseconds(3_300) }
+            let caller = try await bed.caller("caller-presses-digit") { $0.hangsUpWhenTold = true }
+            // Ten packets are the key, from its first to its last end.
+            try await bed.daemon.talks { $0.fromCaller.packets >= 10 && $0.fromCallee.packets > 0 }
+            try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
             try await bed.expect(.dtmfMismatch, says: ["The caller sent 1 digit as telephone-event"])
@@ -132,12 +137,14 @@ struct VerdictTests {
     func tones() async throws {
         try await Testbed.with({ $0.trunks[0].lines = ["inband_dtmf = true"] }) { bed in
             let callee = try await bed.callee("callee-stays-rtp")
-            let caller = try await bed.caller("caller-plays-digits") { $0.pause = .milliseconds(3_300) }
-            try await eventually("four digits are shown of the live call", within: .seconds(20)) {
+            let caller = try await bed.caller("caller-plays-digits") { $0.hangsUpWhenTold = true }
+            try await eventually("four digits are shown of the live call", within: .seconds(40)) {
                 guard let id = try bed.daemon.control.calls().first?.id else { return false }
                 let detail = try bed.daemon.control.call(id)
                 return detail.caller.media?.inBandDigits == 4 && detail.callee?.media?.inBandDigits == 0
             }
+            try await bed.daemon.talks()
+            try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
             try await bed.expect(.dtmfMismatch, says: ["The caller sent 4 digits as tones"])
@@ -152,7 +159,10 @@ struct VerdictTests {
     func infoDigit() async throws {
         try await Testbed.with { bed in
             let callee = try await bed.callee("callee-refuses-info-rtp")
-            let caller = try await bed.caller("caller-sends-info-digit") { $0.pause = .milliseconds(3_300) }
+            let caller = try await bed.caller("caller-sends-info-digit") { $0.hangsUpWhenTold = true }
+            _ = try await caller.receives("415") { $0.status == 415 }
+            try await bed.daemon.talks { $0.fromCaller.packets > 0 && $0.fromCallee.packets > 0 }
+            try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
             try await bed.expect(.dtmfMismatch, says: ["1 digit by INFO", "SIP 415"])
@@ -174,7 +184,7 @@ struct VerdictTests {
             try await call.caller.succeeds()
             let record = try #require(try await bed.daemon.records(count: 1).first)
             #expect(record.cause == .normal)
-            let explanation = try await eventually("a verdict on the callee", within: .seconds(20)) {
+            let explanation = try await eventually("a verdict on the callee", within: .seconds(40)) {
                 let explanation = try await bed.why(record.id)
                 return explanation.verdict == .endpointGone ? explanation : nil
             }
@@ -213,7 +223,7 @@ struct VerdictTests {
             let ringing = try await bed.callee("callee-rings")
             let second = try await bed.caller("caller-cancels-while-ringing") {
                 $0.address = SocketAddress(ip: bed.host, port: 5072)
-                $0.pause = .seconds(8)
+                $0.hangsUpWhenTold = true  // and it never is
             }
             _ = try await ringing.receives("INVITE") { $0.method == "INVITE" }
             let third = try await bed.caller("caller-is-refused") { $0.address = SocketAddress(ip: bed.host, port: 5073) }

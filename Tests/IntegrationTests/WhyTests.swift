@@ -18,7 +18,12 @@ struct WhyTests {
             ]
             for (index, expected) in cases.enumerated() {
                 let callee = try await bed.callee(expected.callee)
-                let caller = try await bed.caller(expected.caller) { $0.pause = .milliseconds(3_300) }
+                let caller = try await bed.caller(expected.caller) { $0.hangsUpWhenTold = true }
+                try await bed.daemon.talks { call in
+                    call.fromCaller.packets >= (expected.caller.hasSuffix("-rtp") ? 100 : 0)
+                        && call.fromCallee.packets >= (expected.callee.hasSuffix("-rtp") ? 100 : 0)
+                }
+                try caller.hangUp()
                 try await caller.succeeds()
                 try await callee.succeeds()
                 let record = try #require(try await bed.daemon.records(count: index + 1).first)
@@ -54,7 +59,7 @@ struct WhyTests {
             try await call.startMedia()
             let id = try #require(try bed.daemon.control.calls().first?.id)
             call.calleeMedia.close()
-            let explanation = try await eventually("a verdict on the closed port", within: .seconds(15)) {
+            let explanation = try await eventually("a verdict on the closed port", within: .seconds(40)) {
                 let explanation = try await bed.why(id)
                 return explanation.verdict == .portClosed ? explanation : nil
             }
@@ -73,7 +78,7 @@ struct WhyTests {
         try await Testbed.with { bed in
             let callee = try await bed.callee("callee-contact-unreachable") { $0.hangsUpWhenTold = true }
             let caller = try await bed.caller("caller-stays")
-            let live = try await eventually("a verdict on the live call", within: .seconds(15)) {
+            let live = try await eventually("a verdict on the live call", within: .seconds(40)) {
                 guard let id = try bed.daemon.control.calls().first?.id else { return nil as CallExplanation? }
                 let explanation = try await bed.why(id)
                 return explanation.verdict == .privateContact ? explanation : nil
@@ -93,7 +98,9 @@ struct WhyTests {
         try await Testbed.with({ settings in
             settings.trunks[0].lines = ["sources = [\"\(settings.listen.ip)\"]"]
             settings.trunks[1].prefixes = ["49"]
-            settings.trunks[1].lines = ["invite_timeout = 3", "capacity = 1"]
+            settings.trunks[1].lines = ["capacity = 1"]
+            settings.trunks.append(
+                .init("silent", SocketAddress(ip: settings.listen.ip, port: 5081), prefixes: ["44"], lines: ["invite_timeout = 1"]))
         }) { bed in
             func attempt(_ number: Int, _ callee: String?, to called: String = "4930123456", from address: SocketAddress? = nil) async throws -> CallRecord {
                 var peer: SIPp?
@@ -109,8 +116,8 @@ struct WhyTests {
             let codecs = try await attempt(1, "callee-refuses-488")
             #expect(codecs.verdict == .codecMismatch && codecs.explanation?.contains("488") == true)
             #expect(try await attempt(2, "callee-refuses-486").verdict == .busy)
-            let silent = try await attempt(3, nil)
-            #expect(silent.verdict == .noResponse && silent.explanation?.contains("\(bed.carrier)") == true)
+            let silent = try await attempt(3, nil, to: "44123")
+            #expect(silent.verdict == .noResponse && silent.explanation?.contains("\(bed.host):5081") == true)
             let silentWhy = try await bed.why(silent.id)
             #expect(silentWhy.missing?.leg == .callee && silentWhy.advice != nil)
             #expect(try await attempt(4, nil, to: "1800555").verdict == .noRoute)

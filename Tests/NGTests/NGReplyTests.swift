@@ -9,7 +9,7 @@ import Testing
     func words() {
         #expect(bencoded(.pong) == "ck d6:result4:ponge")
         #expect(bencoded(.ok()) == "ck d6:result2:oke")
-        #expect(bencoded(.ok(sdp: "v=0\r\n".utf8)) == "ck d3:sdp5:v=0\r\n6:result2:oke")
+        #expect(bencoded(.ok(sdp: Array("v=0\r\n".utf8))) == "ck d3:sdp5:v=0\r\n6:result2:oke")
         #expect(bencoded(.list(["a", "b"])) == "ck d5:callsl1:a1:be6:result2:oke")
         #expect(bencoded(.error(.unknownCall)) == "ck d6:result5:error12:error-reason15:Unknown call-ide")
         #expect(bencoded(.outOfPorts) == "ck d6:result5:error12:error-reason16:Ran out of portse")
@@ -29,7 +29,7 @@ import Testing
 
     @Test("the same in JSON, with warnings")
     func json() {
-        let reply = NGReply.ok(sdp: "v=0\r\n".utf8, warnings: ["one", "two"])
+        let reply = NGReply.ok(sdp: Array("v=0\r\n".utf8), warnings: ["one", "two"])
         #expect(Sample.text(reply.encoded(cookie: "j".utf8, format: .json))
             == #"j {"sdp":"v=0\r\n","warning":"one; two","result":"ok"}"#)
     }
@@ -68,7 +68,7 @@ import Testing
 
     @Test("what Kamailio's pseudo-variables read is where they look for it")
     func paths() throws {
-        let body = NGReply.call(report(), cookieLength: 10, format: .bencode).body
+        let body = NGReply.call(report()).body
         #expect(body["result"] == .text("ok"))
         #expect(body["created"] == .integer(1_795_468_100))
         #expect(body["totals"]?.dictionary?["RTP"]
@@ -94,21 +94,22 @@ import Testing
     ])
     func size(mediaCount: Int, tagLength: Int, left: String?) throws {
         let report = report(mediaCount: mediaCount, tagLength: tagLength)
-        let reply = NGReply.call(report, cookieLength: 16, format: .bencode)
-        let octets = reply.encoded(cookie: String(repeating: "c", count: 16).utf8, format: .bencode)
+        let octets = NGReply.call(report).encoded(cookie: String(repeating: "c", count: 16).utf8, format: .bencode)
         #expect(octets.count <= 1200)
-        #expect((reply.body["left out"] != nil) == (left != nil))
-        #expect((reply.body["SSRC"] != nil) == (left != "totals"))
-        let source = reply.body["SSRC"]?.dictionary?.entries.first?.value.dictionary
+        let body = try NGEnvelope(parsing: octets).dictionary
+        #expect((body["left out"] != nil) == (left != nil))
+        #expect((body["SSRC"] != nil) == (left != "totals"))
+        let source = body["SSRC"]?.dictionary?.entries.first?.value.dictionary
         #expect((source?["lowest MOS"] != nil) == (left == nil))
         #expect((source?["average MOS"] != nil) == (left != "totals"))
     }
 
     @Test("on request everything is said")
     func full() throws {
-        let reply = NGReply.call(report(mediaCount: 4), cookieLength: 16, format: .json, detail: .full)
-        #expect(reply.body["left out"] == nil)
-        let tag = try #require(reply.body["tags"]?.dictionary?.entries.first?.value.dictionary)
+        let octets = NGReply.call(report(mediaCount: 4), detail: .full).encoded(cookie: "j".utf8, format: .json)
+        let body = try NGEnvelope(parsing: octets).dictionary
+        #expect(body["left out"] == nil)
+        let tag = try #require(body["tags"]?.dictionary?.entries.first?.value.dictionary)
         #expect(tag["subscriptions"] == .list([.dictionary(["tag": .text("b"), "type": .text("offer/answer")])]))
         let medium = try #require(tag["medias"]?.list?[3].dictionary)
         #expect(medium["index"] == .integer(4))
@@ -124,7 +125,7 @@ import Testing
         var report = report()
         report.rtp = NGTraffic(packets: .max, octets: .max, errors: .max)
         report.sources[0].average = NGQuality(mos: .nan, jitter: .seconds(-1), lossRatio: .infinity)
-        let body = NGReply.call(report, cookieLength: 0, format: .bencode).body
+        let body = NGReply.call(report).body
         #expect(body["totals"]?.dictionary?["RTP"]?.dictionary?["packets"] == .integer(.max))
         #expect(body["SSRC"]?.dictionary?["4000000000"]?.dictionary?["average MOS"]?.dictionary?["MOS"] == .integer(0))
     }

@@ -65,7 +65,7 @@ import Testing
         for command in NGCommand.allCases {
             for spelling in [command.rawValue, command.rawValue.lowercased()] {
                 for separator in ["-", "_", " "] {
-                    #expect(NGCommand(word: spelling.replacing(" ", with: separator).utf8) == command)
+                    #expect(NGCommand(word: Array(spelling.replacing(" ", with: separator).utf8)[...]) == command)
                 }
             }
         }

@@ -124,7 +124,7 @@ extension RTCPReport.Fields.VoiceMetrics {
 extension NGCallControl {
     /// The same of a call that a proxy drives, under the Call-ID by which the proxy knows it.
     func reports(in packet: TappedPacket, _ octets: [UInt8]) -> [RTCPReport] {
-        guard let session = media.session(tapped: packet.session), let id = callsBySession[session], let call = calls[id],
+        guard let session = media.session(tapped: packet.session), let call = callsBySession[session],
             let medium = call.media.lazy.compactMap(\.self).first(where: { $0.taken.session == session })
         else { return [] }
         let address = medium.advertised(to: packet.leg)

@@ -6,8 +6,10 @@ import SIP
 
 /// One call that a SIP proxy drives: its sides by tag, and a relay session for each of its media.
 ///
-/// The side whose offer made the call is the caller's leg of every session, whoever offers later.
-struct NGCall: Sendable {
+/// The side whose offer made the call is the caller's leg of every session, whoever offers later. An object, so that a command
+/// that changes this and that of it looks it up once; it belongs to the control thread, and after its end to what is kept of
+/// it, unchanged.
+final class NGCall {
     /// One `m=` line and its session.
     struct Medium: Sendable {
         let kind: String
@@ -15,17 +17,18 @@ struct NGCall: Sendable {
         var taken: MediaSessions.Taken
         /// Set once the worker has its sockets.
         var isOpen = false
-        var openAttempts = 1
-        let callerInterface: MediaInterface
-        let calleeInterface: MediaInterface
+        var openAttempts: UInt8 = 1
+        let callerInterface: Boxed<MediaInterface>
+        let calleeInterface: Boxed<MediaInterface>
 
-        func interface(of leg: Leg) -> MediaInterface { leg == .caller ? callerInterface : calleeInterface }
+        func interface(of leg: Leg) -> MediaInterface { leg == .caller ? callerInterface.value : calleeInterface.value }
 
         func port(of leg: Leg) -> UInt16 { leg == .caller ? taken.callerPort : taken.calleePort }
 
         /// What a peer on `leg` is told.
         func advertised(to leg: Leg) -> SocketAddress {
-            SocketAddress(ip: interface(of: leg).advertised, port: port(of: leg))
+            let interface = leg == .caller ? callerInterface : calleeInterface
+            return SocketAddress(ip: interface.value.advertised, port: port(of: leg))
         }
     }
 
@@ -87,21 +90,22 @@ struct NGCall: Sendable {
         let request: NGRequest
         let description: SessionDescription
         let leg: Leg
+        let warnings: [String]
     }
 
     let id: String
     /// For `relayctl`.
     let shortID: String
     let createdAt: Instant
-    /// Which silence closes it: as configured when it began.
-    let noMedia: NoMediaRule
+    /// Which silence closes it: as configured when it began, and the same for all that began then.
+    let noMedia: Boxed<NoMediaRule>
     var lastSignal: Instant
     var answeredAt: Instant?
     var caller = Side()
     var callee = Side()
-    var legsByTag: [String: Leg] = [:]
-    /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted.
-    var viaBranches: Set<String> = []
+    var legsByTag = LegsByTag()
+    /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted; each once.
+    var viaBranches: [String] = []
     var media: [Medium?] = []
     /// Those that both sides have ended, as far as there is room.
     var ended: [Ended] = []
@@ -119,10 +123,9 @@ struct NGCall: Sendable {
     var deleteAt: Instant?
     /// When it was deleted; nil again once signalling takes it back.
     var deletedAt: Instant?
-    var isClosing = false
     var scheduled: Instant?
 
-    init(id: String, shortID: String, client: NGClient, noMedia: NoMediaRule, now: Instant) {
+    init(id: String, shortID: String, client: NGClient, noMedia: Boxed<NoMediaRule>, now: Instant) {
         self.id = id
         self.shortID = shortID
         self.client = client
@@ -131,9 +134,10 @@ struct NGCall: Sendable {
         lastSignal = now
     }
 
+    /// Read and changed in place.
     subscript(leg: Leg) -> Side {
-        get { leg == .caller ? caller : callee }
-        set { if leg == .caller { caller = newValue } else { callee = newValue } }
+        _read { if leg == .caller { yield caller } else { yield callee } }
+        _modify { if leg == .caller { yield &caller } else { yield &callee } }
     }
 
     /// No session waits for its sockets.
@@ -161,7 +165,7 @@ extension NGCall {
         if let toTag = request.toTag, let leg = legsByTag[toTag] {
             // BYE ends the call, whatever became of the other branches.
             let isBYE = request.isSIPReply == false
-            return !isBYE && legsByTag.contains { $0.key != toTag && $0.value == leg } ? .branch : .call
+            return !isBYE && legsByTag.entries.contains { $0.tag != toTag && $0.leg == leg } ? .branch : .call
         }
         if let branch = request.viaBranch, viaBranches.contains(branch) { return viaBranches.count > 1 ? .branch : .call }
         guard let leg = legsByTag[fromTag] else { return nil }
@@ -172,13 +176,37 @@ extension NGCall {
     /// Forgets one branch of a fork.
     ///
     /// - Returns: true when it was the one that answered last, so that nothing is left for the media to go to.
-    mutating func removeBranch(_ request: NGRequest) -> Bool {
-        if let branch = request.viaBranch { viaBranches.remove(branch) }
-        guard let toTag = request.toTag, let leg = legsByTag.removeValue(forKey: toTag), self[leg].tag == toTag else {
-            return false
-        }
-        self[leg].tag = legsByTag.filter { $0.value == leg }.map(\.key).min()
+    func removeBranch(_ request: NGRequest) -> Bool {
+        if let branch = request.viaBranch { viaBranches.removeAll { $0 == branch } }
+        guard let toTag = request.toTag, let leg = legsByTag[toTag] else { return false }
+        legsByTag[toTag] = nil
+        guard self[leg].tag == toTag else { return false }
+        self[leg].tag = legsByTag.tags(of: leg).min()
         return true
+    }
+}
+
+extension NGCall {
+    /// Which side a tag is of: few, mostly two.
+    struct LegsByTag: Sendable {
+        private(set) var entries: [(tag: String, leg: Leg)] = []
+
+        subscript(tag: String) -> Leg? {
+            get { entries.first { $0.tag == tag }?.leg }
+            set {
+                let index = entries.firstIndex { $0.tag == tag }
+                switch (index, newValue) {
+                case (let index?, let leg?): entries[index].leg = leg
+                case (let index?, nil): entries.remove(at: index)
+                case (nil, let leg?):
+                    if entries.isEmpty { entries.reserveCapacity(2) }
+                    entries.append((tag, leg))
+                case (nil, nil): break
+                }
+            }
+        }
+
+        func tags(of leg: Leg) -> [String] { entries.filter { $0.leg == leg }.map(\.tag) }
     }
 }
 
@@ -199,7 +227,7 @@ package enum NGClient: Hashable, Sendable {
 /// One request on its way to its answer.
 struct NGExchange: Sendable {
     let client: NGClient
+    /// The cookie in it begins the answer.
     let key: NGReplyCache.Key
-    let cookie: [UInt8]
     let format: NGFormat
 }

@@ -43,7 +43,7 @@ extension NGCallControl {
 }
 
 /// What is kept of such a call after its end.
-struct NGCallEvidence: Sendable {
+struct NGCallEvidence {
     let call: NGCall
     /// Nil while it is present.
     let cause: String?
@@ -56,7 +56,7 @@ struct NGCallEvidence: Sendable {
         var facts = CallFacts(age: end - call.createdAt, caller: party(.caller), ownContact: SocketAddress(ip: call.client.ip ?? .ipv4Loopback, port: 0))
         facts.callee = call.callee.tag == nil ? nil : party(.callee)
         facts.answeredAt = call.answeredAt.map { $0 - call.createdAt }
-        facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
+        facts.noMediaTimeout = call.noMedia.value.isOff ? .zero : call.noMedia.value.timeout
         facts.fromCaller = StreamFacts(fromCaller, since: call.createdAt)
         facts.fromCallee = StreamFacts(fromCallee, since: call.createdAt)
         // A call whose proxy has deleted it stays for a while, and is over all the same.

@@ -15,30 +15,34 @@ extension NGCallControl {
         guard let fromTag = request.fromTag else { throw .noFromTag }
         let description = try Self.description(of: request)
         if request.isLoopProtected, NGDescription.isMarked(description, by: loopName) {
-            return .ok(sdp: request.sdp ?? [], warnings: request.warnings)  // it has been here already
+            return .ok(sdp: Array(request.sdp ?? []), warnings: request.warnings)  // it has been here already
         }
-        if calls[id] == nil {
+        let call: NGCall
+        if let present = calls[id] {
+            call = present
+        } else {
             guard !isDraining, calls.count < configuration.limits.calls else {
                 report.rejectedSessions += 1
                 return .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
             }
             report.managedSessions += 1
-            let call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, noMedia: NoMediaRule(configuration), now: now)
+            call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, noMedia: noMedia, now: now)
             calls[id] = call
             emit(.callSetup, for: call, ["from": fromTag, "client": exchange.client.ip?.description ?? ""], now: now)
         }
-        let leg = register(fromTag, request.toTag, isOffer: true, in: id, request, now: now)
-        calls[id]?.offeredMultiplexing = request.multiplexing
-        if request.toTag == nil, let branch = request.viaBranch { calls[id]?.viaBranches.insert(branch) }
-        if let callback = request.xmlrpcCallback { calls[id]?.callback = callback }
-        var request = request
-        for warning in applyRecording(request, to: id, now: now) + notHonoured(request) { request.warn(warning) }
-        if let shortage = takeSessions(for: description, request, leg, in: id, now: now) {
+        let leg = register(fromTag, request.toTag, isOffer: true, in: call, request, now: now)
+        call.offeredMultiplexing = request.multiplexing
+        if request.toTag == nil, let branch = request.viaBranch, !call.viaBranches.contains(branch) {
+            call.viaBranches.append(branch)
+        }
+        if let callback = request.xmlrpcCallback { call.callback = callback }
+        let warnings = request.warnings(and: applyRecording(request, to: call, now: now), notHonoured(request))
+        if let shortage = takeSessions(for: description, request, leg, in: call, now: now) {
             report.rejectedSessions += 1
-            if calls[id]?.answeredAt == nil, calls[id]?.pending.isEmpty ?? true { close(id, cause: "ports_exhausted", now: now) }
+            if call.answeredAt == nil, call.pending.isEmpty { close(call, cause: "ports_exhausted", now: now) }
             return shortage == .ports ? .outOfPorts : .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
         }
-        return later(NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg), id, now: now)
+        return reply(to: request, description, leg, warnings, exchange, in: call, now: now)
     }
 
     // MARK: Answer
@@ -48,11 +52,10 @@ extension NGCallControl {
         guard let fromTag = request.fromTag else { throw .noFromTag }
         guard let toTag = request.toTag else { throw .noToTag }
         let description = try Self.description(of: request)
-        guard calls[id] != nil else { throw .unknownCall }
-        let leg = register(toTag, fromTag, isOffer: false, in: id, request, now: now)
-        var request = request
-        for warning in applyRecording(request, to: id, now: now) + notHonoured(request) { request.warn(warning) }
-        return later(NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg), id, now: now)
+        guard let call = calls[id] else { throw .unknownCall }
+        let leg = register(toTag, fromTag, isOffer: false, in: call, request, now: now)
+        let warnings = request.warnings(and: applyRecording(request, to: call, now: now), notHonoured(request))
+        return reply(to: request, description, leg, warnings, exchange, in: call, now: now)
     }
 
     private static func description(of request: NGRequest) throws(NGErrorReason) -> SessionDescription {
@@ -65,22 +68,23 @@ extension NGCallControl {
     }
 
     /// Finds the leg of the side that speaks, and remembers both tags. Signalling takes a deletion back.
-    private mutating func register(
-        _ tag: String, _ otherTag: String?, isOffer: Bool, in id: String, _ request: NGRequest, now: Instant
+    private func register(
+        _ tag: String, _ otherTag: String?, isOffer: Bool, in call: NGCall, _ request: NGRequest, now: Instant
     ) -> Leg {
-        let legs = calls[id]?.legsByTag ?? [:]
-        let leg = legs[tag] ?? otherTag.flatMap { legs[$0]?.other } ?? (isOffer ? .caller : .callee)
-        calls[id]?.legsByTag[tag] = leg
+        let known = call.legsByTag[tag]
+        let others = otherTag.flatMap { call.legsByTag[$0] }
+        let leg = known ?? others?.other ?? (isOffer ? .caller : .callee)
+        if known == nil { call.legsByTag[tag] = leg }
         // Within a dialog it is known who the other one is before it has said a word.
-        if let otherTag, legs[otherTag] == nil { calls[id]?.legsByTag[otherTag] = leg.other }
-        calls[id]?[leg].tag = tag
-        if calls[id]?[leg].since == nil { calls[id]?[leg].since = now }
-        if let label = request.label { calls[id]?[leg].label = label }
-        calls[id]?.lastSignal = now
+        if let otherTag, others == nil { call.legsByTag[otherTag] = leg.other }
+        call[leg].tag = tag
+        if call[leg].since == nil { call[leg].since = now }
+        if let label = request.label { call[leg].label = label }
+        call.lastSignal = now
         // Whatever branches a deleted offer had are gone.
-        if calls[id]?.deleteAt != nil, isOffer { calls[id]?.viaBranches = [] }
-        calls[id]?.deleteAt = nil
-        calls[id]?.deletedAt = nil
+        if call.deleteAt != nil, isOffer { call.viaBranches = [] }
+        call.deleteAt = nil
+        call.deletedAt = nil
         return leg
     }
 
@@ -107,81 +111,120 @@ extension NGCallControl {
 
     /// A session for each medium that needs one and has none. Taken together: with one missing, all go back.
     private mutating func takeSessions(
-        for description: SessionDescription, _ request: NGRequest, _ leg: Leg, in id: String, now: Instant
+        for description: SessionDescription, _ request: NGRequest, _ leg: Leg, in call: NGCall, now: Instant
     ) -> MediaSessions.Shortage? {
+        let isMissing = description.media.indices.map { index in
+            (index >= call.media.count || call.media[index] == nil) && description.media[index].port != 0
+                && index < Self.maximumMedia && description.media[index].isRelayable
+        }
+        while call.media.count < description.media.count { call.media.append(nil) }
+        guard isMissing.contains(true) else { return nil }
         let ownFamily = description.media.first { $0.port != 0 }?.connection?.family ?? .ipv4
-        let known = calls[id]?[leg.other].announced.lazy.compactMap(\.self).first?.source.rtp.ip.family
+        let known = call[leg.other].announced.lazy.compactMap(\.self).first?.source.rtp.ip.family
         let own = interface(request.routing.fromInterface ?? request.routing.interface, ownFamily)
         let other = interface(
             request.routing.toInterface ?? request.routing.interface, request.routing.addressFamily ?? known ?? ownFamily)
-        var media = calls[id]?.media ?? []
-        var fresh: [Int] = []
-        for (index, described) in description.media.enumerated() {
-            if index >= media.count { media.append(nil) }
-            guard media[index] == nil, described.port != 0, described.isRelayable, index < Self.maximumMedia else { continue }
-            switch self.media.take(now: now) {
+        for (index, described) in description.media.enumerated() where isMissing[index] {
+            switch media.take(now: now) {
             case .failure(let shortage):
-                for index in fresh { media[index].map { self.media.giveBackUnused($0.taken) } }
+                for index in 0..<index where isMissing[index] {
+                    if let medium = call.media[index] { media.giveBackUnused(medium.taken) }
+                    call.media[index] = nil
+                }
                 return shortage
             case .success(let taken):
-                media[index] = NGCall.Medium(
+                call.media[index] = NGCall.Medium(
                     kind: described.kind, transport: described.transport, taken: taken,
                     callerInterface: leg == .caller ? own : other, calleeInterface: leg == .caller ? other : own)
-                fresh.append(index)
             }
         }
-        calls[id]?.media = media
-        for index in fresh {
-            if let medium = media[index] { open(medium.taken, medium, for: id) }
+        for index in isMissing.indices where isMissing[index] {
+            if let medium = call.media[index] { open(medium.taken, medium, for: call) }
         }
         return nil
     }
 
     /// The interface of that name, and of that family if it has one; the default one for a name nobody knows, as a
     /// proxy's typo must not cost calls.
-    private func interface(_ name: String?, _ family: IPAddress.Family) -> MediaInterface {
-        let all = configuration.mediaInterfaces
-        let name = all.contains { $0.name == name } ? name : all[0].name
-        let named = all.filter { $0.name == name }
-        return named.first { $0.address.family == family } ?? named[0]
+    private func interface(_ name: String?, _ family: IPAddress.Family) -> Boxed<MediaInterface> {
+        let first = interfaces[0]
+        guard interfaces.count > 1 else { return first }
+        let name = interfaces.contains { $0.value.name == name } ? name : first.value.name
+        let named = interfaces.filter { $0.value.name == name }
+        return named.first { $0.value.address.family == family } ?? named[0]
     }
 
     // MARK: The reply, once there are sockets
 
-    private mutating func later(_ pending: NGCall.Pending, _ id: String, now: Instant) -> NGReply? {
-        calls[id]?.pending.append(pending)
-        finishPending(id, now: now)
-        return nil
+    /// - Returns: nil when sockets are waited for.
+    private mutating func reply(
+        to request: NGRequest, _ description: SessionDescription, _ leg: Leg, _ warnings: [String], _ exchange: NGExchange,
+        in call: NGCall, now: Instant
+    ) -> NGReply? {
+        guard call.isOpen, call.pending.isEmpty else {
+            call.pending.append(
+                NGCall.Pending(exchange: exchange, request: request, description: description, leg: leg, warnings: warnings))
+            finishPending(call, now: now)
+            return nil
+        }
+        let sdp = describe(description, request, leg, in: call, now: now)
+        schedule(call, now: now)
+        return .ok(sdp: sdp, warnings: warnings)
     }
 
-    mutating func finishPending(_ id: String, now: Instant) {
-        guard let call = calls[id], call.isOpen, !call.pending.isEmpty else { return }
-        calls[id]?.pending = []
-        for pending in call.pending {
-            let sdp = describe(pending, in: id, now: now)
-            finish(pending.exchange, .ok(sdp: sdp, warnings: pending.request.warnings))
+    mutating func finishPending(_ call: NGCall, now: Instant) {
+        guard !call.pending.isEmpty, call.isOpen else { return }
+        let pending = call.pending
+        call.pending = []
+        for one in pending {
+            let sdp = describe(one.description, one.request, one.leg, in: call, now: now)
+            finish(one.exchange, .ok(sdp: sdp, warnings: one.warnings))
         }
-        schedule(id, now: now)
+        schedule(call, now: now)
     }
 
     /// Takes in what one side announces, tells the relay, and writes what the other side is told.
-    private mutating func describe(_ pending: NGCall.Pending, in id: String, now: Instant) -> [UInt8] {
-        guard var call = calls[id] else { return [] }
-        let (request, description, leg) = (pending.request, pending.description, pending.leg)
+    private mutating func describe(
+        _ description: SessionDescription, _ request: NGRequest, _ leg: Leg, in call: NGCall, now: Instant
+    ) -> [UInt8] {
         let isAnswer = request.command == .answer
-        call[leg].described = Array(request.sdp ?? [])
-        call[leg].announced = description.media.enumerated().map { index, medium in
+        call[leg].described = description.octets
+        let before = call[leg].announced
+        call[leg].announced = description.media.indices.map { index in
+            let medium = description.media[index]
             guard index < call.media.count, call.media[index] != nil, medium.port != 0 else { return nil }
             var announced = Self.announced(medium, request, opensAtOnce: configuration.ng.mediaBeforeLock)
-            let before = index < call[leg].announced.count ? call[leg].announced[index] : nil
-            announced.isRTCPMuxed = before?.isRTCPMuxed ?? false
+            announced.isRTCPMuxed = index < before.count ? before[index]?.isRTCPMuxed ?? false : false
             return announced
         }
-        let offererMuxed = call[leg.other].announced.map { $0?.isRTCPMuxed }
+        let offererMuxed = call.answeredAt == nil ? [] : call[leg.other].announced.map { $0?.isRTCPMuxed }
         if isAnswer {
-            endMedia(of: &call)
-            agreeOnMultiplexing(answeredBy: leg, &call)
+            endMedia(of: call)
+            agreeOnMultiplexing(answeredBy: leg, call)
         }
+        let sdp = write(description, request, leg, isAnswer: isAnswer, call)
+        let isFirstAnswer = isAnswer && call.answeredAt == nil
+        if isFirstAnswer { call.answeredAt = now }
+        // The first offer alone leads nowhere: its side does not know our address yet. From then on each side's word
+        // counts at once.
+        if call.answeredAt != nil {
+            expect(leg, call)
+            if isFirstAnswer {
+                expect(leg.other, call)
+                restrict(call)
+                emit(.callAnswered, for: call, now: now)
+            } else {
+                if call[leg.other].announced.map({ $0?.isRTCPMuxed }) != offererMuxed { expect(leg.other, call) }
+                restrict(call)
+            }
+        }
+        return sdp
+    }
+
+    /// What the other side is told.
+    private func write(
+        _ description: SessionDescription, _ request: NGRequest, _ leg: Leg, isAnswer: Bool, _ call: NGCall
+    ) -> [UInt8] {
         let instructions: [NGDescription.MediaInstruction] = description.media.indices.map { index in
             guard index < call.media.count, let medium = call.media[index] else { return .reject }
             let hasMux = multiplexes(index, description.media[index], isAnswer: isAnswer, leg, call)
@@ -199,30 +242,13 @@ extension NGCallControl {
         writer.rtcpAttribute = request.rtcpAttribute
         writer.replacesZeroAddress = request.replacements.contains(.zeroAddress)
         writer.loopProtection = request.isLoopProtected ? loopName : nil
-        let sdp = call[leg].history.write(writer, replacements: request.replacements)
-        let isFirstAnswer = isAnswer && call.answeredAt == nil
-        if isFirstAnswer { call.answeredAt = now }
-        calls[id] = call
-        // The first offer alone leads nowhere: its side does not know our address yet. From then on each side's word
-        // counts at once.
-        if call.answeredAt != nil {
-            expect(leg, call)
-            if isFirstAnswer {
-                expect(leg.other, call)
-                restrict(call)
-                emit(.callAnswered, for: call, now: now)
-            } else {
-                if call[leg.other].announced.map({ $0?.isRTCPMuxed }) != offererMuxed { expect(leg.other, call) }
-                restrict(call)
-            }
-        }
-        return sdp
+        return call[leg].history.write(writer, replacements: request.replacements)
     }
 
     /// Gives back what both sides say port 0 of. One that the callee alone declines stays: another branch of a fork may take it.
-    private mutating func endMedia(of call: inout NGCall) {
-        for (index, medium) in call.media.enumerated() {
-            guard let medium, medium.isOpen,
+    private mutating func endMedia(of call: NGCall) {
+        for index in call.media.indices {
+            guard let medium = call.media[index], medium.isOpen,
                 Leg.allCases.allSatisfy({ index >= call[$0].announced.count || call[$0].announced[index] == nil })
             else { continue }
             let session = medium.taken.session
@@ -249,7 +275,7 @@ extension NGCallControl {
     }
 
     /// RTP and RTCP share a port where a side and relayd both said so (RFC 5761 §5.1.1).
-    private func agreeOnMultiplexing(answeredBy leg: Leg, _ call: inout NGCall) {
+    private func agreeOnMultiplexing(answeredBy leg: Leg, _ call: NGCall) {
         for index in call[leg].announced.indices {
             guard let answered = call[leg].announced[index], index < call[leg.other].announced.count,
                 let offered = call[leg.other].announced[index]
@@ -264,8 +290,8 @@ extension NGCallControl {
 
     /// Tells the relay where the media of `leg` come from now.
     private mutating func expect(_ leg: Leg, _ call: NGCall) {
-        for (index, (medium, announced)) in zip(call.media, call[leg].announced).enumerated() {
-            guard let medium, let announced else { continue }
+        for index in 0..<min(call.media.count, call[leg].announced.count) {
+            guard let medium = call.media[index], let announced = call[leg].announced[index] else { continue }
             var source = announced.source
             source.isRTCPMuxed = announced.isRTCPMuxed
             // Sent with the numbers that the other side chose, where it has (RFC 3264 §5.1).

@@ -10,14 +10,14 @@ extension NGCallControl {
 
     mutating func record(_ request: NGRequest, now: Instant) throws(NGErrorReason) -> NGReply {
         guard let id = request.callID else { throw .noCallID }
-        guard calls[id] != nil else { throw .unknownCall }
+        guard let call = calls[id] else { throw .unknownCall }
         var warnings = request.warnings
         if request.command == .startRecording {
             guard configuration.ng.recordingDirectory != nil else { throw Self.recordingOff }
             if request.recordingPath != nil { warnings.append(Self.pathWarning) }
-            startRecording(id, request, now: now)
+            startRecording(call, request, now: now)
         } else {
-            stopRecording(id)
+            stopRecording(call)
         }
         return .ok(warnings: warnings)
     }
@@ -27,34 +27,34 @@ extension NGCallControl {
     /// What an offer or answer says of recording.
     ///
     /// - Returns: why it has no effect.
-    mutating func applyRecording(_ request: NGRequest, to id: String, now: Instant) -> [String] {
+    mutating func applyRecording(_ request: NGRequest, to call: NGCall, now: Instant) -> [String] {
         switch request.recordsCall {
         case nil: return []
         case false?:
-            stopRecording(id)
+            stopRecording(call)
             return []
         case true?:
             guard configuration.ng.recordingDirectory != nil else { return [Self.recordingOff.text] }
-            startRecording(id, request, now: now)
+            startRecording(call, request, now: now)
             return request.recordingPath == nil ? [] : [Self.pathWarning]
         }
     }
 
-    private mutating func startRecording(_ id: String, _ request: NGRequest, now: Instant) {
-        guard let call = calls[id], call.recording == nil else { return }
-        calls[id]?.recordingCount += 1
+    private mutating func startRecording(_ call: NGCall, _ request: NGRequest, now: Instant) {
+        guard call.recording == nil else { return }
+        call.recordingCount += 1
         let name = request.recordingFile.map(Self.fileName)
-            ?? "\(Self.fileName(call.id))-\(call.shortID)-\(call.recordingCount + 1)"
-        calls[id]?.recording = NGCall.Recording(
-            key: "\(call.shortID)-\(call.recordingCount + 1)", fileName: name + ".pcapng",
+            ?? "\(Self.fileName(call.id))-\(call.shortID)-\(call.recordingCount)"
+        call.recording = NGCall.Recording(
+            key: "\(call.shortID)-\(call.recordingCount)", fileName: name + ".pcapng",
             comments: request.metadata.map { ["metadata: \($0)"] } ?? [])
-        updateRecording(id)
+        updateRecording(call)
         emit(.recordingStarted, for: call, ["file": name + ".pcapng"], now: now)
     }
 
     /// The call's sessions, or what is known of it, have changed.
-    mutating func updateRecording(_ id: String) {
-        guard let call = calls[id], let recording = call.recording else { return }
+    mutating func updateRecording(_ call: NGCall) {
+        guard let recording = call.recording else { return }
         output(
             .record(
                 NGRecording(
@@ -62,9 +62,9 @@ extension NGCallControl {
                     comments: comments(about: call) + recording.comments)))
     }
 
-    mutating func stopRecording(_ id: String) {
-        guard let recording = calls[id]?.recording else { return }
-        calls[id]?.recording = nil
+    mutating func stopRecording(_ call: NGCall) {
+        guard let recording = call.recording else { return }
+        call.recording = nil
         output(.stopRecording(key: recording.key))
     }
 

@@ -7,32 +7,31 @@ import SIP
 
 /// What proxies and operators are told of calls.
 extension NGCallControl {
-    func reply(about call: NGCall, _ request: NGRequest, _ exchange: NGExchange) -> NGReply {
+    func reply(about call: NGCall, _ request: NGRequest) -> NGReply {
         .call(
-            callReport(of: call), cookieLength: exchange.cookie.count, format: exchange.format,
-            detail: request.wantsFullStatistics ? .full : .usual, warnings: request.warnings)
+            callReport(of: call, isFull: request.wantsFullStatistics), detail: request.wantsFullStatistics ? .full : .usual,
+            warnings: request.warnings)
     }
 
-    private func callReport(of call: NGCall) -> NGCallReport {
-        var rtp = NGTraffic()
-        var rtcp = NGTraffic()
-        for figures in Leg.allCases.flatMap({ figures(of: call, $0) }) {
-            rtp.packets += figures.packets
-            rtp.octets += figures.octets
-            rtcp.packets += figures.rtcpPackets
+    /// - Parameter isFull: with what only an answer in full says.
+    private func callReport(of call: NGCall, isFull: Bool) -> NGCallReport {
+        var report = NGCallReport(
+            created: wallTime(call.createdAt), lastSignal: wallTime(call.lastSignal), rtp: NGTraffic(), rtcp: NGTraffic(),
+            sources: [], tags: [])
+        for leg in Leg.allCases {
+            for figures in figures(of: call, leg) {
+                report.rtp.packets += figures.packets
+                report.rtp.octets += figures.octets
+                report.rtcp.packets += figures.rtcpPackets
+                if let ssrc = figures.ssrc { report.sources.append(source(ssrc, figures)) }
+            }
         }
-        let tags = call.legsByTag.sorted { $0.key < $1.key }.map { tag, leg in
+        report.tags = call.legsByTag.entries.sorted { $0.tag < $1.tag }.map { tag, leg in
             NGCallReport.Tag(
                 tag: tag, label: call[leg].label, created: wallTime(call[leg].since ?? call.createdAt),
-                media: media(of: call, leg),
-                peers: call.legsByTag.filter { $0.value == leg.other }.map(\.key).sorted())
+                media: media(of: call, leg), peers: isFull ? call.legsByTag.tags(of: leg.other).sorted() : [])
         }
-        let sources = Leg.allCases.flatMap { figures(of: call, $0) }.compactMap { figures in
-            figures.ssrc.map { source($0, figures) }
-        }
-        return NGCallReport(
-            created: wallTime(call.createdAt), lastSignal: wallTime(call.lastSignal), rtp: rtp, rtcp: rtcp, sources: sources,
-            tags: tags)
+        return report
     }
 
     private func source(_ ssrc: UInt32, _ figures: LegStatistics) -> NGCallReport.Source {
@@ -121,7 +120,7 @@ extension NGCallControl {
             answerAt: call.answeredAt.map(wallTime),
             durationSeconds: call.answeredAt.map { Int((now - $0).components.seconds) } ?? 0,
             fromCaller: media(.caller, of: call, now: now), fromCallee: media(.callee, of: call, now: now),
-            call.noMedia, call.answeredAt == nil ? nil : (mediaState(.caller, of: call), mediaState(.callee, of: call)))
+            call.noMedia.value, call.answeredAt == nil ? nil : (mediaState(.caller, of: call), mediaState(.callee, of: call)))
     }
 
     private func media(_ leg: Leg, of call: NGCall, now: Instant) -> CallSummary.Media {

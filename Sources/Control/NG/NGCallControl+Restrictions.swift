@@ -6,7 +6,7 @@ import Relay
 extension NGCallControl {
     mutating func restrict(_ request: NGRequest, now: Instant) throws(NGErrorReason) -> NGReply {
         guard let id = request.callID else { throw .noCallID }
-        guard var call = calls[id] else { throw .unknownCall }
+        guard let call = calls[id] else { throw .unknownCall }
         let restriction: NGCall.Restrictions =
             switch request.command {
             case .blockMedia, .unblockMedia: .blocked
@@ -17,7 +17,6 @@ extension NGCallControl {
         for leg in try Self.legs(meantBy: request, call) {
             if isOn { call[leg].restrictions.insert(restriction) } else { call[leg].restrictions.remove(restriction) }
         }
-        calls[id] = call
         restrict(call, always: true)
         return .ok(warnings: request.warnings)
     }

@@ -21,7 +21,15 @@ package struct NGCallControl {
         case terminate(DialogTermination)
     }
 
-    package var configuration: Configuration
+    package var configuration: Configuration {
+        didSet {
+            noMedia = Boxed(NoMediaRule(configuration))
+            interfaces = configuration.mediaInterfaces.map(Boxed.init)
+        }
+    }
+    /// What new calls share, as it is configured.
+    var noMedia: Boxed<NoMediaRule>
+    var interfaces: [Boxed<MediaInterface>]
     let media: MediaSessions
     let counters: CounterBlock
     private var clocks: (instant: Instant, wall: WallTime)
@@ -29,7 +37,7 @@ package struct NGCallControl {
 
     var calls: [String: NGCall] = [:]
     /// Sessions of every call, also while they are being closed after it is gone.
-    var callsBySession: [SessionID: String] = [:]
+    var callsBySession: [SessionID: NGCall] = [:]
     /// Sessions on their way out, which only have to be given back.
     var closing: [SessionID: MediaSessions.Taken] = [:]
     /// Sessions whose call went before their sockets were there.
@@ -43,12 +51,14 @@ package struct NGCallControl {
     /// Takes no new calls; the next node is to have them.
     package var isDraining = false
     private var outputs: [Output] = []
+    /// Memory for answers in the making.
+    private var draft: [UInt8] = []
     /// Who hears events.
     package var audience = EventAudience.everyone
 
     /// One medium of a broken client is enough; more `m=` lines than this are declined.
     static let maximumMedia = 16
-    static let maximumOpenAttempts = 4
+    static let maximumOpenAttempts: UInt8 = 4
     /// rtpengine's name for a relay that has seen the description before.
     let loopName: String
 
@@ -57,6 +67,8 @@ package struct NGCallControl {
         wallTime: WallTime
     ) {
         self.configuration = configuration
+        noMedia = Boxed(NoMediaRule(configuration))
+        interfaces = configuration.mediaInterfaces.map(Boxed.init)
         self.media = media
         self.counters = counters
         var random = random
@@ -82,8 +94,7 @@ package struct NGCallControl {
             return
         }
         counters.add(to: .ngRequests)
-        let exchange = NGExchange(
-            client: client, key: NGReplyCache.Key(envelope), cookie: Array(envelope.cookie), format: envelope.format)
+        let exchange = NGExchange(client: client, key: NGReplyCache.Key(envelope), format: envelope.format)
         switch cache.begin(exchange.key, now: now) {
         case .answered(let reply):
             counters.add(to: .ngRetransmissions)
@@ -107,7 +118,7 @@ package struct NGCallControl {
         case .closed(let session):
             if let taken = closing.removeValue(forKey: session) { media.giveBack(taken, now: now) }
         case .locked(let session, let leg, let source):
-            guard let call = callsBySession[session].flatMap({ calls[$0] }) else { break }
+            guard let call = callsBySession[session] else { break }
             emit(.mediaLocked, for: call, ["leg": "\(leg)", "source": source.description], now: now)
         case .digit, .stopped: break
         }
@@ -117,9 +128,9 @@ package struct NGCallControl {
     package mutating func advance(to now: Instant) {
         while let id = timers.takeDue(at: now) {
             // The call may have been given an earlier look since, or have ended and begun again.
-            guard let scheduled = calls[id]?.scheduled, scheduled <= now else { continue }
-            calls[id]?.scheduled = nil
-            check(id, now: now)
+            guard let call = calls[id], let scheduled = call.scheduled, scheduled <= now else { continue }
+            call.scheduled = nil
+            check(call, now: now)
         }
     }
 
@@ -141,14 +152,14 @@ package struct NGCallControl {
     package mutating func hangUp(_ id: String, now: Instant) -> Bool {
         guard let call = calls.values.first(where: { $0.shortID == id || $0.id == id }) else { return false }
         report.forcedEndedSessions += 1
-        close(call.id, cause: "operator_hangup", now: now)
+        close(call, cause: "operator_hangup", now: now)
         return true
     }
 
     /// Closes every session, at the end of the process.
     package mutating func closeAll(now: Instant) {
         isDraining = true
-        for id in Array(calls.keys) { close(id, cause: "shutdown", now: now) }
+        for call in Array(calls.values) { close(call, cause: "shutdown", now: now) }
     }
 
     /// Every session is back in the pool.
@@ -164,11 +175,11 @@ package struct NGCallControl {
         case .ping: return .pong
         case .offer: return try offer(request, exchange, now: now)
         case .answer: return try answer(request, exchange, now: now)
-        case .delete: return try delete(request, exchange, now: now)
+        case .delete: return try delete(request, now: now)
         case .query:
             guard let id = request.callID else { throw .noCallID }
             guard let call = calls[id] else { throw .unknownCall }
-            return reply(about: call, request, exchange)
+            return reply(about: call, request)
         case .list: return .list(calls.keys.sorted().prefix(request.limit))
         case .statistics: return .statistics(serverReport(now: now))
         case .blockMedia, .unblockMedia, .silenceMedia, .unsilenceMedia, .blockDTMF, .unblockDTMF:
@@ -179,35 +190,37 @@ package struct NGCallControl {
         }
     }
 
-    private mutating func delete(
-        _ request: NGRequest, _ exchange: NGExchange, now: Instant
-    ) throws(NGErrorReason) -> NGReply {
+    private mutating func delete(_ request: NGRequest, now: Instant) throws(NGErrorReason) -> NGReply {
         guard let id = request.callID else { throw .noCallID }
         guard let call = calls[id], let deletion = call.deletion(by: request) else {
             return .nothingToDelete(isFatal: request.isFatal)
         }
-        let reply = reply(about: call, request, exchange)
+        let reply = reply(about: call, request)
         var delay = request.deleteDelay ?? configuration.ng.deleteDelay
         if deletion == .branch {
-            guard calls[id]?.removeBranch(request) ?? false else { return reply }
+            guard call.removeBranch(request) else { return reply }
             // Refused after early media, while others ring, or BYE from a proxy that does not say which: in doubt the
             // others have as long as a silent call.
             delay = max(delay, configuration.ng.timeout)
         }
-        calls[id]?.deletedAt = now
+        call.deletedAt = now
         if delay > .zero {
-            calls[id]?.deleteAt = now + delay
-            schedule(id, now: now)
+            call.deleteAt = now + delay
+            schedule(call, now: now)
         } else {
             report.regularlyEndedSessions += 1
-            close(id, cause: "normal", now: now)
+            close(call, cause: "normal", now: now)
         }
         return reply
     }
 
     mutating func finish(_ exchange: NGExchange, _ reply: NGReply) {
         if reply.isError { counters.add(to: .ngErrors) }
-        let octets = reply.encoded(cookie: exchange.cookie, format: exchange.format)
+        reply.encode(cookie: exchange.key.cookie, format: exchange.format, to: &draft)
+        // It is kept for a while, and takes no more memory than it needs.
+        var octets: [UInt8] = []
+        octets.reserveCapacity(draft.count)
+        octets += draft
         cache.finish(exchange.key, reply: octets)
         outputs.append(.reply(octets, to: exchange.client))
     }
@@ -232,12 +245,10 @@ package struct NGCallControl {
 
     private mutating func opened(_ session: SessionID, now: Instant) {
         if abandoned.remove(session) != nil { return output(.close(session)) }
-        guard let id = callsBySession[session] else { return }
-        for index in calls[id]?.media.indices ?? 0..<0 where calls[id]?.media[index]?.taken.session == session {
-            calls[id]?.media[index]?.isOpen = true
-        }
-        updateRecording(id)
-        finishPending(id, now: now)
+        guard let call = callsBySession[session] else { return }
+        if let index = call.media.firstIndex(where: { $0?.taken.session == session }) { call.media[index]?.isOpen = true }
+        if call.recording != nil { updateRecording(call) }
+        finishPending(call, now: now)
     }
 
     private mutating func openFailed(_ session: SessionID, now: Instant) {
@@ -245,42 +256,42 @@ package struct NGCallControl {
             if let taken = closing.removeValue(forKey: session) { media.giveBack(taken, now: now) }
             return
         }
-        guard let id = callsBySession.removeValue(forKey: session),
-            let index = calls[id]?.media.firstIndex(where: { $0?.taken.session == session }),
-            let medium = calls[id]?.media[index]
+        guard let call = callsBySession.removeValue(forKey: session),
+            let index = call.media.firstIndex(where: { $0?.taken.session == session }), let medium = call.media[index]
         else { return }
         media.giveBack(medium.taken, now: now)
         // A port somebody else holds is no reason to refuse the call while others are free.
         if medium.openAttempts < Self.maximumOpenAttempts, case .success(let taken) = media.take(now: now) {
-            calls[id]?.media[index]?.taken = taken
-            calls[id]?.media[index]?.openAttempts += 1
-            open(taken, medium, for: id)
+            call.media[index]?.taken = taken
+            call.media[index]?.openAttempts += 1
+            open(taken, medium, for: call)
         } else {
-            calls[id]?.media[index] = nil
-            let pending = calls[id]?.pending ?? []
-            calls[id]?.pending = []
+            call.media[index] = nil
+            let pending = call.pending
+            call.pending = []
             report.rejectedSessions += 1
             for request in pending { finish(request.exchange, .outOfPorts) }
-            if calls[id]?.answeredAt == nil { close(id, cause: "ports_exhausted", now: now) }
+            if call.answeredAt == nil { close(call, cause: "ports_exhausted", now: now) }
         }
     }
 
-    mutating func open(_ taken: MediaSessions.Taken, _ medium: NGCall.Medium, for id: String) {
-        callsBySession[taken.session] = id
+    mutating func open(_ taken: MediaSessions.Taken, _ medium: NGCall.Medium, for call: NGCall) {
+        callsBySession[taken.session] = call
         output(
             .open(
                 taken.session,
-                caller: SocketAddress(ip: medium.callerInterface.address, port: taken.callerPort),
-                callee: SocketAddress(ip: medium.calleeInterface.address, port: taken.calleePort)))
+                caller: SocketAddress(ip: medium.callerInterface.value.address, port: taken.callerPort),
+                callee: SocketAddress(ip: medium.calleeInterface.value.address, port: taken.calleePort)))
     }
 
     /// Closes a call's sessions and forgets it.
-    mutating func close(_ id: String, cause: String, now: Instant) {
-        stopRecording(id)
-        guard let call = calls.removeValue(forKey: id) else { return }
+    mutating func close(_ call: NGCall, cause: String, now: Instant) {
+        if call.recording != nil { stopRecording(call) }
+        guard calls.removeValue(forKey: call.id) != nil else { return }
         endedCalls.add(evidence(of: call, cause: cause, now: now))
         for request in call.pending { finish(request.exchange, .error(.unknownCall)) }
-        for medium in call.media.compactMap(\.self) {
+        call.pending = []
+        for case let medium? in call.media {
             let session = medium.taken.session
             callsBySession[session] = nil
             closing[session] = medium.taken
@@ -307,11 +318,10 @@ package struct NGCallControl {
         var activity = MediaActivity(connectedAt: max(answeredAt, call.lastSignal))
         activity.observe(caller: lastHeard(call, .caller), callee: lastHeard(call, .callee))
         // Only a call that may be silent already is looked at more closely.
-        guard let earliest = activity.earliestEnd(call.noMedia), earliest <= now else {
-            return activity.earliestEnd(call.noMedia)
-        }
+        let rule = call.noMedia.value
+        guard let earliest = activity.earliestEnd(rule), earliest <= now else { return activity.earliestEnd(rule) }
         let end = activity.silenceEnds(
-            call.noMedia, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
+            rule, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
         // Comfort noise comes and goes without a word of the proxy's.
         return end ?? now + .seconds(60)
     }
@@ -326,27 +336,27 @@ package struct NGCallControl {
     }
 
     private func lastHeard(_ call: NGCall, _ leg: Leg) -> Instant {
-        call.media.compactMap { medium in medium.flatMap { media.activity.last($0.taken.session.index, leg) } }.max()
-            ?? Instant(nanoseconds: 0)
+        var last = Instant(nanoseconds: 0)
+        for case let medium? in call.media { last = max(last, media.activity.last(medium.taken.session.index, leg) ?? last) }
+        return last
     }
 
-    private mutating func check(_ id: String, now: Instant) {
-        guard let call = calls[id] else { return }
+    private mutating func check(_ call: NGCall, now: Instant) {
         if let deleteAt = call.deleteAt {
-            guard deleteAt <= now else { return schedule(id, now: now) }
+            guard deleteAt <= now else { return schedule(call, now: now) }
             report.regularlyEndedSessions += 1
-            return close(id, cause: "normal", now: now)
+            return close(call, cause: "normal", now: now)
         }
-        guard let due = mediaDeadline(of: call, now: now), due <= now else { return schedule(id, now: now) }
+        guard let due = mediaDeadline(of: call, now: now), due <= now else { return schedule(call, now: now) }
         counters.add(to: .ngCallsTimedOut)
         if call.answeredAt == nil {
             report.offerTimedOutSessions += 1
-            return close(id, cause: "ringing_timeout", now: now)
+            return close(call, cause: "ringing_timeout", now: now)
         }
         report.timedOutSessions += 1
         emit(.mediaSilent, for: call, [:], now: now)
         if let termination = termination(of: call) { outputs.append(.terminate(termination)) }
-        close(id, cause: "no_media", now: now)
+        close(call, cause: "no_media", now: now)
     }
 
     /// Nil without both tags: there is no dialog then.
@@ -358,12 +368,10 @@ package struct NGCallControl {
             proxy: call.callback.flatMap { IPAddress($0) } ?? call.client.ip)
     }
 
-    mutating func schedule(_ id: String, now: Instant) {
-        guard let call = calls[id], let due = deadline(of: call, now: now),
-            due < call.scheduled ?? Instant(nanoseconds: .max)
-        else { return }
-        calls[id]?.scheduled = due
-        timers.schedule(id, at: due)
+    mutating func schedule(_ call: NGCall, now: Instant) {
+        guard let due = deadline(of: call, now: now), due < call.scheduled ?? Instant(nanoseconds: .max) else { return }
+        call.scheduled = due
+        timers.schedule(call.id, at: due)
         guard timers.isMostlyStale(live: calls.count) else { return }
         let calls = calls
         timers.removeAll { calls[$0]?.scheduled != $1 }

@@ -25,83 +25,139 @@ extension NGDescription {
     private func writeRTP(
         _ medium: SessionDescription.Media, _ addresses: Addresses, to writer: inout LineWriter
     ) {
-        let fields = description.fields(of: medium)
+        let lines = description.lines(of: medium).dropFirst()
         let payloads = codecs.isEmpty ? medium.payloads : codecs.selection(from: medium.payloads)
-        // A medium whose formats are no payload types at all keeps them: without any its line would not be valid.
-        let formats = codecs.isEmpty || payloads.isEmpty ? medium.formats : payloads.map { String($0.number) }
         let newTransport = transport.flatMap { Self.canCarry(medium.transport, as: $0) ? $0 : nil }
-        let hasFeedback = (newTransport ?? medium.transport).uppercased().hasSuffix("F")
+        let hasFeedback = Self.hasFeedback(newTransport ?? medium.transport)
 
-        writer.write("m=\(medium.kind) \(addresses.rtp.port) \(newTransport ?? medium.transport) "
-            + formats.joined(separator: " "))
-        writeHead(fields, connection: connection(of: medium, addresses), to: &writer)
-        var sorted = SortedAttributes(fields.filter { !isDropped($0) && (hasFeedback || !$0.isFeedback) })
-        for payload in payloads {
-            let lines = sorted.takeLines(of: payload.number)
-            if !lines.contains(where: { $0.attributeName == "rtpmap" }), let rtpmap = payload.rtpmapText {
-                writer.write("a=rtpmap:\(payload.number) \(rtpmap)")
+        writeMediaLine(medium, port: addresses.rtp.port, transport: newTransport, to: &writer) { writer in
+            // A medium whose formats are no payload types at all keeps them: without any its line would not be valid.
+            guard !codecs.isEmpty, !payloads.isEmpty else { return false }
+            for payload in payloads {
+                writer.append(" ")
+                writer.append(decimal: UInt64(payload.number))
             }
-            for line in lines { writer.write(line) }
+            return true
         }
-        for line in sorted.wildcardFeedback + sorted.extensions + sorted.others { writer.write(line) }
-        writer.write("a=\(direction(of: medium))")
+        for line in lines where line.type == UInt8(ascii: "i") { writer.write(line) }
+        writeConnection(connection(of: medium, addresses), to: &writer)
+        for line in lines where isKnownBandwidth(line) { writer.write(line) }
+        writeIdentity(lines, to: &writer)
+        for payload in payloads { write(payload, lines, hasFeedback: hasFeedback, to: &writer) }
+        if hasFeedback {
+            for line in lines where line.attribute == .rtcpFeedback && line.payloadType == nil { writer.write(line) }
+        }
+        for line in lines where line.attribute == .extmap { writer.write(line) }
+        for line in lines where line.type == UInt8(ascii: "a") && line.attribute.hasNoPlace { writer.write(line) }
+        writer.begin("a=")
+        writer.append(direction(of: medium))
+        writer.end()
         writeRTCP(addresses, to: &writer)
-        for line in sorted.tail { writer.write(line) }
+        for attribute in [SDPAttribute.crypto, .setup, .fingerprint, .ptime, .maxptime] {
+            for line in lines where line.attribute == attribute { writer.write(line) }
+        }
+        if !removesICE { for line in lines where line.attribute.isICE { writer.write(line) } }
+    }
+
+    /// The first rtpmap, then fmtp, then rtcp-fb of one payload type. What nobody takes belongs to a type that is not in the
+    /// `m=` line.
+    private func write(
+        _ payload: SessionDescription.Payload, _ lines: ArraySlice<SessionDescription.Line>, hasFeedback: Bool,
+        to writer: inout LineWriter
+    ) {
+        if let line = lines.first(where: { $0.attribute == .rtpmap && $0.payloadType == payload.number }) {
+            writer.write(line)
+        } else if let encodingName = payload.encodingName, let clockRate = payload.clockRate {
+            // Not of a dynamic type without a map.
+            let channels = payload.channelCount > 1 ? "/\(payload.channelCount)" : ""
+            writer.write("a=rtpmap:\(payload.number) \(encodingName)/\(clockRate)\(channels)")
+        }
+        for line in lines where line.attribute == .fmtp && line.payloadType == payload.number { writer.write(line) }
+        guard hasFeedback else { return }
+        for line in lines where line.attribute == .rtcpFeedback && line.payloadType == payload.number {
+            writer.write(line)
+        }
     }
 
     private func writeRejected(_ medium: SessionDescription.Media, to writer: inout LineWriter) {
-        // A declined medium may have come without formats; the line must not (RFC 8866 §9).
-        let formats = medium.formats.isEmpty ? ["0"] : medium.formats
-        writer.write("m=\(medium.kind) 0 \(medium.transport) \(formats.joined(separator: " "))")
-        writer.write("c=\(Self.connection(zeroAddress))")
-        writeIdentity(description.fields(of: medium), to: &writer)
+        writeMediaLine(medium, port: 0, to: &writer) { writer in
+            // A declined medium may have come without formats; the line must not (RFC 8866 §9).
+            guard medium.formats.isEmpty else { return false }
+            writer.append(" 0")
+            return true
+        }
+        writeConnection(zeroAddress, to: &writer)
+        writeIdentity(description.lines(of: medium), to: &writer)
     }
 
     /// Media that are not RTP, and media that pass the relay by.
     private func writeOther(
         _ medium: SessionDescription.Media, port: UInt16, address: IPAddress, to writer: inout LineWriter
     ) {
-        let fields = description.fields(of: medium)
-        writer.write("m=\(medium.kind) \(port) \(medium.transport) \(medium.formats.joined(separator: " "))")
-        for field in fields where field.type == UInt8(ascii: "i") { writer.write(field) }
-        writer.write("c=\(Self.connection(address))")
-        for field in fields where field.type == UInt8(ascii: "b") && Self.isKnownBandwidth(field.value) {
-            writer.write(field)
-        }
+        let lines = description.lines(of: medium).dropFirst()
+        writeMediaLine(medium, port: port, to: &writer)
+        for line in lines where line.type == UInt8(ascii: "i") { writer.write(line) }
+        writeConnection(address, to: &writer)
+        for line in lines where isKnownBandwidth(line) { writer.write(line) }
         var hasDirection = false
-        for field in fields where field.type == UInt8(ascii: "a") {
-            if field.isDirection { hasDirection = true }
-            if removesICE, let name = field.attributeName, Self.isICE(name) { continue }
-            writer.write(field)
+        for line in lines where line.type == UInt8(ascii: "a") {
+            if line.attribute.direction != nil { hasDirection = true }
+            if removesICE, line.attribute.isICE { continue }
+            writer.write(line)
         }
         // The session's direction was left out above; it held for this medium too.
         if !hasDirection, medium.direction != .sendrecv { writer.write("a=\(medium.direction.rawValue)") }
     }
 
-    private func writeHead(
-        _ fields: [SessionDescription.Field], connection: IPAddress, to writer: inout LineWriter
+    /// - Parameters:
+    ///   - transport: nil keeps the one that came.
+    ///   - formats: writes others than came, each with a space before it, or returns false.
+    private func writeMediaLine(
+        _ medium: SessionDescription.Media, port: UInt16, transport: String? = nil, to writer: inout LineWriter,
+        formats: (inout LineWriter) -> Bool = { _ in false }
     ) {
-        for field in fields where field.type == UInt8(ascii: "i") { writer.write(field) }
-        writer.write("c=\(Self.connection(connection))")
-        for field in fields where field.type == UInt8(ascii: "b") && Self.isKnownBandwidth(field.value) {
-            writer.write(field)
+        guard let line = description.lines(of: medium).first else { return }
+        let octets = description.octets.span
+        var fields = FieldScanner(line.value)
+        writer.begin("m=")
+        if let kind = fields.next(octets) { writer.append(kind) }
+        writer.append(" ")
+        writer.append(decimal: UInt64(port))
+        _ = fields.next(octets)
+        writer.append(" ")
+        let transportThatCame = fields.next(octets)
+        if let transport { writer.append(text: transport) } else if let transportThatCame { writer.append(transportThatCame) }
+        if !formats(&writer) {
+            while let format = fields.next(octets) {
+                writer.append(" ")
+                writer.append(format)
+            }
         }
-        writeIdentity(fields, to: &writer)
+        writer.end()
     }
 
-    private func writeIdentity(_ fields: [SessionDescription.Field], to writer: inout LineWriter) {
-        for name in ["mid", "label"] {
-            if let field = fields.first(where: { $0.attributeName == name }) { writer.write(field) }
-        }
+    private func writeConnection(_ address: IPAddress, to writer: inout LineWriter) {
+        writer.begin("c=")
+        writer.append(connection: address)
+        writer.end()
+    }
+
+    private func writeIdentity(_ lines: ArraySlice<SessionDescription.Line>, to writer: inout LineWriter) {
+        if let line = lines.first(where: { $0.attribute == .mid }) { writer.write(line) }
+        if let line = lines.first(where: { $0.attribute == .label }) { writer.write(line) }
     }
 
     private func writeRTCP(_ addresses: Addresses, to writer: inout LineWriter) {
-        switch rtcpAttribute {
-        case .port: writer.write("a=rtcp:\(addresses.rtcpPort)")
-        case .full: writer.write("a=rtcp:\(addresses.rtcpPort) \(Self.connection(addresses.rtp.ip))")
-        case .none: break
+        if rtcpAttribute != .none {
+            writer.begin("a=rtcp:")
+            writer.append(decimal: UInt64(addresses.rtcpPort))
+            if rtcpAttribute == .full {
+                writer.append(" ")
+                writer.append(connection: addresses.rtp.ip)
+            }
+            writer.end()
         }
-        if addresses.hasRTCPMux { writer.write("a=rtcp-mux") }
+        if addresses.hasRTCPMux { writer.write(fixed: "a=rtcp-mux") }
     }
 
     /// The relay's address, or the zero address of the same family when the peer is on hold that way.
@@ -112,84 +168,28 @@ extension NGDescription {
 
     /// Hold by 0.0.0.0 says in the older way that nothing shall be sent there (RFC 3264 §8.4); the direction says so
     /// too, as rtpengine has it.
-    private func direction(of medium: SessionDescription.Media) -> String {
-        guard medium.isHeldByAddress else { return medium.direction.rawValue }
+    private func direction(of medium: SessionDescription.Media) -> StaticString {
+        guard medium.isHeldByAddress else {
+            switch medium.direction {
+            case .sendrecv: return "sendrecv"
+            case .sendonly: return "sendonly"
+            case .recvonly: return "recvonly"
+            case .inactive: return "inactive"
+            }
+        }
         switch medium.direction {
         case .sendrecv, .sendonly: return "sendonly"
         case .recvonly, .inactive: return "inactive"
         }
     }
-
-    /// Lines that are written anew or elsewhere.
-    private func isDropped(_ field: SessionDescription.Field) -> Bool {
-        guard let name = field.attributeName else { return true }
-        return field.isDirection || ["mid", "label", "rtcp", "rtcp-mux", "rtcp-mux-only"].contains(name)
-            || (removesICE && Self.isICE(name))
-    }
 }
 
-/// The attributes of an RTP medium by where they go.
-private struct SortedAttributes {
-    private var byPayloadType: [UInt8: [SessionDescription.Field]] = [:]
-    var wildcardFeedback: [SessionDescription.Field] = []
-    var extensions: [SessionDescription.Field] = []
-    var others: [SessionDescription.Field] = []
-    private var crypto: [SessionDescription.Field] = []
-    private var setup: [SessionDescription.Field] = []
-    private var fingerprint: [SessionDescription.Field] = []
-    private var ptime: [SessionDescription.Field] = []
-    private var maxptime: [SessionDescription.Field] = []
-    private var ice: [SessionDescription.Field] = []
-
-    /// What follows direction and RTCP.
-    var tail: [SessionDescription.Field] { crypto + setup + fingerprint + ptime + maxptime + ice }
-
-    init(_ fields: [SessionDescription.Field]) {
-        for field in fields {
-            switch field.attributeName {
-            case "rtpmap"?, "fmtp"?, "rtcp-fb"?:
-                if let number = field.payloadType {
-                    byPayloadType[number, default: []].append(field)
-                } else if field.isFeedback {
-                    wildcardFeedback.append(field)
-                }
-            case "extmap"?: extensions.append(field)
-            case "crypto"?: crypto.append(field)
-            case "setup"?: setup.append(field)
-            case "fingerprint"?: fingerprint.append(field)
-            case "ptime"?: ptime.append(field)
-            case "maxptime"?: maxptime.append(field)
-            case let name? where NGDescription.isICE(name): ice.append(field)
-            default: others.append(field)
-            }
+extension SDPAttribute {
+    /// It follows the others in the order in which they came.
+    fileprivate var hasNoPlace: Bool {
+        switch self {
+        case .group, .bundleOnly, .other: true
+        default: false
         }
-    }
-
-    /// The first rtpmap, then fmtp, then rtcp-fb. What nobody takes belongs to a type that is not in the `m=` line.
-    mutating func takeLines(of payloadType: UInt8) -> [SessionDescription.Field] {
-        let lines = byPayloadType.removeValue(forKey: payloadType) ?? []
-        return lines.filter { $0.attributeName == "rtpmap" }.prefix(1) + lines.filter { $0.attributeName == "fmtp" }
-            + lines.filter(\.isFeedback)
-    }
-}
-
-extension SessionDescription.Field {
-    fileprivate var isFeedback: Bool { attributeName == "rtcp-fb" }
-
-    fileprivate var isDirection: Bool {
-        attributeName.map { SessionDescription.Direction(rawValue: $0) != nil } ?? false
-    }
-
-    /// The number that the value of rtpmap, fmtp and rtcp-fb begins with.
-    fileprivate var payloadType: UInt8? {
-        UInt8(String(decoding: attributeValue.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self))
-    }
-}
-
-extension SessionDescription.Payload {
-    /// `opus/48000/2`; nil for a dynamic type without a map.
-    fileprivate var rtpmapText: String? {
-        guard let encodingName, let clockRate else { return nil }
-        return "\(encodingName)/\(clockRate)\(channelCount > 1 ? "/\(channelCount)" : "")"
     }
 }

@@ -5,7 +5,7 @@ package import SIP
 ///
 /// 1. Session: `v=0`; `o=`; `s=`; `i= u= e= p=`; `b=`; `t=` with its `r=` and `z=`; the loop-protection attribute;
 ///    `a=ice-lite`; `a=group`; other attributes in their order. `c=` and directions move into the media.
-/// 2. Media, see `Writer`.
+/// 2. Media, see `write(_:_:to:)`.
 ///
 /// Lines end with CRLF. `a=group:BUNDLE` is left out, since every medium has an address of its own here, and so is `k=`
 /// (RFC 8866 §5.12). ICE goes unless `removesICE` is off: relayd has no agent, and a candidate leads past the relay.
@@ -66,7 +66,7 @@ package struct NGDescription: Sendable {
 
     /// - Parameter includingOrigin: false to compare descriptions by what they describe.
     func octets(includingOrigin: Bool) -> [UInt8] {
-        var writer = LineWriter()
+        var writer = LineWriter(source: description.octets)
         writeSession(includingOrigin: includingOrigin, to: &writer)
         for (medium, instruction) in zip(description.media, media) { write(medium, instruction, to: &writer) }
         return writer.octets
@@ -75,94 +75,110 @@ package struct NGDescription: Sendable {
     /// True when the description has been written by the relay of that name: it has come back, and is to be passed on
     /// as it is.
     package static func isMarked(_ description: SessionDescription, by name: String) -> Bool {
-        description.sessionFields.contains {
-            $0.attributeName == loopAttribute && $0.attributeValue.elementsEqual(name.utf8)
+        description.sessionLines.contains { line in
+            isLoopAttribute(line, of: description) && description.octets[line.attributeValue].elementsEqual(name.utf8)
         }
     }
 
     /// True when packets of the one profile need no change to be packets of the other: encryption cannot be added or
     /// taken away, feedback (AVPF, RFC 4585) is a matter of the description alone.
     package static func canCarry(_ transport: String, as other: String) -> Bool {
-        func trunk(_ transport: String) -> String {
-            let name = transport.uppercased()
-            return name.hasSuffix("F") ? String(name.dropLast()) : name
-        }
-        return trunk(transport) == trunk(other)
+        func trunk(_ transport: String) -> Substring.UTF8View { transport.utf8.dropLast(hasFeedback(transport) ? 1 : 0) }
+        return trunk(transport).elementsEqual(trunk(other)) { ASCII.lowercased($0) == ASCII.lowercased($1) }
     }
 
-    static let loopAttribute = "relayd"
+    /// Of `RTP/AVPF` and its like.
+    static func hasFeedback(_ transport: String) -> Bool { transport.utf8.last.map(ASCII.lowercased) == UInt8(ascii: "f") }
+
+    private static let loopAttribute = "relayd"
+
+    private static func isLoopAttribute(_ line: SessionDescription.Line, of description: SessionDescription) -> Bool {
+        line.type == UInt8(ascii: "a") && line.attribute == .other
+            && description.octets[line.attributeName].elementsEqual(loopAttribute.utf8)
+    }
 }
 
 extension NGDescription {
-    /// The six fields of `o=` (RFC 8866 §5.2); nil when there are not six.
+    /// The six fields of `o=` (RFC 8866 §5.2), as offsets into the description's octets; nil when there are not six.
     struct OriginFields {
-        let username: ArraySlice<UInt8>
-        let sessionID: ArraySlice<UInt8>
-        let versionText: ArraySlice<UInt8>
+        let username: Range<Int>
+        let sessionID: Range<Int>
+        let version: Range<Int>
         /// `IN IP4 192.0.2.1`
-        let address: ArraySlice<UInt8>
-
-        var version: UInt64? { UInt64(String(decoding: versionText, as: UTF8.self)) }
+        let address: Range<Int>
 
         init?(of description: SessionDescription) {
-            guard let value = description.sessionFields.first(where: { $0.type == UInt8(ascii: "o") })?.value else {
-                return nil
-            }
-            let fields = value.split(separator: UInt8(ascii: " "))
-            guard fields.count == 6 else { return nil }
-            (username, sessionID, versionText) = (fields[0], fields[1], fields[2])
-            address = value[fields[3].startIndex..<fields[5].endIndex]
+            guard let line = description.sessionLines.first(where: { $0.type == UInt8(ascii: "o") }) else { return nil }
+            let octets = description.octets.span
+            var fields = FieldScanner(line.value)
+            guard let username = fields.next(octets), let sessionID = fields.next(octets), let version = fields.next(octets),
+                let network = fields.next(octets), fields.next(octets) != nil, let host = fields.next(octets),
+                fields.next(octets) == nil
+            else { return nil }
+            (self.username, self.sessionID, self.version) = (username, sessionID, version)
+            address = network.lowerBound..<host.upperBound
         }
     }
 
     private func writeSession(includingOrigin: Bool, to writer: inout LineWriter) {
-        let fields = description.sessionFields
-        func copy(_ type: Character, where condition: (ArraySlice<UInt8>) -> Bool = { _ in true }) {
-            for field in fields where field.type == type.asciiValue && condition(field.value) { writer.write(field) }
-        }
-        writer.write("v=0")
+        let lines = description.sessionLines
+        writer.write(fixed: "v=0")
         if includingOrigin { writeOrigin(to: &writer) }
-        writeSessionName(fields, to: &writer)
-        for type: Character in ["i", "u", "e", "p"] { copy(type) }
-        copy("b", where: Self.isKnownBandwidth)
-        let times = fields.filter { "trz".utf8.contains($0.type) }
-        if !times.contains(where: { $0.type == UInt8(ascii: "t") }) { writer.write("t=0 0") }
-        for field in times { writer.write(field) }
+        writer.begin("s=")
+        writer.append(sessionName ?? sessionNameThatCame ?? [UInt8(ascii: "-")])
+        writer.end()
+        for type in [UInt8(ascii: "i"), UInt8(ascii: "u"), UInt8(ascii: "e"), UInt8(ascii: "p")] {
+            for line in lines where line.type == type { writer.write(line) }
+        }
+        for line in lines where isKnownBandwidth(line) { writer.write(line) }
+        if !lines.contains(where: { $0.type == UInt8(ascii: "t") }) { writer.write(fixed: "t=0 0") }
+        for line in lines
+        where line.type == UInt8(ascii: "t") || line.type == UInt8(ascii: "r") || line.type == UInt8(ascii: "z") {
+            writer.write(line)
+        }
 
         if let loopProtection { writer.write("a=\(Self.loopAttribute):\(loopProtection)") }
-        let attributes = fields.filter { $0.type == UInt8(ascii: "a") && !isWrittenElsewhere($0) }
-        for field in attributes where field.attributeName == "ice-lite" { writer.write(field) }
-        for field in attributes where field.attributeName == "group" { writer.write(field) }
-        for field in attributes where !["ice-lite", "group"].contains(field.attributeName) { writer.write(field) }
+        if !removesICE { for line in lines where line.attribute == .iceLite { writer.write(line) } }
+        for line in lines where line.attribute == .group && !isWrittenElsewhere(line) { writer.write(line) }
+        for line in lines where line.type == UInt8(ascii: "a") && line.attribute != .iceLite && line.attribute != .group {
+            if !isWrittenElsewhere(line) { writer.write(line) }
+        }
     }
 
-    private func isWrittenElsewhere(_ field: SessionDescription.Field) -> Bool {
-        switch field.attributeName {
-        case Self.loopAttribute?: loopProtection != nil
-        case "sendrecv"?, "sendonly"?, "recvonly"?, "inactive"?: true
-        case "group"?: field.attributeValue.starts(with: "BUNDLE".utf8)
-        case let name?: removesICE && Self.isICE(name)
-        case nil: false
+    private var sessionNameThatCame: ArraySlice<UInt8>? {
+        description.sessionLines.first { $0.type == UInt8(ascii: "s") }.map { description.octets[$0.value] }
+    }
+
+    private func isWrittenElsewhere(_ line: SessionDescription.Line) -> Bool {
+        switch line.attribute {
+        case .sendrecv, .sendonly, .recvonly, .inactive: true
+        case .group: description.octets[line.attributeValue].starts(with: "BUNDLE".utf8)
+        case .other: loopProtection != nil && Self.isLoopAttribute(line, of: description)
+        default: removesICE && line.attribute.isICE
         }
     }
 
     private func writeOrigin(to writer: inout LineWriter) {
-        guard let field = description.sessionFields.first(where: { $0.type == UInt8(ascii: "o") }) else {
-            return writer.write("o=- 0 0 \(Self.connection(zeroAddress))")
+        guard let line = description.sessionLines.first(where: { $0.type == UInt8(ascii: "o") }) else {
+            writer.begin("o=- 0 0 ")
+            writer.append(connection: zeroAddress)
+            return writer.end()
         }
-        guard let origin = OriginFields(of: description) else { return writer.write(field) }
-        let ownAddress = replacesOriginAddress ? firstRelayedAddress : nil
-        let pieces: [ArraySlice<UInt8>] = [
-            username ?? origin.username, sessionID ?? origin.sessionID,
-            version.map { ArraySlice(String($0).utf8) } ?? origin.versionText,
-            ownAddress.map { ArraySlice(Self.connection($0).utf8) } ?? origin.address,
-        ]
-        writer.write("o", Array(pieces.joined(separator: [UInt8(ascii: " ")]))[...])
-    }
-
-    private func writeSessionName(_ fields: [SessionDescription.Field], to writer: inout LineWriter) {
-        let came = fields.first { $0.type == UInt8(ascii: "s") }?.value
-        writer.write("s", sessionName ?? came ?? [UInt8(ascii: "-")])
+        guard let origin = OriginFields(of: description) else { return writer.write(line) }
+        let octets = description.octets
+        writer.begin("o=")
+        writer.append(username ?? octets[origin.username])
+        writer.append(" ")
+        writer.append(sessionID ?? octets[origin.sessionID])
+        writer.append(" ")
+        if let version { writer.append(decimal: version) } else { writer.append(octets[origin.version]) }
+        writer.append(" ")
+        if replacesOriginAddress, let ownAddress = firstRelayedAddress {
+            writer.append(connection: ownAddress)
+        } else {
+            writer.append(octets[origin.address])
+        }
+        writer.end()
     }
 
     var firstRelayedAddress: IPAddress? {
@@ -178,42 +194,61 @@ extension NGDescription {
         return family == .ipv4 ? .ipv4Any : .ipv6Any
     }
 
-    static func connection(_ address: IPAddress) -> String {
-        "IN \(address.family == .ipv4 ? "IP4" : "IP6") \(address)"
-    }
-
-    static func isKnownBandwidth(_ value: ArraySlice<UInt8>) -> Bool {
-        ["AS:", "RR:", "RS:", "CT:", "TIAS:"].contains { value.starts(with: $0.utf8) }
-    }
-
-    /// Everything that belongs to ICE (RFC 8839 §5, RFC 8840), and alternative addresses (RFC 6947).
-    static func isICE(_ name: String) -> Bool {
-        ["candidate", "remote-candidates", "end-of-candidates", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite",
-            "ice-mismatch", "ice-pacing", "altc"].contains(name)
+    /// Of a `b=` line, one of those that are known (RFC 8866 §5.8, RFC 3556, RFC 3890).
+    func isKnownBandwidth(_ line: SessionDescription.Line) -> Bool {
+        guard line.type == UInt8(ascii: "b") else { return false }
+        let value = description.octets[line.value]
+        return ["AS:", "RR:", "RS:", "CT:", "TIAS:"].contains { value.starts(with: $0.utf8) }
     }
 }
 
-/// Collects lines.
+/// Collects lines, those that came and new ones.
 struct LineWriter {
     private(set) var octets: [UInt8] = []
+    /// What the lines that came are offsets into.
+    private let source: [UInt8]
 
-    init() { octets.reserveCapacity(1024) }
+    init(source: [UInt8]) {
+        self.source = source
+        octets.reserveCapacity(source.count + 512)
+    }
+
+    mutating func write(_ line: SessionDescription.Line) {
+        octets += source[line.whole]
+        end()
+    }
 
     mutating func write(_ line: String) {
         octets += line.utf8
-        octets += [0x0d, 0x0a]
+        end()
     }
 
-    mutating func write(_ field: SessionDescription.Field) {
-        octets += [field.type, UInt8(ascii: "=")]
-        octets += field.value
-        octets += [0x0d, 0x0a]
+    /// A line that is always the same.
+    mutating func write(fixed line: StaticString) {
+        octets.append(line)
+        end()
     }
 
-    mutating func write(_ type: String, _ value: ArraySlice<UInt8>) {
-        octets += type.utf8
-        octets.append(UInt8(ascii: "="))
-        octets += value
-        octets += [0x0d, 0x0a]
+    // A line piece by piece: `begin`, `append`, `end`.
+
+    mutating func begin(_ text: StaticString) { octets.append(text) }
+
+    mutating func append(_ text: StaticString) { octets.append(text) }
+
+    mutating func append(text: String) { octets += text.utf8 }
+
+    mutating func append(_ value: ArraySlice<UInt8>) { octets += value }
+
+    /// A part of the description that came.
+    mutating func append(_ range: Range<Int>) { octets += source[range] }
+
+    mutating func append(decimal number: UInt64) { octets.append(decimal: number) }
+
+    /// `IN IP4 192.0.2.1`
+    mutating func append(connection address: IPAddress) { SDPText.append(connection: address, to: &octets) }
+
+    mutating func end() {
+        octets.append(0x0d)
+        octets.append(0x0a)
     }
 }

@@ -37,26 +37,27 @@ package struct NGOriginHistory: Sendable {
     /// - Parameter writer: all instructions except the `o=` and `s=` ones, which this fills in.
     package mutating func write(_ writer: NGDescription, replacements: NGReplacements) -> [UInt8] {
         var writer = writer
+        let came = writer.description.octets
         let origin = NGDescription.OriginFields(of: writer.description)
-        firstUsername = remember(origin?.username, unless: firstUsername)
-        firstSessionID = remember(origin?.sessionID, unless: firstSessionID)
-        let sessionName = writer.description.sessionFields.first { $0.type == UInt8(ascii: "s") }?.value
-        firstSessionName = remember(sessionName, unless: firstSessionName)
+        firstUsername = remember(origin.map { came[$0.username] }, unless: firstUsername)
+        firstSessionID = remember(origin.map { came[$0.sessionID] }, unless: firstSessionID)
+        let sessionName = writer.description.sessionLines.first { $0.type == UInt8(ascii: "s") }
+        firstSessionName = remember(sessionName.map { came[$0.value] }, unless: firstSessionName)
 
         writer.replacesOriginAddress = !replacements.isDisjoint(with: [.origin, .wholeOrigin])
         if !replacements.isDisjoint(with: [.username, .wholeOrigin]) { writer.username = text(firstUsername) }
         if replacements.contains(.wholeOrigin) { writer.sessionID = text(firstSessionID) }
         if replacements.contains(.sessionName) { writer.sessionName = text(firstSessionName) }
-        guard !replacements.isDisjoint(with: [.sdpVersion, .forcedSDPVersion]), let came = origin?.version else {
-            return writer.octets()
-        }
+        guard !replacements.isDisjoint(with: [.sdpVersion, .forcedSDPVersion]), let field = origin?.version,
+            let version: UInt64 = SDPText.number(came.span, field)
+        else { return writer.octets() }
 
         let body = writer.octets(includingOrigin: false)
         if let lastVersion, let lastBody {
             let hasChanged = replacements.contains(.forcedSDPVersion) || body != lastBody
             writer.version = hasChanged ? lastVersion &+ 1 : lastVersion
         } else {
-            writer.version = came
+            writer.version = version
         }
         lastBody = body
         lastVersion = writer.version

@@ -8,16 +8,25 @@ enum ASCII {
         octet == 0x20 || octet == 0x09 || octet == 0x0a || octet == 0x0d
     }
 
-    /// A key, command or flag as it is compared: lower case, with hyphens for the spaces and underscores that some
+    @inline(__always)
+    static func lowercased(_ octet: UInt8) -> UInt8 { octet &- 0x41 < 26 ? octet | 0x20 : octet }
+
+    /// An octet of a key, command or flag as it is compared: lower case, with hyphens for the spaces and underscores that some
     /// clients write.
-    static func word(_ octets: some Collection<UInt8>) -> String {
-        let folded = octets.map { octet -> UInt8 in
-            switch octet {
-            case UInt8(ascii: " "), UInt8(ascii: "_"): UInt8(ascii: "-")
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"): octet | 0x20
-            default: octet
-            }
-        }
-        return String(decoding: folded, as: UTF8.self)
+    @inline(__always)
+    static func folded(_ octet: UInt8) -> UInt8 {
+        octet == UInt8(ascii: " ") || octet == UInt8(ascii: "_") ? UInt8(ascii: "-") : lowercased(octet)
+    }
+
+    /// The same without regard to case.
+    static func equal(_ octets: ArraySlice<UInt8>, _ text: String) -> Bool {
+        octets.count == text.utf8.count && octets.elementsEqual(text.utf8) { lowercased($0) == lowercased($1) }
+    }
+
+    /// What follows `prefix` as words are compared; nil when it does not come first, or nothing follows.
+    static func rest(of octets: ArraySlice<UInt8>, after prefix: String) -> ArraySlice<UInt8>? {
+        let head = octets.prefix(prefix.utf8.count)
+        guard octets.count > prefix.utf8.count, head.elementsEqual(prefix.utf8, by: { folded($0) == $1 }) else { return nil }
+        return octets[head.endIndex...]
     }
 }

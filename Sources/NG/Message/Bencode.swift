@@ -1,8 +1,7 @@
 /// BitTorrent's bencoding (BEP 3): `i42e`, `4:spam`, `l…e`, `d…e`.
 ///
 /// Reading is lenient where senders are: dictionary keys come in any order, the last of equal keys counts, white space
-/// may follow the message. Writing keeps the order in which entries were added, as rtpengine does: clients look keys
-/// up by name.
+/// may follow the message. `NGWriter` writes.
 package enum Bencode {
     /// - Throws: `NGSyntaxError`. The strings of the result share the storage of `octets`.
     package static func decode(
@@ -10,34 +9,6 @@ package enum Bencode {
     ) throws(NGSyntaxError) -> NGDictionary {
         var reader = Reader(octets: octets, limits: limits)
         return try reader.message()
-    }
-
-    static func encode(_ value: NGValue, to octets: inout [UInt8]) {
-        switch value {
-        case .string(let string):
-            encode(string, to: &octets)
-        case .integer(let integer):
-            octets.append(UInt8(ascii: "i"))
-            octets += String(integer).utf8
-            octets.append(UInt8(ascii: "e"))
-        case .list(let values):
-            octets.append(UInt8(ascii: "l"))
-            for value in values { encode(value, to: &octets) }
-            octets.append(UInt8(ascii: "e"))
-        case .dictionary(let dictionary):
-            octets.append(UInt8(ascii: "d"))
-            for entry in dictionary.entries {
-                encode(entry.key, to: &octets)
-                encode(entry.value, to: &octets)
-            }
-            octets.append(UInt8(ascii: "e"))
-        }
-    }
-
-    private static func encode(_ string: ArraySlice<UInt8>, to octets: inout [UInt8]) {
-        octets += String(string.count).utf8
-        octets.append(UInt8(ascii: ":"))
-        octets += string
     }
 }
 
@@ -75,6 +46,8 @@ private struct Reader {
         case UInt8(ascii: "d"):
             try open(depth)
             var dictionary = NGDictionary()
+            // A request has so many; what is within it has few.
+            if depth == 0 { dictionary.reserveCapacity(16) }
             while try !closes() {
                 let key = try string()
                 dictionary[key] = try value(depth: depth + 1)

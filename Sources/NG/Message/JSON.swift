@@ -12,33 +12,8 @@ package enum JSON {
         return try reader.message()
     }
 
-    /// Without white space. Octets that are not UTF-8 become U+FFFD, since JSON cannot say them.
-    static func encode(_ value: NGValue, to octets: inout [UInt8]) {
-        switch value {
-        case .string(let string):
-            encode(string, to: &octets)
-        case .integer(let integer):
-            octets += String(integer).utf8
-        case .list(let values):
-            octets.append(UInt8(ascii: "["))
-            for (index, value) in values.enumerated() {
-                if index > 0 { octets.append(UInt8(ascii: ",")) }
-                encode(value, to: &octets)
-            }
-            octets.append(UInt8(ascii: "]"))
-        case .dictionary(let dictionary):
-            octets.append(UInt8(ascii: "{"))
-            for (index, entry) in dictionary.entries.enumerated() {
-                if index > 0 { octets.append(UInt8(ascii: ",")) }
-                encode(entry.key, to: &octets)
-                octets.append(UInt8(ascii: ":"))
-                encode(entry.value, to: &octets)
-            }
-            octets.append(UInt8(ascii: "}"))
-        }
-    }
-
-    private static func encode(_ string: ArraySlice<UInt8>, to octets: inout [UInt8]) {
+    /// Octets that are not UTF-8 become U+FFFD, since JSON cannot say them.
+    static func encode(_ string: ArraySlice<UInt8>, to octets: inout [UInt8]) {
         octets.append(UInt8(ascii: "\""))
         for octet in String(decoding: string, as: UTF8.self).utf8 {
             switch octet {

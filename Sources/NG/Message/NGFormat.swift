@@ -4,17 +4,9 @@ package enum NGFormat: Sendable {
     case json
 
     package func encoded(_ dictionary: NGDictionary) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(1024)
-        encode(dictionary, to: &octets)
-        return octets
-    }
-
-    func encode(_ dictionary: NGDictionary, to octets: inout [UInt8]) {
-        switch self {
-        case .bencode: Bencode.encode(.dictionary(dictionary), to: &octets)
-        case .json: JSON.encode(.dictionary(dictionary), to: &octets)
-        }
+        var writer = NGWriter(self)
+        writer.value(.dictionary(dictionary))
+        return writer.octets
     }
 }
 

@@ -53,6 +53,25 @@ package struct NGDictionary: Equatable, Sendable {
 
     package init() {}
 
+    mutating func reserveCapacity(_ count: Int) { entries.reserveCapacity(count) }
+
+    /// The same, of a key that is a part of a message.
+    package subscript(key: ArraySlice<UInt8>) -> NGValue? {
+        get { index(of: key).map { entries[$0].value } }
+        set {
+            switch (index(of: key), newValue) {
+            case (let index?, let value?): entries[index].value = value
+            case (let index?, nil): entries.remove(at: index)
+            case (nil, let value?): entries.append(Entry(key: key, value: value))
+            case (nil, nil): break
+            }
+        }
+    }
+
+    private func index(of key: ArraySlice<UInt8>) -> Int? {
+        entries.firstIndex { $0.key.count == key.count && $0.key.elementsEqual(key) }
+    }
+
     /// Looks a key up as it is spelt. Setting an existing key replaces its value in place; setting nil removes it.
     package subscript(key: some Collection<UInt8>) -> NGValue? {
         get { entries.first { $0.key.elementsEqual(key) }?.value }
@@ -68,7 +87,7 @@ package struct NGDictionary: Equatable, Sendable {
     }
 
     package subscript(key: String) -> NGValue? {
-        get { self[key.utf8] }
+        get { entries.first { $0.key.count == key.utf8.count && $0.key.elementsEqual(key.utf8) }?.value }
         set { self[key.utf8] = newValue }
     }
 }

@@ -22,130 +22,141 @@ extension NGReply {
     /// What fits one datagram on any path, with room for the headers in front.
     package static let usualSize = 1200
 
-    /// For `query` and `delete`.
-    ///
-    /// - Parameter detail: `.full` when the request asks for it. Anything else is made shorter until the answer fits
-    ///   `usualSize`, and says so in `left out`.
-    package static func call(
-        _ report: NGCallReport, cookieLength: Int, format: NGFormat, detail: Detail = .usual, warnings: [String] = []
-    ) -> NGReply {
-        let reply = call(body(of: report, detail), warnings: warnings)
-        guard detail != .full, !reply.fits(cookieLength, format) else { return reply }
-        for shorter in Detail.allCases where shorter.rawValue > detail.rawValue {
-            var body = body(of: report, shorter)
-            body["left out"] = .text("ask with flag full-statistics")
-            let reply = call(body, warnings: warnings)
-            if shorter == .totals || reply.fits(cookieLength, format) { return reply }
-        }
-        return reply
-    }
-
-    private func fits(_ cookieLength: Int, _ format: NGFormat) -> Bool {
-        cookieLength + 1 + format.encoded(body).count <= Self.usualSize
-    }
-
-    private static func body(of report: NGCallReport, _ detail: Detail) -> NGDictionary {
-        var body: NGDictionary = ["created": .integer(report.created.seconds)]
-        if detail == .full { body["last signal"] = .integer(report.lastSignal.seconds) }
+    static func write(_ report: NGCallReport, _ detail: Detail, to writer: inout NGWriter) {
+        writer.entry("created", report.created.seconds)
+        if detail == .full { writer.entry("last signal", report.lastSignal.seconds) }
         if detail != .totals {
-            var sources = NGDictionary()
-            for source in report.sources { sources[String(source.ssrc)] = .dictionary(entry(for: source, detail)) }
-            body["SSRC"] = .dictionary(sources)
-            var tags = NGDictionary()
-            for tag in report.tags { tags[tag.tag] = .dictionary(entry(for: tag, detail)) }
-            body["tags"] = .dictionary(tags)
+            writer.key("SSRC")
+            writer.beginDictionary()
+            for (index, source) in report.sources.enumerated() {
+                // Two streams may have one SSRC: it is named once, with the figures of the last.
+                guard !report.sources[..<index].contains(where: { $0.ssrc == source.ssrc }) else { continue }
+                let last = report.sources.last { $0.ssrc == source.ssrc } ?? source
+                writer.key(text: String(source.ssrc))
+                write(last, detail, to: &writer)
+            }
+            writer.endDictionary()
+            writer.key("tags")
+            writer.beginDictionary()
+            for tag in report.tags {
+                writer.key(text: tag.tag)
+                write(tag, detail, to: &writer)
+            }
+            writer.endDictionary()
         }
-        body["totals"] = .dictionary([
-            "RTP": .dictionary(entry(for: report.rtp)), "RTCP": .dictionary(entry(for: report.rtcp)),
-        ])
-        return body
+        writer.key("totals")
+        writer.beginDictionary()
+        writer.key("RTP")
+        write(report.rtp, to: &writer)
+        writer.key("RTCP")
+        write(report.rtcp, to: &writer)
+        writer.endDictionary()
     }
 
-    private static func entry(for source: NGCallReport.Source, _ detail: Detail) -> NGDictionary {
-        var entry = NGDictionary()
-        if let average = source.average { entry["average MOS"] = .dictionary(self.entry(for: average)) }
-        guard detail != .short else { return entry }
-        if let lowest = source.lowest { entry["lowest MOS"] = .dictionary(self.entry(for: lowest)) }
-        if let highest = source.highest { entry["highest MOS"] = .dictionary(self.entry(for: highest)) }
-        return entry
+    private static func write(_ source: NGCallReport.Source, _ detail: Detail, to writer: inout NGWriter) {
+        writer.beginDictionary()
+        if let average = source.average { write(average, "average MOS", to: &writer) }
+        if detail != .short {
+            if let lowest = source.lowest { write(lowest, "lowest MOS", to: &writer) }
+            if let highest = source.highest { write(highest, "highest MOS", to: &writer) }
+        }
+        writer.endDictionary()
     }
 
     /// Integers in rtpengine's units: tenths for MOS, milliseconds for jitter, per cent for loss, microseconds for the
     /// round trip.
-    private static func entry(for quality: NGQuality) -> NGDictionary {
-        var entry: NGDictionary = [
-            "MOS": .integer(integer(quality.mos * 10)),
-            "jitter": .integer(quality.jitter.milliseconds),
-            "packet loss": .integer(integer(quality.lossRatio * 100)),
-        ]
-        if let roundTrip = quality.roundTrip { entry["round-trip time"] = .integer(roundTrip.nanoseconds / 1000) }
-        if let sampleCount = quality.sampleCount { entry["samples"] = .count(sampleCount) }
-        if let reportedAt = quality.reportedAt { entry["reported at"] = .integer(reportedAt.seconds) }
-        return entry
+    private static func write(_ quality: NGQuality, _ key: StaticString, to writer: inout NGWriter) {
+        writer.key(key)
+        writer.beginDictionary()
+        writer.entry("MOS", integer(quality.mos * 10))
+        writer.entry("jitter", quality.jitter.milliseconds)
+        writer.entry("packet loss", integer(quality.lossRatio * 100))
+        if let roundTrip = quality.roundTrip { writer.entry("round-trip time", roundTrip.nanoseconds / 1000) }
+        if let sampleCount = quality.sampleCount { writer.entry("samples", Int64(sampleCount)) }
+        if let reportedAt = quality.reportedAt { writer.entry("reported at", reportedAt.seconds) }
+        writer.endDictionary()
     }
 
     private static func integer(_ value: Double) -> Int64 { Int64(exactly: value.rounded()) ?? 0 }
 
-    private static func entry(for tag: NGCallReport.Tag, _ detail: Detail) -> NGDictionary {
-        var entry = NGDictionary()
+    private static func write(_ tag: NGCallReport.Tag, _ detail: Detail, to writer: inout NGWriter) {
+        writer.beginDictionary()
         if detail == .full {
-            entry["tag"] = .text(tag.tag)
-            entry["created"] = .integer(tag.created.seconds)
-            let peers = tag.peers.map { NGValue.dictionary(["tag": .text($0), "type": .text("offer/answer")]) }
-            entry["subscriptions"] = .list(peers)
+            writer.entry("tag", text: tag.tag)
+            writer.entry("created", tag.created.seconds)
+            writer.key("subscriptions")
+            writer.beginList()
+            for peer in tag.peers {
+                writer.beginDictionary()
+                writer.entry("tag", text: peer)
+                writer.entry("type", text: "offer/answer")
+                writer.endDictionary()
+            }
+            writer.endList()
         }
-        if let label = tag.label { entry["label"] = .text(label) }
-        entry["medias"] = .list(tag.media.enumerated().map { index, medium in
-            .dictionary(self.entry(for: medium, index: index, detail))
-        })
-        return entry
+        if let label = tag.label { writer.entry("label", text: label) }
+        writer.key("medias")
+        writer.beginList()
+        for (index, medium) in tag.media.enumerated() { write(medium, index: index, detail, to: &writer) }
+        writer.endList()
+        writer.endDictionary()
     }
 
-    private static func entry(for medium: NGCallReport.Medium, index: Int, _ detail: Detail) -> NGDictionary {
-        var entry = NGDictionary()
+    private static func write(
+        _ medium: NGCallReport.Medium, index: Int, _ detail: Detail, to writer: inout NGWriter
+    ) {
+        writer.beginDictionary()
         if detail == .full {
-            entry["index"] = .count(index + 1)
-            entry["type"] = .text(medium.kind)
-            entry["protocol"] = .text(medium.transport)
+            writer.entry("index", Int64(index + 1))
+            writer.entry("type", text: medium.kind)
+            writer.entry("protocol", text: medium.transport)
         }
+        writer.key("streams")
+        writer.beginList()
+        write(medium.rtp, detail, to: &writer)
         // Kamailio looks for the SSRC in the first stream only.
-        let streams = detail == .full ? [medium.rtp, medium.rtcp].compactMap { $0 } : [medium.rtp]
-        entry["streams"] = .list(streams.map { .dictionary(self.entry(for: $0, detail)) })
-        return entry
+        if detail == .full, let rtcp = medium.rtcp { write(rtcp, detail, to: &writer) }
+        writer.endList()
+        writer.endDictionary()
     }
 
-    private static func entry(for stream: NGCallReport.Stream, _ detail: Detail) -> NGDictionary {
-        var entry = NGDictionary()
+    private static func write(_ stream: NGCallReport.Stream, _ detail: Detail, to writer: inout NGWriter) {
+        writer.beginDictionary()
         if detail == .full {
             if let local = stream.local {
-                entry["local port"] = .count(local.port)
-                entry["local address"] = .text(local.ip.description)
-                entry["family"] = .text(local.ip.family == .ipv4 ? "IPv4" : "IPv6")
+                writer.entry("local port", Int64(local.port))
+                writer.entry("local address", text: local.ip.description)
+                writer.entry("family", text: family(local.ip))
             }
-            if let endpoint = stream.endpoint { entry["endpoint"] = .dictionary(self.entry(for: endpoint)) }
-            if let advertised = stream.advertised {
-                entry["advertised endpoint"] = .dictionary(self.entry(for: advertised))
-            }
+            if let endpoint = stream.endpoint { write(endpoint, "endpoint", to: &writer) }
+            if let advertised = stream.advertised { write(advertised, "advertised endpoint", to: &writer) }
         }
-        if detail != .short, let lastPacket = stream.lastPacket {
-            entry["last packet"] = .integer(lastPacket.seconds)
+        if detail != .short, let lastPacket = stream.lastPacket { writer.entry("last packet", lastPacket.seconds) }
+        if let ssrc = stream.ssrc { writer.entry("SSRC", Int64(ssrc)) }
+        if detail != .short {
+            writer.key("stats")
+            write(stream.traffic, to: &writer)
         }
-        if let ssrc = stream.ssrc { entry["SSRC"] = .count(ssrc) }
-        if detail != .short { entry["stats"] = .dictionary(self.entry(for: stream.traffic)) }
-        return entry
+        writer.endDictionary()
     }
 
-    private static func entry(for address: SocketAddress) -> NGDictionary {
-        [
-            "family": .text(address.ip.family == .ipv4 ? "IPv4" : "IPv6"), "address": .text(address.ip.description),
-            "port": .count(address.port),
-        ]
+    private static func write(_ address: SocketAddress, _ key: StaticString, to writer: inout NGWriter) {
+        writer.key(key)
+        writer.beginDictionary()
+        writer.entry("family", text: family(address.ip))
+        writer.entry("address", text: address.ip.description)
+        writer.entry("port", Int64(address.port))
+        writer.endDictionary()
     }
 
-    private static func entry(for traffic: NGTraffic) -> NGDictionary {
-        [
-            "packets": .count(traffic.packets), "bytes": .count(traffic.octets), "errors": .count(traffic.errors),
-        ]
+    private static func family(_ address: IPAddress) -> String { address.family == .ipv4 ? "IPv4" : "IPv6" }
+
+    private static func write(_ traffic: NGTraffic, to writer: inout NGWriter) {
+        writer.beginDictionary()
+        writer.entry("packets", Int64(clamping: traffic.packets))
+        writer.entry("bytes", Int64(clamping: traffic.octets))
+        writer.entry("errors", Int64(clamping: traffic.errors))
+        writer.endDictionary()
     }
 }
 

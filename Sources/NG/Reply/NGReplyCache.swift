@@ -10,21 +10,33 @@ package struct NGReplyCache: Sendable {
     package struct Key: Hashable, Sendable {
         /// A copy: slices would keep the whole datagrams.
         private let octets: [UInt8]
+        private let cookieCount: UInt32
+        /// It is looked up several times, and hashed once.
+        private let digest: Int
 
         package init(_ envelope: NGEnvelope) {
-            var octets = Array(envelope.cookie)
-            for name in ["command", "call-id"] {
-                octets.append(0)
-                octets += envelope.dictionary[name]?.octets ?? []
-            }
+            let command = envelope.dictionary["command"]?.octets ?? []
+            let callID = envelope.dictionary["call-id"]?.octets ?? []
+            var octets: [UInt8] = []
+            octets.reserveCapacity(envelope.cookie.count + command.count + callID.count + 2)
+            octets += envelope.cookie
+            octets.append(0)
+            octets += command
+            octets.append(0)
+            octets += callID
             self.octets = octets
-        }
-
-        /// All at once; the synthesised one hashes octet by octet.
-        package func hash(into hasher: inout Hasher) {
+            cookieCount = UInt32(envelope.cookie.count)
+            var hasher = Hasher()
             // SAFETY: the hasher reads the octets during the call.
             unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+            digest = hasher.finalize()
         }
+
+        package var cookie: ArraySlice<UInt8> { octets[..<Int(cookieCount)] }
+
+        package static func == (left: Key, right: Key) -> Bool { left.digest == right.digest && left.octets == right.octets }
+
+        package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
     }
 
     package enum Lookup: Equatable, Sendable {

@@ -55,7 +55,7 @@ extension NGReply {
             "avgcallduration": .text(seconds(report.averageCallDuration)),
             "totalcallsduration": .text(seconds(report.totalCallDuration)),
         ]
-        return call([
+        return ok([
             "statistics": .dictionary([
                 "currentstatistics": .dictionary(current), "totalstatistics": .dictionary(total),
             ])

@@ -24,12 +24,12 @@ package enum NGCommand: String, CaseIterable, Sendable {
     case subscribeAnswer = "subscribe answer"
     case unsubscribe, connect, cli
 
-    private static let byWord = Dictionary(
-        uniqueKeysWithValues: allCases.map { (ASCII.word($0.rawValue.utf8), $0) })
+    private static let table = WordTable(
+        allCases.map { (String(decoding: $0.rawValue.utf8.map(ASCII.folded), as: UTF8.self), $0) })
 
     /// Case, and hyphens or underscores in place of spaces, make no difference. Nil for a word nobody knows.
-    package init?(word: some Collection<UInt8>) {
-        guard let command = Self.byWord[ASCII.word(word)] else { return nil }
+    package init?(word: ArraySlice<UInt8>) {
+        guard let command = Self.table[word] else { return nil }
         self = command
     }
 

@@ -56,7 +56,7 @@ package struct NGCodecs: Equatable, Sendable {
 
 /// How the addresses of a peer are learnt.
 package struct NGSourceOptions: Equatable, Sendable {
-    package enum EndpointLearning: String, Sendable {
+    package enum EndpointLearning: String, CaseIterable, Sendable {
         case off, immediate, delayed, heuristic
     }
 

@@ -1,181 +1,165 @@
 import Core
 
-/// What the keys of the dictionary mean. Keys and flags arrive as `ASCII.word` folds them.
+/// What the keys of the dictionary mean.
 extension NGRequest {
-    mutating func apply(key: String, _ value: NGValue) {
+    mutating func apply(_ key: NGKey, _ value: NGValue) {
         switch key {
-        case "call-id": callID = value.text ?? callID
-        case "from-tag": fromTag = value.text ?? fromTag
-        case "to-tag": toTag = value.text ?? toTag
-        case "via-branch": viaBranch = value.text ?? viaBranch
-        case "sdp": sdp = value.octets ?? sdp
-        case "received-from": receivedFrom = Self.words(value).lastAddress ?? receivedFrom
-        case "sip-message-type": isSIPReply = Self.isReply(value)
-        case "supports": supportsLoadLimit = Self.foldedWords(value).contains("load-limit")
-        case "flags": for word in Self.words(value) { applyFlag(word[...]) }
+        case .callID: callID = value.text ?? callID
+        case .fromTag: fromTag = value.text ?? fromTag
+        case .toTag: toTag = value.text ?? toTag
+        case .viaBranch: viaBranch = value.text ?? viaBranch
+        case .sdp: sdp = value.octets ?? sdp
+        case .receivedFrom: receivedFrom = value.lastWord.flatMap { IPAddress(ascii: $0) } ?? receivedFrom
+        case .sipMessageType: isSIPReply = value.octets.flatMap { Self.messageTypes[$0] }
+        case .supports:
+            supportsLoadLimit = false
+            value.forEachWord { word in if Self.loadLimit[word] != nil { supportsLoadLimit = true } }
+        case .flags: value.forEachWord { applyFlag($0) }
 
-        case "direction": applyDirection(value)
-        case "from-interface": routing.fromInterface = value.text
-        case "to-interface": routing.toInterface = value.text
-        case "interface": routing.interface = value.text
-        case "media-address": routing.mediaAddress = Self.words(value).last.flatMap(Self.address)
-        case "address-family": routing.addressFamily = value.text.flatMap(Self.family)
-        case "transport-protocol": applyTransport(value)
-        case "tos": routing.tos = value.number.flatMap { UInt8(exactly: $0) } ?? routing.tos
+        case .direction: applyDirection(value)
+        case .fromInterface: routing.fromInterface = value.text
+        case .toInterface: routing.toInterface = value.text
+        case .interface: routing.interface = value.text
+        case .mediaAddress: routing.mediaAddress = value.lastWord.flatMap(Self.address)
+        case .addressFamily: routing.addressFamily = value.text.flatMap(Self.family)
+        case .transportProtocol: applyTransport(value)
+        case .tos: routing.tos = value.number.flatMap { UInt8(exactly: $0) } ?? routing.tos
 
-        case "replace": for word in Self.foldedWords(value) { applyReplacement(word) }
-        case "ice": for word in Self.foldedWords(value) { applyICE(word) }
-        case "rtcp-mux": for word in Self.foldedWords(value) { applyMultiplexing(word) }
-        case "codec", "codecs":
-            for entry in value.dictionary?.entries ?? [] { applyCodecs(ASCII.word(entry.key), entry.value) }
-        case "codec-strip", "codec-offer", "codec-except": applyCodecs(String(key.dropFirst(6)), value)
-        case "codec-transcode", "codec-mask", "codec-accept", "codec-set", "codec-consume", "codec-ignore":
-            applyCodecs(String(key.dropFirst(6)), value)
-        case "transcode": applyCodecs(key, value)
-        case "endpoint-learning": for word in Self.foldedWords(value) { applyLearning(word) }
+        case .replace: value.forEachWord { applyReplacement($0) }
+        case .ice: value.forEachWord { applyICE($0) }
+        case .rtcpMux: value.forEachWord { applyMultiplexing($0) }
+        case .codec, .codecs:
+            for entry in value.dictionary?.entries ?? [] {
+                if let operation = NGCodecOperation.table[entry.key] { applyCodecs(operation, value: entry.value) }
+            }
+        case .codecStrip: applyCodecs(.strip, value: value)
+        case .codecOffer: applyCodecs(.offer, value: value)
+        case .codecExcept: applyCodecs(.except, value: value)
+        case .codecTranscode, .transcode: applyCodecs(.transcode, value: value)
+        case .codecMask: applyCodecs(.mask, value: value)
+        case .codecAccept: applyCodecs(.accept, value: value)
+        case .codecSet: applyCodecs(.set, value: value)
+        case .codecConsume: applyCodecs(.consume, value: value)
+        case .codecIgnore: applyCodecs(.ignore, value: value)
+        case .endpointLearning: value.forEachWord { applyLearning($0) }
 
-        case "delete-delay":
+        case .deleteDelay:
             if let seconds = value.number, (0...86_400).contains(seconds) { deleteDelay = .seconds(seconds) }
-        case "label", "from-label": label = value.text
-        case "to-label": toLabel = value.text
-        case "set-label": setLabel = value.text
-        case "address": address = Self.words(value).last.flatMap(Self.address)
-        case "all": appliesToAll = value.text.map { $0 != "none" } ?? appliesToAll
-        case "limit": limit = value.number.map { Int(max(0, min($0, 1024))) } ?? limit
-        case "record-call": applyRecording(value)
-        case "recording-file", "output-file", "recording-destination", "output-destination": recordingFile = value.text
-        case "recording-path", "recording-dir", "output-path", "output-dir": recordingPath = value.text
-        case "metadata": metadata = value.text
-        case "xmlrpc-callback": xmlrpcCallback = value.text
+        case .label, .fromLabel: label = value.text
+        case .toLabel: toLabel = value.text
+        case .setLabel: setLabel = value.text
+        case .address: address = value.lastWord.flatMap(Self.address)
+        case .all: appliesToAll = value.text.map { $0 != "none" } ?? appliesToAll
+        case .limit: limit = value.number.map { Int(max(0, min($0, 1024))) } ?? limit
+        case .recordCall: applyRecording(value)
+        case .recordingFile, .outputFile, .recordingDestination, .outputDestination: recordingFile = value.text
+        case .recordingPath, .recordingDirectory, .outputPath, .outputDirectory: recordingPath = value.text
+        case .metadata: metadata = value.text
+        case .xmlrpcCallback: xmlrpcCallback = value.text
 
-        case "ptime", "ptime-reverse": warn("\(key) ignored: relayd does not repacketise")
-        case "sdes", "osrtp": warn("SDES ignored: relayd passes SRTP on and does not encrypt")
-        case "dtls", "dtls-reverse", "dtls-fingerprint":
-            warn("DTLS ignored: relayd passes SRTP on and does not encrypt")
-        case "t38", "t.38": warn("T.38 ignored: relayd passes T.38 on and does not convert")
-        case "moh", "audio-player", "player", "media-echo": warn("\(key) ignored: relayd does not generate media")
-        case "dtmf-security", "dtmf-security-trigger", "delay-buffer":
-            warn("\(key) ignored: relayd does not change media")
-        default: break
+        case .ptime, .ptimeReverse: warn("\(key.rawValue) ignored: relayd does not repacketise")
+        case .sdes, .osrtp: warn("SDES ignored: relayd passes SRTP on and does not encrypt")
+        case .dtls, .dtlsReverse, .dtlsFingerprint: warn("DTLS ignored: relayd passes SRTP on and does not encrypt")
+        case .t38, .t38WithDot: warn("T.38 ignored: relayd passes T.38 on and does not convert")
+        case .moh, .audioPlayer, .player, .mediaEcho: warn("\(key.rawValue) ignored: relayd does not generate media")
+        case .dtmfSecurity, .dtmfSecurityTrigger, .delayBuffer:
+            warn("\(key.rawValue) ignored: relayd does not change media")
+        case .command, .flagString: break
         }
     }
 
     mutating func applyFlag(_ octets: ArraySlice<UInt8>) {
-        let flag = ASCII.word(octets)
+        guard let flag = NGFlag.table[octets] else { return applyPrefixed(octets) }
         switch flag {
-        case "trust-address": source.trustsAddress = true
-        case "sip-source-address": source.trustsAddress = false
-        case "asymmetric": source.isAsymmetric = true
-        case "symmetric": source.isSymmetric = true
-        case "strict-source": source.isStrict = true
-        case "media-before-lock": source.opensAtOnce = true
-        case "media-handover": source.allowsHandover = true
-        case "port-latching": source.portLatching = true
-        case "no-port-latching": source.portLatching = false
+        case .trustAddress: source.trustsAddress = true
+        case .sipSourceAddress: source.trustsAddress = false
+        case .asymmetric: source.isAsymmetric = true
+        case .symmetric: source.isSymmetric = true
+        case .strictSource: source.isStrict = true
+        case .mediaBeforeLock: source.opensAtOnce = true
+        case .mediaHandover: source.allowsHandover = true
+        case .portLatching: source.portLatching = true
+        case .noPortLatching: source.portLatching = false
 
-        case "loop-protect": isLoopProtected = true
-        case "no-rtcp-attribute": rtcpAttribute = .none
-        case "full-rtcp-attribute": rtcpAttribute = .full
-        case "original-sendrecv": keepsDirection = true
-        case "fatal": isFatal = true
-        case "to-tag": deletesToTagOnly = true
-        case "directional", "unidirectional": isDirectional = true
-        case "all": appliesToAll = true
-        case "record-call": recordsCall = true
-        case "full-statistics": wantsFullStatistics = true
+        case .loopProtect: isLoopProtected = true
+        case .noRTCPAttribute: rtcpAttribute = .none
+        case .fullRTCPAttribute: rtcpAttribute = .full
+        case .originalSendrecv: keepsDirection = true
+        case .fatal: isFatal = true
+        case .toTag: deletesToTagOnly = true
+        case .directional, .unidirectional: isDirectional = true
+        case .all: appliesToAll = true
+        case .recordCall: recordsCall = true
+        case .fullStatistics: wantsFullStatistics = true
 
-        case "always-transcode", "allow-transcoding", "force-transcoding":
-            warn("\(flag) ignored: relayd does not transcode")
-        case "webrtc": warn("WebRTC ignored: relayd passes SRTP on and does not speak ICE")
-        case "generate-rtcp": warn("generate-RTCP ignored: relayd passes RTCP on")
-        case "pad-crypto": warn("SDES ignored: relayd passes SRTP on and does not encrypt")
-        case "trickle-ice": warn("ICE is removed: relayd does not speak ICE")
-        case "inject-dtmf", "detect-dtmf": warn("\(flag) ignored: relayd does not change media")
-        case "siprec": warn("SIPREC ignored: a call of relayd has two sides")
-        default: applyPrefixed(octets)
+        case .alwaysTranscode, .allowTranscoding, .forceTranscoding:
+            warn("\(flag.rawValue) ignored: relayd does not transcode")
+        case .webrtc: warn("WebRTC ignored: relayd passes SRTP on and does not speak ICE")
+        case .generateRTCP: warn("generate-RTCP ignored: relayd passes RTCP on")
+        case .padCrypto: warn("SDES ignored: relayd passes SRTP on and does not encrypt")
+        case .trickleICE: warn("ICE is removed: relayd does not speak ICE")
+        case .injectDTMF, .detectDTMF: warn("\(flag.rawValue) ignored: relayd does not change media")
+        case .siprec: warn("SIPREC ignored: a call of relayd has two sides")
         }
     }
 
     /// `replace-origin` for `origin` in the list `replace`, and the like.
     private mutating func applyPrefixed(_ octets: ArraySlice<UInt8>) {
-        let flag = ASCII.word(octets)
-        func rest(after prefix: String) -> ArraySlice<UInt8>? {
-            // Folding keeps the length unless the octets are not UTF-8, and no flag with a meaning is that.
-            flag.hasPrefix(prefix) && flag.utf8.count == octets.count && octets.count > prefix.utf8.count
-                ? octets.dropFirst(prefix.utf8.count) : nil
+        func rest(after prefix: String) -> ArraySlice<UInt8>? { ASCII.rest(of: octets, after: prefix) }
+        if let word = rest(after: "replace-") { return applyReplacement(word) }
+        if let word = rest(after: "rtcp-mux-") { return applyMultiplexing(word) }
+        if let word = rest(after: "endpoint-learning-") { return applyLearning(word) }
+        if let word = rest(after: "ice-") { return applyICE(word) }
+        if let name = rest(after: "transcode-") { return applyCodecs(.transcode, value: .string(name)) }
+        if let codec = rest(after: "codec-"), let hyphen = codec.firstIndex(where: { ASCII.folded($0) == UInt8(ascii: "-") }),
+            let operation = NGCodecOperation.table[codec[..<hyphen]], hyphen + 1 < codec.endIndex
+        {
+            return applyCodecs(operation, value: .string(codec[(hyphen + 1)...]))
         }
-        if let word = rest(after: "replace-") { return applyReplacement(ASCII.word(word)) }
-        if let word = rest(after: "rtcp-mux-") { return applyMultiplexing(ASCII.word(word)) }
-        if let word = rest(after: "endpoint-learning-") { return applyLearning(ASCII.word(word)) }
-        if let word = rest(after: "ice-") { return applyICE(ASCII.word(word)) }
-        if let name = rest(after: "transcode-") { return applyCodecs("transcode", .string(name)) }
-        for operation in ["strip", "offer", "except", "transcode", "mask", "accept", "set", "consume", "ignore"] {
-            if let name = rest(after: "codec-\(operation)-") { return applyCodecs(operation, .string(name)) }
-        }
-        for (prefix, key) in [("sdes-", "sdes"), ("osrtp-", "osrtp"), ("dtls-", "dtls"), ("t38-", "t38")]
+        for (prefix, key) in [("sdes-", NGKey.sdes), ("osrtp-", .osrtp), ("dtls-", .dtls), ("t38-", .t38)]
         where rest(after: prefix) != nil {
-            return apply(key: key, .string([]))
+            return apply(key, .string([]))
         }
     }
 
     private mutating func applyDirection(_ value: NGValue) {
-        let names = Self.words(value).map { String(decoding: $0, as: UTF8.self) }
+        let names = value.words.map { String(decoding: $0, as: UTF8.self) }
         if names.count > 0 { routing.fromInterface = names[0] }
         if names.count > 1 { routing.toInterface = names[1] }
     }
 
     private mutating func applyTransport(_ value: NGValue) {
-        guard let text = value.text, text != "accept" else { return }
+        guard let octets = value.octets else { return }
         let known = ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"]
-        guard let transport = known.first(where: { $0 == text.uppercased() }) else { return }
-        routing.transport = transport
+        routing.transport = known.first { ASCII.equal(octets, $0) } ?? routing.transport
     }
 
-    private mutating func applyReplacement(_ word: String) {
-        switch word {
-        case "origin": replacements.insert(.origin)
-        case "origin-full": replacements.insert(.wholeOrigin)
-        case "session-connection": replacements.insert(.sessionConnection)
-        case "session-name": replacements.insert(.sessionName)
-        case "username": replacements.insert(.username)
-        case "sdp-version": replacements.insert(.sdpVersion)
-        case "force-increment-sdp-ver": replacements.insert(.forcedSDPVersion)
-        case "zero-address": replacements.insert(.zeroAddress)
-        default: break
-        }
+    private mutating func applyReplacement(_ word: ArraySlice<UInt8>) {
+        if let replacement = NGReplacements.table[word] { replacements.formUnion(replacement) }
     }
 
-    private mutating func applyICE(_ word: String) {
-        switch word {
-        case "force", "optional", "force-relay", "lite", "trickle": warn("ICE is removed: relayd does not speak ICE")
-        default: break  // "remove" and "default" are what happens anyway
-        }
+    private mutating func applyICE(_ word: ArraySlice<UInt8>) {
+        // "remove" and "default" are what happens anyway.
+        if Self.iceOptions[word] != nil { warn("ICE is removed: relayd does not speak ICE") }
     }
 
-    private mutating func applyMultiplexing(_ word: String) {
-        switch word {
-        case "offer": multiplexing.insert(.offer)
-        case "require": multiplexing.formUnion([.offer, .require])
-        case "demux": multiplexing.insert(.demux)
-        case "accept": multiplexing.insert(.accept)
-        case "reject": multiplexing.insert(.reject)
-        default: break
-        }
+    private mutating func applyMultiplexing(_ word: ArraySlice<UInt8>) {
+        if let option = NGMultiplexing.table[word] { multiplexing.formUnion(option) }
     }
 
-    private mutating func applyLearning(_ word: String) {
-        source.learning = NGSourceOptions.EndpointLearning(rawValue: word) ?? source.learning
+    private mutating func applyLearning(_ word: ArraySlice<UInt8>) {
+        source.learning = NGSourceOptions.EndpointLearning.table[word] ?? source.learning
     }
 
-    private mutating func applyCodecs(_ operation: String, _ value: NGValue) {
-        let names = Self.words(value).map { Self.unescaped(String(decoding: $0, as: UTF8.self)) }
+    private mutating func applyCodecs(_ operation: NGCodecOperation, value: NGValue) {
+        func names() -> [String] { value.words.map { Self.unescaped(String(decoding: $0, as: UTF8.self)) } }
         switch operation {
-        case "strip": codecs.strip += names
-        case "offer": codecs.offer += names
-        case "except": codecs.except += names
-        case "transcode", "mask", "accept", "set", "consume":
-            warn("codec \(operation) ignored: relayd does not transcode")
-        default: break
+        case .strip: codecs.strip += names()
+        case .offer: codecs.offer += names()
+        case .except: codecs.except += names()
+        case .transcode, .mask, .accept, .set, .consume:
+            warn("codec \(operation.rawValue) ignored: relayd does not transcode")
+        case .ignore: break
         }
     }
 
@@ -189,16 +173,11 @@ extension NGRequest {
 }
 
 extension NGRequest {
-    /// The strings of a list, or of a string with commas between them.
-    private static func words(_ value: NGValue) -> [ArraySlice<UInt8>] {
-        switch value {
-        case .list(let values): values.compactMap(\.octets)
-        case .string(let octets): octets.split(separator: UInt8(ascii: ","))
-        case .integer, .dictionary: []
-        }
-    }
-
-    private static func foldedWords(_ value: NGValue) -> [String] { words(value).map { ASCII.word($0) } }
+    private static let messageTypes = WordTable([
+        ("request", false), ("sip-request", false), ("reply", true), ("sip-reply", true), ("sip-response", true),
+    ])
+    private static let loadLimit = WordTable([("load-limit", true)])
+    private static let iceOptions = WordTable(["force", "optional", "force-relay", "lite", "trickle"].map { ($0, true) })
 
     /// In brackets or without. In a flag string brackets make a list of it, whose one element this is.
     private static func address(_ octets: ArraySlice<UInt8>) -> IPAddress? {
@@ -212,14 +191,6 @@ extension NGRequest {
         switch text.uppercased() {
         case "IP4", "IPV4", "INET": .ipv4
         case "IP6", "IPV6", "INET6": .ipv6
-        default: nil
-        }
-    }
-
-    private static func isReply(_ value: NGValue) -> Bool? {
-        switch value.octets.map({ ASCII.word($0) }) {
-        case "request", "sip-request": false
-        case "reply", "sip-reply", "sip-response": true
         default: nil
         }
     }
@@ -239,7 +210,31 @@ extension NGRequest {
     }
 }
 
-extension [ArraySlice<UInt8>] {
-    /// `[IP4, 192.0.2.1]`, or the address alone.
-    fileprivate var lastAddress: IPAddress? { last.flatMap { IPAddress(ascii: $0) } }
+extension NGValue {
+    /// The strings of a list, or of a string with commas between them.
+    fileprivate var words: [ArraySlice<UInt8>] {
+        switch self {
+        case .list(let values): values.compactMap(\.octets)
+        case .string(let octets): octets.split(separator: UInt8(ascii: ","))
+        case .integer, .dictionary: []
+        }
+    }
+
+    /// The same without an array of them.
+    fileprivate func forEachWord(_ body: (ArraySlice<UInt8>) -> Void) {
+        switch self {
+        case .list(let values):
+            for value in values { if case .string(let octets) = value { body(octets) } }
+        case .string(let octets):
+            if octets.contains(UInt8(ascii: ",")) { words.forEach(body) } else if !octets.isEmpty { body(octets) }
+        case .integer, .dictionary: break
+        }
+    }
+
+    /// Of `[IP4, 192.0.2.1]` the address.
+    fileprivate var lastWord: ArraySlice<UInt8>? {
+        var last: ArraySlice<UInt8>?
+        forEachWord { last = $0 }
+        return last
+    }
 }

@@ -71,34 +71,51 @@ package struct NGRequest: Sendable {
         self.command = command
         var flagString: ArraySlice<UInt8>?
         for entry in dictionary.entries {
-            let key = ASCII.word(entry.key)
-            if key == "rtpp-flags" {
+            guard let key = NGKey.table[entry.key] else { continue }
+            if key == .flagString {
                 flagString = entry.value.octets
             } else {
-                apply(key: key, entry.value)
+                apply(key, entry.value)
             }
         }
         // Last, since its words are the script's own: `from-tag=…` there replaces the message's.
         if let flagString { apply(NGFlagString(parsing: flagString)) }
     }
 
-    package mutating func warn(_ warning: String) {
-        guard warnings.count < Self.maximumWarningCount, !warnings.contains(warning) else { return }
+    package mutating func warn(_ warning: String) { Self.add(warning, to: &warnings) }
+
+    /// With what was found out beside the request.
+    package func warnings(and others: [String]...) -> [String] {
+        var all = warnings
+        for warning in others.joined() { Self.add(warning, to: &all) }
+        return all
+    }
+
+    private static func add(_ warning: String, to warnings: inout [String]) {
+        guard warnings.count < maximumWarningCount, !warnings.contains(warning) else { return }
         warnings.append(warning)
     }
+
+    /// Interfaces that may be named by a word alone.
+    private static let sides = ["internal", "external"]
 
     private mutating func apply(_ flags: NGFlagString) {
         var interfaces: [String] = []
         for item in flags.items {
-            let word = ASCII.word(item.word)
-            switch (word, item.value) {
-            case ("internal", nil), ("external", nil): interfaces.append(word)
-            case ("direction", .string(let name)?): interfaces.append(String(decoding: name, as: UTF8.self))
-            case ("from-tag", .some(let value)):
+            let key = NGKey.table[item.word]
+            switch (key, item.value) {
+            case (_, nil):
+                if let side = Self.sides.first(where: { ASCII.equal(item.word, $0) }) {
+                    interfaces.append(side)
+                } else {
+                    applyFlag(item.word)
+                }
+            case (.direction?, .string(let name)?): interfaces.append(String(decoding: name, as: UTF8.self))
+            case (.fromTag?, .some(let value)):
                 isDirectional = true
-                apply(key: word, value)
-            case (_, .some(let value)): apply(key: word, value)
-            case (_, nil): applyFlag(item.word)
+                apply(.fromTag, value)
+            case (let key?, .some(let value)): apply(key, value)
+            case (nil, .some): break
             }
         }
         if let transport = flags.transport { routing.transport = transport }

@@ -70,6 +70,13 @@ enum Octet {
         return true
     }
 
+    static func equal(_ left: String, _ right: String) -> Bool {
+        guard left.utf8.count == right.utf8.count else { return false }
+        let (left, right) = (left.utf8.span, right.utf8.span)
+        for index in left.indices where lowercased(left[index]) != lowercased(right[index]) { return false }
+        return true
+    }
+
     /// The value as one line: a line end with the white space around it becomes one space (RFC 3261 §7.3.1).
     ///
     /// No octet sequence comes through that could end a line, whatever is put in.

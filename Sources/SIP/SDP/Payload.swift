@@ -15,10 +15,10 @@ extension SessionDescription {
 
 extension SessionDescription.Payload {
     package var isTelephoneEvent: Bool { isNamed("telephone-event") }
-    package var isComfortNoise: Bool { isNamed("CN") }
+    package var isComfortNoise: Bool { isNamed("cn") }
 
-    /// In any case, mostly in the one given here.
-    private func isNamed(_ name: String) -> Bool { encodingName.map { $0 == name || Octet.equal($0.utf8, name) } ?? false }
+    /// Names compare without case (RFC 4855 §3).
+    package func isNamed(_ name: String) -> Bool { encodingName.map { Octet.equal($0, name) } ?? false }
 
     /// True when both stand for the same encoding. Numbers decide only where there is no name: each side chooses the
     /// number it wants to receive a dynamic type with (RFC 3264 §5.1). Names compare without case (RFC 4855 §3).

@@ -55,8 +55,6 @@ extension SessionDescription {
         return fallback
     }
 
-    private var sessionLines: ArraySlice<Line> { lines[..<(media.first?.lineRange.lowerBound ?? lines.count)] }
-
     private func writeSession(address: IPAddress?, to writer: inout Writer) {
         var isFirstConnection = true
         for line in sessionLines {

@@ -1,8 +1,11 @@
-/// The attributes that relayd acts on. Any other travels through unread.
-enum SDPAttribute: UInt8, Sendable, CaseIterable {
+/// The attributes that relayd acts on, or gives a place of their own where it writes a description anew. Any other travels
+/// through unread.
+package enum SDPAttribute: UInt8, Sendable, CaseIterable {
     case rtpmap, fmtp, rtcpFeedback, sendrecv, sendonly, recvonly, inactive
-    /// RFC 3605 and RFC 5761.
-    case rtcp, rtcpMux
+    /// RFC 3605, RFC 5761 and RFC 8858.
+    case rtcp, rtcpMux, rtcpMuxOnly
+    /// RFC 5888, RFC 4574, RFC 8285, RFC 4568, RFC 4145, RFC 8122, RFC 8866 §6.4 and §6.5.
+    case mid, label, extmap, crypto, setup, fingerprint, ptime, maxptime
     /// ICE (RFC 8839 §5, RFC 8840).
     case candidate, remoteCandidates, endOfCandidates, iceUfrag, icePwd, iceOptions, iceLite, iceMismatch, icePacing
     /// RFC 6947.
@@ -23,6 +26,15 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
         case .inactive: "inactive"
         case .rtcp: "rtcp"
         case .rtcpMux: "rtcp-mux"
+        case .rtcpMuxOnly: "rtcp-mux-only"
+        case .mid: "mid"
+        case .label: "label"
+        case .extmap: "extmap"
+        case .crypto: "crypto"
+        case .setup: "setup"
+        case .fingerprint: "fingerprint"
+        case .ptime: "ptime"
+        case .maxptime: "maxptime"
         case .candidate: "candidate"
         case .remoteCandidates: "remote-candidates"
         case .endOfCandidates: "end-of-candidates"
@@ -40,24 +52,25 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
     }
 
     init(_ octets: Span<UInt8>, _ name: Range<Int>) {
-        // Most attributes of a telephone call are read; those that are not mostly differ in length.
         var key: UInt128 = 0
         for index in name.prefix(Self.keyOctets) { key = key << 8 | UInt128(octets[index]) }
-        for entry in Self.names where entry.key == key && entry.count == name.count {
-            self = entry.attribute
-            return
-        }
-        self = .other
+        self = Self.names[min(name.count, Self.names.count - 1)].first { $0.key == key }?.attribute ?? .other
     }
 
-    /// Names are told apart by their length and so many octets, as one number.
+    /// Names are told apart by their length, at whose place they stand, and so many octets, as one number. The last place,
+    /// of all that are longer, is empty.
     private static let keyOctets = 16
-    private static let names: [(key: UInt128, count: Int, attribute: SDPAttribute)] = allCases.dropLast().map { attribute in
-        let octets = attribute.text.utf8
-        return (octets.prefix(keyOctets).reduce(0) { $0 << 8 | UInt128($1) }, octets.count, attribute)
-    }
+    private static let names: [[(key: UInt128, attribute: SDPAttribute)]] = {
+        let known = allCases.filter { $0 != .other }
+        let longest = known.map(\.text.utf8.count).max() ?? 0
+        return (0...longest + 1).map { count in
+            known.filter { $0.text.utf8.count == count }.map { attribute in
+                (attribute.text.utf8.prefix(keyOctets).reduce(0) { $0 << 8 | UInt128($1) }, attribute)
+            }
+        }
+    }()
 
-    var direction: SessionDescription.Direction? {
+    package var direction: SessionDescription.Direction? {
         switch self {
         case .sendrecv: .sendrecv
         case .sendonly: .sendonly
@@ -66,6 +79,9 @@ enum SDPAttribute: UInt8, Sendable, CaseIterable {
         default: nil
         }
     }
+
+    /// ICE, and alternative addresses.
+    package var isICE: Bool { leadsPastRelay && self != .bundleOnly }
 
     /// Everything that would lead media past the relay.
     var leadsPastRelay: Bool {

@@ -1,13 +1,13 @@
-import Core
+package import Core
 
 /// The few things read out of the value of an SDP line.
-enum SDPText {
+package enum SDPText {
     static let space = UInt8(ascii: " ")
 
     static func string(_ octets: ArraySlice<UInt8>) -> String { String(decoding: octets, as: UTF8.self) }
 
     /// A run of digits that fits `Value`; nil for anything else, a sign included.
-    static func number<Value: FixedWidthInteger>(_ octets: Span<UInt8>, _ range: Range<Int>) -> Value? {
+    package static func number<Value: FixedWidthInteger>(_ octets: Span<UInt8>, _ range: Range<Int>) -> Value? {
         guard !range.isEmpty else { return nil }
         var value: Value = 0
         for index in range {
@@ -30,23 +30,23 @@ enum SDPText {
     }
 
     /// `IN IP4 192.0.2.1` or `IN IP6 2001:db8::1`.
-    static func append(connection address: IPAddress, to octets: inout [UInt8]) {
+    package static func append(connection address: IPAddress, to octets: inout [UInt8]) {
         octets += (address.family == .ipv4 ? "IN IP4 " : "IN IP6 ").utf8
         address.append(to: &octets)
     }
 }
 
 /// Walks the fields of a line, which spaces divide.
-struct FieldScanner {
+package struct FieldScanner {
     private var index: Int
     private let end: Int
 
-    init(_ line: Range<Int>) {
+    package init(_ line: Range<Int>) {
         index = line.lowerBound
         end = line.upperBound
     }
 
-    mutating func next(_ octets: Span<UInt8>) -> Range<Int>? {
+    package mutating func next(_ octets: Span<UInt8>) -> Range<Int>? {
         while index < end, octets[index] == SDPText.space { index += 1 }
         guard index < end else { return nil }
         let start = index

@@ -12,13 +12,17 @@ package struct SessionDescription: Sendable {
     /// The session's `c=` address; nil when there is none or it is a host name.
     package let connection: IPAddress?
 
-    let octets: [UInt8]
+    /// What it was read from.
+    package let octets: [UInt8]
     let lines: [Line]
 
-    struct Line: Sendable {
-        let type: UInt8
+    /// One line, as offsets into `octets`.
+    package struct Line: Sendable {
+        package let type: UInt8
         /// Of an `a=` line; `other` for every other line.
-        let attribute: SDPAttribute
+        package let attribute: SDPAttribute
+        /// What the value of rtpmap, fmtp and rtcp-fb begins with; nil where it is no number.
+        package let payloadType: UInt8?
         private let start: UInt32
         private let end: UInt32
         private let nameEnd: UInt32
@@ -29,20 +33,30 @@ package struct SessionDescription: Sendable {
             end = UInt32(value.upperBound)
             guard type == UInt8(ascii: "a") else {
                 attribute = .other
+                payloadType = nil
                 nameEnd = end
                 return
             }
             let colon = octets.firstIndex(of: Octet.colon, in: value) ?? value.upperBound
             nameEnd = UInt32(colon)
             attribute = SDPAttribute(octets, value.lowerBound..<colon)
+            switch attribute {
+            case .rtpmap, .fmtp, .rtcpFeedback:
+                let text = min(colon + 1, value.upperBound)..<value.upperBound
+                let space = octets.firstIndex(of: SDPText.space, in: text) ?? text.upperBound
+                payloadType = SDPText.number(octets, text.lowerBound..<space)
+            default: payloadType = nil
+            }
         }
 
-        /// What follows the equals sign, as offsets into `octets`; no line end.
-        var value: Range<Int> { Int(start)..<Int(end) }
+        /// What follows the equals sign; no line end.
+        package var value: Range<Int> { Int(start)..<Int(end) }
+        /// With its type, and no line end.
+        package var whole: Range<Int> { Int(start) - 2..<Int(end) }
         /// Of an `a=` line: `rtpmap` of `a=rtpmap:0 PCMU/8000`.
-        var attributeName: Range<Int> { Int(start)..<Int(nameEnd) }
+        package var attributeName: Range<Int> { Int(start)..<Int(nameEnd) }
         /// Of an `a=` line: what follows the colon; empty without one.
-        var attributeValue: Range<Int> { min(Int(nameEnd) + 1, Int(end))..<Int(end) }
+        package var attributeValue: Range<Int> { min(Int(nameEnd) + 1, Int(end))..<Int(end) }
     }
 
     /// More `m=` lines than this are no telephone call.
@@ -95,12 +109,6 @@ package struct SessionDescription: Sendable {
         throw .unsupportedTransport(first.transport)
     }
 
-    /// Neither NUL nor CR. Of what is below them only the tab is found in descriptions at all.
-    private static func isPlain(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        octets.firstIndex(below: Octet.carriageReturn + 1, in: range) == range.upperBound
-            || (octets.firstIndex(of: 0, in: range) == nil && octets.firstIndex(of: Octet.carriageReturn, in: range) == nil)
-    }
-
     private static func lines(of octets: Span<UInt8>) throws(SDPError) -> [Line] {
         var lines: [Line] = []
         lines.reserveCapacity(24)
@@ -109,17 +117,29 @@ package struct SessionDescription: Sendable {
         var number = 0
         while start < octets.count {
             number += 1
-            let lineFeed = octets.firstIndex(of: Octet.lineFeed, in: start..<octets.count) ?? octets.count
+            var lineFeed = start
+            // CR and NUL, apart from a CR before the LF.
+            var strayCount = 0
+            while lineFeed < octets.count {
+                let octet = octets[lineFeed]
+                if octet <= Octet.carriageReturn {
+                    if octet == Octet.lineFeed { break }
+                    if octet == Octet.carriageReturn || octet == 0 { strayCount += 1 }
+                }
+                lineFeed += 1
+            }
             var end = lineFeed
-            if end > start, octets[end - 1] == Octet.carriageReturn { end -= 1 }
+            if end > start, octets[end - 1] == Octet.carriageReturn {
+                end -= 1
+                strayCount -= 1
+            }
             if end == start {
                 blankLine = blankLine ?? number
             } else {
                 // Blank lines are let pass at the end only; a stray CR or NUL could be read as a line end further on.
                 if let blankLine { throw .malformedLine(number: blankLine) }
                 let type = octets[start]
-                guard end - start >= 2, octets[start + 1] == Octet.equals, Octet.isLetter(type),
-                    Self.isPlain(octets, start..<end)
+                guard end - start >= 2, octets[start + 1] == Octet.equals, Octet.isLetter(type), strayCount == 0
                 else { throw .malformedLine(number: number) }
                 lines.append(Line(octets, type: type, value: start + 2..<end))
             }
