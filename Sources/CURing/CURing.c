@@ -242,7 +242,7 @@ unsigned curing_batch_send(curing_batch *batch, int socket, unsigned count, int3
         }
         int reason = result == 0 ? EIO : errno;
         if (reason == EINTR) continue;
-        if (!isAgain && (reason == ECONNREFUSED || reason == EHOSTUNREACH || reason == ENETUNREACH || reason == EPROTO || reason == ENOPROTOOPT)) {
+        if (!isAgain && curing_is_icmp_error(reason)) {
             isAgain = 1;
             continue;
         }
@@ -260,13 +260,29 @@ int curing_report_errors(int socket, int family) {
     return setsockopt(socket, level, family == AF_INET6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on) == 0 ? 0 : -errno;
 }
 
-int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *error) {
+int curing_is_icmp_error(int error) {
+    switch (error) {
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENONET:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EACCES:
+    case EMSGSIZE: return 1;
+    default: return 0;
+    }
+}
+
+int curing_take_error(int socket, curing_datagram_error *error, void *octets, size_t capacity) {
     for (;;) {
-        char octets[64], control[512];
-        struct iovec part = {octets, sizeof octets};
-        memset(destination, 0, sizeof *destination);
+        char control[512];
+        struct iovec part = {octets, capacity};
+        memset(error, 0, sizeof *error);
         struct msghdr message = {
-            .msg_name = destination, .msg_namelen = sizeof *destination, .msg_iov = &part, .msg_iovlen = 1,
+            .msg_name = &error->destination, .msg_namelen = sizeof error->destination, .msg_iov = &part, .msg_iovlen = 1,
             .msg_control = control, .msg_controllen = sizeof control};
         ssize_t count = recvmsg(socket, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
         if (count < 0) {
@@ -278,9 +294,18 @@ int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *err
             int isIPv6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
             if (!isIPv4 && !isIPv6) continue;
             struct sock_extended_err what;
+            if (header->cmsg_len < CMSG_LEN(sizeof what)) continue;
             memcpy(&what, CMSG_DATA(header), sizeof what);
             if (what.ee_origin != SO_EE_ORIGIN_ICMP && what.ee_origin != SO_EE_ORIGIN_ICMP6) continue;
-            *error = (int32_t)what.ee_errno;
+            error->error = (int32_t)what.ee_errno;
+            error->is_icmpv6 = what.ee_origin == SO_EE_ORIGIN_ICMP6;
+            error->type = what.ee_type;
+            error->code = what.ee_code;
+            error->count = (uint32_t)count;
+            // Behind it the kernel puts who sent the error; of no family when it does not know.
+            size_t length = header->cmsg_len - CMSG_LEN(sizeof what);
+            if (length > sizeof error->reporter) length = sizeof error->reporter;
+            memcpy(&error->reporter, CMSG_DATA(header) + sizeof what, length);
             return 1;
         }
     }

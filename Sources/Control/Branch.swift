@@ -20,6 +20,8 @@ final class Branch {
     var response: SIPMessage?
     /// RSeq of the last reliable response, by To tag: a proxy behind this branch may fork.
     var responseSequences: [String: UInt32] = [:]
+    /// What ICMP said of its INVITE.
+    var unreachable: ICMPMessage.Meaning?
     /// How often it was challenged and answered.
     var challenges = 0
     /// A response beyond 100 has come.

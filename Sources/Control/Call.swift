@@ -54,6 +54,10 @@ final class Call {
     var routesTried = 0
     /// Routes that were left out, and why.
     var skippedRoutes: [CallFacts.Attempt] = []
+    /// What ICMP said of its requests.
+    var unreachable: [CallFacts.Unreachable] = []
+    /// Sides that ICMP said take no BYE.
+    var unansweredBye: Set<Leg> = []
     /// Of the called user, when it was called.
     var registration: RegistrationFacts?
     /// Whom to try, in order; the first one is next.
@@ -98,7 +102,7 @@ final class Call {
 
     // Media.
     var proxy = MediaProxy.present
-    /// The first audio: the one the record tells of. It lives as long as the call.
+    /// The first audio, or what there is in its place: the one the record tells of. It lives as long as the call.
     var main = CallMedium(place: 0)
     /// Other m= lines, and those that were relayed once; empty for nearly every call. See `subscript(medium:)`.
     var further: [CallMedium] = []
@@ -140,6 +144,9 @@ final class Call {
         /// A method, or status and reason phrase.
         let text: String
         let isRetransmission: Bool
+
+        /// No message but an ICMP error.
+        var isICMP: Bool { text.hasPrefix("ICMP ") }
 
         /// Nil for a request.
         var status: Int? {

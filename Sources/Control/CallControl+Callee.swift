@@ -452,7 +452,8 @@ extension CallControl {
         let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : acceptedMain(in: answer, of: call)
         guard index < answer.media.count else { return }
         let media = answer.media[index]
-        guard media.isRTP, media.port != 0 else { return }
+        let offered = call.offer.map { $0.media[index] } ?? media
+        guard media.isRelayable, media.port != 0, media.isRTP == offered.isRTP else { return }
         // With an offer each medium is where its session is; a late offer is what says where the main medium is.
         let mainPlace = call.asksForOffer ? index : call.main.place
         call.branches[id.rawValue].media = BranchMedia(

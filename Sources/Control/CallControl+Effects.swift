@@ -161,8 +161,11 @@ extension CallControl {
     private func isSilent(_ call: Call, _ activity: MediaActivity, at now: Instant) -> Bool {
         // Ahead for nearly every call in every sweep: then nothing else has to be looked at.
         guard let earliest = activity.earliestEnd(call.noMedia), earliest <= now else { return false }
+        var rule = call.noMedia
+        // While a fax sends a page the other machine listens, for minutes if need be.
+        if rule.mode != .off, call.main[.caller].described?.isRTP == false { rule.mode = .both }
         let end = activity.silenceEnds(
-            call.noMedia, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
+            rule, caller: mediaState(.caller, of: call), callee: mediaState(.callee, of: call))
         return end.map { $0 <= now } ?? false
     }
 

@@ -6,9 +6,9 @@ import SIP
 /// The media of a call beyond its main one: a relay session each, taken when a description asks for it and given back when one
 /// ends it.
 ///
-/// The main medium, the first audio that was agreed on, lives as long as its call: its session is what a call begins and ends
-/// with, and what the record tells of. The others come and go. A description that asks for more than there are sessions or
-/// ports for is not refused: what cannot be had is declined.
+/// The main medium, the first audio that was agreed on, or without audio the first of any kind, lives as long as its call: its
+/// session is what a call begins and ends with, and what the record tells of. The others come and go. A description that asks
+/// for more than there are sessions or ports for is not refused: what cannot be had is declined.
 extension CallControl {
     /// Of one call, the main medium included.
     static let maximumMedia = 8
@@ -173,15 +173,17 @@ extension CallControl {
         return leading
     }
 
-    /// The `m=` line of an answer that is the call's main medium: as offered, else the first audio that is accepted.
+    /// The `m=` line of an answer that is the call's main medium: as offered, else the first audio that is accepted, else
+    /// whatever is.
     func acceptedMain(in answer: SessionDescription, of call: Call) -> Int {
         let place = call.main.place
         guard answer.media.indices.contains(place), answer.media[place].port == 0 else { return place }
-        return answer.media.indices.first { index in
+        let accepted = answer.media.indices.filter { index in
             let medium = answer.media[index]
-            return medium.isRTP && medium.port != 0 && medium.kind.lowercased() == "audio"
+            return medium.isRelayable && medium.port != 0
                 && (call.isDirect || call.further.contains { $0.place == index && $0.isOpen })
-        } ?? place
+        }
+        return accepted.first { answer.media[$0].isRTP && answer.media[$0].kind.lowercased() == "audio" } ?? accepted.first ?? place
     }
 }
 

@@ -133,7 +133,7 @@ extension CallControl {
         guard var registration = trunkStates[name]?.registration else { return }
         registration.transaction = nil
         let isFirst = registration.failures == 0
-        let wait = registration.failed(reason)
+        let wait = registration.failed(reason, isRefused: currentError != nil)
         let wasEnding = registration.isEnding
         registration.isEnding = false
         trunkStates[name]?.registration = registration

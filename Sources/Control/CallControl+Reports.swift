@@ -127,13 +127,15 @@ extension CallControl {
         var report = MediaReport(
             figures, timeline: call.main.session.flatMap { media.statistics.timeline($0.index, leg) }, wallTime)
         report.infoDigits = call[leg].dtmfRequests
-        return CallDetail.Leg(
+        var detail = CallDetail.Leg(
             callID: dialog.callID, localTag: dialog.localTag, remoteTag: dialog.remoteTag, signallingAddress: signalling,
             relayAddress: relayAddress(of: call.main, leg, call), sdpAddress: call.main[leg].address,
             lockedSource: call.main[leg].lockedSource,
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
             strangersDropped: figures.strangersDropped,
             media: report)
+        detail.kind = call.main[leg].described?.kind
+        return detail
     }
 }
 

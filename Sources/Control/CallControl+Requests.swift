@@ -207,7 +207,7 @@ extension CallControl {
         }
         do {
             let offer = try SessionDescription(parsing: call.invite.body)
-            guard let index = offer.media.firstIndex(where: { $0.kind == "audio" && $0.isRTP && $0.port != 0 }) else {
+            guard let index = Self.relayedMedium(of: offer), offer.media[index].port != 0 else {
                 return Refusal(cause: .mediaNotAcceptable, status: 488)
             }
             call.main.place = index

@@ -107,7 +107,7 @@ extension CallControl {
         // Nobody sees media that goes past relayd: once the caller has an address it may be sent to.
         if call.isDirect, call.describedBranch != nil { return false }
         switch failure.cause {
-        case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed: return true
+        case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed, .peerUnreachable: return true
         case .rejected:
             guard !StatusPattern.isReached(failure.status) else { return false }
             return configuration.failover(for: trunk.value).contains { $0.range.contains(failure.status) }
@@ -178,7 +178,13 @@ extension CallControl {
         guard change == .wentDown, !isDraining else { return }
         counters.add(to: .trunksWentDown)
         emit(.trunkDown, for: nil, ["trunk": name, "reason": reason], now: now)
-        planProbe(of: name, at: now + configuration.routing.probeInterval)
+        planProbe(of: name, at: now + probeInterval)
+    }
+
+    /// An OPTIONS that ICMP ends at once is not sent again for 32 s: the next one follows as soon as a repetition would.
+    private var probeInterval: Duration {
+        let interval = configuration.routing.probeInterval
+        return currentError == nil ? interval : min(interval, TimerValues().t2)
     }
 
     private mutating func trunkIsAlive(_ name: String, now: Instant) {
@@ -278,7 +284,7 @@ extension CallControl {
         trunkStates[name]?.probeResult = result
         if failed { trunkFailed(name, "OPTIONS: \(result)", now: now) } else { trunkIsAlive(name, now: now) }
         let isWatched = state.trunk.probe == .always || (failed && trunkStates[name]?.health.isDown == true)
-        if isWatched, !isDraining { planProbe(of: name, at: now + configuration.routing.probeInterval) }
+        if isWatched, !isDraining { planProbe(of: name, at: now + probeInterval) }
         for waiting in waitingProbes where waiting.trunk == name {
             output(
                 .probed(

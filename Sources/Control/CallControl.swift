@@ -13,6 +13,8 @@ package struct CallControl {
     package enum Output: Sendable {
         /// A SIP message. Report a refusal by the network with `sendFailed`.
         case send([UInt8], to: Flow, transaction: TransactionID?)
+        /// For the trace: what ICMP said of a request that was sent to this address, and the request.
+        indirect case unreachable([UInt8], SocketAddress)
         /// A trunk can be reached at `address` by this connection as well (RFC 5923).
         case reuse(connection: UInt32, for: SocketAddress)
         /// Nothing more can be read from this connection; close it once what was sent before has gone out.
@@ -111,6 +113,10 @@ package struct CallControl {
     var admission = AdmissionQueue()
     /// New calls of all sources together.
     var callRate: CallRate
+    /// The ICMP error that is being carried out.
+    var currentError: (transaction: TransactionID, error: DatagramError, meaning: ICMPMessage.Meaning)?
+    /// Errors that do not name their request, which cost a look at every transaction.
+    var shortQuotes: TokenBucket
     /// Of requests refused for load lately, by their low bits.
     var refusedForLoad = [UInt64](repeating: 0, count: 4_096)
     var hasRefusedForLoad = false
@@ -157,15 +163,33 @@ package struct CallControl {
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
         phoneTraffic = PhoneTraffic(now: now)
+        shortQuotes = TokenBucket(rate: 20, now: now)
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
+        reserveTables()
         guard !configuration.users.isEmpty else { return }
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
         phones = Phones(
             configuration, key: key, runName: self.random.token(count: 8), seed: self.random.next(),
             now: now, wallTime: wallTime)
     }
+
+    /// Sets memory aside, which is taken as it is used: a table that grows while calls come holds them all up for milliseconds.
+    private mutating func reserveTables() {
+        let capacity = min(maximumTransactions, Self.reservedTransactions)
+        transactions = TransactionLayer(capacity: capacity)
+        transactionUses.reserveCapacity(capacity)
+        // A call has two dialogs, and at least four transactions that outlive it.
+        callsByDialog.reserveCapacity(capacity / 2)
+        calls.reserveCapacity(capacity / 4)
+        callsByID.reserveCapacity(capacity / 4)
+        presentInvites.reserveCapacity(capacity / 4)
+        callsBySession.reserveCapacity(min(configuration.limits.calls, capacity / 4))
+    }
+
+    /// With more than these at once, tables grow as they do elsewhere.
+    private static let reservedTransactions = 1 << 17
 
     // MARK: Inputs
 
@@ -417,8 +441,9 @@ package struct CallControl {
             }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
-            if testUnanswered(id, "cannot be reached: the network refuses", now: now) { break }
-            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .transportFailed, now: now) }
+            let isICMP = currentError?.transaction == id
+            if testUnanswered(id, isICMP ? errorText : "cannot be reached: the network refuses", now: now) { break }
+            if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, isICMP ? .peerUnreachable : .transportFailed, now: now) }
         case .ended(let id): transactionEnded(id, now: now)
         }
     }
@@ -436,13 +461,20 @@ package struct CallControl {
     }
 
     private mutating func calleeUnreachable(_ id: TransactionID, _ cause: ReleaseCause, now: Instant) {
-        let reason = cause == .transportFailed ? "cannot be reached: the network refuses" : "no response"
+        let reason = switch cause {
+        case .transportFailed: "cannot be reached: the network refuses"
+        case .peerUnreachable: errorText
+        default: "no response"
+        }
         if trunkTransactionFailed(id, reason, now: now) { return }
         guard let use = transactionUses[id], let call = calls[use.call], let branch = call.branch(of: id) else { return }
         if call.machine.isOpen(branch), let name = call.branches[branch.rawValue].target.trunk?.name {
             trunkFailed(name, "INVITE: \(reason)", now: now)
         }
-        enqueue(.calleeUnreachable(branch, cause), for: use.call)
+        // A phone that is off says nothing of the trunk or server that its caller would blame for a 503.
+        let isPhone = call.branches[branch.rawValue].target.trunk == nil
+        let status = cause == .inviteTimeout ? 408 : cause == .peerUnreachable && isPhone ? 480 : 503
+        enqueue(.calleeUnreachable(branch, cause, status: status), for: use.call)
     }
 
     private mutating func transactionEnded(_ id: TransactionID, now: Instant) {

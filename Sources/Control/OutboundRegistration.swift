@@ -28,11 +28,12 @@ struct OutboundRegistration {
         lastFailure = nil
     }
 
-    /// - Returns: how long to wait before the next one: 30 s, twice that after each further failure, at most 10 minutes.
-    mutating func failed(_ reason: String) -> Duration {
+    /// - Parameter isRefused: by ICMP, at once: nobody has waited and sent it again for 32 s.
+    /// - Returns: how long to wait before the next one: 30 s, or 1 s, twice that after each further failure, at most 10 minutes.
+    mutating func failed(_ reason: String, isRefused: Bool) -> Duration {
         failures += 1
         lastFailure = reason
-        return min(.seconds(600), .seconds(30) * (1 << min(failures - 1, 5)))
+        return min(.seconds(600), .seconds(isRefused ? 1 : 30) * (1 << min(failures - 1, 10)))
     }
 
     /// When a registration of `expires` is refreshed: early enough for a REGISTER that is lost and sent again for its whole 32 s,

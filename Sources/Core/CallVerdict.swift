@@ -39,6 +39,7 @@ public enum CallVerdict: String, CaseIterable, Sendable, Codable {
     case refreshUnanswered = "refresh_unanswered"
     case endpointGone = "endpoint_gone"
     case networkRefused = "network_refused"
+    case peerUnreachable = "peer_unreachable"
 
     // Media.
     case codecMismatch = "codec_mismatch"

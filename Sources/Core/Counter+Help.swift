@@ -46,6 +46,8 @@ extension Counter {
         case .sipQueueFull: "New requests that found no room to wait for their turn; of trunks and phones, calls are refused with 503."
         case .sipReceiveBufferDrops: "SIP datagrams that the kernel dropped because a socket's receive buffer was full."
         case .sipTransactionTimeouts: "Client transactions that got no answer."
+        case .sipPeersUnreachable: "Requests given up at once because ICMP said that their host, port or network cannot be reached."
+        case .sipIcmpIgnored: "ICMP errors about SIP datagrams that ended nothing: no open request was meant, or a call that is up."
         case .sipStreamMessagesReceived: "SIP messages received over TCP and TLS."
         case .sipStreamMessagesSent: "SIP messages sent over TCP and TLS."
         case .sipConnectionsAccepted: "SIP connections taken."

@@ -50,6 +50,8 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipQueueFull
     case sipReceiveBufferDrops
     case sipTransactionTimeouts
+    case sipPeersUnreachable
+    case sipIcmpIgnored
     case sipStreamMessagesReceived
     case sipStreamMessagesSent
     case sipConnectionsAccepted

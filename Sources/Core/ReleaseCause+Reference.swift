@@ -12,6 +12,7 @@ extension ReleaseCause {
         case .inviteTimeout, .tryingTimeout: "408"
         case .progressTimeout, .earlyMediaTimeout, .ringingTimeout, .notRegistered: "480"
         case .portsExhausted, .capacity, .allRoutesBusy, .allRoutesDown, .transportFailed: "503"
+        case .peerUnreachable: "503, 480 of a phone"
         case .sessionIntervalTooSmall: "422"
         case .noCommonCodec: "488"
         case .mediaNotAcceptable: "400, 415 or 488"

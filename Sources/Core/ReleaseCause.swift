@@ -44,6 +44,8 @@ public enum ReleaseCause: String, CaseIterable, Sendable, Codable {
     case tooManyHops = "too_many_hops"
     case unsupportedExtension = "unsupported_extension"
     case transportFailed = "transport_failed"
+    /// The callee's host, or a router on the way to it, answered the INVITE with an ICMP error.
+    case peerUnreachable = "peer_unreachable"
 
     /// The words a VOS3000 operator knows this outcome by; nil where that switch has none.
     public var vosName: String? {
@@ -70,6 +72,7 @@ extension ReleaseCause {
         case .portsExhausted, .capacity, .allRoutesBusy: 34  // no circuit or channel available
         case .noRoute: 3  // no route to destination
         case .notRegistered: 20  // subscriber absent
+        case .peerUnreachable: 27  // destination out of order
         case .allRoutesDown: 38  // network out of order
         case .operatorHangup, .maximumDuration: 31
         case .shutdown, .transportFailed: 41  // temporary failure
@@ -106,11 +109,12 @@ extension ReleaseCause {
         case .portsExhausted: "No media ports left"
         case .capacity: "Call limit reached"
         case .noCommonCodec: "No codec of the offer is allowed on this route"
-        case .mediaNotAcceptable: "No audio that can be relayed"
+        case .mediaNotAcceptable: "No media that can be relayed"
         case .badRequest: "Bad request"
         case .tooManyHops: "Too many hops"
         case .unsupportedExtension: "Unsupported extension"
         case .transportFailed: "The network refused the request"
+        case .peerUnreachable: "The callee's host cannot be reached (ICMP)"
         }
     }
 }

@@ -40,6 +40,8 @@ package struct CallFacts: Equatable, Sendable {
     package var fromCallee = StreamFacts()
     /// Sides that never answered relayd's BYE; known 32 s after the end.
     package var unansweredBye: Set<Leg> = []
+    /// ICMP errors about requests of this call.
+    package var unreachable: [Unreachable] = []
     /// Set when a session expired for want of a refresh (RFC 4028).
     package var expiredSession: ExpiredSession?
     /// Zero: silence does not end this call.
@@ -69,6 +71,7 @@ package struct CallFacts: Equatable, Sendable {
             /// Left out after failures, until it answers OPTIONS again.
             case down
             case networkRefused
+            case unreachable(ICMPMessage.Meaning)
         }
 
         package var route: String
@@ -77,6 +80,22 @@ package struct CallFacts: Equatable, Sendable {
         package init(_ route: String, _ outcome: Outcome) {
             self.route = route
             self.outcome = outcome
+        }
+    }
+
+    /// What ICMP said of a request.
+    package struct Unreachable: Equatable, Sendable {
+        package var method: String
+        package var destination: SocketAddress
+        /// Nil when it is not known.
+        package var reporter: IPAddress?
+        package var meaning: ICMPMessage.Meaning
+
+        package init(_ method: String, to destination: SocketAddress, by reporter: IPAddress?, _ meaning: ICMPMessage.Meaning) {
+            self.method = method
+            self.destination = destination
+            self.reporter = reporter
+            self.meaning = meaning
         }
     }
 
@@ -143,6 +162,8 @@ package struct MediaFacts: Equatable, Sendable {
     package var formats: [Format]
     package var sends = true
     package var receives = true
+    /// Else datagrams without sequence numbers or times, like those of T.38.
+    package var isRTP = true
 
     package init(connection: IPAddress?, port: UInt16, formats: [Format]) {
         self.connection = connection

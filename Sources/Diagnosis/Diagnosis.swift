@@ -49,7 +49,9 @@ extension Diagnosis {
 
     /// All that a record needs.
     package static func withoutLints(_ facts: CallFacts) -> Diagnosis {
-        SignallingRules(facts).diagnosis ?? MediaRules(facts).diagnosis ?? rest(facts)
+        var diagnosis = SignallingRules(facts).diagnosis ?? MediaRules(facts).diagnosis ?? rest(facts)
+        for error in facts.unreachable where !diagnosis.evidence.contains(error.sentence) { diagnosis.evidence.append(error.sentence) }
+        return diagnosis
     }
 
     private static func rest(_ facts: CallFacts) -> Diagnosis {
@@ -68,6 +70,15 @@ extension Diagnosis {
                 .unexplained, "The call ended with \(end.cause.rawValue) (SIP \(end.status)), and nothing seen explains it further.",
                 evidence: MediaRules(facts).summary)
         }
+    }
+}
+
+extension CallFacts.Unreachable {
+    /// `198.51.100.7:5060 answered with ICMP port unreachable`.
+    var sentence: String {
+        let request = method == "INVITE" ? "" : " to \(method)"
+        guard let reporter, reporter != destination.ip else { return "\(destination) answered\(request) with ICMP \(meaning)" }
+        return "\(reporter) answered\(request) for \(destination) with ICMP \(meaning)"
     }
 }
 

@@ -10,8 +10,13 @@ struct MediaRules {
     private static let audibleLoss = 3.0
 
     let facts: CallFacts
+    /// What it is called.
+    private let carried: String
 
-    init(_ facts: CallFacts) { self.facts = facts }
+    init(_ facts: CallFacts) {
+        self.facts = facts
+        carried = facts.caller.media?.isRTP == false || facts.callee?.media?.isRTP == false ? "fax" : "RTP"
+    }
 
     /// What one direction did.
     private enum Course: Equatable {
@@ -66,7 +71,7 @@ struct MediaRules {
         let stream = facts.stream(from: leg)
         guard stream.packets > 0, let last = stream.lastAt else {
             let strangers = stream.strangers > 0 ? "; \(stream.strangers) packets from strangers were dropped" : ""
-            return "from the \(leg.name): no RTP\(stream.isHeld ? " (on hold)" : "")\(strangers)"
+            return "from the \(leg.name): no \(carried)\(stream.isHeld ? " (on hold)" : "")\(strangers)"
         }
         var parts = ["\(stream.packets) packets", "\(Self.percent(stream.lossPercent)) lost"]
         parts.append("jitter up to \(stream.highestJitter.milliseconds) ms")
@@ -105,10 +110,10 @@ struct MediaRules {
         let talk = text(facts.age - (facts.answeredAt ?? .zero))
         if let first = causes.first {
             return Diagnosis(
-                first.verdict, "No RTP came from either side in \(talk): \(first.clause).", evidence: causes.dropFirst().map(\.clause), advice: first.advice)
+                first.verdict, "No \(carried) came from either side in \(talk): \(first.clause).", evidence: causes.dropFirst().map(\.clause), advice: first.advice)
         }
         return Diagnosis(
-            .noMedia, "No RTP came from either side in \(talk) after the answer.",
+            .noMedia, "No \(carried) came from either side in \(talk) after the answer.",
             evidence: addresses,
             advice: "Can both sides reach the relay's address and its media.ports by UDP? A firewall that lets only SIP through looks like this.")
     }
@@ -116,7 +121,7 @@ struct MediaRules {
     /// One side never sent. Nothing is sent to a side that was never heard, so it hears nothing either.
     private func oneWay(_ leg: Leg) -> Diagnosis {
         let other = facts.stream(from: leg.other)
-        let start = "No RTP ever came from the \(leg.name), while the \(leg.other.name) sent \(other.packets) packets"
+        let start = "No \(carried) ever came from the \(leg.name), while the \(leg.other.name) sent \(other.packets) packets"
         let hears = other.packets > 0 && facts.stream(from: leg).sent == 0
             ? " (none could be passed on: relayd sends to nobody it has not heard)" : ""
         if let reason = reason(leg) {
@@ -161,7 +166,7 @@ struct MediaRules {
     private var addresses: [String] {
         Leg.allCases.compactMap { leg in
             guard let media = facts.party(leg)?.media else { return nil }
-            return "the \(leg.possessive) SDP asks for RTP at \(media.connection?.description ?? "a host name") port \(media.port)"
+            return "the \(leg.possessive) SDP asks for \(carried) at \(media.connection?.description ?? "a host name") port \(media.port)"
         }
     }
 
@@ -175,14 +180,14 @@ struct MediaRules {
         if apart <= Self.together {
             let refused = Leg.allCases.first { facts.stream(from: $0).refusals > 0 }
             return Diagnosis(
-                .mediaDied, "The RTP of both sides stopped together at \(text(first)), and \(text(facts.age - first)) of silence followed.",
+                .mediaDied, "The \(carried) of both sides stopped together at \(text(first)), and \(text(facts.age - first)) of silence followed.",
                 evidence: refused.map { [refusal($0)] } ?? [],
                 advice: "Both at once points at what they share: this host's network, a firewall's session limit, or a call that was over and whose BYE got lost.")
         }
         let leg: Leg = caller < callee ? .caller : .callee
         if facts.stream(from: leg).refusals > 0 { return portClosed(leg, at: first) }
         return Diagnosis(
-            .mediaDied, "The \(leg.possessive) RTP stopped at \(text(first)), the \(leg.other.possessive) \(text(apart)) later.",
+            .mediaDied, "The \(leg.possessive) \(carried) stopped at \(text(first)), the \(leg.other.possessive) \(text(apart)) later.",
             advice: "The \(leg.name) fell silent first: look at its side of the network.")
     }
 
@@ -193,19 +198,19 @@ struct MediaRules {
         if other == .held { return held }
         if let lost = lostAfterReinvite(at: time) { return lost }
         return Diagnosis(
-            .oneWayLater, "The \(leg.possessive) RTP stopped at \(text(time)), and the call was one-way for the \(text(facts.age - time)) after that: the \(leg.other.name) heard nothing.",
+            .oneWayLater, "The \(leg.possessive) \(carried) stopped at \(text(time)), and the call was one-way for the \(text(facts.age - time)) after that: the \(leg.other.name) heard nothing.",
             advice: "Look at what happened on the \(leg.possessive) side at that time: change of network, NAT that forgot the stream, endpoint without silence suppression in its SDP.")
     }
 
     private func portClosed(_ leg: Leg, at time: Duration) -> Diagnosis {
         Diagnosis(
-            .portClosed, "The \(leg.possessive) RTP stopped at \(text(time)), and its host says that the port is closed (ICMP).",
+            .portClosed, "The \(leg.possessive) \(carried) stopped at \(text(time)), and its host says that the port is closed (ICMP).",
             evidence: [refusal(leg)],
             advice: "The program that had the port is gone or the call is over for it, or a firewall rejects: look at \(facts.stream(from: leg).source?.description ?? "that host").")
     }
 
     private func refusal(_ leg: Leg) -> String {
-        "\(facts.stream(from: leg).refusals) times \(facts.stream(from: leg).source?.ip.description ?? "its host") answered RTP with port unreachable"
+        "\(facts.stream(from: leg).refusals) times \(facts.stream(from: leg).source?.ip.description ?? "its host") answered \(carried) with port unreachable"
     }
 
     private func lostAfterReinvite(at time: Duration) -> Diagnosis? {
@@ -226,11 +231,12 @@ struct MediaRules {
             guard let first = byes.first, byes.count >= 4 || facts.unansweredBye.contains(leg),
                 !facts.messages.contains(where: { $0.leg == leg && $0.isReceived && $0.method == "BYE" })
             else { continue }
-            var evidence = ["BYE was sent to it for 32 s without an answer"]
-            if let last = facts.stream(from: leg).lastAt { evidence.append("its last RTP came at \(text(last))") }
+            let isRefused = facts.unreachable.contains { $0.method == "BYE" }
+            var evidence = isRefused ? [] : ["BYE was sent to it for 32 s without an answer"]
+            if let last = facts.stream(from: leg).lastAt { evidence.append("its last \(carried) came at \(text(last))") }
             if facts.stream(from: leg).refusals > 0 { evidence.append(refusal(leg)) }
             return Diagnosis(
-                .endpointGone, "The \(leg.name) vanished without a BYE: neither RTP nor an answer to SIP came from it any more.", evidence: evidence,
+                .endpointGone, "The \(leg.name) vanished without a BYE: neither \(carried) nor an answer to SIP came from it any more.", evidence: evidence,
                 advice: "A crash, a power cut or a lost network at \(facts.party(leg)?.address.description ?? "its side"). Session timers end such calls too.",
                 missing: MissingMessage(leg, received: true, "an answer to BYE", at: first.at))
         }

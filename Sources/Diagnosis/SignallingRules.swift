@@ -118,6 +118,7 @@ struct SignallingRules {
             return Diagnosis(
                 .badRequest, "The caller's INVITE was refused with SIP \(end.status): \(end.cause.sentence.lowercased()).",
                 advice: end.cause == .tooManyHops ? "Max-Forwards was used up: look for a routing loop." : nil)
+        case .peerUnreachable: return allRoutesBusy ?? natPinholeLost ?? peerUnreachable
         case .transportFailed:
             return Diagnosis(
                 .networkRefused, "The network refused the INVITE to \(route).", evidence: inviteEvidence,
@@ -125,6 +126,21 @@ struct SignallingRules {
         case .shutdown, .operatorHangup: return nil
         default: return connectedEnd(end)
         }
+    }
+
+    private var peerUnreachable: Diagnosis? {
+        guard let error = facts.unreachable.last(where: { $0.method == "INVITE" }) else { return nil }
+        let address = error.destination
+        let advice = switch error.meaning {
+        case .portUnreachable, .protocolUnreachable:
+            "The host is up and nothing takes SIP at that port: is the server there running, and is the port right?"
+        case .hostUnreachable, .networkUnreachable:
+            "The host is down, or a router has no way to it: look with `ip route get \(address.ip)` and traceroute."
+        case .prohibited: "A firewall there refuses: has the other side allowed \(facts.ownContact)?"
+        case .parameterProblem: "Something on the way does not understand the datagram: look at tunnels and firewalls."
+        }
+        return Diagnosis(
+            .peerUnreachable, "\(route) cannot be reached: the INVITE was answered with ICMP \(error.meaning).", advice: advice)
     }
 
     private var registrationMissing: Diagnosis? {
@@ -154,7 +170,7 @@ struct SignallingRules {
         if let heard = registration.lastHeardAgo { evidence.append("it was last heard \(text(heard)) before the INVITE") }
         if let count = registration.unansweredKeepAlives, count > 0 { evidence.append("it has not answered the last \(count) keep-alives") }
         return Diagnosis(
-            .natPinholeLost, "\(registration.user) is registered from behind NAT, and the INVITE to its pinhole \(facts.callee?.address.description ?? "") got no response: the NAT has closed it.",
+            .natPinholeLost, "\(registration.user) is registered from behind NAT, and the INVITE to its pinhole \(facts.callee?.address.description ?? "") \(facts.unreachable.isEmpty ? "got no response" : "was refused"): the NAT has closed it.",
             evidence: evidence, advice: "Make the keep-alive period shorter than the life of the NAT's pinhole, or have the phone register more often.",
             missing: MissingMessage(.callee, received: true, "any response", at: calleeInvite ?? .zero))
     }
@@ -183,6 +199,7 @@ struct SignallingRules {
             case .resting: "\(attempt.route) has asked for a rest"
             case .down: "\(attempt.route) is out after failures"
             case .networkRefused: "\(attempt.route) cannot be sent to"
+            case .unreachable(let meaning): "\(attempt.route) cannot be reached (ICMP \(meaning))"
             }
         }
         return Diagnosis(
@@ -270,11 +287,11 @@ struct SignallingRules {
     private func mediaNotAcceptable(_ end: CallFacts.End) -> Diagnosis {
         if hasHeardCallee {
             return Diagnosis(
-                .mediaNotAcceptable, "The callee answered without audio that can be relayed.",
+                .mediaNotAcceptable, "The callee answered without media that can be relayed.",
                 advice: "Look at the SDP of its 200: `relayctl trace --method INVITE --number \(facts.calledNumber)`.")
         }
         return Diagnosis(
-            .mediaNotAcceptable, "The caller's INVITE offers no audio that can be relayed (SIP \(end.status)).",
+            .mediaNotAcceptable, "The caller's INVITE offers no media that can be relayed (SIP \(end.status)).",
             advice: "Look at its SDP: `relayctl trace --method INVITE --number \(facts.calledNumber)`.")
     }
 

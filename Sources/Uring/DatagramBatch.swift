@@ -68,11 +68,28 @@ extension DatagramSocket {
         try Errno.check(curing_report_errors(file.number, family == .ipv6 ? AF_INET6 : AF_INET))
     }
 
-    /// The next ICMP error about a datagram that was sent from here, with where that was going; nil when there is none.
-    public borrowing func takeError() -> (destination: SocketAddress, error: Errno)? {
-        var place = sockaddr_in6()
-        var code: Int32 = 0
-        guard unsafe curing_take_error(file.number, &place, &code) == 1 else { return nil }
-        return (unsafe KernelAddress.read(&place), Errno(code: code))
+    private var quoteLimit: Int { 1_280 }
+
+    /// The next ICMP error about a datagram that was sent from here; nil when there is none.
+    public borrowing func takeError() -> DatagramError? {
+        var error = curing_datagram_error()
+        var octets = [UInt8](repeating: 0, count: quoteLimit)
+        // SAFETY: the kernel writes no more than the capacity that is given.
+        let isTaken = unsafe octets.withUnsafeMutableBytes { octets in
+            unsafe curing_take_error(file.number, &error, octets.baseAddress, octets.count) == 1
+        }
+        guard isTaken else { return nil }
+        octets.removeSubrange(min(octets.count, Int(error.count))...)
+        var (destination, reporter) = (error.destination, error.reporter)
+        let isReporterKnown = reporter.sin6_family != 0
+        return unsafe DatagramError(
+            destination: KernelAddress.read(&destination), errno: error.error,
+            icmp: ICMPMessage(isIPv6: error.is_icmpv6 != 0, type: error.type, code: error.code),
+            reporter: isReporterKnown ? KernelAddress.read(&reporter).ip : nil, quoted: octets)
     }
+}
+
+extension Errno {
+    /// A call on a socket that reports errors may have failed because of ICMP about an earlier datagram.
+    public var mayBeAboutAnother: Bool { curing_is_icmp_error(code) == 1 }
 }

@@ -170,6 +170,68 @@ import Testing
         Self.end(world)
     }
 
+    @Test("a call that is fax alone, or video alone, from its INVITE on: one session, expected as what it is", arguments: [
+        ("m=image 40000 udptl t38\r\n", "m=image 50000 udptl t38\r\n", MediaTransport.datagram),
+        ("m=audio 0 RTP/AVP 8\r\nm=image 40000 udptl t38\r\n", "m=audio 0 RTP/AVP 8\r\nm=image 50000 udptl t38\r\n", .datagram),
+        ("m=video 40000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n", "m=video 50000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n", .rtp),
+    ])
+    func withoutAudio(offer: String, answer: String, transport: MediaTransport) throws {
+        let world = SimulatedWorld(seed: 51) { $0.trunks[1].codecs = ["PCMA"] }
+        let (caller, callee) = world.establishCall(Self.script(offer: offer, answer: answer))
+        #expect(caller.finalStatus == 200)
+        let offered = try #require(try Self.media(callee.invite.body).last)
+        let answered = try #require(try Self.media(caller.answer?.body).last)
+        #expect(offered.connection == SimulatedWorld.relayd.ip && offered.port != 40_000 && offered.port != 0)
+        #expect(answered.connection == SimulatedWorld.relayd.ip && answered.port != 50_000 && answered.port != 0)
+        #expect(Self.opens(world) == 1)
+        for leg in Leg.allCases {
+            let expected = world.commands.compactMap { if case .expect(_, leg, let source) = $0 { source } else { nil } }
+            #expect(expected.last?.transport == transport && expected.last?.rtp.port == (leg == .caller ? 40_000 : 50_000))
+        }
+        Self.end(world)
+    }
+
+    @Test("audio and fax offered, fax alone accepted: it is the call's medium")
+    func faxChosen() throws {
+        let world = SimulatedWorld(seed: 52)
+        let (caller, callee) = world.establishCall(
+            Self.script(offer: Self.audio(40_000) + Self.fax, answer: Self.audio(0) + "m=image 50002 udptl t38\r\n"))
+        #expect(caller.finalStatus == 200 && world.control.usedPortPairs == 2)
+        let answer = try Self.media(caller.answer?.body)
+        #expect(answer.map { $0.port == 0 } == [true, false])
+        #expect(answer[1].port != 50_002 && Self.expected(world, .callee).last?.port == 50_002)
+        #expect(try Self.media(callee.invite.body)[1].port != 0)
+        Self.end(world)
+    }
+
+    @Test("an INVITE without an offer, and fax alone in the answer")
+    func lateFax() throws {
+        let world = SimulatedWorld(seed: 53)
+        var script = Self.script(offer: "m=image 40000 udptl t38\r\n", answer: "m=image 50000 udptl t38\r\n")
+        script.offers = false
+        let (caller, callee) = world.establishCall(script)
+        #expect(caller.finalStatus == 200 && callee.acknowledgements == 1)
+        let transports = world.commands.compactMap { if case .expect(_, _, let source) = $0 { source.transport } else { nil } }
+        #expect(!transports.isEmpty && transports.allSatisfy { $0 == .datagram })
+        Self.end(world)
+    }
+
+    @Test("a fax machine that only listens is no reason to end the call, whatever the mode; when both are silent it ends", arguments: [
+        NoMediaMode.any, .callee, .both,
+    ])
+    func quietFax(mode: NoMediaMode) {
+        let world = SimulatedWorld(seed: 54, noMediaTimeout: .seconds(10), noMediaMode: mode)
+        var script = Self.script(offer: "m=image 40000 udptl t38\r\n", answer: "m=image 50000 udptl t38\r\n")
+        script.calleeSendsMedia = false
+        script.callerMediaDuration = .seconds(40)
+        world.placeCall(script)
+        world.run(for: .seconds(37))
+        #expect(world.presentCalls.count == 1)
+        world.run(for: .seconds(30))
+        #expect(world.records.map(\.cause) == [.noMedia])
+        Self.end(world)
+    }
+
     @Test("the next route gets the same media on the same ports; each branch answers for itself")
     func failover() throws {
         let world = SimulatedWorld(seed: 15) {

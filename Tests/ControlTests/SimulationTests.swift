@@ -119,6 +119,15 @@ import Testing
         }
         if Int.random(in: 0..<4, using: &random) == 0 { world.worker.openFailure = 0.3 }
         if Int.random(in: 0..<6, using: &random) == 0 { world.sendFailure = 0.05 }
+        if Int.random(in: 0..<4, using: &random) == 0 {
+            // The same for every copy: a callee that has heard one is not given up because of another.
+            world.refusals = { message, destination in
+                guard message.isRequest, message.toTag == nil, message.callID.reduce(0, { $0 &* 31 &+ Int($1) }) % 4 == 0,
+                    SimulatedWorld.calleeAddresses.contains(destination)
+                else { return nil }
+                return ICMPMessage(isIPv6: false, type: 3, code: 3)
+            }
+        }
         return world
     }
 }

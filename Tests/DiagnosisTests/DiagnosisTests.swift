@@ -86,6 +86,45 @@ struct DiagnosisTests {
         expect(Samples.attempt(.unknownSource, 403), .unknownSource, says: ["198.51.100.10", "sources"])
         expect(Samples.attempt(.tooManyHops, 483), .badRequest, says: ["loop"])
         expect(Samples.unheard(.transportFailed, 503), .networkRefused, says: ["203.0.113.20"])
+        let meanings: [(ICMPMessage.Meaning, String)] = [
+            (.portUnreachable, "is the port right"), (.protocolUnreachable, "is the port right"), (.hostUnreachable, "ip route get"),
+            (.networkUnreachable, "ip route get"), (.prohibited, "192.0.2.1:5060"), (.parameterProblem, "tunnels"),
+        ]
+        for (meaning, advice) in meanings {
+            let facts = Samples.unheard(.peerUnreachable, 503).with {
+                $0.unreachable = [.init("INVITE", to: Samples.calleeAddress, by: Samples.calleeAddress.ip, meaning)]
+            }
+            expect(facts, .peerUnreachable, says: ["carrier (203.0.113.20:5060)", "ICMP \(meaning)"])
+            #expect(Diagnosis.of(facts).advice?.contains(advice) == true)
+        }
+    }
+
+    @Test("of a fax call nobody is told about RTP")
+    func fax() {
+        let facts = Samples.connected().with {
+            $0.caller.media?.isRTP = false
+            $0.callee?.media?.isRTP = false
+            $0.fromCallee = StreamFacts()
+        }
+        expect(facts, .oneWayFromStart, says: ["No fax ever came from the callee"])
+        #expect(!Diagnosis.of(facts).sentence.contains("RTP"))
+    }
+
+    @Test("an answered call tells of a route before that could not be reached, and of a BYE that found nobody")
+    func unreachableBefore() {
+        let facts = Samples.connected().with {
+            $0.unreachable = [
+                .init("INVITE", to: SocketAddress("198.51.100.7:5060")!, by: IPAddress("198.51.100.1"), .hostUnreachable),
+                .init("BYE", to: Samples.calleeAddress, by: nil, .portUnreachable),
+            ]
+        }
+        let diagnosis = Diagnosis.of(facts)
+        #expect(diagnosis.verdict == .normal)
+        #expect(
+            diagnosis.evidence.suffix(2) == [
+                "198.51.100.1 answered for 198.51.100.7:5060 with ICMP host unreachable",
+                "203.0.113.20:5060 answered to BYE with ICMP port unreachable",
+            ])
     }
 
     @Test("a route that says nothing is named with its address and the number of INVITEs, also when the caller did not wait")

@@ -276,6 +276,58 @@ struct FurtherMediaTests {
     }
 }
 
+@Suite("calls without audio", .inTurn, .serialized, .needs(.sipp))
+struct FaxCallTests {
+    @Test("a fax call, T.38 from its INVITE on: what each side sends reaches the other unchanged, and all reports know it")
+    func fax() async throws {
+        try await Testbed.with { bed in
+            let caller = try MediaEndpoint(on: bed.host, call: 91, party: .caller, isRTP: false)
+            let callee = try MediaEndpoint(on: bed.host, call: 91, party: .callee, isRTP: false)
+            defer {
+                caller.close()
+                callee.close()
+            }
+            func lines(_ medium: MediaEndpoint) -> String {
+                "m=image \(medium.address.port) udptl t38\n      a=T38FaxVersion:0\n      a=T38FaxUdpEC:t38UDPRedundancy"
+            }
+            let answering = try await bed.callee("callee-answers") {
+                $0.media = callee.address
+                $0.keys = ["LINES": lines(callee)]
+            }
+            let calling = try await bed.caller("caller-offers") {
+                $0.media = caller.address
+                $0.keys = ["LINES": lines(caller), "HEADERS": "X-Nothing: here"]
+                $0.hangsUpWhenTold = true
+            }
+            try await eventually("the call is up") { !answering.received("ACK").isEmpty }
+            let offered = try #require(answering.received("INVITE").first)
+            let answered = try #require(calling.received("200 OK").first)
+            #expect(offered.sdpLines("m=").count == 1 && offered.sdpLines("m=image ").first?.hasSuffix(" udptl t38") == true)
+            #expect(answered.sdpLines("a=T38FaxUdpEC:") == ["t38UDPRedundancy"])
+            let towardsCaller = try #require(answered.mediaAddresses.first)
+            let towardsCallee = try #require(offered.mediaAddresses.first)
+            caller.start(to: towardsCaller)
+            callee.start(to: towardsCallee)
+            try await eventually("a hundred datagrams each way") {
+                caller.heard.numbers.count >= 100 && callee.heard.numbers.count >= 100
+            }
+            #expect([caller, callee].allSatisfy { $0.heard.altered == 0 && $0.heard.foreign == 0 })
+            #expect(caller.heard.sources == [towardsCaller] && callee.heard.sources == [towardsCallee])
+            let id = try #require(try bed.daemon.control.calls().first?.id)
+            let text = try await bed.daemon.relayctl(["call", id])
+            #expect(text.output.contains("image"), "\(text.output)")
+            try calling.hangUp()
+            try await calling.succeeds()
+            try await answering.succeeds()
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            #expect(record.cause == .normal && record.verdict == .normal, "\(record.explanation ?? "")")
+            #expect(record.fromCaller.packets >= 100 && record.fromCallee.packets >= 100 && record.fromCaller.mos == nil)
+            #expect(try bed.daemon.control.counter(.mediaDatagramsSent) >= 200)
+            print(try await bed.daemon.relayctl(["why", id]).output)
+        }
+    }
+}
+
 @Suite("video phones", .inTurn, .needs(.baresip), .needs(.root))
 struct VideoPhoneTests {
     @Test("two baresips behind a NAT of the kernel's see and hear each other, and relayctl shows both media")

@@ -78,7 +78,9 @@ struct NATVerdictTests {
             try await bob.isRegistered()
             try bob.dial("sip:100@\(PhoneNetwork.server)")
             let record = try #require(try await daemon.records(count: 1, within: .seconds(40)).first)
-            #expect(record.cause == .inviteTimeout && record.verdict == .natPinholeLost, "\(record.explanation ?? "")")
+            // The NAT says by ICMP that nobody is there.
+            #expect(record.cause == .peerUnreachable && record.verdict == .natPinholeLost, "\(record.explanation ?? "")")
+            #expect(record.sipCode == 480)
             #expect(record.explanation?.hasPrefix("ada is registered from behind NAT") == true)
             let why = try await daemon.relayctl(["why", record.id])
             #expect(why.output.contains("it was last heard") && why.output.contains("keep-alive period"), "\(why.output)")

@@ -20,7 +20,7 @@ struct PathVerdictTests {
         }
     }
 
-    @Test("an answer that declines the audio, and an offer without any")
+    @Test("an answer that declines the audio, and an offer of nothing that travels in datagrams")
     func mediaNotAcceptable() async throws {
         try await Testbed.with { bed in
             let callee = try await bed.callee("callee-declines-media")
@@ -28,11 +28,11 @@ struct PathVerdictTests {
             try await caller.succeeds()
             try await callee.succeeds()
             #expect(caller.received("488 Not Acceptable Here").count == 1)
-            try await bed.expect(.mediaNotAcceptable, cause: .mediaNotAcceptable, says: ["answered without audio"])
+            try await bed.expect(.mediaNotAcceptable, cause: .mediaNotAcceptable, says: ["answered without media"])
             let chat = try await bed.caller("caller-offers-chat")
             try await chat.succeeds()
             let record = try #require(try await bed.daemon.records(count: 2).first)
-            #expect(record.verdict == .mediaNotAcceptable && record.explanation?.contains("offers no audio") == true)
+            #expect(record.verdict == .mediaNotAcceptable && record.explanation?.contains("offers no media") == true)
         }
     }
 

@@ -206,6 +206,7 @@ struct VerdictTests {
             settings.trunks.append(
                 .init("small", SocketAddress(ip: host, port: 5082), prefixes: ["49", "1"], lines: ["priority = 3", "capacity = 1"]))
         }) { bed in
+            let silent = try UDPSocket(SocketAddress(ip: bed.host, port: 5081))
             let small = SocketAddress(ip: bed.host, port: 5082)
             let first = try await bed.callee("callee-stays") { $0.address = small }
             let caller = try await bed.caller("caller-stays") { $0.calledNumber = "1555" }
@@ -219,6 +220,7 @@ struct VerdictTests {
             let record = try #require(try await bed.daemon.records(count: 1).first)
             let evidence = try await bed.why(record.id).evidence
             #expect(evidence.prefix(3) == ["carrier said 503", "silent did not respond", "small is at its limit"])
+            #expect(silent.receive() != nil)
 
             let ringing = try await bed.callee("callee-rings")
             let second = try await bed.caller("caller-cancels-while-ringing") {

@@ -116,7 +116,12 @@ struct WhyTests {
             let codecs = try await attempt(1, "callee-refuses-488")
             #expect(codecs.verdict == .codecMismatch && codecs.explanation?.contains("488") == true)
             #expect(try await attempt(2, "callee-refuses-486").verdict == .busy)
-            let silent = try await attempt(3, nil, to: "44123")
+            let silent: CallRecord
+            do {
+                let socket = try UDPSocket(SocketAddress(ip: bed.host, port: 5081))
+                silent = try await attempt(3, nil, to: "44123")
+                #expect(socket.receive() != nil)
+            }
             #expect(silent.verdict == .noResponse && silent.explanation?.contains("\(bed.host):5081") == true)
             let silentWhy = try await bed.why(silent.id)
             #expect(silentWhy.missing?.leg == .callee && silentWhy.advice != nil)

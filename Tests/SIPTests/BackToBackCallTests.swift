@@ -120,7 +120,7 @@ import Testing
         var run = Run(ringing: true)
         _ = run.feed(.callerCancelled)
         _ = run.feed(.mediaClosed)
-        #expect(run.feed(.calleeUnreachable(.first, .inviteTimeout)) == [])
+        #expect(run.feed(.calleeUnreachable(.first, .inviteTimeout, status: 408)) == [])
         #expect(run.feed(.calleeInviteEnded(.first)) == [.forget])
         #expect(run.call.release?.cause == .callerCancelled)
     }
@@ -140,7 +140,7 @@ import Testing
         var run = Run(inviting: true)
         let failure = BackToBackCall.Release(cause: cause, status: status, party: .relayd)
         #expect(
-            run.feed(.calleeUnreachable(.first, cause))
+            run.feed(.calleeUnreachable(.first, cause, status: status))
                 == [.attemptFailed(.first, failure), .rejectCaller(status: status), .closeMedia])
         #expect(run.call.release == failure)
     }
@@ -149,7 +149,7 @@ import Testing
     func lateFinals() {
         var run = Run(connected: true)
         #expect(run.feed(.calleeRejected(.first, status: 486)) == [])
-        #expect(run.feed(.calleeUnreachable(.first, .inviteTimeout)) == [])
+        #expect(run.feed(.calleeUnreachable(.first, .inviteTimeout, status: 408)) == [])
         #expect(run.feed(.calleeProvisional(.first, status: 180)) == [])
         #expect(run.feed(.calleeAnswered(.first, hasAnswer: true)) == [])
         #expect(run.call.isConnected)

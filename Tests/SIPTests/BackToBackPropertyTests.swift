@@ -51,7 +51,7 @@ import Testing
                 .calleeProvisional(id, status: 100), .calleeProvisional(id, status: 183),
                 .calleeAnswered(id, hasAnswer: true), .calleeAnswered(id, hasAnswer: false),
                 .calleeRejected(id, status: [486, 503, 603].randomElement(using: &random)!),
-                .calleeUnreachable(id, .inviteTimeout), .calleeTimedOut(id, .ringingTimeout, status: 480),
+                .calleeUnreachable(id, .inviteTimeout, status: 408), .calleeTimedOut(id, .ringingTimeout, status: 480),
                 .calleeInviteEnded(id),
             ]
         }
@@ -107,7 +107,7 @@ private struct Watch {
             if isPending(id) {
                 next += [
                     .calleeAnswered(id, hasAnswer: true), .calleeAnswered(id, hasAnswer: false),
-                    .calleeRejected(id, status: 487), .calleeRejected(id, status: 603), .calleeUnreachable(id, .inviteTimeout),
+                    .calleeRejected(id, status: 487), .calleeRejected(id, status: 603), .calleeUnreachable(id, .inviteTimeout, status: 408),
                 ]
             } else if !inviteEnded.contains(id) {
                 next.append(.calleeInviteEnded(id))

@@ -279,6 +279,59 @@ import Testing
     }
 }
 
+/// Which request an ICMP error is about.
+@Suite struct UnheardRequestTests {
+    private let peer = SocketAddress("198.51.100.7:5062")!
+    private var world = LayerWorld()
+
+    @Test("by branch, method and destination, while nothing was heard", arguments: ["INVITE", "OPTIONS"])
+    mutating func matching(method: String) {
+        _ = world.send(method, branch: "z9hG4bKa")
+        let (id, octets) = (world.lastSent, world.lastOctets)
+        _ = world.send(method, branch: "z9hG4bKb")
+        #expect(world.layer.unheard(quoted: octets, sentTo: peer) == id)
+        #expect(world.layer.unheard(quoted: Array(octets.prefix(90)), sentTo: peer) == id)
+        #expect(world.layer.unheard(quoted: octets, sentTo: SocketAddress("198.51.100.7:5063")!) == nil)
+        let other = String(decoding: octets, as: UTF8.self)
+        #expect(world.layer.unheard(quoted: Array(other.replacing("z9hG4bKa", with: "z9hG4bKc").utf8), sentTo: peer) == nil)
+        #expect(world.layer.unheard(quoted: Array(other.replacing(method, with: "BYE").utf8), sentTo: peer) == nil)
+        _ = world.receive(response(100, method, branch: "z9hG4bKa"))
+        #expect(world.layer.unheard(quoted: octets, sentTo: peer) == nil)
+    }
+
+    @Test("what lacks the whole branch names no request; it may be the newest one to a destination that was never heard")
+    mutating func shortQuotes() {
+        _ = world.send("INVITE", branch: "z9hG4bKa")
+        let octets = world.lastOctets
+        let cut = Array(octets.prefix(60))
+        #expect(TransactionLayer.isShort(cut) && TransactionLayer.isShort([]) && !TransactionLayer.isShort(octets))
+        #expect(world.layer.unheard(quoted: cut, sentTo: peer) == nil)
+        #expect(world.layer.unheard(beginningWith: cut, sentTo: peer, now: world.now) == world.lastSent)
+        _ = world.send("OPTIONS", branch: "z9hG4bKb")
+        let options = world.lastSent
+        #expect(world.layer.unheard(beginningWith: [], sentTo: peer, now: world.now) == options)
+        #expect(world.layer.unheard(beginningWith: cut, sentTo: peer, now: world.now) == world.sent[0])
+        #expect(world.layer.unheard(beginningWith: cut, sentTo: SocketAddress("198.51.100.8:5062")!, now: world.now) == nil)
+        #expect(world.layer.unheard(beginningWith: cut, sentTo: peer, now: world.now + .seconds(5)) == nil)
+        _ = world.receive(response(200, "OPTIONS", branch: "z9hG4bKb"))
+        #expect(world.layer.unheard(beginningWith: cut, sentTo: peer, now: world.now) == nil)
+    }
+
+    private func response(_ status: Int, _ method: String, branch: String) -> String {
+        """
+        SIP/2.0 \(status) Fine
+        Via: SIP/2.0/UDP 192.0.2.1:5060;branch=\(branch)
+        From: <sip:me@192.0.2.1>;tag=mine
+        To: <sip:you@198.51.100.7>;tag=yours
+        Call-ID: c2
+        CSeq: 1 \(method)
+        Content-Length: 0
+
+
+        """
+    }
+}
+
 /// The layer, with its outputs told in words.
 private struct LayerWorld {
     var layer = TransactionLayer()

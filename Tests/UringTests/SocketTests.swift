@@ -21,6 +21,31 @@ struct SocketTests {
         _ = try DatagramSocket.listener(on: address)
     }
 
+    @Test("ICMP about a datagram is told with its destination, its octets and who says it, and the next datagram goes out", arguments: [
+        IPAddress.ipv4Loopback, .ipv6Loopback,
+    ])
+    func reportsErrors(ip: IPAddress) throws {
+        let socket = try DatagramSocket(bindingTo: SocketAddress(ip: ip, port: 0))
+        try socket.reportErrors()
+        let none: DatagramError? = socket.takeError()
+        #expect(none == nil)
+        let closed = try DatagramSocket(bindingTo: SocketAddress(ip: ip, port: 0)).localAddress
+        let octets = [UInt8](repeating: 7, count: 300)
+        try socket.send(octets.span, to: closed)
+        let listening = try DatagramSocket(bindingTo: SocketAddress(ip: ip, port: 0))
+        // The kernel tells of the error by the next call, whomever that is for.
+        #expect(throws: Errno.refused) { try socket.send([1].span, to: try! listening.localAddress) }
+        #expect(Errno.refused.mayBeAboutAnother && !Errno(code: EAGAIN).mayBeAboutAnother && !Errno(code: EPERM).mayBeAboutAnother)
+        let taken: DatagramError? = socket.takeError()
+        let error = try #require(taken)
+        #expect(error.destination == closed && error.errno == ECONNREFUSED && error.reporter == ip && error.quoted == octets)
+        #expect(error.icmp.meaning == .portUnreachable && error.icmp.isIPv6 == (ip.family == .ipv6))
+        let next: DatagramError? = socket.takeError()
+        #expect(next == nil)
+        try socket.send([1].span, to: listening.localAddress)
+        #expect(try listening.receive()?.octets == [1])
+    }
+
     @Test("a listener is open to owner and group, accepts, and removes its file")
     func unixListener() throws {
         let path = temporaryPath()

@@ -173,8 +173,20 @@ void curing_batch_set(curing_batch *batch, unsigned index, const struct sockaddr
 unsigned curing_batch_send(curing_batch *batch, int socket, unsigned count, int32_t *errors);
 // Has the kernel keep ICMP errors with the address they are about (IP_RECVERR).
 int curing_report_errors(int socket, int family);
-// Takes one such error: 1 and the address and errno, 0 when there is none, negative errno.
-int curing_take_error(int socket, struct sockaddr_in6 *destination, int32_t *error);
+// Whether a call on a socket that reports errors may fail with this errno because of ICMP about an earlier datagram.
+int curing_is_icmp_error(int error);
+// What ICMP said of one datagram.
+typedef struct curing_datagram_error {
+    struct sockaddr_in6 destination;
+    // Who said it; of family 0 when that is not known.
+    struct sockaddr_in6 reporter;
+    int32_t error;
+    // Of the datagram's own octets, how many came back.
+    uint32_t count;
+    uint8_t is_icmpv6, type, code;
+} curing_datagram_error;
+// Takes one such error, and at most `capacity` octets of the datagram: 1, 0 when there is none, negative errno.
+int curing_take_error(int socket, curing_datagram_error *error, void *octets, size_t capacity);
 
 /// From now on memory of so many octets and more is the kernel's again as soon as it is freed.
 void curing_return_large_memory(int octets);

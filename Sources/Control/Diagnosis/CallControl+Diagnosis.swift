@@ -47,6 +47,8 @@ extension CallControl {
             if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
             if attempts.count > 1 { facts.attempts = attempts }
         }
+        facts.unreachable = call.unreachable
+        facts.unansweredBye = call.unansweredBye
         facts.expiredSession = call.expiredSession
         facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
         facts.fromCaller = stream(.caller, of: call)
@@ -117,6 +119,7 @@ extension CallFacts.Attempt {
         let status = branch.response?.status
         let outcome: Outcome =
             switch status {
+            case nil where branch.unreachable != nil: .unreachable(branch.unreachable!)
             case nil: .noResponse
             case .some(..<300): .noAnswer
             case .some(let status): .status(status)
@@ -162,6 +165,7 @@ extension MediaFacts {
     init(_ media: SessionDescription.Media) {
         self.init(
             connection: media.connection, port: media.port, formats: media.payloads.map { Format($0.number, $0.encodingName) })
+        isRTP = media.isRTP
         sends = media.direction == .sendrecv || media.direction == .sendonly
         receives = (media.direction == .sendrecv || media.direction == .recvonly) && !media.isHeldByAddress
     }
@@ -178,7 +182,7 @@ extension MessageFact {
         var open: [Open] = []
         var last: [MessageFact] = []
         last.reserveCapacity(ladder.count)
-        for item in ladder {
+        for item in ladder where !item.isICMP {
             let status = item.status
             var method = item.text
             if let status {

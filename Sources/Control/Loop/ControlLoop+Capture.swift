@@ -61,7 +61,7 @@ extension ControlLoop {
         }
         let id = captures.nextID()
         let microseconds = UInt64(clamping: WallClock.microseconds)
-        var preface = trace.messages(ofCallIDs: target.callIDs).map(Self.datagram)
+        var preface = trace.messages(ofCallIDs: target.callIDs).compactMap(Self.datagram)
         let traceFrom = trace.next
         preface += target.descriptions.map {
             CapturedDatagram(
@@ -90,7 +90,9 @@ extension ControlLoop {
         return .success(.capture(CaptureStart(capture: id, call: target.call)))
     }
 
-    private static func datagram(_ found: SIPTrace.Found) -> CapturedDatagram {
+    /// Nil for what is no message.
+    private static func datagram(_ found: SIPTrace.Found) -> CapturedDatagram? {
+        guard found.header.transport != .icmp else { return nil }
         let isReceived = found.header.direction == .received
         return CapturedDatagram(
             octets: found.octets, source: isReceived ? found.header.peer : found.header.local,
@@ -189,7 +191,7 @@ extension ControlLoop {
             }
             let (found, next, _) = trace.search(from: item.traceFrom, TraceFilter(callIDs: item.callIDs + callIDs))
             captures.items[id]?.traceFrom = next
-            if !found.isEmpty { collector.add(found.map(Self.datagram), to: id) }
+            if !found.isEmpty { collector.add(found.compactMap(Self.datagram), to: id) }
             if let deadline = item.deadline, deadline <= now { endCapture(id, item.reason) }
         }
     }

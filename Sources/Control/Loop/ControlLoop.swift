@@ -97,6 +97,10 @@ package struct ControlLoop: ~Copyable {
     private static let servingTime = Duration.milliseconds(4)
     /// Messages a second.
     private static let strangersTraced = 100
+    /// Of one datagram, while ICMP errors about others come between.
+    private static let sendAttempts = 8
+    /// ICMP errors that are looked at before anything else is done.
+    private static let errorsAtOnce = 256
     /// From the signal until calls are given up.
     private static let stopTime = Duration.seconds(3)
 
@@ -176,8 +180,7 @@ package struct ControlLoop: ~Copyable {
             return try RegistrationFile(directory: directory, lines: &lines) { inbox.add(.recordTrouble($0)) }
         }
         let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
-            if registrations != nil { try sip.reportErrors() }
-            return try KeepAliveSender()
+            try KeepAliveSender()
         }
         let ngSettings = configuration.ng
         let callbacks = try attempt({ StartError.failed(step: "a thread for callbacks", $0) }) { () throws(Errno) in
@@ -476,6 +479,7 @@ package struct ControlLoop: ~Copyable {
                 switch output {
                 case .send(let octets, let destination, let transaction):
                     send(octets, to: destination, transaction, now: now)
+                case .unreachable(let octets, let address): traceError(octets, about: address)
                 case .reuse(let connection, let address): sip.setAlias(address, of: connection)
                 case .endConnection(let connection): sip.end(connection, now: now)
                 case .relay(let command): waitingCommands.append(command)
@@ -497,31 +501,41 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func send(
-        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant
+        _ octets: [UInt8], to destination: Flow, _ transaction: TransactionID?, now: Instant
     ) {
         // What belongs to no transaction answers somebody who may be anybody.
         if transaction != nil || isTraced(destination) { traceMessage(octets, .sent, destination) }
-        if !sip.send(octets, to: destination, transaction, isRepeated: isRepeated, now: now, on: &ring) {
+        if !sip.send(octets, to: destination, transaction, now: now, on: &ring) {
             control.sendFailed(transaction, now: now)
         }
     }
 
-    /// The kernel took a message not. Where it reports ICMP errors, one about an earlier datagram to somebody else may be all
-    /// there is: then the message is sent once more.
+    /// The kernel did not take a datagram. It may have had an ICMP error about another one to tell, which says nothing of this
+    /// one: then it goes at once by a call of its own, which can meet with the next error only as long as more of them come than
+    /// are taken.
     private mutating func sendFailed(_ completion: Completion, now: Instant) {
         guard let failed = sip.failed(completion) else { return control.sendFailed(nil, now: now) }
-        let isAboutAnother = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT].contains(-completion.result)
-        guard isAboutAnother, !failed.octets.isEmpty else { return control.sendFailed(failed.transaction, now: now) }
-        takeNetworkErrors(now: now)
-        send(failed.octets, to: failed.destination, failed.transaction, isRepeated: true, now: now)
+        var reason = Errno(code: -completion.result)
+        for _ in 0..<Self.sendAttempts where reason.mayBeAboutAnother {
+            takeNetworkErrors(now: now)
+            do throws(Errno) { return try sip.resend(failed) } catch { reason = error }
+        }
+        control.sendFailed(failed.transaction, now: now)
     }
 
-    /// What ICMP said of datagrams sent from the SIP socket.
+    /// What ICMP said of SIP datagrams. What is left makes the kernel report the next error, so it is not forgotten.
     private mutating func takeNetworkErrors(now: Instant) {
-        guard registrations != nil else { return }
-        while let (destination, error) = sip.takeError() {
-            control.networkRefused(destination, errno: error.code, now: now)
+        for _ in 0..<Self.errorsAtOnce {
+            guard let error = sip.takeError() else { break }
+            control.networkRefused(error, now: now)
         }
+    }
+
+    /// `local` is where the request went out; ICMP itself has no ports.
+    private mutating func traceError(_ octets: [UInt8], about address: SocketAddress) {
+        trace.record(
+            octets.span, .received, peer: address, local: sip.local(of: Flow(udp: address)), transport: .icmp,
+            microseconds: WallClock.microseconds)
     }
 
     mutating func sendToRelay(_ command: RelayCommand) { waitingCommands.append(command) }

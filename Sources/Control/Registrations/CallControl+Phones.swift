@@ -199,13 +199,6 @@ extension CallControl {
         }
     }
 
-    /// An ICMP error about something that was sent to `destination`.
-    package mutating func networkRefused(_ destination: SocketAddress, errno: Int32, now: Instant) {
-        guard phones != nil, let id = phones!.registrar.table.binding(from: destination) else { return }
-        counters.add(to: .keepAliveErrors)
-        phones!.keepAlives.failed(id, errno: errno, now: now)
-    }
-
     /// Whether a response answers a keep-alive; then it is done with.
     mutating func isKeepAliveAnswer(_ response: SIPMessage, from source: Flow, now: Instant) -> Bool {
         guard phones != nil, let id = phones!.keepAlives.binding(answeredBy: response, from: source, phones!.registrar.table) else {

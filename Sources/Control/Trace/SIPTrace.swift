@@ -10,6 +10,8 @@ package final class SIPTrace {
 
     package enum Transport: UInt8, Sendable, BitwiseCopyable {
         case udp, tcp, tls
+        /// No message but what ICMP said of one: a line that says it, then the message.
+        case icmp
 
         package init(_ transport: Core.Transport) {
             self =

@@ -21,7 +21,7 @@ struct SIPTransports: ~Copyable {
     /// A datagram on its way to the kernel.
     struct Sent {
         let transaction: TransactionID?
-        /// Empty unless it may have to be sent again.
+        /// It may have to be sent again.
         let octets: [UInt8]
         let destination: Flow
     }
@@ -133,8 +133,6 @@ struct SIPTransports: ~Copyable {
     private let sourceLimit: Int
     private let serverContext: TLSContext?
     private let clientContext: TLSContext?
-    /// Datagrams may have to be sent again after an ICMP error about another.
-    private let keepsSent: Bool
     private let policies: [SocketAddress: ServerPolicy]
     private var connections: [UInt32: Connection] = [:]
     private var connectionsByPlace: [Place: UInt32] = [:]
@@ -165,7 +163,12 @@ struct SIPTransports: ~Copyable {
             let socket: Socket =
                 switch listener.transport {
                 case .udp:
-                    .datagram(try attempt({ .sipSocket(listener, $0) }) { () throws(Errno) in try DatagramSocket.listener(on: address) })
+                    .datagram(
+                        try attempt({ .sipSocket(listener, $0) }) { () throws(Errno) in
+                            let socket = try DatagramSocket.listener(on: address)
+                            try socket.reportErrors()
+                            return socket
+                        })
                 case .tcp, .tls:
                     .stream(try attempt({ .sipSocket(listener, $0) }) { () throws(Errno) in try TCPListener.listener(on: address) })
                 }
@@ -210,7 +213,6 @@ struct SIPTransports: ~Copyable {
         self.counters = counters
         self.limits = limits
         self.policies = policies
-        keepsSent = !configuration.users.isEmpty
         self.connectionLimit = connectionLimit
         sourceLimit = configuration.limits.connectionsPerSource
         routing = Routing(trunks: configuration.trunks)
@@ -269,24 +271,26 @@ struct SIPTransports: ~Copyable {
     /// The datagram whose sending failed.
     func failed(_ completion: Completion) -> Sent? { sends[Int(completion.token.index) % sends.count] }
 
-    /// From now on `takeError` tells what ICMP says of datagrams.
-    func reportErrors() throws(Errno) {
+    /// What ICMP says of datagrams.
+    func takeError() -> DatagramError? {
         for listener in listeners {
             switch listener.socket {
-            case .datagram(let socket): try socket.reportErrors()
-            case .stream: break
-            }
-        }
-    }
-
-    func takeError() -> (SocketAddress, Errno)? {
-        for listener in listeners {
-            switch listener.socket {
-            case .datagram(let socket): if let (destination, error) = socket.takeError() { return (destination, error) }
+            case .datagram(let socket): if let error = socket.takeError() { return error }
             case .stream: break
             }
         }
         return nil
+    }
+
+    /// Sends a datagram by a system call of its own, for the kernel did not take it by the ring.
+    ///
+    /// - Throws: the kernel's errno, which may be about another datagram again.
+    func resend(_ sent: Sent) throws(Errno) {
+        guard let index = endpoints.listener(for: sent.destination) else { return }
+        switch listeners[Int(index)].socket {
+        case .datagram(let socket): try socket.send(sent.octets.span, to: sent.destination.remote)
+        case .stream: break
+        }
     }
 
     /// - Returns: what the network refused, and the processor time it took.
@@ -321,12 +325,11 @@ struct SIPTransports: ~Copyable {
     }
 
     private mutating func sendDatagram(
-        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, isRepeated: Bool, on ring: inout Ring
+        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, on ring: inout Ring
     ) -> Bool {
         guard let index = endpoints.listener(for: flow), listeners[Int(index)].transport == .udp else { return false }
         nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = Sent(
-            transaction: transaction, octets: keepsSent && !isRepeated ? octets : [], destination: flow)
+        sends[Int(nextSend) % sends.count] = Sent(transaction: transaction, octets: octets, destination: flow)
         let token = Token(kind: kinds.send, index: nextSend)
         return ring.send(copying: octets.span, on: listeners[Int(index)].file, to: flow.remote, token: token)
     }
@@ -335,11 +338,10 @@ struct SIPTransports: ~Copyable {
 
     /// - Returns: false when it cannot be sent. A connection that fails later says so in `takeFailures`.
     mutating func send(
-        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, isRepeated: Bool = false, now: Instant,
-        on ring: inout Ring
+        _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, now: Instant, on ring: inout Ring
     ) -> Bool {
         guard flow.isReliable else {
-            guard sendDatagram(octets, to: flow, transaction, isRepeated: isRepeated, on: &ring) else { return false }
+            guard sendDatagram(octets, to: flow, transaction, on: &ring) else { return false }
             counters.add(to: .sipDatagramsSent)
             return true
         }

@@ -32,6 +32,8 @@ package struct CallDetail: Codable, Equatable, Sendable {
         package var signallingAddress: SocketAddress
         /// relayd's own RTP address towards this party.
         package var relayAddress: SocketAddress?
+        /// What its main medium is: `audio`, `image`, …; nil while it is not described.
+        package var kind: String?
         /// Where the party's SDP asks for RTP.
         package var sdpAddress: SocketAddress?
         /// The locked RTP source; nil before the lock.

@@ -73,6 +73,7 @@ extension CallDetail {
     private var media: Table {
         var facts: [(name: String, value: (Leg) -> String)] = []
         facts.append(("SIP peer", { "\($0.signallingAddress)" }))
+        if [caller, callee].contains(where: { ($0?.kind ?? "audio") != "audio" }) { facts.append(("medium", { $0.kind ?? "-" })) }
         facts.append(("relay address", { $0.relayAddress?.description ?? "-" }))
         facts.append(("address in its SDP", { $0.sdpAddress?.description ?? "-" }))
         facts.append(("locked source", { $0.lockedSource?.description ?? "-" }))

@@ -48,8 +48,8 @@ package struct BackToBackCall: Sendable {
         case calleeAnswered(BranchID, hasAnswer: Bool)
         /// A final 300-699 from a callee.
         case calleeRejected(BranchID, status: Int)
-        /// The INVITE could not be sent, or nothing came back until timer B.
-        case calleeUnreachable(BranchID, ReleaseCause)
+        /// The INVITE could not be sent, or nothing came back until timer B. `status` is what this counts as.
+        case calleeUnreachable(BranchID, ReleaseCause, status: Int)
         /// A set-up timer ran out. `status` is what this counts as among the branches' responses.
         case calleeTimedOut(BranchID, ReleaseCause, status: Int)
         /// The INVITE client transaction is over, with nothing further to come.
@@ -151,10 +151,10 @@ package struct BackToBackCall: Sendable {
             guard Self.isPending(branches[id.rawValue].state) else { break }
             branches[id.rawValue].state = .finished
             failed(id, Release(cause: .rejected, status: status, party: .callee), &effects)
-        case .calleeUnreachable(let id, let cause):
+        case .calleeUnreachable(let id, let cause, let status):
             guard Self.isPending(branches[id.rawValue].state) else { break }
             branches[id.rawValue].state = .finished
-            failed(id, Release(cause: cause, status: cause == .transportFailed ? 503 : 408, party: .relayd), &effects)
+            failed(id, Release(cause: cause, status: status, party: .relayd), &effects)
         case .calleeTimedOut(let id, let cause, let status):
             guard branches[id.rawValue].isOpen else { break }
             giveUp(id, &effects)

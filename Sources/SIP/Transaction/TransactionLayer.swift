@@ -29,11 +29,12 @@ package struct TransactionLayer {
         case ended(TransactionID)
     }
 
-    private final class Client {
+    final class Client {
         let id: TransactionID
         var machine: ClientMachine
         let key: TransactionKey
         let method: Method
+        let openedAt: Instant
         var request: [UInt8]
         var destination: Flow
         /// What is sent, and where, when the transport fails before anything was heard.
@@ -46,20 +47,21 @@ package struct TransactionLayer {
         var scheduled: Instant?
 
         init(
-            id: TransactionID, machine: ClientMachine, key: TransactionKey, method: Method, request: [UInt8], destination: Flow,
-            fallback: (request: [UInt8], destination: Flow)?
+            id: TransactionID, machine: ClientMachine, key: TransactionKey, method: Method, openedAt: Instant, request: [UInt8],
+            destination: Flow, fallback: (request: [UInt8], destination: Flow)?
         ) {
             self.id = id
             self.machine = machine
             self.key = key
             self.method = method
+            self.openedAt = openedAt
             self.request = request
             self.destination = destination
             self.fallback = fallback
         }
     }
 
-    private final class Server {
+    final class Server {
         let id: TransactionID
         var machine: ServerMachine
         let key: TransactionKey
@@ -78,9 +80,9 @@ package struct TransactionLayer {
         }
     }
 
-    private var clients: [TransactionID: Client] = [:]
+    private(set) var clients: [TransactionID: Client] = [:]
     private var servers: [TransactionID: Server] = [:]
-    private var clientsByKey: [TransactionKey: Client] = [:]
+    private(set) var clientsByKey: [TransactionKey: Client] = [:]
     private var serversByKey: [TransactionKey: Server] = [:]
     private var timers = TimerQueue<TransactionID>()
     private var lastID: UInt64 = 0
@@ -88,7 +90,14 @@ package struct TransactionLayer {
     private var clientEffects: [ClientMachine.Effect] = []
     private var serverEffects: [ServerMachine.Effect] = []
 
-    package init() {}
+    /// - Parameter capacity: for so many transactions memory is set aside, which is taken as it is used. A table that grows while
+    ///   calls come would hold them all up for milliseconds.
+    package init(capacity: Int = 0) {
+        clients.reserveCapacity(capacity)
+        servers.reserveCapacity(capacity)
+        clientsByKey.reserveCapacity(capacity)
+        serversByKey.reserveCapacity(capacity)
+    }
 
     package var count: Int { clients.count + servers.count }
     /// When `advance(to:outputs:)` is due next.
@@ -170,7 +179,8 @@ package struct TransactionLayer {
         var effects = clientEffects.taken()
         let machine = ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects)
         let client = Client(
-            id: id, machine: machine, key: key, method: method, request: request, destination: destination, fallback: fallback)
+            id: id, machine: machine, key: key, method: method, openedAt: now, request: request, destination: destination,
+            fallback: fallback)
         clientsByKey[key] = client
         clients[id] = client
         carryOut(&effects, client, response: nil, outputs: &outputs)

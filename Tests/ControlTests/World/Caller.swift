@@ -118,7 +118,7 @@ final class Caller: Peer {
         guard script.acknowledges else { return }
         let ack = request(.ack, sequence: 1, branch: newBranch())
         let isAnswering = !script.offers && !script.forgetsAnswer && !message.body.isEmpty
-        send(isAnswering ? ack.finish(body: description(title: "Ada calls"), contentType: "application/sdp") : ack.finish())
+        send(isAnswering ? ack.finish(body: description(lines: script.offerMedia, title: "Ada calls"), contentType: "application/sdp") : ack.finish())
         guard isFirst else { return }
         if script.callerSendsMedia { startMedia(to: message.body, for: script.callerMediaDuration) }
         planChanges()

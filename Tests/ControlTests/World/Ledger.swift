@@ -26,6 +26,7 @@ struct Ledger {
         var callID: String?
         var connectedAt: Instant?
         var isClosing = false
+        var isRTP = true
     }
 
     private(set) var problems: [String] = []
@@ -158,6 +159,7 @@ struct Ledger {
             }
         case .expect(let session, let leg, let source):
             if sessions[session] == nil { fail("a command for no session", at: now) }
+            sessions[session]?.isRTP = source.transport == .rtp
             let wasHeld = sessions[session]?.holders.isEmpty == false
             if source.direction == .sendReceive, !source.rtp.ip.isUnspecified {
                 sessions[session]?.holders.remove(leg)
@@ -217,7 +219,9 @@ struct Ledger {
         // A side is heard as long as one of its media is.
         let all = sessions.filter { $0.key == id || $0.value.callID == session.callID }.keys
         let last = [Leg.caller, .callee].map { leg in max(start, all.compactMap { worker.lastPacket[$0]?[leg] }.max() ?? start) }
-        return switch configuration.media.noMediaMode {
+        // While a fax sends, the other machine listens.
+        let mode = session.isRTP ? configuration.media.noMediaMode : .both
+        return switch mode {
         case .both: now - last.max()!
         case .any: now - last.min()!
         case .caller: now - last[0]

@@ -30,6 +30,13 @@ final class SimulatedWorld {
     var network: LossyNetwork
     /// True for a datagram that is to be lost, whatever the network's chances.
     var drops: (SIPMessage, _ destination: SocketAddress) -> Bool = { _, _ in false }
+    /// What ICMP says of a datagram to that address, which is lost then; nil: nothing.
+    var refusals: (SIPMessage, _ destination: SocketAddress) -> ICMPMessage? = { _, _ in nil }
+    /// How many octets of a datagram come back with an ICMP error.
+    var quoteLimit = 520
+    /// Who sends ICMP errors; nil: the destination.
+    var reporter: IPAddress?
+    private(set) var tracedErrors: [String] = []
     /// What somebody before the peers answers; nil: the peers do, no octets: nobody.
     var answers: (SIPMessage, _ destination: SocketAddress) -> [UInt8]? = { _, _ in nil }
     /// Whether callees are there for OPTIONS.
@@ -255,6 +262,12 @@ final class SimulatedWorld {
         flush()
     }
 
+    /// An ICMP error arrives.
+    func refuse(_ error: DatagramError) {
+        control.networkRefused(error, now: now)
+        flush()
+    }
+
     private func serveWaiting() {
         guard let limit = servesPerMillisecond else { return control.serveWaiting(atMost: .max, now: now) }
         guard !isServing, control.isAnyoneWaiting else { return }
@@ -276,6 +289,7 @@ final class SimulatedWorld {
                 records.append(record)
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
+            case .unreachable(let octets, _): tracedErrors.append(String(decoding: octets, as: UTF8.self))
             case .reuse, .endConnection: break  // of streams, and here there are none
             case .probed(_, let report): probes.append(report)
             case .registration(let line): registrationLines.append(line)
@@ -298,6 +312,14 @@ final class SimulatedWorld {
             return plan(after: .zero) { [unowned self] in
                 control.sendFailed(transaction, now: now)
                 flush()
+            }
+        }
+        if let icmp = refusals(message, destination) {
+            return plan(after: .milliseconds(2)) { [unowned self] in
+                refuse(
+                    DatagramError(
+                        destination: destination, errno: 111, icmp: icmp, reporter: reporter ?? destination.ip,
+                        quoted: Array(octets.prefix(quoteLimit))))
             }
         }
         if drops(message, destination) { return }
