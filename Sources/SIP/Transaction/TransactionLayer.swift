@@ -81,7 +81,7 @@ package struct TransactionLayer {
     }
 
     private(set) var clients: [TransactionID: Client] = [:]
-    private var servers: [TransactionID: Server] = [:]
+    private(set) var servers: [TransactionID: Server] = [:]
     private(set) var clientsByKey: [TransactionKey: Client] = [:]
     private var serversByKey: [TransactionKey: Server] = [:]
     private var timers = TimerQueue<TransactionID>()
