@@ -90,7 +90,9 @@ package struct DaemonSettings: Sendable {
             "[log]", "level = \"\(logLevel)\"",
         ]
         lines += ["[http]", "listen = \"\(httpPort.map { SocketAddress(ip: listen.ip, port: $0).description } ?? "")\""] + http
-        if !routing.isEmpty { lines += ["[routing]"] + routing }
+        lines += ["[routing]"] + routing
+        // A peer that stands still for some seconds is a busy machine's, not a dead carrier's.
+        if !routing.contains(where: { $0.hasPrefix("invite_timeout") }) { lines.append("invite_timeout = 20") }
         var ngLines = ng
         if let ngListen {
             ngLines += ["listen = \"\(ngListen)\"", "timeout = \(ngTimeout)", "delete_delay = \(ngDeleteDelay)"]

@@ -100,7 +100,11 @@ extension TracedMessage {
             } else {
                 continue
             }
-            messages.append(TracedMessage(microseconds: microseconds, direction: direction, text: String(lines[3])))
+            // What SIPp says of an unexpected message, or of one of a call that is over, has a rule without a date.
+            let message = lines[3].range(of: "\n-----------------------------------------------\n").map { lines[3][..<$0.lowerBound] }
+            // Without the empty lines between it and the next entry, of which there are more or fewer.
+            let text = (message ?? lines[3]).trimmingCharacters(in: .newlines) + "\n"
+            messages.append(TracedMessage(microseconds: microseconds, direction: direction, text: text))
         }
         return messages
     }

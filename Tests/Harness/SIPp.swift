@@ -87,6 +87,9 @@ package final class SIPp: Sendable {
         arguments += ["-mp", "\(Loopback.sippMediaPort())"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]
         arguments += ["-nostdin", "-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
+        // Left to itself it gives a call up when an INVITE comes again after its 180 and 200, as it does when SIPp stood still
+        // for a moment. What it makes of anything else that is not in the scenario: see `surprise`.
+        arguments += ["-default_behaviors", "all,-abortunexp"]
         // Its default is more than the limit of open files.
         if plan.transport == "tn" { arguments += ["-max_socket", "1000"] }
         arguments += ["-t", plan.transport, "-key", "caller", plan.callerNumber, "-s", plan.calledNumber]
@@ -142,8 +145,30 @@ package final class SIPp: Sendable {
             if let exit {
                 throw SocketError(description: "SIPp \(plan.scenario) ended (\(exit)) without \(what):\n\(progress)")
             }
+            try expectNoSurprise()
             return nil
         }
+    }
+
+    private func expectNoSurprise() throws {
+        if let surprise {
+            throw SocketError(description: "SIPp \(plan.scenario) received what its scenario does not have: \(surprise)\n\(progress)")
+        }
+    }
+
+    /// The first message that came otherwise than the scenario says and is no repetition of one that had come before.
+    private var surprise: String? {
+        let errors = errors
+        guard errors.contains("unexpected message") else { return nil }
+        let received = messages.filter { $0.direction == .received }
+        for entry in errors.replacing("\r\n", with: "\n").split(separator: "unexpected message for Call-Id").dropFirst() {
+            guard let start = entry.range(of: "received '"), let end = entry.range(of: "'", options: .backwards) else { continue }
+            let text = entry[start.upperBound..<max(end.lowerBound, start.upperBound)].trimmingCharacters(in: .newlines)
+            // A message that is still being written to the log counts as one that came before: it is looked at again.
+            guard received.count(where: { $0.text.trimmingCharacters(in: .newlines) == text }) == 1 else { continue }
+            return String(entry.prefix(while: { $0 != "\n" }))
+        }
+        return nil
     }
 
     /// What went wrong, what was said, and the last of the screen.
@@ -156,7 +181,13 @@ package final class SIPp: Sendable {
     ///
     /// - Throws: with SIPp's own words when a call went otherwise than the scenario says.
     package func succeeds(within limit: Duration? = nil) async throws {
-        let exit = try await process.exit(within: limit ?? plan.limit + .seconds(5))
+        let exit = try await eventually(
+            "SIPp \(plan.scenario) ends:\n\(progress)", within: limit ?? plan.limit + .seconds(5)
+        ) { () -> ChildProcess.Exit? in
+            let exit = process.exit
+            try expectNoSurprise()
+            return exit
+        }
         guard exit == .exited(code: 0) else {
             throw SocketError(description: "SIPp \(plan.scenario) failed (\(exit)):\n\(progress)")
         }

@@ -175,7 +175,7 @@ package final class ConnectedCall: Sendable {
         let fromCaller = Array(callerStart..<callerMedia.sentCount)
         let fromCallee = Array(calleeStart..<calleeMedia.sentCount)
         // What is on its way arrives; what was lost never does, and then the comparison tells which.
-        try? await eventually("the last packet arrives", within: .seconds(2)) {
+        try? await eventually("the last packet arrives", within: .seconds(20)) {
             calleeMedia.heard.numbers.last == fromCaller.last && callerMedia.heard.numbers.last == fromCallee.last
         }
         return Exchange(

@@ -5,16 +5,18 @@ import Testing
 @Suite("offers before the answer, with peers no one here wrote", .inTurn, .serialized, .needs(.sipp))
 struct EarlyChangeTests {
     /// Plays a call to its end.
-    private func play(_ bed: Testbed, _ callerScenario: String, _ calleeScenario: String) async throws -> (caller: SIPp, callee: SIPp) {
+    private func play(
+        _ bed: Testbed, _ callerScenario: String, _ calleeScenario: String,
+        meanwhile: (_ caller: SIPp, _ callee: SIPp) async throws -> Void = { _, _ in }
+    ) async throws -> (caller: SIPp, callee: SIPp) {
         let callee = try await bed.callee(calleeScenario) {
             $0.media = SocketAddress(ip: bed.host, port: 50_002)
-            $0.limit = .seconds(20)
         }
         let caller = try await bed.caller(callerScenario) {
             $0.media = SocketAddress(ip: bed.host, port: 50_000)
             $0.pause = .milliseconds(200)
-            $0.limit = .seconds(20)
         }
+        try await meanwhile(caller, callee)
         try await caller.succeeds()
         try await callee.succeeds()
         let record = try #require(try await bed.daemon.records(count: 1).first)
@@ -42,7 +44,10 @@ struct EarlyChangeTests {
     @Test("the callee holds by UPDATE before it answers")
     func callee() async throws {
         try await Testbed.with { bed in
-            let (caller, callee) = try await play(bed, "caller-takes-early-update", "callee-updates-early")
+            let (caller, callee) = try await play(bed, "caller-takes-early-update", "callee-updates-early") { caller, callee in
+                _ = try await caller.receives("200 to PRACK") { $0.status == 200 && $0.transactionMethod == "PRACK" }
+                try callee.proceed(1)
+            }
             let offer = try #require(caller.received("UPDATE").first)
             #expect(offer.sdpLines("a=sendonly").count == 1)
             #expect(offer.mediaAddress == caller.received("183 Session Progress").first?.mediaAddress)

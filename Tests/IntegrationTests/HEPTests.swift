@@ -116,6 +116,14 @@ struct HEPTests {
                     && kamailio.log.contains("HEP INVITE from \(bed.daemon.sipAddress) id \(calleeCallID) end")
                     && kamailio.log.contains("HEP 200 from \(bed.carrier) id \(calleeCallID) end")
             }
+            // It takes packets one after the other: once it has the end of the call, it has the reports.
+            try bed.daemon.control.hangUp(try #require(try bed.daemon.control.calls().first?.id))
+            try await call.caller.succeeds()
+            try await call.callee.succeeds()
+            call.stopMedia()
+            try await eventually("Kamailio has the end of the call: \(kamailio.log.suffix(1_000))") {
+                kamailio.log.contains("HEP BYE from \(bed.daemon.sipAddress) id \(callID) end")
+            }
             let reports = try await kamailio.reports()
             #expect(reports.count == 2 && reports.allSatisfy { $0.correlation == callID }, "\(reports)")
             #expect(Set(reports.map(\.source.port)) == [call.callerMedia.address.port + 1, call.calleeMedia.address.port + 1])
@@ -124,10 +132,6 @@ struct HEPTests {
                 let json = try #require(try JSONSerialization.jsonObject(with: Data(report.text.utf8)) as? [String: Any])
                 #expect(json["type"] as? Int == 200 && json["report_blocks"] as? [Any] != nil)
             }
-            try bed.daemon.control.hangUp(try #require(try bed.daemon.control.calls().first?.id))
-            try await call.caller.succeeds()
-            try await call.callee.succeeds()
-            call.stopMedia()
         }
     }
 

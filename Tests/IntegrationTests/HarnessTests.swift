@@ -95,6 +95,40 @@ struct HarnessTests {
         callee.process.kill()
     }
 
+    @Test("SIPp that is sent a message again, because it stood still, goes on; one that is sent something else says what", .needs(.sipp))
+    func sippRetransmissions() async throws {
+        let host = Loopback.host()
+        var plan = SIPp.Plan("callee-stays", at: SocketAddress(ip: host, port: 5080))
+        plan.media = SocketAddress(ip: host, port: 9)
+        let peer = try UDPSocket(SocketAddress(ip: host, port: 5070))
+        func send(_ method: String, _ number: Int) {
+            let lines = [
+                "\(method) sip:1@\(plan.address) SIP/2.0", "Via: SIP/2.0/UDP \(peer.address);branch=z9hG4bK\(method)", "Max-Forwards: 70",
+                "From: <sip:2@\(host)>;tag=a", "To: <sip:1@\(host)>", "Call-ID: again", "CSeq: \(number) \(method)", "Content-Length: 0", "", "",
+            ]
+            peer.send(lines.joined(separator: "\r\n"), to: plan.address)
+        }
+        let callee = try await SIPp.start(plan)
+        send("INVITE", 1)
+        _ = try await eventually("the answer") { callee.sent("200 OK").first }
+        for _ in 0..<3 { send("INVITE", 1) }
+        send("ACK", 1)
+        send("INVITE", 1)
+        send("BYE", 2)
+        try await callee.succeeds()
+        #expect(callee.receptions("INVITE").count == 5 && callee.received("INVITE").count == 1)
+
+        let surprised = try await SIPp.start(plan)
+        send("INVITE", 1)
+        _ = try await eventually("the answer") { surprised.sent("200 OK").first }
+        send("UPDATE", 2)
+        do {
+            try await surprised.succeeds()
+            Issue.record("an UPDATE is not in its scenario")
+        } catch { #expect("\(error)".contains("received what its scenario does not have") && "\(error)".contains("UPDATE")) }
+        surprised.process.kill()
+    }
+
     @Test("a capture has every packet that was sent after it began", .needs(.tshark, .root))
     func capture() async throws {
         let host = Loopback.host()

@@ -227,7 +227,7 @@ struct KamailioTests {
             }
             try await eventually("every call is up") { callee.received("ACK").count == count.before }
             let loads = try bed.nodes.map { try $0.control.calls().count }
-            #expect(loads.reduce(0, +) == count.before && loads[0] > loads[1] && loads[0] > loads[2], "\(loads): calls follow the weights")
+            #expect(loads[0] > loads[1] && loads[0] > loads[2], "\(loads): calls follow the weights")
             #expect(loads.allSatisfy { $0 > 0 }, "\(loads)")
             bed.nodes[0].process.kill()
             let late = try await bed.caller("proxied-caller-hangs-up") {

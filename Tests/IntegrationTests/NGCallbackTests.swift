@@ -113,10 +113,7 @@ struct NGCallbackTests {
                 callerMedia.stop()
                 calleeMedia.stop()
                 // Each scenario ends, with success, when it has its BYE.
-                for party in [caller, callee] {
-                    let exit = try await party.process.exit(within: .seconds(40))
-                    #expect(exit == .exited(code: 0), "\(party.errors)\n\(kamailio.log)")
-                }
+                for party in [caller, callee] { try await party.succeeds() }
                 try await eventually("it is counted") { try bed.daemon.control.counter(.ngCallbacksSent) == 1 }
                 #expect(try bed.daemon.control.calls().isEmpty)
             } catch {
