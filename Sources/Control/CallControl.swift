@@ -303,11 +303,16 @@ package struct CallControl {
     }
 
     /// When `advance` is due next; nil when nothing waits.
-    package var nextDeadline: Instant? {
+    package var nextDeadline: Instant? { .earliest(callDeadline, phoneDeadline) }
+
+    /// The same without what phones and their keep-alives want.
+    package var callDeadline: Instant? {
         .earliest(
             .earliest(.earliest(transactions.nextDeadline, callTimers.nextDue), nextTestDeadline),
-            .earliest(.earliest(trunkTimers.nextDue, nextSweep), phones?.nextDeadline))
+            .earliest(trunkTimers.nextDue, nextSweep))
     }
+
+    package var phoneDeadline: Instant? { phones?.nextDeadline }
 
     /// How long what comes next may be gathered before it is given to `receive`.
     package mutating func gatherTime(at now: Instant) -> Duration { phoneTraffic.gatherTime(at: now) }

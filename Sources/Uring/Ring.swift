@@ -45,6 +45,9 @@ public struct Ring: ~Copyable {
     private let arena: UnsafeMutableRawPointer
     private let arenaSize: Int
     private var arenaUsed = 0
+    /// When the timer is due, and the same as the kernel reads it at the next submission.
+    private var timerDue: Instant?
+    private let timerTime: UnsafeMutablePointer<__kernel_timespec>
     private let enterDescriptor: Int32
     private let enterFlags: UInt32
     private let fixedFileCount: UInt32
@@ -107,6 +110,8 @@ public struct Ring: ~Copyable {
         unsafe messageLayout = .allocate(capacity: 1)
         unsafe messageLayout.initialize(to: msghdr())
         unsafe messageLayout.pointee.msg_namelen = UInt32(ReceivedDatagram.nameRoom)
+        unsafe timerTime = .allocate(capacity: 1)
+        unsafe timerTime.initialize(to: __kernel_timespec())
         unsafe arena = .allocate(byteCount: max(1, arenaOctets), alignment: 64)
         arenaSize = arenaOctets
         unsafe self.ring = ring
@@ -122,6 +127,7 @@ public struct Ring: ~Copyable {
         unsafe addresses.deallocate()
         unsafe messageLayout.deallocate()
         unsafe arena.deallocate()
+        unsafe timerTime.deallocate()
     }
 
     /// Where other threads ring this ring's doorbell. Valid as long as the ring.
@@ -317,6 +323,30 @@ public struct Ring: ~Copyable {
         unsafe curing_accept(entry, listener.file.number, token.rawValue)
         return true
     }
+
+    /// Sets this ring's one timer, unless it is due earlier already: then it may complete before there is anything to do.
+    ///
+    /// A wait with a time limit sets the processor's timer, and takes it back when something comes: where many things come
+    /// in the meantime, this costs once what that costs each time.
+    ///
+    /// - Parameter token: the same each time. Its completion, of whatever result, is to be told to `timerEnded`.
+    /// - Returns: false when the kernel takes nothing now.
+    public mutating func setTimer(at due: Instant, token: Token) -> Bool {
+        if let timerDue, timerDue <= due { return true }
+        guard let entry = unsafe nextEntry() else { return false }
+        unsafe timerTime.pointee.tv_sec = Int64(due.nanoseconds / 1_000_000_000)
+        unsafe timerTime.pointee.tv_nsec = Int64(due.nanoseconds % 1_000_000_000)
+        if timerDue == nil {
+            unsafe curing_timeout(entry, timerTime, token.rawValue)
+        } else {
+            unsafe curing_move_timeout(entry, timerTime, token.rawValue)
+        }
+        timerDue = due
+        return true
+    }
+
+    /// The timer completed, or was over when it should have been moved.
+    public mutating func timerEnded() { timerDue = nil }
 
     /// Completes when `file` becomes readable; again and again when `repeating`.
     @discardableResult

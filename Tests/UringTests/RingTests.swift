@@ -1,4 +1,5 @@
 import Core
+import Glibc
 import Synchronization
 import Testing
 
@@ -42,6 +43,29 @@ struct RingTests {
         #expect(pool.octets(datagram.payload)[3] == 4)
         pool.recycle(completion.bufferID)
         pool.publish()
+    }
+
+    @Test("the timer completes when it is due, can be moved forward, and is not moved back")
+    func timer() throws {
+        var ring = try Ring()
+        let token = Token(kind: 5)
+        let start = MonotonicClock.now
+        #expect(ring.setTimer(at: start + .seconds(30), token: token) == true)
+        try ring.submit()
+        #expect(ring.setTimer(at: start + .milliseconds(40), token: token) == true)
+        #expect(ring.setTimer(at: start + .seconds(60), token: token) == true)
+        var ended = try completions(of: &ring, count: 1)
+        #expect(ended.map(\.token.kind) == [5] && ended.first?.failure?.code == ETIME)
+        #expect(MonotonicClock.now >= start + .milliseconds(40) && MonotonicClock.now < start + .seconds(5))
+        // Over, as far as the ring knows, only when it is told: until then it is neither set nor moved.
+        ring.timerEnded()
+        #expect(ring.setTimer(at: MonotonicClock.now, token: token) == true)
+        ended = try completions(of: &ring, count: 1)
+        #expect(ended.first?.failure?.code == ETIME)
+        // What was over when it should have been moved says so.
+        #expect(ring.setTimer(at: start, token: token) == true)
+        ended = try completions(of: &ring, count: 1)
+        #expect(ended.first?.failure?.code == ENOENT)
     }
 
     @Test("a datagram longer than a buffer is marked truncated")

@@ -121,6 +121,22 @@ static inline void curing_receive(struct io_uring_sqe *entry, int file, int fixe
     entry->buf_group = group;
 }
 
+/// Completes with ETIME at a time of CLOCK_MONOTONIC, which is read when the entry is submitted.
+static inline void curing_timeout(struct io_uring_sqe *entry, const struct __kernel_timespec *at, uint64_t user_data) {
+    curing_fill(entry, IORING_OP_TIMEOUT, -1, 0, user_data, 0);
+    entry->addr = (uint64_t)(uintptr_t)at;
+    entry->len = 1;
+    entry->timeout_flags = IORING_TIMEOUT_ABS;
+}
+
+/// Gives one that was submitted before another time. Only a failure completes, with the same user data: it is over already.
+static inline void curing_move_timeout(struct io_uring_sqe *entry, const struct __kernel_timespec *at, uint64_t user_data) {
+    curing_fill(entry, IORING_OP_TIMEOUT_REMOVE, -1, 0, user_data, IOSQE_CQE_SKIP_SUCCESS);
+    entry->addr = user_data;
+    entry->addr2 = (uint64_t)(uintptr_t)at;
+    entry->timeout_flags = IORING_TIMEOUT_UPDATE | IORING_TIMEOUT_ABS;
+}
+
 /// One datagram or part of a stream, now or not at all; the octets are copied while the entry is submitted. Only a failure completes.
 static inline void curing_send(struct io_uring_sqe *entry, int file, int fixed, uint64_t user_data, const void *octets,
                                unsigned count, const void *address, uint16_t address_length) {

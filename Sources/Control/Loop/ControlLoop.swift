@@ -32,6 +32,7 @@ package struct ControlLoop: ~Copyable {
         static let sipReadable: UInt8 = 41
         static let sipWritable: UInt8 = 42
         static let hepSend: UInt8 = 43
+        static let timer: UInt8 = 44
     }
 
     var configuration: Configuration
@@ -93,6 +94,7 @@ package struct ControlLoop: ~Copyable {
     private static let ownDescriptors = 256
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
+    private static let timerStep = Duration.milliseconds(4)
     /// Completions that are worth a turn at once.
     private static let gatherGoal: UInt32 = 64
     /// For new requests, in one turn.
@@ -355,15 +357,24 @@ package struct ControlLoop: ~Copyable {
     }
 
     private mutating func wait(at now: Instant) throws(Errno) {
-        let timeout = waitTime(at: now)
+        let due = nextDeadline(at: now)
         let gather = control.gatherTime(at: now)
+        var timeout = due.map { max(.zero, $0 - now) }
+        if gather == .zero, let due, due > now, ring.setTimer(at: due, token: Token(kind: Kind.timer)) { timeout = nil }
         try ring.submitAndWait(
             atLeast: gather > .zero ? Self.gatherGoal : 1, gather: min(gather, timeout ?? gather), timeout: timeout)
     }
 
-    private func waitTime(at now: Instant) -> Duration? {
-        if control.isAnyoneWaiting { return .zero }
-        var due = Instant.earliest(control.nextDeadline, ngControl.nextDeadline)
+    /// What is due in the same few milliseconds is done in one turn. Keep-alives are spread more finely than that.
+    private func nextDeadline(at now: Instant) -> Instant? {
+        if control.isAnyoneWaiting { return now }
+        let step = UInt64(Self.timerStep.nanoseconds)
+        let due = laxDeadline(at: now).map { Instant(nanoseconds: ($0.nanoseconds + step - 1) / step * step) }
+        return .earliest(due, control.phoneDeadline)
+    }
+
+    private func laxDeadline(at now: Instant) -> Instant? {
+        var due = Instant.earliest(control.callDeadline, ngControl.nextDeadline)
         due = .earliest(.earliest(due, sip.nextDeadline), stopDeadline)
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
@@ -375,7 +386,7 @@ package struct ControlLoop: ~Copyable {
         }
         if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
-        return due.map { max(.zero, $0 - now) }
+        return due
     }
 
     private mutating func handle(_ completion: Completion, now: Instant) {
@@ -384,6 +395,7 @@ package struct ControlLoop: ~Copyable {
         case Kind.sipSend:
             sendFailed(completion, now: now)
         case Kind.hepSend: hep?.sendFailed()
+        case Kind.timer: ring.timerEnded()
         case Kind.sipAccept: sip.accepted(completion, now: now, on: &ring, buffers: sipBuffers)
         case Kind.sipReadable:
             for received in sip.read(completion, now: now, on: &ring) { take(received, now: now) }
