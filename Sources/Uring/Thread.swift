@@ -36,6 +36,14 @@ public final class Thread: Sendable {
         pthread_join(handle, nil)
     }
 
+    /// From now on the calling thread, and every thread that it starts without a CPU of its own, runs on other CPUs than these;
+    /// as before where it may run on no others.
+    public static func keepOff(cpus: [Int]) {
+        let numbers = cpus.map { Int32(clamping: $0) }
+        // SAFETY: the array outlives the call and its count goes with it.
+        _ = unsafe curing_keep_off(numbers, Int32(numbers.count))
+    }
+
     /// How many CPUs this process may use.
     public static var cpuCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 

@@ -18,6 +18,7 @@ int curing_enter(int fd, unsigned flags, unsigned submit, int wait, unsigned gat
                  int64_t timeout_nanoseconds);
 int curing_name_thread(const char *name);
 int curing_pin_thread(int cpu);
+int curing_keep_off(const int *cpus, int count);
 const char *curing_errno_name(int code);
 const char *curing_errno_text(int code);
 int curing_datagram_socket(const void *address, unsigned length, int type_of_service, int probe_mtu);
