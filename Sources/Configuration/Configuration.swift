@@ -186,7 +186,7 @@ extension Configuration {
         package var connections = 1_000
         package var connectionsPerSource = 100
         /// Octets of one SIP message over a connection.
-        package var messageOctets = 65_536
+        package var messageOctets = 65_535
     }
 
     /// How calls find a trunk, and what happens when one fails.

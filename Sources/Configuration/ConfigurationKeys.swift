@@ -156,7 +156,7 @@ extension Configuration {
             "limits.connections_per_source", \.limits.connectionsPerSource, .integer(1...100_000), .needsRestart,
             "The same from one address that is no trunk's."),
         .init(
-            "limits.message_size", \.limits.messageOctets, .integer(4_096...65_536, unit: "octets"), .needsRestart,
+            "limits.message_size", \.limits.messageOctets, .integer(4_096...65_535, unit: "octets"), .needsRestart,
             "The longest SIP message taken from a connection."),
         .init(
             "routing.last_resort", \.routing.lastResort, .boolean, .newCallsOnly,

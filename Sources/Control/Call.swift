@@ -5,7 +5,7 @@ import Relay
 import SIP
 
 /// Names a call inside `CallControl`; never used twice.
-struct CallNumber: Hashable, Sendable {
+struct CallNumber: SerialNumber {
     let rawValue: UInt64
 }
 
@@ -150,9 +150,15 @@ final class Call {
 
         /// Nil for a request.
         var status: Int? {
-            let digits = text.utf8.prefix(3)
-            guard digits.count == 3, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-            return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+            var status = 0
+            var count = 0
+            for octet in text.utf8 {
+                guard count < 3 else { break }
+                guard (0x30...0x39).contains(octet) else { return nil }
+                status = status * 10 + Int(octet - 0x30)
+                count += 1
+            }
+            return count == 3 ? status : nil
         }
     }
 
@@ -188,6 +194,21 @@ final class Call {
         earliest = .earliest(earliest, .earliest(timerDeadline, reliable?.deadline))
         for branch in branches { earliest = .earliest(earliest, branch.setupTimer?.due) }
         return earliest
+    }
+
+    /// Once the record is written: gives back what only a call that is up needs. It stays for up to half a minute more, with as
+    /// many others as were made in that time, for what its parties may repeat.
+    func shed() {
+        (offer, answer, deferredAnswers) = (nil, nil, [])
+        if answerRetransmission == nil { answerOctets = [] }
+        callerSide.forgetDescriptions()
+        for medium in [main] + further {
+            for leg in Leg.allCases { (medium[leg].described, medium[leg].evidence) = (nil, nil) }
+        }
+        for branch in branches {
+            branch.side.forgetDescriptions()
+            (branch.media, branch.response, branch.owedPRACK) = (nil, nil, nil)
+        }
     }
 
     /// Its media goes past relayd.

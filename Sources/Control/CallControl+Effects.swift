@@ -221,6 +221,7 @@ extension CallControl {
         record.explanation = diagnosis.sentence
         if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))
+        call.shed()
     }
 
     private func direction(_ leg: Leg, of call: Call) -> CallRecord.Direction {

@@ -167,12 +167,29 @@ package struct CallControl {
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
+        reserveTables()
         guard !configuration.users.isEmpty else { return }
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
         phones = Phones(
             configuration, key: key, runName: self.random.token(count: 8), seed: self.random.next(),
             now: now, wallTime: wallTime)
     }
+
+    /// Sets memory aside, which is taken as it is used: a table that grows while calls come holds them all up for milliseconds.
+    private mutating func reserveTables() {
+        let capacity = min(maximumTransactions, Self.reservedTransactions)
+        transactions = TransactionLayer(capacity: capacity)
+        transactionUses.reserveCapacity(capacity)
+        // A call has two dialogs, and at least four transactions that outlive it.
+        callsByDialog.reserveCapacity(capacity / 2)
+        calls.reserveCapacity(capacity / 4)
+        callsByID.reserveCapacity(capacity / 4)
+        presentInvites.reserveCapacity(capacity / 4)
+        callsBySession.reserveCapacity(min(configuration.limits.calls, capacity / 4))
+    }
+
+    /// With more than these at once, tables grow as they do elsewhere.
+    private static let reservedTransactions = 1 << 17
 
     // MARK: Inputs
 
@@ -345,7 +362,7 @@ package struct CallControl {
 
     /// A response whose only Via is ours (RFC 3261 §8.1.3.3, §18.1.2).
     private func isAnswerToUs(_ response: SIPMessage) -> Bool {
-        endpoints.contains(response.topVia) && response.listValues(.via).count == 1
+        endpoints.contains(response.topVia) && response.hasOneVia
     }
 
     /// One reading of both clocks.
@@ -432,12 +449,13 @@ package struct CallControl {
     }
 
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
-        guard let wasReleased = calls[number].map({ $0.machine.release != nil }) else { return }
+        guard let call = calls[number] else { return }
+        let wasReleased = call.machine.release != nil
         var effects = spareEffects.taken()
-        calls[number]?.machine.handle(event, effects: &effects)
-        if !wasReleased, let release = calls[number]?.machine.release { callReleased(number, release, now: now) }
+        call.machine.handle(event, effects: &effects)
+        if !wasReleased, let release = call.machine.release { callReleased(number, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
-        if calls[number]?.machine.caller != .answered { calls[number]?.answerRetransmission = nil }
+        if call.machine.caller != .answered { call.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
         spareEffects.giveBack(&effects)
     }

@@ -14,7 +14,7 @@ struct CallSide {
     /// Where its SIP came from when it announced that.
     var signalling: Flow?
     /// The methods it allows; nil while it has not said.
-    var allowed: Set<Method>?
+    var allowed: Methods?
     /// Of the dialog with it.
     var timer = SessionTimer(policy: SessionTimer.Policy(interval: .zero))
     /// INFO requests that carried DTMF, from this party.
@@ -38,10 +38,11 @@ struct CallSide {
         return description.media[mediumIndex]
     }
 
+    mutating func forgetDescriptions() { (description, refreshed) = (nil, nil) }
+
     /// Takes in what every request and response may say of its sender.
     mutating func learn(from message: SIPMessage) {
-        let methods = message.listValues(.allow)
-        if !methods.isEmpty { allowed = Set(methods.map { Method(String(decoding: $0, as: UTF8.self)) }) }
+        if let methods = message.allowedMethods { allowed = methods }
     }
 }
 

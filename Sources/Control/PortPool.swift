@@ -12,8 +12,9 @@ package struct PortPool: Sendable {
 
     /// The even port of each free pair, in no order.
     private var free: [UInt16]
-    /// Pairs that rest, the earliest to be free first.
-    private var quarantine: ArraySlice<Resting> = []
+    /// Pairs that rest, the earliest to be free first, from `firstResting` on.
+    private var quarantine: [Resting] = []
+    private var firstResting = 0
     /// How long a pair rests that is given back from now on.
     package var quarantineTime: Duration
     /// Which pairs are taken, by their place in the range: one handed to two calls would mix their audio.
@@ -33,11 +34,11 @@ package struct PortPool: Sendable {
     }
 
     package var freeCount: Int { free.count }
-    package var quarantinedCount: Int { quarantine.count }
-    package var usedCount: Int { capacity - free.count - quarantine.count }
+    package var quarantinedCount: Int { quarantine.count - firstResting }
+    package var usedCount: Int { capacity - free.count - quarantinedCount }
 
     /// When the next pair leaves quarantine; nil when none rests.
-    package var nextRelease: Instant? { quarantine.first?.until }
+    package var nextRelease: Instant? { quarantinedCount > 0 ? quarantine[firstResting].until : nil }
 
     /// Takes a random free pair; nil when all are in use or resting.
     package mutating func take(now: Instant, random: inout SeededRandom) -> UInt16? {
@@ -69,11 +70,14 @@ package struct PortPool: Sendable {
     }
 
     private mutating func endQuarantine(now: Instant) {
-        while let first = quarantine.first, first.until <= now {
-            free.append(first.pair)
-            quarantine.removeFirst()
+        while firstResting < quarantine.count, quarantine[firstResting].until <= now {
+            free.append(quarantine[firstResting].pair)
+            firstResting += 1
         }
-        // A slice keeps the storage before its start; copy it off once that is the larger part.
-        if quarantine.startIndex > 64, quarantine.startIndex > quarantine.count { quarantine = ArraySlice(Array(quarantine)) }
+        // The queue moves down once half of it is used up.
+        if firstResting > 64, firstResting * 2 > quarantine.count {
+            quarantine.removeFirst(firstResting)
+            firstResting = 0
+        }
     }
 }

@@ -28,14 +28,16 @@ public struct TimerQueue<Key: Sendable>: Sendable {
 
     @inlinable
     public mutating func schedule(_ key: Key, at due: Instant) {
-        heap.append(Entry(due: due, key: key))
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].due < heap[parent].due else { break }
-            heap.swapAt(child, parent)
-            child = parent
+        let entry = Entry(due: due, key: key)
+        heap.append(entry)
+        var place = heap.count - 1
+        while place > 0 {
+            let parent = (place - 1) / 2
+            guard due < heap[parent].due else { break }
+            heap[place] = heap[parent]
+            place = parent
         }
+        heap[place] = entry
     }
 
     /// Takes the earliest entry that is due at `now`; nil when there is none.
@@ -65,15 +67,16 @@ public struct TimerQueue<Key: Sendable>: Sendable {
 
     @inlinable
     mutating func siftDown(from start: Int = 0) {
-        var parent = start
+        let entry = heap[start]
+        var place = start
         while true {
-            var smallest = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].due < heap[smallest].due {
-                smallest = child
-            }
-            guard smallest != parent else { return }
-            heap.swapAt(parent, smallest)
-            parent = smallest
+            var child = 2 * place + 1
+            guard child < heap.count else { break }
+            if child + 1 < heap.count, heap[child + 1].due < heap[child].due { child += 1 }
+            guard heap[child].due < entry.due else { break }
+            heap[place] = heap[child]
+            place = child
         }
+        heap[place] = entry
     }
 }

@@ -70,9 +70,9 @@ public struct MediaTimeline: ~Copyable, Sendable {
         }
     }
 
-    /// Writer only: a new stream takes the place.
+    /// Writer only: a new stream takes the place. One that was never used is left untouched, so that it takes no memory.
     public func clear() {
-        newest.store(0, ordering: .releasing)
+        if newest.load(ordering: .relaxed) != 0 { newest.store(0, ordering: .releasing) }
     }
 
     /// Writer only: a second is over. Those between it and the one written before were silent.

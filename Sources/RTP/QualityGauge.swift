@@ -133,6 +133,11 @@ public enum SpeechCodec: UInt8, Sendable, BitwiseCopyable {
 
     /// By the name in `a=rtpmap`, in any case.
     public init(encodingName: String) {
+        // What nearly every description has, as nearly everybody spells it.
+        if encodingName == "PCMU" || encodingName == "PCMA" || encodingName == "telephone-event" {
+            self = .g711
+            return
+        }
         switch encodingName.uppercased() {
         case "G729", "G729A": self = .g729
         case "G723": self = .g723

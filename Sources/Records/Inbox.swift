@@ -19,11 +19,15 @@ final class Inbox: Sendable {
         /// Taken and not yet journaled. The store thread alone shortens it.
         var waiting: [CallRecord] = []
         var isRung = false
+        /// A question, or the end: what is not to wait for more.
+        var isUrgent: Bool { content.isStopping || !content.queries.isEmpty }
     }
 
     private let limit: Int
     private let state = Mutex(State())
     private let bell = DispatchSemaphore(value: 0)
+    /// Rung with the bell for what is urgent.
+    private let urgentBell = DispatchSemaphore(value: 0)
 
     init(limit: Int) { self.limit = limit }
 
@@ -58,12 +62,13 @@ final class Inbox: Sendable {
 
     /// Applies a change and wakes the store thread, once for any number of changes until it looks.
     private func change(_ body: (inout State) -> Bool) -> Bool {
-        let (isDone, mustRing) = state.withLock { state in
-            guard body(&state) else { return (false, false) }
+        let (isDone, mustRing, isUrgent) = state.withLock { state in
+            guard body(&state) else { return (false, false, false) }
             defer { state.isRung = true }
-            return (true, !state.isRung)
+            return (true, !state.isRung, state.isUrgent)
         }
         if mustRing { bell.signal() }
+        if isUrgent { urgentBell.signal() }
         return isDone
     }
 }
@@ -74,6 +79,13 @@ extension Inbox {
     func wait(_ timeout: Duration?) {
         guard let timeout else { return bell.wait() }
         _ = bell.wait(timeout: .now() + .nanoseconds(Int(max(0, timeout.nanoseconds))))
+    }
+
+    /// Waits for more to come, as long as nothing urgent does: what comes together is written together.
+    func gather(for time: Duration) {
+        guard state.withLock({ !$0.isUrgent && !$0.content.records.isEmpty }) else { return }
+        // One that rang for what was taken long ago ends the waiting early, which does no harm.
+        _ = urgentBell.wait(timeout: .now() + .nanoseconds(Int(time.nanoseconds)))
     }
 
     /// Everything that came, after what was still waiting for the journal. The records count as pending until they are

@@ -1,7 +1,7 @@
 import Core
 import Foundation
 
-/// Call records as JSON lines, appended one write a record. What `append` has returned from survives the death of the
+/// Call records as JSON lines. What `append` has returned from survives the death of the
 /// process in any way; a power cut can cost what came after the last `synchronize`.
 ///
 /// The store is made from this file: `readBatch` gives what the store does not have yet, after a start all of it.
@@ -58,22 +58,49 @@ struct Journal: ~Copyable {
 
     /// Writes one record. After a throw the file is as it was, or ends in a piece that the next record does not join.
     mutating func append(_ record: CallRecord) throws(RecordError) {
-        let octets = RecordLine(record).octets
-        let line = endsInsideLine ? [UInt8(ascii: "\n")] + octets : octets
-        let written = try file.append(line)
-        isSynchronized = false
-        guard written == line.count else {
-            // The disk is full in the middle of the line.
-            do {
-                try file.truncate(to: size)
-            } catch {
-                size += written
-                endsInsideLine = true
-            }
-            throw .file(path: path, operation: "written", errno: ENOSPC)
+        var written = 0
+        try append(CollectionOfOne(record), written: &written)
+    }
+
+    /// Writes records, in order and some with each write. After a throw the file ends behind the last one of `written`, or in a
+    /// piece that the next record does not join.
+    ///
+    /// - Parameter written: how many are in the file, also after a throw.
+    mutating func append(_ records: some Collection<CallRecord>, written: inout Int) throws(RecordError) {
+        var octets: [UInt8] = endsInsideLine ? [UInt8(ascii: "\n")] : []
+        // Where each line ends in `octets`.
+        var ends: [Int] = []
+        for record in records {
+            octets += RecordLine(record).octets
+            ends.append(octets.count)
+            guard octets.count >= Self.writeSize else { continue }
+            try write(octets, ends, written: &written)
+            (octets, ends) = ([], [])
         }
-        size += written
-        endsInsideLine = false
+        if !ends.isEmpty { try write(octets, ends, written: &written) }
+    }
+
+    /// As much as one write takes, and a line.
+    private static let writeSize = 64 << 10
+
+    private mutating func write(_ octets: [UInt8], _ ends: [Int], written: inout Int) throws(RecordError) {
+        let taken = try file.append(octets)
+        isSynchronized = false
+        let lines = ends.prefix { $0 <= taken }
+        written += lines.count
+        if let end = lines.last {
+            size += end
+            endsInsideLine = false
+        }
+        guard taken < octets.count else { return }
+        // The disk is full in the middle of a line.
+        do {
+            try file.truncate(to: size)
+        } catch {
+            size += taken - (lines.last ?? 0)
+            endsInsideLine = true
+        }
+        throw .file(path: path, operation: "written", errno: ENOSPC)
     }
 
     /// Puts what was written on the disk. Does nothing when it already is.

@@ -73,11 +73,15 @@ struct StoreThread: ~Copyable {
             rotateIfDue()
             if let stopDeadline, inbox.pending == 0 || .now >= stopDeadline { break }
             inbox.wait(timeUntilNextStep())
+            inbox.gather(for: Self.gatherTime)
         }
         // What any disk took is in the journal, so neither of these can lose a record.
         try? journal.synchronize()
         try? store?.checkpoint()
     }
+
+    /// Records of calls that end within this are written with one write.
+    private static let gatherTime = Duration.milliseconds(10)
 
     /// Journals as many as the disk takes, in order.
     private mutating func write(_ records: [CallRecord]) {
@@ -107,10 +111,7 @@ struct StoreThread: ~Copyable {
             inbox.markJournaled(written)
             if let onJournaled = options.onJournaled { piece.prefix(written).forEach(onJournaled) }
         }
-        for record in piece {
-            try journal.append(record)
-            written += 1
-        }
+        try journal.append(piece, written: &written)
         // The common case: what was just written is all the store lacks, and need not be read back.
         guard wasInStore || !fresh.isEmpty else { return }
         if fresh.isEmpty { freshSince = .now }
@@ -119,7 +120,7 @@ struct StoreThread: ~Copyable {
     }
 
     /// Records wait this long for others to go into the store with.
-    private static let storeDelay = Duration.milliseconds(250)
+    private static let storeDelay = Duration.seconds(1)
 
     /// Whether the store lacks what need not or cannot wait.
     private var isStoreDue: Bool { fresh.isEmpty || .now >= freshSince + Self.storeDelay }

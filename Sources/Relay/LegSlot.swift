@@ -56,7 +56,7 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     }
 }
 
-/// Everything a worker knows about one leg: a plain fixed layout, no references.
+/// What a worker knows about one leg: a plain fixed layout, no references.
 struct LegSlot: BitwiseCopyable {
     // What every packet and every housekeeping looks at comes first: one cache line.
 
@@ -83,10 +83,18 @@ struct LegSlot: BitwiseCopyable {
     var secondEnds: UInt64 = 0
 
     var lock = SourceLock()
-    var media = StreamStatistics()
     var control = ControlSourceLock()
     /// Blocked, or passed, as `handling` says.
     var namedPayloadTypes: PayloadTypes = []
+    /// What the leg's SDP says of its payload types.
+    var formats = PayloadFormats()
+    /// It has a `LegMedia`.
+    var hasMedia = false
+}
+
+/// What the packets of one leg tell, and are told: apart, so that a leg that was never heard takes no memory for it.
+struct LegMedia: BitwiseCopyable {
+    var stream = StreamStatistics()
     var roundTrip = RoundTripTracker()
     var quality = QualityGauge()
     var digits = DigitReporter()

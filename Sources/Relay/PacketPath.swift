@@ -35,7 +35,7 @@ extension Verdict {
 
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
 ///
-/// SAFETY of its pointers: `legs` has two places for each session, `tally` one for each counter, and the shared tables two
+/// SAFETY of its pointers: `legs` and `media` have two places for each session, `tally` one for each counter, and the shared tables two
 /// for each session of each worker, which `init` checks. Every stream comes from a token whose session `decide` checks
 /// against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex` lie inside. Only this worker writes there.
 ///
@@ -53,12 +53,15 @@ public struct PacketPath: ~Copyable {
     static let maximumDatagram = 2048 - ReceivedDatagram.headerCount
 
     private let legs: UnsafeMutablePointer<LegSlot>
+    /// One for each leg, used by those with `hasMedia`; a page of it takes memory once one of its legs is.
+    private let media: UnsafeMutablePointer<LegMedia>
     let sessionCapacity: Int
     private let lockPolicy: LockPolicy
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
     private let tally: UnsafeMutablePointer<UInt64>
     private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
     private let statisticsSlots: UnsafeMutablePointer<LegCounts>
+    private let timelines: UnsafeMutablePointer<MediaTimeline>
     /// One for each leg, used by those that are listened to; a page of it takes memory once one of its legs is.
     private let toneDetectors: UnsafeMutablePointer<ToneDetector>
     /// Where local session n lies in the shared tables: n × stride + offset.
@@ -85,12 +88,15 @@ public struct PacketPath: ~Copyable {
         self.lockPolicy = lockPolicy
         // SAFETY: a slot of zeros is one that is not open, of which nothing else is read.
         unsafe legs = ZeroedMemory.allocate(LegSlot.self, count: sessionCapacity * 2)
+        // SAFETY: it is written before `hasMedia` says so.
+        unsafe media = ZeroedMemory.allocate(LegMedia.self, count: sessionCapacity * 2)
         // SAFETY: a detector begins as zeros.
         unsafe toneDetectors = ZeroedMemory.allocate(ToneDetector.self, count: sessionCapacity * 2)
         unsafe tally = .allocate(capacity: Counter.allCases.count)
         unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
         unsafe activitySlots = activity.slots
         unsafe statisticsSlots = statistics.slots
+        unsafe timelines = statistics.timelines
         tableStride = workers
         tableOffset = worker
         self.activity = activity
@@ -102,6 +108,7 @@ public struct PacketPath: ~Copyable {
 
     deinit {
         unsafe ZeroedMemory.free(legs)
+        unsafe ZeroedMemory.free(media)
         unsafe ZeroedMemory.free(toneDetectors)
         unsafe tally.deallocate()
     }
@@ -146,9 +153,13 @@ public struct PacketPath: ~Copyable {
         }
         let table = UInt32(session * tableStride + tableOffset)
         // What a new description or hold makes of the stream is neither loss nor a gap.
-        if expected.formats != self[leg: number].media.formats || expected.direction != statistics.direction(table, leg) {
-            self[leg: number].media.formats = expected.formats
-            self[leg: number].media.breakRun()
+        if expected.formats != self[leg: number].formats || expected.direction != statistics.direction(table, leg) {
+            self[leg: number].formats = expected.formats
+            if self[leg: number].hasMedia {
+                // SAFETY: inside, as the line above has found.
+                unsafe media[number].stream.formats = expected.formats
+                unsafe media[number].stream.breakRun()
+            }
         }
         statistics.setExpectation(table, leg, expected)
         self[leg: number].control.expect(expected.rtcp)
@@ -167,7 +178,9 @@ public struct PacketPath: ~Copyable {
     /// Sends a key in the stream of the leg; false when too many wait.
     mutating func send(_ event: TelephoneEventSender.Event, session: Int, leg: Leg) -> Bool {
         let number = session * 2 + leg.offset
-        guard self[leg: number].events.add(event) else { return false }
+        precondition(number >= 0 && number < sessionCapacity * 2)
+        // SAFETY: inside by the line above.
+        guard unsafe media(of: legs + number).pointee.events.add(event) else { return false }
         self[leg: number].handling.insert(.sendsEvents)
         return true
     }
@@ -190,6 +203,26 @@ public struct PacketPath: ~Copyable {
         } else {
             self[leg: number].handling.remove(.listened)
         }
+    }
+
+    /// What the packets of a leg tell, from its first one on.
+    @inline(always)
+    private func media(of leg: UnsafeMutablePointer<LegSlot>) -> UnsafeMutablePointer<LegMedia> {
+        unsafe media(of: leg, at: leg - legs)
+    }
+
+    @inline(always)
+    private func media(of leg: UnsafeMutablePointer<LegSlot>, at number: Int) -> UnsafeMutablePointer<LegMedia> {
+        if unsafe !leg.pointee.hasMedia { unsafe beginMedia(of: leg, at: number) }
+        return unsafe media + number
+    }
+
+    @inline(never)
+    private func beginMedia(of leg: UnsafeMutablePointer<LegSlot>, at number: Int) {
+        var fresh = LegMedia()
+        unsafe fresh.stream.formats = leg.pointee.formats
+        unsafe media[number] = fresh
+        unsafe leg.pointee.hasMedia = true
     }
 
     /// From now on its packets are dropped, and its statistics are final.
@@ -335,8 +368,9 @@ public struct PacketPath: ~Copyable {
             unsafe leg.pointee.lock.receiveConnected(now: now)
         }
         unsafe activitySlots[table].store(now, ordering: .relaxed)
+        let media = unsafe media(of: leg, at: stream &>> 1)
         if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: table, now: now) }
-        unsafe leg.pointee.media.receive(header, in: octets, now: now)
+        unsafe media.pointee.stream.receive(header, in: octets, now: now)
         unsafe own.pointee.packets.bump()
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
 
@@ -399,8 +433,9 @@ public struct PacketPath: ~Copyable {
         let octets = verdict.octets
         guard let header = RTPHeader(parsing: pool.octets(octets)) else { return false }
         let handling = unsafe leg.pointee.handling
-        if handling.contains(.reportsDigits), let digit = unsafe leg.pointee.digits.take(leg.pointee.media.telephoneEvents) {
-            let rate = max(1, unsafe leg.pointee.media.formats.clockRate(of: header.payloadType))
+        let media = unsafe media(of: leg)
+        if handling.contains(.reportsDigits), let digit = unsafe media.pointee.digits.take(media.pointee.stream.telephoneEvents) {
+            let rate = max(1, unsafe leg.pointee.formats.clockRate(of: header.payloadType))
             verdict.digitWord = 1 << 31 | UInt32(digit.code) << 16 | min(0xffff, UInt32(digit.duration) * 1_000 / rate)
         }
         if handling.contains(.sendsEvents), unsafe becomesEvent(header, of: pool, leg: leg, verdict: &verdict) { return true }
@@ -436,10 +471,11 @@ public struct PacketPath: ~Copyable {
         _ header: RTPHeader, of pool: borrowing BufferPool, leg: UnsafeMutablePointer<LegSlot>, verdict: inout Verdict
     ) -> Bool {
         let size = TelephoneEventSender.Packet.octetCount
-        guard verdict.octets.count >= UInt32(size), unsafe leg.pointee.media.formats.use(of: header.payloadType) == .media,
-            let packet = unsafe leg.pointee.events.next(replacing: header.timestamp)
+        let media = unsafe media(of: leg)
+        guard verdict.octets.count >= UInt32(size), unsafe leg.pointee.formats.use(of: header.payloadType) == .media,
+            let packet = unsafe media.pointee.events.next(replacing: header.timestamp)
         else {
-            if unsafe leg.pointee.events.isIdle { unsafe leg.pointee.handling.remove(.sendsEvents) }
+            if unsafe media.pointee.events.isIdle { unsafe leg.pointee.handling.remove(.sendsEvents) }
             return false
         }
         verdict.octets = BufferSlice(offset: verdict.octets.offset, count: UInt32(size))
@@ -517,7 +553,7 @@ public struct PacketPath: ~Copyable {
         } else {
             isAccepted = unsafe leg.pointee.control.receive(
                 from: source ?? SourceLock.nowhere, senderSSRC: header.senderSSRC, media: leg.pointee.lock,
-                mediaSSRC: leg.pointee.media.ssrc)
+                mediaSSRC: leg.pointee.hasMedia ? media[stream &>> 1].stream.ssrc : nil)
         }
         guard isAccepted else {
             count(.droppedStranger)
@@ -526,7 +562,7 @@ public struct PacketPath: ~Copyable {
         }
         unsafe statisticsSlots[table].rtcpPackets.bump()
         if reports != nil { unsafe copyReport(octets, from: source, stream: stream, leg: leg, now: now) }
-        unsafe leg.pointee.roundTrip.received(octets, now: now)
+        unsafe media(of: leg, at: stream &>> 1).pointee.roundTrip.received(octets, now: now)
         let peer = unsafe legs + ((stream &>> 1) ^ 1)
         // RTCP on an RTP port that signalling did not speak of leaves as it came.
         let leavesByRTPPort = unsafe peer.pointee.isRTCPMuxed || (isOnRTPPort && !leg.pointee.isRTCPMuxed)
@@ -544,7 +580,7 @@ public struct PacketPath: ~Copyable {
             unsafe forward(to: peer, from: leg, stream: stream | 1, verdict: &verdict)
             verdict.destination = destination
         }
-        unsafe peer.pointee.roundTrip.sent(octets, now: now)
+        unsafe media(of: peer, at: (stream &>> 1) ^ 1).pointee.roundTrip.sent(octets, now: now)
         count(.rtcpPacketsReceived)
         count(.rtcpPacketsSent)
     }
@@ -567,7 +603,8 @@ public struct PacketPath: ~Copyable {
         count(isFirst ? .sourceLocks : .sourceRelocks)
         unsafe statisticsSlots[table].setSource(source)
         unsafe leg.pointee.control.mediaMoved()
-        unsafe leg.pointee.media.breakRun()
+        // One that has not begun begins a run of its own.
+        if unsafe leg.pointee.hasMedia { unsafe media(of: leg).pointee.stream.breakRun() }
         verdict.isLocking = true
     }
 
@@ -578,8 +615,9 @@ public struct PacketPath: ~Copyable {
     private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
-        unsafe leg.pointee.media.advance(
-            to: UInt32(truncatingIfNeeded: second), timeline: statisticsSlots[table].timeline)
+        guard unsafe leg.pointee.hasMedia else { return }
+        unsafe media(of: leg).pointee.stream.advance(
+            to: UInt32(truncatingIfNeeded: second), timeline: timelines[table])
         unsafe show(leg, table: table, second: second, isFinal: isFinal)
     }
 
@@ -587,15 +625,18 @@ public struct PacketPath: ~Copyable {
     private func show(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, second: UInt64, isFinal: Bool) {
         // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
         let peer = unsafe legs + ((leg - legs) ^ 1)
-        let trips = unsafe (leg.pointee.roundTrip.latest, peer.pointee.roundTrip.latest)
+        let own = unsafe media(of: leg)
+        let trips = unsafe (
+            own.pointee.roundTrip.latest, peer.pointee.hasMedia ? media(of: peer).pointee.roundTrip.latest : nil
+        )
         let roundTrip = trips.0 == nil ? trips.1 : (trips.0 ?? .zero) + (trips.1 ?? .zero)
-        let measure = unsafe leg.pointee.quality.advance(
-            to: UInt32(truncatingIfNeeded: second), leg.pointee.media, roundTrip: roundTrip, isFinal: isFinal)
+        let measure = unsafe own.pointee.quality.advance(
+            to: UInt32(truncatingIfNeeded: second), own.pointee.stream, roundTrip: roundTrip, isFinal: isFinal)
         if let measure {
             // Until the first window is whole each second says more than the one before.
-            unsafe statisticsSlots[table].publish(measure, startingAnew: leg.pointee.quality.windows < 2)
+            unsafe statisticsSlots[table].publish(measure, startingAnew: own.pointee.quality.windows < 2)
         }
-        unsafe statisticsSlots[table].publish(leg.pointee.media, roundTrip: leg.pointee.roundTrip)
+        unsafe statisticsSlots[table].publish(own.pointee.stream, roundTrip: own.pointee.roundTrip)
         if unsafe leg.pointee.handling.contains(.listened) {
             unsafe statisticsSlots[table].publish(inBandDigits: toneDetectors[leg - legs].digits)
         }
@@ -609,7 +650,7 @@ public struct PacketPath: ~Copyable {
         guard unsafe leg.pointee.isOpen else { return }
         if unsafe now >= leg.pointee.secondEnds {
             unsafe endSecond(leg, table: tableIndex(number * 2), now: now)
-        } else if unsafe leg.pointee.quality.windows == 0 {
+        } else if unsafe leg.pointee.hasMedia && media[number].quality.windows == 0 {
             // A call of less than a second has a codec and a quality, too.
             unsafe show(leg, table: tableIndex(number * 2), second: now / 1_000_000_000, isFinal: false)
         }

@@ -252,6 +252,7 @@ public struct RelayPool: ~Copyable {
 
 /// A worker thread's whole life.
 private func runWorker(_ link: WorkerLink) {
+    Thread.runSoon()
     do throws(RingError) {
         var worker = try Worker(link: link)
         link.start.withLock { $0 = .success(worker.descriptor) }

@@ -12,7 +12,7 @@ extension Leg {
 }
 
 /// The media of one call: a slot and which use of it.
-public struct SessionID: Hashable, Sendable, BitwiseCopyable {
+public struct SessionID: SerialNumber, BitwiseCopyable {
     /// Over all workers: slot `index / workers` of worker `index % workers`.
     public let index: UInt32
     /// Tells apart the sessions that use one slot after the other; tokens carry its low 24 bits.
@@ -22,6 +22,8 @@ public struct SessionID: Hashable, Sendable, BitwiseCopyable {
         self.index = index
         self.generation = generation
     }
+
+    public var rawValue: UInt64 { UInt64(generation) << 32 | UInt64(index) }
 }
 
 /// What control tells the relay.

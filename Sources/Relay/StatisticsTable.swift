@@ -102,16 +102,22 @@ public struct StreamQuality: Equatable, Sendable {
 public final class StatisticsTable: @unchecked Sendable {
     // SAFETY of @unchecked: as `ActivityTable`.
     let slots: UnsafeMutablePointer<LegCounts>
+    /// Apart from the counts: a page of it takes memory once one of its legs has been heard.
+    let timelines: UnsafeMutablePointer<MediaTimeline>
     private let activity: ActivityTable
 
     public init(activity: ActivityTable) {
         self.activity = activity
         let count = activity.sessionCapacity * 2
-        // SAFETY: `LegCounts` is made of atomic words that begin as zero.
+        // SAFETY (both): they are made of atomic words that begin as zero.
         unsafe slots = ZeroedMemory.allocate(LegCounts.self, count: count)
+        unsafe timelines = ZeroedMemory.allocate(MediaTimeline.self, count: count)
     }
 
-    deinit { unsafe ZeroedMemory.free(slots) }
+    deinit {
+        unsafe ZeroedMemory.free(slots)
+        unsafe ZeroedMemory.free(timelines)
+    }
 
     public subscript(index: UInt32, leg: Leg) -> LegStatistics {
         precondition(index < activity.sessionCapacity)
@@ -125,7 +131,7 @@ public final class StatisticsTable: @unchecked Sendable {
     /// - Returns: the buckets, oldest first, and which second of the monotonic clock the first one is.
     package func timeline(_ index: UInt32, _ leg: Leg) -> (firstSecond: UInt32, buckets: [TimelineBucket])? {
         precondition(index < activity.sessionCapacity)
-        return unsafe slots[Int(index) * 2 + leg.offset].timeline.snapshot()
+        return unsafe timelines[Int(index) * 2 + leg.offset].snapshot()
     }
 
     /// What the leg's SDP says it does; nil before its first `expect`.
@@ -160,7 +166,10 @@ public final class StatisticsTable: @unchecked Sendable {
     /// Called by the session's worker when it opens.
     func clear(_ index: UInt32) {
         precondition(index < activity.sessionCapacity)
-        for leg in 0..<2 { unsafe slots[Int(index) * 2 + leg].clear() }
+        for leg in 0..<2 {
+            unsafe slots[Int(index) * 2 + leg].clear()
+            unsafe timelines[Int(index) * 2 + leg].clear()
+        }
     }
 }
 
@@ -184,7 +193,6 @@ struct LegCounts: ~Copyable {
     private let mediaPackets = Atomic<UInt64>(0)
     private let inBandDigits = Atomic<UInt32>(0)
     private let details: InlineArray<36, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
-    let timeline = MediaTimeline()
     let strangersDropped = Atomic<UInt64>(0)
     let rtcpPackets = Atomic<UInt64>(0)
     let sentPackets = Atomic<UInt64>(0)
@@ -206,7 +214,6 @@ struct LegCounts: ~Copyable {
         mediaPackets.store(0, ordering: .relaxed)
         for index in details.indices { details[index].store(0, ordering: .relaxed) }
         inBandDigits.store(0, ordering: .relaxed)
-        timeline.clear()
         strangersDropped.store(0, ordering: .relaxed)
         rtcpPackets.store(0, ordering: .relaxed)
         sentPackets.store(0, ordering: .relaxed)

@@ -90,4 +90,33 @@ import Testing
         cache.removeExpired(now: now + .seconds(61))
         #expect(cache.count == 0 && cache.octetCount == 0)
     }
+
+    @Test("it finds what a plain list of answers would find, through a long run", arguments: 1...4 as ClosedRange<UInt64>)
+    func model(seed: UInt64) throws {
+        var cache = NGReplyCache(capacity: 150, octetCapacity: 5000)
+        var list: [(key: Int, expiry: Instant, reply: [UInt8]?)] = []
+        var random = SeededRandom(seed: seed)
+        var now = start
+        let keys = try (0..<400).map { try key("\($0)") }
+        for step in 0..<10_000 {
+            now += .milliseconds(Int64.random(in: 0...600, using: &random))
+            let number = Int.random(in: 0..<keys.count, using: &random)
+            list.removeAll { $0.expiry <= now }
+            let known = list.firstIndex { $0.key == number }
+            let expected: NGReplyCache.Lookup = known.map { list[$0].reply.map { .answered($0) } ?? .inProgress } ?? .new
+            if known == nil {
+                if list.count >= 150 { list.removeFirst() }
+                list.append((number, now + .seconds(60), nil))
+            }
+            try #require(cache.begin(keys[number], now: now) == expected, "seed \(seed), step \(step)")
+            let place = try #require(list.firstIndex { $0.key == number })
+            guard list[place].reply == nil, Bool.random(using: &random) else { continue }
+            let reply = [UInt8](repeating: UInt8(truncatingIfNeeded: step), count: Int.random(in: 0...90, using: &random))
+            cache.finish(keys[number], reply: reply)
+            list[place].reply = reply
+            func total() -> Int { list.reduce(0) { $0 + ($1.reply?.count ?? 0) } }
+            while total() > 5000, list.count > 1 { list.removeFirst() }
+            try #require(cache.count == list.count && cache.octetCount == total(), "seed \(seed), step \(step)")
+        }
+    }
 }

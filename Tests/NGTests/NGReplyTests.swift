@@ -130,6 +130,19 @@ import Testing
         #expect(body["SSRC"]?.dictionary?["4000000000"]?.dictionary?["average MOS"]?.dictionary?["MOS"] == .integer(0))
     }
 
+    @Test("two streams of one SSRC are named once, with the figures of the last")
+    func sameSSRC() {
+        var report = report()
+        report.sources[1].ssrc = report.sources[0].ssrc
+        report.sources[1].average = quality(2.5, average: true)
+        let sources = NGReply.call(report).body["SSRC"]?.dictionary
+        #expect(sources?.entries.count == 1)
+        #expect(sources?["4000000000"]?.dictionary?["average MOS"]?.dictionary?["MOS"] == .integer(25))
+        // Read as written: of equal keys a reader takes the last.
+        let text = Sample.text(NGReply.call(report).encoded(cookie: "c".utf8, format: .bencode))
+        #expect(text.ranges(of: "10:4000000000").count == 1)
+    }
+
     @Test("statistics have rtpengine's names")
     func statistics() {
         var report = NGServerReport()

@@ -19,13 +19,27 @@ final class ControlInbox: Sendable {
 
     let event: EventDescriptor
     private let messages = Mutex<[Message]>([])
+    /// Somebody hears of records: else nobody is woken for one.
+    private let hearsRecords = Atomic<Bool>(false)
 
     init() throws(Errno) { event = try EventDescriptor() }
 
     func add(_ message: Message) {
-        messages.withLock { $0.append(message) }
-        event.signal()
+        // Who finds others there has been preceded by a signal that is not answered yet.
+        let isFirst = messages.withLock { messages in
+            messages.append(message)
+            return messages.count == 1
+        }
+        if isFirst { event.signal() }
     }
+
+    /// By the thread that keeps the records, once one is in the journal.
+    func addJournaled(_ record: CallRecord) {
+        if hearsRecords.load(ordering: .relaxed) { add(.journaled(record)) }
+    }
+
+    /// By control, in every turn.
+    func setHearsRecords(_ isHeard: Bool) { hearsRecords.store(isHeard, ordering: .relaxed) }
 
     func takeAll() -> [Message] {
         event.clear()

@@ -175,7 +175,7 @@ package struct ControlLoop: ~Copyable {
         let inbox = try attempt({ StartError.failed(step: "eventfd", $0) }) { () throws(Errno) in try ControlInbox() }
         var options = RecordKeeper.Options()
         options.keepDays = configuration.records.keepDays
-        options.onJournaled = { inbox.add(.journaled($0)) }
+        options.onJournaled = { inbox.addJournaled($0) }
         options.onTrouble = { inbox.add(.recordTrouble($0)) }
         let directory = configuration.records.directory
         let keeper = try attempt(StartError.records) { () throws(RecordError) in
@@ -286,6 +286,7 @@ package struct ControlLoop: ~Copyable {
     /// - Throws: the kernel's errno when this ring failed, `EIO` when a worker's did. Calls have then been ended as far as
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
+        Thread.runSoon()
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
         control.startTrunks(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": sip.addresses.joined(separator: " "), "version": relaydVersion])
@@ -306,6 +307,7 @@ package struct ControlLoop: ~Copyable {
         let now = MonotonicClock.now
         control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
         ngControl.audience = control.audience
+        inbox.setHearsRecords(control.audience.hears(.record))
         for index in 0..<count { handle(batch[index], now: now) }
         sipBuffers.publish()
         serveNewRequests(now: now)

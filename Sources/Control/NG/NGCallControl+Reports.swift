@@ -18,18 +18,22 @@ extension NGCallControl {
         var report = NGCallReport(
             created: wallTime(call.createdAt), lastSignal: wallTime(call.lastSignal), rtp: NGTraffic(), rtcp: NGTraffic(),
             sources: [], tags: [])
+        var media: [[NGCallReport.Medium]] = []
         for leg in Leg.allCases {
-            for figures in figures(of: call, leg) {
-                report.rtp.packets += figures.packets
-                report.rtp.octets += figures.octets
-                report.rtcp.packets += figures.rtcpPackets
-                if let ssrc = figures.ssrc { report.sources.append(source(ssrc, figures)) }
+            let figures = figures(of: call, leg)
+            for one in figures {
+                report.rtp.packets += one.packets
+                report.rtp.octets += one.octets
+                report.rtcp.packets += one.rtcpPackets
+                if let ssrc = one.ssrc { report.sources.append(source(ssrc, one)) }
             }
+            media.append(self.media(of: call, leg, figures))
         }
-        report.tags = call.legsByTag.entries.sorted { $0.tag < $1.tag }.map { tag, leg in
+        let entries = call.legsByTag.entries.sorted { $0.tag < $1.tag }
+        report.tags = entries.map { tag, leg in
             NGCallReport.Tag(
                 tag: tag, label: call[leg].label, created: wallTime(call[leg].since ?? call.createdAt),
-                media: media(of: call, leg), peers: isFull ? call.legsByTag.tags(of: leg.other).sorted() : [])
+                media: media[leg == .caller ? 0 : 1], peers: isFull ? call.legsByTag.tags(of: leg.other).sorted() : [])
         }
         return report
     }
@@ -53,17 +57,20 @@ extension NGCallControl {
         call.media.compactMap { $0.map { media.statistics[$0.taken.session.index, leg] } } + call.ended.map { $0[leg] }
     }
 
-    private func media(of call: NGCall, _ leg: Leg) -> [NGCallReport.Medium] {
-        call.media.enumerated().compactMap { index, medium in
-            guard let medium else { return nil }
-            let figures = media.statistics[medium.taken.session.index, leg]
+    /// - Parameter figures: of `figures(of:_:)`, present media first.
+    private func media(of call: NGCall, _ leg: Leg, _ figures: [LegStatistics]) -> [NGCallReport.Medium] {
+        var media: [NGCallReport.Medium] = []
+        for (index, medium) in call.media.enumerated() {
+            guard let medium else { continue }
+            let figures = figures[media.count]
             let announced = index < call[leg].announced.count ? call[leg].announced[index] : nil
             let stream = NGCallReport.Stream(
                 local: medium.advertised(to: leg), advertised: announced?.source.rtp, endpoint: figures.source,
                 ssrc: figures.ssrc, lastPacket: figures.lastPacket.map(wallTime),
                 traffic: NGTraffic(packets: figures.packets, octets: figures.octets))
-            return NGCallReport.Medium(kind: medium.kind, transport: medium.transport, rtp: stream)
+            media.append(NGCallReport.Medium(kind: medium.kind, transport: medium.transport, rtp: stream))
         }
+        return media
     }
 
     func serverReport(now: Instant) -> NGServerReport {

@@ -8,7 +8,7 @@ package import TLS
 package struct SIPConnection {
     package struct Limits: Sendable {
         /// Octets of one message.
-        package var messageOctets = 65_536
+        package var messageOctets = 65_535
         /// Unsent octets beyond which the peer, which does not read, is cut off.
         package var outputOctets = 1 << 20
         /// Until a connection is made.

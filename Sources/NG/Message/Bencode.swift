@@ -41,6 +41,7 @@ private struct Reader {
         case UInt8(ascii: "l"):
             try open(depth)
             var values: [NGValue] = []
+            values.reserveCapacity(2)
             while try !closes() { values.append(try value(depth: depth + 1)) }
             return .list(values)
         case UInt8(ascii: "d"):

@@ -68,16 +68,20 @@ package struct NGDictionary: Equatable, Sendable {
         }
     }
 
-    private func index(of key: ArraySlice<UInt8>) -> Int? {
-        entries.firstIndex { $0.key.count == key.count && $0.key.elementsEqual(key) }
+    private func index(of key: some Collection<UInt8>) -> Int? {
+        // In place: an entry taken out is a copy, whose parts are counted.
+        let count = key.count
+        for index in entries.indices where entries[index].key.count == count && entries[index].key.elementsEqual(key) {
+            return index
+        }
+        return nil
     }
 
     /// Looks a key up as it is spelt. Setting an existing key replaces its value in place; setting nil removes it.
     package subscript(key: some Collection<UInt8>) -> NGValue? {
-        get { entries.first { $0.key.elementsEqual(key) }?.value }
+        get { index(of: key).map { entries[$0].value } }
         set {
-            let index = entries.firstIndex { $0.key.elementsEqual(key) }
-            switch (index, newValue) {
+            switch (index(of: key), newValue) {
             case (let index?, let value?): entries[index].value = value
             case (let index?, nil): entries.remove(at: index)
             case (nil, let value?): entries.append(Entry(key: ArraySlice(key), value: value))
@@ -87,7 +91,7 @@ package struct NGDictionary: Equatable, Sendable {
     }
 
     package subscript(key: String) -> NGValue? {
-        get { entries.first { $0.key.count == key.utf8.count && $0.key.elementsEqual(key.utf8) }?.value }
+        get { self[key.utf8] }
         set { self[key.utf8] = newValue }
     }
 }

@@ -24,13 +24,18 @@ struct WordTable<Meaning: Sendable>: Sendable {
     subscript(word: ArraySlice<UInt8>) -> Meaning? {
         let count = word.count
         guard count + 1 < starts.count else { return nil }
+        guard count > 0 else { return nil }
         let word = word.span
         let octets = octets.span
+        let first = ASCII.folded(word[0])
         var start = starts[count].octet
-        candidates: for number in starts[count].number..<starts[count + 1].number {
-            defer { start += count }
-            for index in 0..<count where ASCII.folded(word[index]) != octets[start + index] { continue candidates }
-            return meanings[number]
+        for number in starts[count].number..<starts[count + 1].number {
+            if octets[start] == first {
+                var index = 1
+                while index < count, ASCII.folded(word[index]) == octets[start + index] { index += 1 }
+                if index == count { return meanings[number] }
+            }
+            start += count
         }
         return nil
     }

@@ -4,15 +4,19 @@ package import Core
 ///
 /// For every message: `begin`; when it says `.new`, carry the command out, `finish` with the answer and send it. The
 /// owner is one thread, the clock is the caller's.
+///
+/// Keys and answers lie one after the other in pieces of memory, which go as a whole once everything in them has expired: a
+/// proxy that sets up a thousand calls a second has a hundred thousand answers here, and each in memory of its own would take
+/// twice as much.
 package struct NGReplyCache: Sendable {
     /// Cookie and command, and the Call-ID: two proxies in containers of the same image produce the same cookies, and
     /// one must never be given the other's description.
     package struct Key: Hashable, Sendable {
         /// A copy: slices would keep the whole datagrams.
-        private let octets: [UInt8]
+        fileprivate let octets: [UInt8]
         private let cookieCount: UInt32
-        /// It is looked up several times, and hashed once.
-        private let digest: Int
+        /// It is looked up several times, and hashed once. Seeded anew in each process.
+        fileprivate let digest: UInt32
 
         package init(_ envelope: NGEnvelope) {
             let command = envelope.dictionary["command"]?.octets ?? []
@@ -29,14 +33,10 @@ package struct NGReplyCache: Sendable {
             var hasher = Hasher()
             // SAFETY: the hasher reads the octets during the call.
             unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-            digest = hasher.finalize()
+            digest = UInt32(truncatingIfNeeded: hasher.finalize())
         }
 
         package var cookie: ArraySlice<UInt8> { octets[..<Int(cookieCount)] }
-
-        package static func == (left: Key, right: Key) -> Bool { left.digest == right.digest && left.octets == right.octets }
-
-        package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
     }
 
     package enum Lookup: Equatable, Sendable {
@@ -48,23 +48,38 @@ package struct NGReplyCache: Sendable {
         case answered([UInt8])
     }
 
-    private struct Entry {
-        var reply: [UInt8]?
+    /// Octets in `memory`.
+    private struct Place: Sendable {
+        let piece: UInt32
+        let start: UInt32
+        let count: UInt32
+    }
+
+    private struct Entry: Sendable {
         let expiry: Instant
-        let number: UInt64
+        let digest: UInt32
+        let key: Place
+        var reply: Place?
     }
 
     private let capacity: Int
     private let octetCapacity: Int
     private let lifetime: Duration
-    private var entries: [Key: Entry] = [:]
-    /// In the order in which they began, which is the order in which they expire. May name entries that are gone.
-    private var order: [(key: Key, number: UInt64)] = []
-    private var orderStart = 0
-    private var nextNumber: UInt64 = 0
+    /// In the order in which they began, which is the order in which they expire, from `firstEntry` on.
+    private var entries: [Entry] = []
+    private var firstEntry = 0
+    /// How many entries were removed so far, modulo 2³¹. Entries are numbered on from it.
+    private var removedCount: UInt32 = 0
+    /// The numbers of entries with bit 31 set, each in its digest's place or the next free one after it; zero is a free place.
+    private var table: [UInt32] = Array(repeating: 0, count: 64)
+    /// The oldest first. An answer lies in the piece of its key, or in a later one.
+    private var memory: [[UInt8]] = []
+    private var firstPiece: UInt32 = 0
     /// Of all answers kept.
     package private(set) var octetCount = 0
-    package var count: Int { entries.count }
+    package var count: Int { entries.count - firstEntry }
+
+    private static let pieceOctets = 1 << 16
 
     /// - Parameters:
     ///   - capacity: answers kept. When there are more within the life time, the oldest goes early.
@@ -79,55 +94,108 @@ package struct NGReplyCache: Sendable {
 
     package mutating func begin(_ key: Key, now: Instant) -> Lookup {
         removeExpired(now: now)
-        if let entry = entries[key] { return entry.reply.map { .answered($0) } ?? .inProgress }
-        if entries.count >= capacity { removeOldest() }
-        entries[key] = Entry(reply: nil, expiry: now + lifetime, number: nextNumber)
-        order.append((key, nextNumber))
-        nextNumber += 1
+        if let index = index(of: key) { return entries[index].reply.map { .answered(Array(octets(at: $0))) } ?? .inProgress }
+        if count >= capacity { removeOldest() }
+        entries.append(Entry(expiry: now + lifetime, digest: key.digest, key: keep(key.octets)))
+        // Half of the places stay free, so that a search is short.
+        if count * 2 > table.count { rebuildTable(places: table.count * 2) } else { insert(entries.count - 1) }
         return .new
     }
 
     /// Keeps the answer, whole with its cookie. Without effect when the entry has had to go meanwhile.
     package mutating func finish(_ key: Key, reply: [UInt8]) {
-        guard let index = entries.index(forKey: key), entries.values[index].reply == nil else { return }
-        entries.values[index].reply = reply
+        guard let index = index(of: key), entries[index].reply == nil else { return }
+        entries[index].reply = keep(reply)
         octetCount += reply.count
-        while octetCount > octetCapacity, entries.count > 1 { removeOldest() }
+        while octetCount > octetCapacity, count > 1 { removeOldest() }
     }
 
     /// Gives up the memory of answers that nobody asks for any more. `begin` does it too.
     package mutating func removeExpired(now: Instant) {
-        while orderStart < order.count {
-            let (key, number) = order[orderStart]
-            if let entry = entries[key], entry.number == number {
-                guard entry.expiry <= now else { break }
-                remove(key)
-            }
-            orderStart += 1
-        }
-        compact()
+        while firstEntry < entries.count, entries[firstEntry].expiry <= now { removeOldest() }
     }
 
     private mutating func removeOldest() {
-        while orderStart < order.count {
-            let (key, number) = order[orderStart]
-            orderStart += 1
-            if entries[key]?.number == number {
-                remove(key)
-                break
-            }
+        octetCount -= entries[firstEntry].reply.map { Int($0.count) } ?? 0
+        removeOldestFromTable()
+        firstEntry += 1
+        removedCount = (removedCount + 1) & Self.numbers
+        // The queue moves down once half of it is used up, so that a removal costs the same whatever the count.
+        if firstEntry > 32, firstEntry * 2 > entries.count {
+            entries.removeFirst(firstEntry)
+            firstEntry = 0
         }
-        compact()
+        let oldest = firstEntry < entries.count ? entries[firstEntry].key.piece : firstPiece &+ UInt32(memory.count)
+        while firstPiece != oldest {
+            memory.removeFirst()
+            firstPiece &+= 1
+        }
     }
 
-    private mutating func remove(_ key: Key) {
-        if let entry = entries.removeValue(forKey: key) { octetCount -= entry.reply?.count ?? 0 }
+    // MARK: The octets
+
+    private mutating func keep(_ octets: [UInt8]) -> Place {
+        if memory.isEmpty || memory[memory.count - 1].count + octets.count > Self.pieceOctets {
+            memory.append([])
+            memory[memory.count - 1].reserveCapacity(max(Self.pieceOctets, octets.count))
+        }
+        let last = memory.count - 1
+        let place = Place(piece: firstPiece &+ UInt32(last), start: UInt32(memory[last].count), count: UInt32(octets.count))
+        memory[last] += octets
+        return place
     }
 
-    /// Moves the queue down once half of it is used up, so that a removal costs the same whatever the count.
-    private mutating func compact() {
-        guard orderStart > 32, orderStart * 2 > order.count else { return }
-        order.removeFirst(orderStart)
-        orderStart = 0
+    private func octets(at place: Place) -> ArraySlice<UInt8> {
+        memory[Int(place.piece &- firstPiece)][Int(place.start)..<Int(place.start + place.count)]
+    }
+
+    // MARK: The table
+
+    private static let numbers: UInt32 = 1 << 31 - 1
+
+    private func mark(ofEntry index: Int) -> UInt32 {
+        (removedCount + UInt32(index - firstEntry)) & Self.numbers | ~Self.numbers
+    }
+
+    private func index(marked mark: UInt32) -> Int { firstEntry + Int((mark &- removedCount) & Self.numbers) }
+
+    private func index(of key: Key) -> Int? {
+        var place = Int(key.digest) & (table.count - 1)
+        while table[place] != 0 {
+            let index = index(marked: table[place])
+            if entries[index].digest == key.digest, octets(at: entries[index].key).elementsEqual(key.octets) { return index }
+            place = (place + 1) & (table.count - 1)
+        }
+        return nil
+    }
+
+    private mutating func insert(_ index: Int) {
+        var place = Int(entries[index].digest) & (table.count - 1)
+        while table[place] != 0 { place = (place + 1) & (table.count - 1) }
+        table[place] = mark(ofEntry: index)
+    }
+
+    private mutating func rebuildTable(places: Int) {
+        table = Array(repeating: 0, count: places)
+        for index in firstEntry..<entries.count { insert(index) }
+    }
+
+    /// Empties the oldest entry's place, and moves up those after it that would not be found any more.
+    private mutating func removeOldestFromTable() {
+        let mask = table.count - 1
+        var free = Int(entries[firstEntry].digest) & mask
+        while table[free] != mark(ofEntry: firstEntry) { free = (free + 1) & mask }
+        table[free] = 0
+        var place = (free + 1) & mask
+        while table[place] != 0 {
+            let home = Int(entries[index(marked: table[place])].digest) & mask
+            // It may move when its own place is not between the free one and where it is.
+            if (place - home) & mask >= (place - free) & mask {
+                table[free] = table[place]
+                table[place] = 0
+                free = place
+            }
+            place = (place + 1) & mask
+        }
     }
 }

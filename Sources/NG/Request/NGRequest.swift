@@ -70,12 +70,13 @@ package struct NGRequest: Sendable {
         guard let command = NGCommand(word: word) else { throw .unknownCommand }
         self.command = command
         var flagString: ArraySlice<UInt8>?
-        for entry in dictionary.entries {
-            guard let key = NGKey.table[entry.key] else { continue }
+        // In place: an entry taken out is a copy, whose parts are counted.
+        for index in dictionary.entries.indices {
+            guard let key = NGKey.table[dictionary.entries[index].key] else { continue }
             if key == .flagString {
-                flagString = entry.value.octets
+                flagString = dictionary.entries[index].value.octets
             } else {
-                apply(key, entry.value)
+                apply(key, dictionary.entries[index].value)
             }
         }
         // Last, since its words are the script's own: `from-tag=…` there replaces the message's.

@@ -19,7 +19,7 @@ package struct CSeq: Hashable, Sendable {
 struct CSeqLayout: Sendable {
     var number: UInt32 = 0
     var method = Method.unknown
-    var methodRange = 0..<0
+    @Compact var methodRange = 0..<0
 
     init() {}
 

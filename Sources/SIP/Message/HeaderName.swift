@@ -142,9 +142,18 @@ package enum HeaderName: UInt8, Hashable, Sendable, CaseIterable {
 /// One header line: offsets into the octets of its message.
 package struct HeaderField: Sendable, Hashable {
     package let name: HeaderName
-    package let nameRange: Range<Int>
+    private let compactName: OctetRange
+    private let compactValue: OctetRange
+
+    init(name: HeaderName, nameRange: Range<Int>, valueRange: Range<Int>) {
+        self.name = name
+        compactName = OctetRange(nameRange)
+        compactValue = OctetRange(valueRange)
+    }
+
+    package var nameRange: Range<Int> { compactName.range }
     /// Without surrounding white space; may hold folding (CRLF and white space), which `SIPMessage.text` takes out.
-    package let valueRange: Range<Int>
+    package var valueRange: Range<Int> { compactValue.range }
 }
 
 /// Open-addressed table over every spelling, so that a header name is found with one probe and no string.
@@ -189,8 +198,9 @@ private struct HeaderNameTable: Sendable {
 
     private func isSpelling(_ entry: Entry, _ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
         guard Int(entry.count) == range.count else { return false }
+        let spelling = spellings.span
         for offset in 0..<range.count
-        where Octet.lowercased(octets[range.lowerBound + offset]) != spellings[Int(entry.start) + offset] {
+        where Octet.lowercased(octets[range.lowerBound + offset]) != spelling[Int(entry.start) + offset] {
             return false
         }
         return true

@@ -3,11 +3,12 @@ import Core
 /// `host [":" port]` of URIs and Via (RFC 3261 §25.1).
 struct HostPort: Sendable {
     /// An IPv6 reference is here without its brackets.
-    var hostRange = 0..<0
+    @Compact var hostRange = 0..<0
     var isIPv6 = false
     var port: UInt16?
     /// The index after the last octet that was read.
-    var end = 0
+    var end: Int { Int(endIndex) }
+    private var endIndex: UInt16 = 0
 
     init() {}
 
@@ -21,13 +22,13 @@ struct HostPort: Sendable {
             hostRange = start + 1..<close
             isIPv6 = true
             guard let ip = IPAddress(ascii: octets.extracting(hostRange)), ip.family == .ipv6 else { return nil }
-            end = close + 1
+            endIndex = UInt16(close + 1)
         } else {
             var index = start
             while index < limit, Self.isHost(octets[index]) { index += 1 }
             guard index > start else { return nil }
             hostRange = start..<index
-            end = index
+            endIndex = UInt16(index)
         }
         var colon = end
         if allowsWhiteSpace { colon = octets.skippingWhiteSpace(from: colon, to: limit) }
@@ -37,7 +38,7 @@ struct HostPort: Sendable {
         while digitsEnd < limit, Octet.isDigit(octets[digitsEnd]) { digitsEnd += 1 }
         guard let value = octets.decimal(digitsStart..<digitsEnd, limit: 65535), value > 0 else { return nil }
         port = UInt16(value)
-        end = digitsEnd
+        endIndex = UInt16(digitsEnd)
     }
 
     /// The underscore is not in the grammar but in many networks' names.

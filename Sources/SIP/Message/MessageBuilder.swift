@@ -9,7 +9,8 @@ package struct MessageBuilder: Sendable {
     private var isCompact = false
 
     private init(startLine: String) {
-        octets.reserveCapacity(1024)
+        // As much as nearly every header takes. What is kept for retransmission is kept for half a minute.
+        octets.reserveCapacity(600)
         octets += startLine.utf8
     }
 
@@ -139,6 +140,7 @@ package struct MessageBuilder: Sendable {
         if let contentType { add(.contentType, contentType) }
         add(.contentLength, number: body.count)
         endLine()
+        octets.reserveCapacity(octets.count + body.count)
         octets += body
         return octets
     }

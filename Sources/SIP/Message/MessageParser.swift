@@ -3,7 +3,7 @@
 /// Follows RFC 3261 §7 and §25 and the advice of RFC 4475 and RFC 5118: liberal where the meaning is plain, strict
 /// where two readers could see two messages (bare CR or LF, doubled Content-Length, octets behind the body).
 struct MessageParser {
-    static let maximumOctets = 65_536
+    static let maximumOctets = OctetRange.maximumOctets
     static let maximumHeaderLines = 256
     static let maximumURIOctets = 4_096
 
@@ -11,13 +11,13 @@ struct MessageParser {
     private var bodyStart = 0
     /// The first thing that was wrong; it decides the answer.
     private var problem: (status: Int, reason: String)?
-    private var via: Range<Int>?
-    private var from: Range<Int>?
-    private var to: Range<Int>?
-    private var callID: Range<Int>?
-    private var cseq: Range<Int>?
-    private var maxForwards: Range<Int>?
-    private var contentLength: Range<Int>?
+    @CompactOptional private var via: Range<Int>? = nil
+    @CompactOptional private var from: Range<Int>? = nil
+    @CompactOptional private var to: Range<Int>? = nil
+    @CompactOptional private var callID: Range<Int>? = nil
+    @CompactOptional private var cseq: Range<Int>? = nil
+    @CompactOptional private var maxForwards: Range<Int>? = nil
+    @CompactOptional private var contentLength: Range<Int>? = nil
 
     static func parse(_ octets: [UInt8]) -> ParseOutcome {
         guard octets.count <= maximumOctets else { return .discard(reason: "larger than 64 KiB") }
@@ -64,14 +64,12 @@ struct MessageParser {
 
     private static func endOfStartLine(_ octets: Span<UInt8>, from start: Int) -> Int? {
         var index = start
-        while index + 1 < octets.count {
-            if octets[index] == Octet.lineFeed { return nil }
-            if octets[index] == Octet.carriageReturn {
-                return octets[index + 1] == Octet.lineFeed ? index : nil
-            }
+        while true {
+            index = octets.firstIndex(below: Octet.carriageReturn + 1, in: index..<octets.count)
+            guard index + 1 < octets.count, octets[index] != Octet.lineFeed else { return nil }
+            if octets[index] == Octet.carriageReturn { return octets[index + 1] == Octet.lineFeed ? index : nil }
             index += 1
         }
-        return nil
     }
 
     private mutating func readStartLine(
@@ -189,7 +187,7 @@ struct MessageParser {
         var position = start
         let count = octets.count
         while true {
-            while position < count, octets[position] > Octet.carriageReturn { position += 1 }
+            position = octets.firstIndex(below: Octet.carriageReturn + 1, in: position..<count)
             guard position < count else { return nil }
             let octet = octets[position]
             if octet == Octet.carriageReturn, position + 1 < count, octets[position + 1] == Octet.lineFeed {
@@ -276,8 +274,8 @@ struct MessageParser {
 
     /// No white space, no control characters, not empty; the grammar's finer points keep no one from comparing it.
     private static func isCallID(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        for index in range where octets[index] <= 0x20 || octets[index] == 0x7f { return false }
-        return !range.isEmpty
+        !range.isEmpty && octets.firstIndex(below: 0x21, in: range) == range.upperBound
+            && octets.firstIndex(of: 0x7f, in: range) == nil
     }
 
     /// The remote target and bindings come from here, so a request with a broken Contact goes no further. In a response

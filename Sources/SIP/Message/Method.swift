@@ -1,5 +1,5 @@
 /// A request method. Method names are case-sensitive (RFC 3261 §7.1), so `invite` on the wire is `unknown`.
-package enum Method: Hashable, Sendable, CaseIterable {
+package enum Method: UInt8, Hashable, Sendable, CaseIterable {
     case invite, ack, bye, cancel, options, register, info, update, prack, refer, subscribe, notify, message, publish
     case unknown
 
@@ -47,5 +47,30 @@ package enum Method: Hashable, Sendable, CaseIterable {
 
     private static let packedNames: [(key: UInt128, method: Method)] = allCases.dropLast().map { method in
         (pack(method.text.utf8), method)
+    }
+}
+
+/// Several methods, as Allow names them; those nobody here knows are one.
+package struct Methods: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt16
+
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    package init(_ method: Method) { self.init(rawValue: 1 << UInt16(method.rawValue)) }
+
+    package func contains(_ method: Method) -> Bool { contains(Methods(method)) }
+    package mutating func remove(_ method: Method) { remove(Methods(method)) }
+}
+
+extension SIPMessage {
+    /// What Allow names (RFC 3261 §20.5); nil without one that names anything.
+    package var allowedMethods: Methods? {
+        let span = octets.span
+        var methods: Methods = []
+        for field in headers where field.name == .allow {
+            var scanner = ListScanner(field.valueRange)
+            while let range = scanner.next(span) { methods.insert(Methods(Method(span, range))) }
+        }
+        return methods.isEmpty ? nil : methods
     }
 }

@@ -11,9 +11,9 @@ package struct NameAddress: Sendable {
     /// Reads one value, as `listValues` gives them; nil when it is none, which `*` is not either.
     package init?(_ octets: some Collection<UInt8>) {
         let octets = Array(octets)
-        guard let layout = NameAddressLayout(octets.span, octets.span.trimmingWhiteSpace(0..<octets.count)) else {
-            return nil
-        }
+        guard octets.count <= OctetRange.maximumOctets,
+            let layout = NameAddressLayout(octets.span, octets.span.trimmingWhiteSpace(0..<octets.count))
+        else { return nil }
         self.init(octets: octets, layout: layout)
     }
 
@@ -39,10 +39,10 @@ package struct NameAddress: Sendable {
 
 /// Where the parts of a name-addr stand.
 struct NameAddressLayout: Sendable {
-    var displayNameRange: Range<Int>?
+    @CompactOptional var displayNameRange: Range<Int>? = nil
     var uri = URILayout()
-    var parameterRange = 0..<0
-    var tagRange: Range<Int>?
+    @Compact var parameterRange = 0..<0
+    @CompactOptional var tagRange: Range<Int>? = nil
 
     init() {}
 

@@ -31,6 +31,13 @@ enum Octet {
         return octet < 128 && high >> UInt64(octet & 63) & 1 != 0
     }
 
+    /// For looking at eight octets at a time.
+    static var ones: UInt64 { 0x0101_0101_0101_0101 }
+    static var highBits: UInt64 { 0x8080_8080_8080_8080 }
+    /// The highest bit of each octet that is zero; right up to the first such octet, perhaps set by mistake behind it.
+    @inline(__always)
+    static func zeros(_ word: UInt64) -> UInt64 { (word &- ones) & ~word & highBits }
+
     @inline(__always)
     static func isDigit(_ octet: UInt8) -> Bool { octet &- zero < 10 }
 
@@ -54,7 +61,13 @@ enum Octet {
 
     /// ASCII comparison without regard to case.
     static func equal(_ left: some Collection<UInt8>, _ right: String) -> Bool {
-        left.count == right.utf8.count && zip(left, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
+        guard left.count == right.utf8.count else { return false }
+        var index = left.startIndex
+        for octet in right.utf8 {
+            guard lowercased(left[index]) == lowercased(octet) else { return false }
+            left.formIndex(after: &index)
+        }
+        return true
     }
 
     static func equal(_ left: String, _ right: String) -> Bool {
@@ -71,8 +84,7 @@ enum Octet {
         // Nearly no value is folded, and what is not goes out as a whole.
         let isCopied = value.withContiguousStorageIfAvailable { octets in
             // SAFETY: the octets are only read, and inside this closure.
-            let span = unsafe octets.span
-            for index in span.indices where span[index] == carriageReturn || span[index] == lineFeed { return false }
+            if unsafe octets.span.hasLineEnd { return false }
             unsafe output.append(contentsOf: octets)
             return true
         }
@@ -96,9 +108,7 @@ enum Octet {
 
     /// The value as text on one line; octets that are not UTF-8 become U+FFFD.
     static func text(_ value: ArraySlice<UInt8>) -> String {
-        guard value.contains(where: { $0 == carriageReturn || $0 == lineFeed }) else {
-            return String(decoding: value, as: UTF8.self)
-        }
+        guard value.span.hasLineEnd else { return String(decoding: value, as: UTF8.self) }
         var unfolded: [UInt8] = []
         unfolded.reserveCapacity(value.count)
         appendUnfolded(value, to: &unfolded)
@@ -142,11 +152,61 @@ extension Span where Element == UInt8 {
 
     func firstIndex(of octet: UInt8, in range: Range<Int>) -> Int? {
         var index = range.lowerBound
+        let pattern = Octet.ones &* UInt64(octet)
+        while index + 8 <= range.upperBound {
+            let found = Octet.zeros(word(at: index) ^ pattern)
+            if found != 0 { return index + found.trailingZeroBitCount >> 3 }
+            index += 8
+        }
+        if index < range.upperBound, range.count >= 8 {
+            // The last eight once more: none of those that were looked at before is found again.
+            let start = range.upperBound - 8
+            let found = Octet.zeros(word(at: start) ^ pattern)
+            return found == 0 ? nil : start + found.trailingZeroBitCount >> 3
+        }
         while index < range.upperBound {
             if self[index] == octet { return index }
             index += 1
         }
         return nil
+    }
+
+    /// The first octet below `limit`, which is at most 0x80; the range's end when there is none.
+    func firstIndex(below limit: UInt8, in range: Range<Int>) -> Int {
+        var index = range.lowerBound
+        let pattern = Octet.ones &* UInt64(limit)
+        while index + 8 <= range.upperBound {
+            let octets = word(at: index)
+            let found = (octets &- pattern) & ~octets & Octet.highBits
+            if found != 0 { return index + found.trailingZeroBitCount >> 3 }
+            index += 8
+        }
+        if index < range.upperBound, range.count >= 8 {
+            let start = range.upperBound - 8
+            let octets = word(at: start)
+            let found = (octets &- pattern) & ~octets & Octet.highBits
+            return found == 0 ? range.upperBound : start + found.trailingZeroBitCount >> 3
+        }
+        while index < range.upperBound, self[index] >= limit { index += 1 }
+        return index
+    }
+
+    var hasLineEnd: Bool {
+        var index = 0
+        while true {
+            index = firstIndex(below: Octet.carriageReturn + 1, in: index..<count)
+            guard index < count else { return false }
+            if self[index] == Octet.carriageReturn || self[index] == Octet.lineFeed { return true }
+            index += 1
+        }
+    }
+
+    /// Eight octets, the first one lowest.
+    @inline(__always)
+    func word(at index: Int) -> UInt64 {
+        precondition(index >= 0 && index + 8 <= count)
+        // SAFETY: inside by the line above; every bit pattern is a number.
+        return unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
 
     @inline(__always)

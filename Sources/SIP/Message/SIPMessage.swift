@@ -23,15 +23,17 @@ package struct SIPMessage: Sendable {
     private final class Layout: Sendable {
         let startLine: StartLine
         let headers: [HeaderField]
-        let bodyRange: Range<Int>
+        private let compactBody: OctetRange
         let essentials: Essentials
 
         init(startLine: StartLine, headers: [HeaderField], bodyRange: Range<Int>, essentials: Essentials) {
             self.startLine = startLine
             self.headers = headers
-            self.bodyRange = bodyRange
+            compactBody = OctetRange(bodyRange)
             self.essentials = essentials
         }
+
+        var bodyRange: Range<Int> { compactBody.range }
     }
 
     init(
@@ -47,7 +49,7 @@ package struct SIPMessage: Sendable {
         var via: ViaLayout
         var from = NameAddressLayout()
         var to = NameAddressLayout()
-        var callIDRange = 0..<0
+        @Compact var callIDRange = 0..<0
         var cseq = CSeqLayout()
         var maxForwards: UInt8?
     }
@@ -110,9 +112,11 @@ package struct SIPMessage: Sendable {
     }
     /// Compares type and subtype, without parameters: `application/sdp`.
     package func hasContentType(_ type: String) -> Bool {
-        guard let field = first(.contentType) else { return false }
-        let written = value(field).prefix { $0 != Octet.semicolon && !Octet.isWhiteSpace($0) }
-        return Octet.equal(written, type)
+        guard let range = first(.contentType)?.valueRange else { return false }
+        let span = octets.span
+        var end = range.lowerBound
+        while end < range.upperBound, span[end] != Octet.semicolon, !Octet.isWhiteSpace(span[end]) { end += 1 }
+        return span.equals(range.lowerBound..<end, ignoringCase: type)
     }
     /// Whether an answer may have this type: Accept names it, all of its kind or all, or is missing (RFC 3261 §20.1).
     package func accepts(_ type: String) -> Bool {
@@ -173,6 +177,20 @@ extension SIPMessage {
             while let range = scanner.next(span) { values.append(octets[range]) }
         }
         return values
+    }
+
+    /// Exactly one value of Via, over all lines.
+    package var hasOneVia: Bool {
+        let span = octets.span
+        var count = 0
+        for field in headers where field.name == .via {
+            var scanner = ListScanner(field.valueRange)
+            while scanner.next(span) != nil {
+                count += 1
+                if count > 1 { return false }
+            }
+        }
+        return count == 1
     }
 
     /// The addresses of a list header (Contact, Route, Record-Route, Path, Diversion, P-Asserted-Identity …); values

@@ -17,7 +17,7 @@ package struct SIPURI: Sendable {
     /// Reads a whole URI; nil when it is not one.
     package init?(_ octets: some Collection<UInt8>) {
         let octets = Array(octets)
-        guard let layout = URILayout(octets.span, 0..<octets.count) else { return nil }
+        guard octets.count <= OctetRange.maximumOctets, let layout = URILayout(octets.span, 0..<octets.count) else { return nil }
         self.init(octets: octets, layout: layout)
     }
 
@@ -79,12 +79,12 @@ package struct SIPURI: Sendable {
 /// Where the parts of a URI stand.
 struct URILayout: Sendable {
     var scheme = SIPURI.Scheme.other
-    var range = 0..<0
-    var userRange: Range<Int>?
-    var passwordRange: Range<Int>?
+    @Compact var range = 0..<0
+    @CompactOptional var userRange: Range<Int>? = nil
+    @CompactOptional var passwordRange: Range<Int>? = nil
     var hostPort = HostPort()
-    var parameterRange = 0..<0
-    var headerRange: Range<Int>?
+    @Compact var parameterRange = 0..<0
+    @CompactOptional var headerRange: Range<Int>? = nil
 
     init() {}
 
@@ -145,7 +145,18 @@ struct URILayout: Sendable {
     private static func hasOnlyURIOctets(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
         // White space and controls, `"`, `<`, `>`: one bit each, as in `Octet.isToken`.
         let refused: UInt64 = 0x1_ffff_ffff | 1 << 34 | 1 << 60 | 1 << 62
-        for index in range {
+        var index = range.lowerBound
+        // Eight at a time: the highest bit of each octet that is below 0x21 or equal to one of the others.
+        while index + 8 <= range.upperBound {
+            let word = octets.word(at: index)
+            let found =
+                (word &- Octet.ones &* 0x21) & ~word | Octet.zeros(word ^ Octet.ones &* 0x22)
+                | Octet.zeros(word ^ Octet.ones &* 0x3c) | Octet.zeros(word ^ Octet.ones &* 0x3e)
+                | Octet.zeros(word ^ Octet.ones &* 0x7f)
+            if found & Octet.highBits != 0 { return false }
+            index += 8
+        }
+        for index in index..<range.upperBound {
             let octet = octets[index]
             if octet < 64 ? refused >> UInt64(octet) & 1 != 0 : octet == 0x7f { return false }
         }

@@ -15,8 +15,8 @@ package struct Via: Sendable {
     /// Reads one value, as `listValues(.via)` gives them; nil when any part of it is malformed.
     package init?(_ octets: some Collection<UInt8>) {
         let octets = Array(octets)
-        guard let layout = ViaLayout(octets.span, octets.span.trimmingWhiteSpace(0..<octets.count)),
-            layout.isWellFormed
+        guard octets.count <= OctetRange.maximumOctets,
+            let layout = ViaLayout(octets.span, octets.span.trimmingWhiteSpace(0..<octets.count)), layout.isWellFormed
         else { return nil }
         self.init(octets: octets, layout: layout)
     }
@@ -58,13 +58,13 @@ package struct Via: Sendable {
 /// Where the parts of a Via value stand.
 struct ViaLayout: Sendable {
     /// Sent-protocol and sent-by, which precede the parameters.
-    var headRange = 0..<0
+    @Compact var headRange = 0..<0
     var transport = Via.Transport.other
-    var transportRange = 0..<0
+    @Compact var transportRange = 0..<0
     var hostPort = HostPort()
-    var parameterRange = 0..<0
-    var branchRange: Range<Int>?
-    var receivedRange: Range<Int>?
+    @Compact var parameterRange = 0..<0
+    @CompactOptional var branchRange: Range<Int>? = nil
+    @CompactOptional var receivedRange: Range<Int>? = nil
     var hasRport = false
     var rport: UInt16?
     /// False when version or parameters are broken: enough is known to answer, nothing to go on with.

@@ -68,6 +68,7 @@ extension SessionDescription.Media {
             let (port, portCount) = Self.ports(span, portField)
         else { return nil }
         var formatFields: [Range<Int>] = []
+        formatFields.reserveCapacity(8)
         while let field = fields.next(span) { formatFields.append(field) }
         guard !formatFields.isEmpty || port == 0 else { return nil }
         let attributes = MediaAttributes(span, lines.dropFirst())
@@ -153,6 +154,7 @@ private struct MediaAttributes {
         guard let first = fields.next(octets), let number: UInt8 = SDPText.number(octets, first), !fields.rest.isEmpty,
             !table.contains(where: { $0.number == number })
         else { return }
+        if table.isEmpty { table.reserveCapacity(8) }
         table.append((number, fields.rest))
     }
 

@@ -75,16 +75,17 @@ package struct SessionDescription: Sendable {
             throw .malformedLine(number: 1)
         }
 
-        let starts = lines.indices.filter { lines[$0].type == UInt8(ascii: "m") }
-        guard starts.count <= Self.maximumMediaCount else { throw .tooManyMedia(limit: Self.maximumMediaCount) }
-        let session = SessionLevel(span, lines[..<(starts.first ?? lines.count)])
+        var start = lines.firstIndex { $0.type == UInt8(ascii: "m") } ?? lines.count
+        let session = SessionLevel(span, lines[..<start])
         var media: [Media] = []
-        for (position, start) in starts.enumerated() {
-            let end = position + 1 < starts.count ? starts[position + 1] : lines.count
+        while start < lines.count {
+            guard media.count < Self.maximumMediaCount else { throw .tooManyMedia(limit: Self.maximumMediaCount) }
+            let end = lines[(start + 1)...].firstIndex { $0.type == UInt8(ascii: "m") } ?? lines.count
             guard let medium = Media(octets, lines: lines[start..<end], session: session) else {
                 throw .malformedLine(number: start + 1)
             }
             media.append(medium)
+            start = end
         }
         self.media = media
         connection = session.connection

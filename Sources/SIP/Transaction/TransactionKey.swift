@@ -1,26 +1,40 @@
 import Core
 
 /// What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3).
+///
+/// A fingerprint of 128 bits with the process's own secret in place of the octets: nobody can make two that are alike, and two
+/// are by chance once in more messages than will ever be sent. It is made for each message and kept for half a minute.
 struct TransactionKey: Hashable, Sendable {
-    private let octets: [UInt8]
+    private let high: UInt64
+    private let low: UInt64
 
     /// A request that we sent. The branch is ours, and CANCEL shares it with the INVITE it cancels.
     init(branch: String, method: Method) {
-        octets = Self.octets(branch.utf8, method)
+        var branch = branch
+        self = branch.withUTF8 { octets in
+            // SAFETY: the octets are only read, and inside this closure.
+            unsafe Self(branch: UnsafeRawBufferPointer(octets), method)
+        }
     }
 
     /// The request that a response answers: by branch and method, as CSeq names it.
     init(response: SIPMessage) {
-        octets = Self.octets(response.topVia.branch ?? [], response.method)
+        // SAFETY: as above.
+        self = unsafe (response.topVia.branch ?? []).withUnsafeBytes { octets in unsafe Self(branch: octets, response.method) }
     }
 
-    private static func octets(_ branch: some Collection<UInt8>, _ method: Method) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(48)
-        octets += branch
-        octets.append(0)
-        octets += method.text.utf8
-        return octets
+    private init(branch: UnsafeRawBufferPointer, _ method: Method) {
+        var hasher = Hasher()
+        unsafe hasher.combine(bytes: branch)
+        hasher.combine(method)
+        self.init(hasher)
+    }
+
+    private init(_ hasher: Hasher) {
+        var other = hasher
+        other.combine(1 as UInt8)
+        high = UInt64(truncatingIfNeeded: other.finalize())
+        low = UInt64(truncatingIfNeeded: hasher.finalize())
     }
 
     /// A request from the network: branch, sent-by and method, ACK counting as INVITE.
@@ -30,32 +44,44 @@ struct TransactionKey: Hashable, Sendable {
         var method = method ?? request.method
         if method == .ack { method = .invite }
         let via = request.topVia
-        var octets: [UInt8] = []
-        octets.reserveCapacity(96)
+        var hasher = Hasher()
         if let branch = via.branch, via.hasCookie {
-            octets += branch
+            hasher.combine(octets: branch)
         } else {
-            octets += request.requestURI
-            for part in [request.fromTag ?? [], request.callID, via.branch ?? []] {
-                octets.append(0)
-                octets += part
+            for part in [request.requestURI, request.fromTag ?? [], request.callID, via.branch ?? []] {
+                hasher.combine(octets: part)
             }
-            octets.append(0)
-            octets.append(decimal: UInt64(request.cseq.number))
+            hasher.combine(request.cseq.number)
         }
-        octets.append(0)
-        for octet in via.hostOctets { octets.append(Octet.lowercased(octet)) }
-        if let port = via.port {
-            octets.append(Octet.colon)
-            octets.append(decimal: UInt64(port))
-        }
-        octets.append(0)
-        octets += (method == .unknown ? request.cseq.methodText : method.text).utf8
-        self.octets = octets
+        hasher.combine(host: via.hostOctets)
+        hasher.combine(via.port)
+        hasher.combine(method)
+        if method == .unknown { hasher.combine(request.cseq.methodText) }
+        self.init(hasher)
     }
 
-    func hash(into hasher: inout Hasher) {
-        // SAFETY: the octets are only read, and inside this closure. An array would hash them one by one.
-        unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    /// It is a hash already, and a secret one.
+    func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: low) ^ seed }
+}
+
+extension Hasher {
+    /// The octets and how many, so that what follows cannot be taken for a part of them.
+    fileprivate mutating func combine(octets: ArraySlice<UInt8>) {
+        // SAFETY: the octets are only read, and inside this closure.
+        unsafe octets.withUnsafeBytes { unsafe combine(bytes: $0) }
+        combine(octets.count)
+    }
+
+    /// Without regard to case. Eight octets at a time: a name of a host has some tens.
+    fileprivate mutating func combine(host: ArraySlice<UInt8>) {
+        var word: UInt64 = 0
+        var count = 0
+        for octet in host {
+            word = word << 8 | UInt64(Octet.lowercased(octet))
+            count += 1
+            if count & 7 == 0 { combine(word) }
+        }
+        combine(word)
+        combine(count)
     }
 }

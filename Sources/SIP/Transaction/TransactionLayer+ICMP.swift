@@ -12,10 +12,10 @@ extension TransactionLayer {
     /// - Parameter quoted: the first octets of the request, with all of its branch; else the answer is nil.
     package func unheard(quoted: [UInt8], sentTo destination: SocketAddress) -> TransactionID? {
         guard let (method, branch) = Self.methodAndBranch(in: quoted),
-            let id = clientIDs[TransactionKey(branch: branch, method: method)], let client = clients[id],
+            let client = clientsByKey[TransactionKey(branch: branch, method: method)],
             client.isUnheard(at: destination)
         else { return nil }
-        return id
+        return client.id
     }
 
     /// Whether so little of a request came back that its branch is not there.

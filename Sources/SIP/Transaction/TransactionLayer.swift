@@ -1,7 +1,7 @@
 package import Core
 
 /// Names one client or server transaction for as long as the process runs.
-package struct TransactionID: Hashable, Sendable {
+package struct TransactionID: SerialNumber {
     package let rawValue: UInt64
 }
 
@@ -65,9 +65,9 @@ package struct TransactionLayer {
         let id: TransactionID
         var machine: ServerMachine
         let key: TransactionKey
-        let request: SIPMessage
         let source: Flow
         let destination: Flow
+        /// The last one. The request is not kept: its user has it as long as it needs it.
         var response: [UInt8] = []
         var scheduled: Instant?
 
@@ -75,7 +75,6 @@ package struct TransactionLayer {
             self.id = id
             self.machine = machine
             self.key = key
-            self.request = request
             self.source = source
             destination = ResponseDestination.flow(for: request, source: source)
         }
@@ -83,15 +82,22 @@ package struct TransactionLayer {
 
     private(set) var clients: [TransactionID: Client] = [:]
     private(set) var servers: [TransactionID: Server] = [:]
-    private(set) var clientIDs: [TransactionKey: TransactionID] = [:]
-    private var serverIDs: [TransactionKey: TransactionID] = [:]
+    private(set) var clientsByKey: [TransactionKey: Client] = [:]
+    private var serversByKey: [TransactionKey: Server] = [:]
     private var timers = TimerQueue<TransactionID>()
     private var lastID: UInt64 = 0
     /// Memory for the effects of one input, used again and again.
     private var clientEffects: [ClientMachine.Effect] = []
     private var serverEffects: [ServerMachine.Effect] = []
 
-    package init() {}
+    /// - Parameter capacity: for so many transactions memory is set aside, which is taken as it is used. A table that grows while
+    ///   calls come would hold them all up for milliseconds.
+    package init(capacity: Int = 0) {
+        clients.reserveCapacity(capacity)
+        servers.reserveCapacity(capacity)
+        clientsByKey.reserveCapacity(capacity)
+        serversByKey.reserveCapacity(capacity)
+    }
 
     package var count: Int { clients.count + servers.count }
     /// When `advance(to:outputs:)` is due next.
@@ -113,16 +119,15 @@ package struct TransactionLayer {
         _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
         let key = TransactionKey(request: message)
-        if let id = serverIDs[key] {
-            guard let server = servers[id] else { return }
+        if let server = serversByKey[key] {
             var effects = serverEffects.taken()
             if message.method == .ack {
                 server.machine.receiveACK(now: now, effects: &effects)
             } else {
                 server.machine.receiveRequest(effects: &effects)
             }
-            if !effects.contains(.deliverACK) { outputs.append(.absorbed(id, message)) }
-            carryOut(&effects, server, acknowledgement: message, outputs: &outputs)
+            if !effects.contains(.deliverACK) { outputs.append(.absorbed(server.id, message)) }
+            carryOut(&effects, server, message, outputs: &outputs)
         } else if message.method == .ack {
             outputs.append(.acknowledgement(message, source: source))
         } else {
@@ -132,19 +137,17 @@ package struct TransactionLayer {
             let machine = ServerMachine(
                 method: message.method, isReliable: source.isReliable, now: now, effects: &effects)
             let server = Server(id: id, machine: machine, key: key, request: message, source: source)
-            serverIDs[key] = id
+            serversByKey[key] = server
             servers[id] = server
             outputs.append(.request(id, message, source: source))
-            carryOut(&effects, server, acknowledgement: nil, outputs: &outputs)
+            carryOut(&effects, server, message, outputs: &outputs)
         }
     }
 
     private mutating func receiveResponse(
         _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
-        guard let status = message.status, let id = clientIDs[TransactionKey(response: message)],
-            let client = clients[id]
-        else {
+        guard let status = message.status, let client = clientsByKey[TransactionKey(response: message)] else {
             outputs.append(.strayResponse(message))
             return
         }
@@ -154,7 +157,9 @@ package struct TransactionLayer {
         if effects.contains(.sendACK), client.acknowledgement == nil {
             client.acknowledgement = Self.acknowledgement(for: message, to: client.request)
         }
-        if !effects.contains(.deliver) { outputs.append(.absorbed(id, message)) }
+        if !effects.contains(.deliver) { outputs.append(.absorbed(client.id, message)) }
+        // Nothing is made of the request any more, while the transaction stays for up to 32 s.
+        if (200..<300).contains(status) { (client.request, client.fallback) = ([], nil) }
         carryOut(&effects, client, response: (message, source), outputs: &outputs)
     }
 
@@ -176,7 +181,7 @@ package struct TransactionLayer {
         let client = Client(
             id: id, machine: machine, key: key, method: method, openedAt: now, request: request, destination: destination,
             fallback: fallback)
-        clientIDs[key] = id
+        clientsByKey[key] = client
         clients[id] = client
         carryOut(&effects, client, response: nil, outputs: &outputs)
         return id
@@ -190,23 +195,24 @@ package struct TransactionLayer {
         var effects = serverEffects.taken()
         server.machine.respond(status: status, now: now, effects: &effects)
         if !effects.isEmpty { server.response = response }
-        carryOut(&effects, server, acknowledgement: nil, outputs: &outputs)
+        carryOut(&effects, server, nil, outputs: &outputs)
     }
 
     /// The INVITE server transaction that a CANCEL names (RFC 3261 §9.2); nil when there is none.
     package func invite(cancelledBy cancel: SIPMessage) -> TransactionID? {
-        serverIDs[TransactionKey(request: cancel, as: .invite)]
+        serversByKey[TransactionKey(request: cancel, as: .invite)]?.id
     }
 
     /// Whether a request belongs to a transaction that is there: a copy of its request, its ACK, or a CANCEL for it.
     package func isKnown(_ request: SIPMessage) -> Bool {
-        guard !serverIDs.isEmpty else { return false }
-        return serverIDs[TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
+        guard !serversByKey.isEmpty else { return false }
+        return serversByKey[TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
     }
 
-    /// The octets and the destination of a request that was sent; nil when its transaction is over.
+    /// The octets and the destination of a request that was sent; nil when its transaction is over, or it was accepted.
     package func sentRequest(_ id: TransactionID) -> (octets: [UInt8], destination: Flow)? {
-        clients[id].map { ($0.request, $0.destination) }
+        guard let client = clients[id], !client.request.isEmpty else { return nil }
+        return (client.request, client.destination)
     }
 
     /// Whom a request was sent by a stream that could go another way instead; nil when that is not so.
@@ -215,9 +221,10 @@ package struct TransactionLayer {
         return client.destination.remote
     }
 
-    /// The request that was sent with this branch, while its transaction is there.
+    /// The request that was sent with this branch, until its transaction is over or it was accepted.
     package func sentRequest(branch: String, method: Method) -> [UInt8]? {
-        clientIDs[TransactionKey(branch: branch, method: method)].flatMap { clients[$0]?.request }
+        guard let client = clientsByKey[TransactionKey(branch: branch, method: method)], !client.request.isEmpty else { return nil }
+        return client.request
     }
 
     /// The INVITE of `id` was cancelled: it ends within 64*T1 whether or not its callee reacts (RFC 3261 §9.1).
@@ -262,7 +269,7 @@ package struct TransactionLayer {
                 server.scheduled = nil
                 var effects = serverEffects.taken()
                 server.machine.advance(to: now, effects: &effects)
-                carryOut(&effects, server, acknowledgement: nil, outputs: &outputs)
+                carryOut(&effects, server, nil, outputs: &outputs)
             }
         }
     }
@@ -290,36 +297,36 @@ package struct TransactionLayer {
             case .transportFailed: outputs.append(.transportFailed(id))
             case .terminated:
                 clients[id] = nil
-                clientIDs[client.key] = nil
+                clientsByKey[client.key] = nil
                 outputs.append(.ended(id))
             }
         }
         clientEffects.giveBack(&effects)
     }
 
+    /// - Parameter message: what came, if something came: the request that opened the transaction, the same again, or its ACK.
     private mutating func carryOut(
-        _ effects: inout [ServerMachine.Effect], _ server: Server, acknowledgement: SIPMessage?, outputs: inout [Output]
+        _ effects: inout [ServerMachine.Effect], _ server: Server, _ message: SIPMessage?, outputs: inout [Output]
     ) {
         schedule(server)
         let id = server.id
         for effect in effects {
             switch effect {
             case .sendTrying:
-                server.response = MessageBuilder.response(
-                    to: server.request, status: 100, toTag: nil, source: server.source
-                ).finish()
+                guard let message else { continue }
+                server.response = MessageBuilder.response(to: message, status: 100, toTag: nil, source: server.source).finish()
                 outputs.append(
                     .send(server.response, to: server.destination, transaction: id, isRetransmission: false))
             case .sendResponse(let isRetransmission):
                 outputs.append(
                     .send(server.response, to: server.destination, transaction: id, isRetransmission: isRetransmission))
             case .deliverACK:
-                if let acknowledgement { outputs.append(.acknowledgement(acknowledgement, source: server.source)) }
+                if let message { outputs.append(.acknowledgement(message, source: server.source)) }
             case .timedOut: outputs.append(.timedOut(id))
             case .transportFailed: outputs.append(.transportFailed(id))
             case .terminated:
                 servers[id] = nil
-                serverIDs[server.key] = nil
+                serversByKey[server.key] = nil
                 outputs.append(.ended(id))
             }
         }
