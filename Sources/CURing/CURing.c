@@ -42,6 +42,15 @@ int curing_pin_thread(int cpu) {
     return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+int curing_keep_off(const int *cpus, int count) {
+    cpu_set_t set;
+    int code = pthread_getaffinity_np(pthread_self(), sizeof set, &set);
+    if (code) return -code;
+    for (int i = 0; i < count; i++)
+        if (cpus[i] >= 0 && cpus[i] < CPU_SETSIZE) CPU_CLR(cpus[i], &set);
+    return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
 int curing_set_time_slice(uint64_t nanoseconds) {
     // Not in glibc 2.36; SCHED_ATTR_SIZE_VER0.
     struct {

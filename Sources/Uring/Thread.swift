@@ -36,6 +36,14 @@ public final class Thread: Sendable {
         pthread_join(handle, nil)
     }
 
+    /// From now on the calling thread, and every thread that it starts without a CPU of its own, runs on other CPUs than these;
+    /// as before where it may run on no others.
+    public static func keepOff(cpus: [Int]) {
+        let numbers = cpus.map { Int32(clamping: $0) }
+        // SAFETY: the array outlives the call and its count goes with it.
+        _ = unsafe curing_keep_off(numbers, Int32(numbers.count))
+    }
+
     /// The calling thread answers to others: it is to run soon after it wakes, also beside threads of this process that have much
     /// to do, like the one that stores records. Where the kernel has no such wish (before Linux 6.12) nothing changes.
     public static func runSoon() { _ = curing_set_time_slice(100_000) }

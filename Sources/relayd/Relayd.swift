@@ -29,6 +29,8 @@ struct Run: ParsableCommand {
         let configuration = try config.map(loadOrExit) ?? Configuration()
         umask(0o027)  // records hold numbers: not for everybody
         signal(SIGPIPE, SIG_IGN)  // whoever reads our output may go
+        // Before any other thread starts, for the same to be true of all of them.
+        Uring.Thread.keepOff(cpus: ControlLoop.workerProcessors(configuration))
         let log = EventLog(level: configuration.log.level)
         defer { log.flush() }
         do {

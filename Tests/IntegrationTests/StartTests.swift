@@ -75,6 +75,28 @@ struct StartTests {
         #expect(sentence.contains("seccomp") && sentence.contains("kernel.io_uring_disabled"))
     }
 
+    @Test("a relay worker has its processor to itself, as far as relayd is concerned")
+    func processors() async throws {
+        try await Testbed.with { bed in
+            let tasks = "/proc/\(bed.daemon.process.processID)/task"
+            let lists = try FileManager.default.contentsOfDirectory(atPath: tasks).map { task in
+                let status = textOfFile("\(tasks)/\(task)/status").split(separator: "\n")
+                func value(_ name: String) -> String {
+                    status.first { $0.hasPrefix(name) }?.dropFirst(name.count).trimmingCharacters(in: .whitespaces) ?? ""
+                }
+                return (name: value("Name:"), processors: value("Cpus_allowed_list:"))
+            }
+            let workers = lists.filter { $0.name.hasPrefix("relay-") }
+            #expect(!workers.isEmpty, "\(lists)")
+            // With one processor there is nothing to share out.
+            guard ProcessInfo.processInfo.activeProcessorCount > 1 else { return }
+            #expect(workers.allSatisfy { Int($0.processors) != nil }, "\(lists)")
+            let own = Set(workers.map(\.processors))
+            #expect(lists.filter { own.contains($0.processors) }.count == workers.count, "\(lists)")
+            #expect(Set(lists.map(\.processors)).count == own.count + 1, "all others share the rest: \(lists)")
+        }
+    }
+
     @Test("a SIP port that is taken is named in one sentence")
     func portTaken() async throws {
         let directory = try TemporaryDirectory("taken")

@@ -122,6 +122,29 @@ struct SocketTests {
     ])
     func list(text: String, processors: [Int]) { #expect(SystemLimits.processors(in: text) == processors) }
 
+    @Test("a thread keeps off the CPUs it is told to, and so does one that it starts; not off all there are")
+    func keepsOff() throws {
+        let processors = SystemLimits.allowedProcessors
+        let lists = try onThread { () throws(Errno) in
+            Thread.keepOff(cpus: Array(processors.prefix(1)))
+            return [ownProcessors(), (try? onThread { () throws(Errno) in ownProcessors() }) ?? []]
+        }
+        let rest = processors.count > 1 ? Array(processors.dropFirst()) : processors
+        #expect(lists == [rest, rest])
+        let all = try onThread { () throws(Errno) in
+            Thread.keepOff(cpus: processors)
+            return ownProcessors()
+        }
+        #expect(all == processors)
+    }
+
     @Test("this process may run somewhere")
     func own() { #expect(!SystemLimits.allowedProcessors.isEmpty) }
+}
+
+/// Where the calling thread may run.
+private func ownProcessors() -> [Int] {
+    let field = "Cpus_allowed_list:"
+    let line = SystemLimits.text(ofFile: "/proc/thread-self/status")?.split(separator: "\n").first { $0.hasPrefix(field) }
+    return SystemLimits.processors(in: line?.dropFirst(field.count) ?? "")
 }

@@ -18,6 +18,7 @@ int curing_enter(int fd, unsigned flags, unsigned submit, int wait, unsigned gat
                  int64_t timeout_nanoseconds);
 int curing_name_thread(const char *name);
 int curing_pin_thread(int cpu);
+int curing_keep_off(const int *cpus, int count);
 // Asks the scheduler to let the calling thread run soon after it wakes, for so long at a time (Linux 6.12; before, nothing
 // changes). Needs no privilege: it gets no more of a CPU than before, only sooner.
 int curing_set_time_slice(uint64_t nanoseconds);

@@ -107,6 +107,16 @@ package struct ControlLoop: ~Copyable {
     private static let errorsAtOnce = 256
     /// From the signal until calls are given up.
     private static let stopTime = Duration.seconds(3)
+    /// The CPU of each relay worker: one of its own, the last ones first, since the first is where interrupts tend to be; empty
+    /// when there are not enough.
+    ///
+    /// No other thread of this process should run there. A kernel that shares CPUs between groups (services, containers,
+    /// sessions) weighs a group's share of a CPU by what the group does there: where busy threads came to a worker's CPU and
+    /// went again, on a host with other work the worker stood ready for seconds and was not run.
+    package static func workerProcessors(_ configuration: Configuration) -> [Int] {
+        let processors = SystemLimits.allowedProcessors
+        return configuration.media.workers < processors.count ? processors.suffix(configuration.media.workers).reversed() : []
+    }
 
     package init(
         configuration: Configuration, file: String? = nil, warnings: [String], signals: consuming SignalDescriptor, log: EventLog
@@ -135,9 +145,7 @@ package struct ControlLoop: ~Copyable {
         settings.typeOfService = configuration.media.typeOfService
         settings.waitWindow = configuration.media.waitWindow
         settings.copiesReports = configuration.hep.address != nil
-        // Each worker has a CPU of its own, the last ones first: the first is where interrupts and control tend to be.
-        let processors = SystemLimits.allowedProcessors
-        if settings.workers < processors.count { settings.cpus = processors.suffix(settings.workers).reversed() }
+        settings.cpus = Self.workerProcessors(configuration)
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
             try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: Kind.doorbell))
         }
