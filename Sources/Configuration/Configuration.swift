@@ -94,6 +94,8 @@ extension Configuration {
         package var advertise: IPAddress?
         package var userAgent = "relayd"
         package var strangers = StrangerPolicy.refuse
+        /// They are no trunks, and may ask with OPTIONS whether relayd is there.
+        package var monitors: [TrunkSource] = []
         package var tls = TLS()
         /// A connection over which nothing comes or goes for so long is closed.
         package var idleTimeout = Duration.seconds(3_600)

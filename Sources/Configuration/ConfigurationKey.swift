@@ -2,6 +2,8 @@
 package enum ReloadClass: String, Sendable, CaseIterable {
     case appliedNow = "applied now"
     case newCallsOnly = "new calls only"
+    /// A value above the one at start needs a restart: memory and sockets are taken then.
+    case appliedUpToStart = "applied now up to its value at start"
     case needsRestart = "needs restart"
 }
 

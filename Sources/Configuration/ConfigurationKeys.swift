@@ -22,9 +22,16 @@ extension Configuration {
             "sip.user_agent", \.sip.userAgent, .line(limit: 64), .appliedNow,
             "The text of the User-Agent and Server headers."),
         .init(
-            "sip.strangers", \.sip.strangers, .oneOf, .needsRestart,
+            "sip.strangers", \.sip.strangers, .oneOf, .appliedNow,
             "What becomes of requests from sources that are no trunk and no phone: \"refuse\" answers 403, \"drop\" says nothing. "
                 + "`relayctl strangers` shows them either way."),
+        .init(
+            "sip.monitors", \.sip.monitors,
+            ValueFormat.source.list(
+                "a list of addresses, addresses with a port, or networks, like [\"192.0.2.1\", \"198.51.100.0/24\"]"),
+            .appliedNow, example: ("[\"198.51.100.7\", \"192.0.2.0/24\"]", "none"),
+            "Whose OPTIONS are answered with 200 though they are no trunk, so that monitoring sees a relayd that is well. Nothing else "
+                + "is taken from there."),
         .init(
             "sip.tls_certificate", \.sip.tls.certificate, ValueFormat.path(limit: 4_000).optional, .needsRestart,
             example: ("\"/etc/relayd/certificate.pem\"", "none; a TLS listener needs one"),
@@ -124,23 +131,24 @@ extension Configuration {
             "Called numbers whose calls are never released for silence. A + in front makes no difference."),
 
         .init(
-            "limits.calls", \.limits.calls, .integer(1...100_000), .needsRestart,
-            "Concurrent calls; one more is refused with 503."),
+            "limits.calls", \.limits.calls, .integer(1...100_000), .appliedUpToStart,
+            "Concurrent calls; one more is refused with 503. A reload may lower it, and raise it again up to what relayd was started "
+                + "with."),
         .init(
-            "limits.calls_per_second", \.limits.callsPerSecond, .integer(0...100_000), .needsRestart,
+            "limits.calls_per_second", \.limits.callsPerSecond, .integer(0...100_000), .appliedNow,
             "New calls a second from all sources together; what is above is refused with 503 and leaves no record. 0 is without limit."),
         .init(
             "limits.transactions", \.limits.transactions, .integer(0...100_000_000), .appliedNow,
             "SIP transactions at a time; a new request beyond them is refused with 503. Over UDP each stays for 32 s, and a call has "
                 + "four: 128 for each call a second. 0 is 1,000 and 20 for each of limits.calls."),
         .init(
-            "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .needsRestart,
+            "limits.bindings", \.limits.bindings, .integer(1...10_000_000), .appliedNow,
             "Registered contacts of all users together; a further one is refused with 503."),
         .init(
-            "limits.bindings_per_user", \.limits.bindingsPerUser, .integer(1...1_000), .needsRestart,
+            "limits.bindings_per_user", \.limits.bindingsPerUser, .integer(1...1_000), .appliedNow,
             "Registered contacts of one user; a further one takes the place of the one refreshed longest ago."),
         .init(
-            "limits.calls_per_source", \.limits.callsPerSource, .integer(0...100_000), .needsRestart,
+            "limits.calls_per_source", \.limits.callsPerSource, .integer(0...100_000), .appliedNow,
             "Concurrent calls from one address that is no trunk; 0 is without limit."),
         .init(
             "limits.maximum_duration", \.limits.maximumDuration, .duration(.zero ... .seconds(604_800)), .newCallsOnly,

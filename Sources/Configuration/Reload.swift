@@ -11,12 +11,17 @@ extension Configuration {
 
     /// This configuration with everything of `newer` that can be taken over while calls are up. What needs a restart stays as it
     /// is, and is told: the file and the running daemon differ in it from then on.
-    package func reloaded(with newer: Configuration) -> (configuration: Configuration, changes: [Change]) {
+    ///
+    /// - Parameter callCapacity: `limits.calls` at start.
+    package func reloaded(
+        with newer: Configuration, callCapacity: Int
+    ) -> (configuration: Configuration, changes: [Change]) {
         var merged = self
         var changes: [Change] = []
         for key in Self.keys where key.literal(self) != key.literal(newer) {
-            changes.append(Change(key: key.name, before: key.text(self), after: key.text(newer), effect: key.reload))
-            guard key.reload != .needsRestart else { continue }
+            let effect = effect(of: key, newer, callCapacity: callCapacity)
+            changes.append(Change(key: key.name, before: key.text(self), after: key.text(newer), effect: effect))
+            guard effect != .needsRestart else { continue }
             key.copy(newer, &merged)
             merged.origins[key.name] = newer.origins[key.name]
         }
@@ -36,6 +41,17 @@ extension Configuration {
         return (merged, changes)
     }
 
+    private func effect(of key: ConfigurationKey<Configuration>, _ newer: Configuration, callCapacity: Int) -> ReloadClass {
+        switch key.reload {
+        case .appliedUpToStart: return newer.limits.calls <= callCapacity ? .appliedNow : .needsRestart
+        case .needsRestart:
+            // As long as there are no users nobody has looked at what is said of them.
+            let isOfUsers = ["registrar.", "keepalive.", "protection."].contains { key.name.hasPrefix($0) }
+            return users.isEmpty && isOfUsers ? .appliedNow : .needsRestart
+        case .appliedNow, .newCallsOnly: return key.reload
+        }
+    }
+
     private func mergedTrunk(_ newer: Trunk, _ changes: inout [Change]) -> Trunk {
         guard let present = trunks.first(where: { $0.name == newer.name }) else {
             changes.append(Change(key: "trunk.\(newer.name)", before: "", after: "added", effect: .newCallsOnly))
@@ -51,7 +67,7 @@ extension Configuration {
         return merged
     }
 
-    /// Accounts may come, go and change; the first one needs a restart, as there is nobody yet to serve them.
+    /// Accounts may come, go and change.
     private func mergeUsers(of newer: Configuration, into merged: inout Configuration, _ changes: inout [Change]) {
         let old = Dictionary(users.map { ($0.name, Self.literals($0)) }, uniquingKeysWith: { first, _ in first })
         let new = Dictionary(newer.users.map { ($0.name, Self.literals($0)) }, uniquingKeysWith: { first, _ in first })
@@ -59,12 +75,11 @@ extension Configuration {
         let removed = old.keys.filter { new[$0] == nil }.count
         let changed = new.filter { name, literals in old[name].map { $0 != literals } ?? false }.count
         guard added + removed + changed > 0 else { return }
-        let isPossible = !users.isEmpty && !newer.users.isEmpty
         changes.append(
             Change(
                 key: "user", before: "\(users.count) users", after: "\(added) added, \(removed) removed, \(changed) changed",
-                effect: isPossible ? .appliedNow : .needsRestart))
-        if isPossible { merged.users = newer.users }
+                effect: .appliedNow))
+        merged.users = newer.users
     }
 
     private static func literals(_ route: Route) -> [String] { Route.keys.map { $0.literal(route) } }

@@ -54,6 +54,8 @@ final class Call {
     var routesTried = 0
     /// Routes that were left out, and why.
     var skippedRoutes: [CallFacts.Attempt] = []
+    /// Why there was no room for it.
+    var reachedLimit: String?
     /// What ICMP said of its requests.
     var unreachable: [CallFacts.Unreachable] = []
     /// Sides that ICMP said take no BYE.

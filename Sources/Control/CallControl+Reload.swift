@@ -5,7 +5,8 @@ import SIP
 
 /// A changed configuration, taken over while calls are up. Calls keep what they began with.
 extension CallControl {
-    package mutating func apply(_ newer: Configuration, now: Instant) {
+    /// - Parameter digestKey: as `init` takes it, for the first users there are.
+    package mutating func apply(_ newer: Configuration, digestKey: [UInt8]? = nil, now: Instant) {
         let former = configuration
         configuration = newer
         routing = Routing(trunks: newer.trunks, routes: newer.routes)
@@ -31,14 +32,20 @@ extension CallControl {
             waitingProbes.removeAll { $0.trunk == trunk.name }
             trunkStates[trunk.name] = nil
         }
-        takeUsers(newer, now: now)
+        if newer.limits.callsPerSecond != former.limits.callsPerSecond {
+            callRate = CallRate(rate: newer.limits.callsPerSecond, now: now)
+        }
+        takeUsers(newer, digestKey, now: now)
         drain(now)
     }
 
-    private mutating func takeUsers(_ newer: Configuration, now: Instant) {
-        guard phones != nil, !newer.users.isEmpty else { return }
+    private mutating func takeUsers(_ newer: Configuration, _ digestKey: [UInt8]?, now: Instant) {
+        if phones == nil, !newer.users.isEmpty { phones = makePhones(digestKey, now: now) }
+        guard phones != nil else { return }
         let gone = phones!.takeUsers(newer)
         for user in gone { forgetRegistrations(of: user, now: now) }
+        // The last one has gone: whoever calls now is a stranger, as where there never were any.
+        if newer.users.isEmpty { phones = nil }
     }
 }
 
@@ -61,6 +68,7 @@ extension Phones {
         let newer = UserDirectory(configuration.users, realm: digest.realm, engine: engine)
         let gone = users.update(to: newer)
         registrar.makeRoom(forUsers: users.count)
+        registrar.setLimits(bindings: configuration.limits.bindings, perUser: configuration.limits.bindingsPerUser)
         trunks = Self.trunks(of: configuration, users)
         return gone
     }

@@ -126,17 +126,32 @@ extension CallControl {
             return Refusal(cause: .noCommonCodec, status: 488, headers: [noCodecWarning(call)])
         }
         if isRouted, call.attempts.isEmpty { return Refusal(cause: .notRegistered, status: 480) }
-        if call.callerTrunk == nil, !occupySource(of: call) {
-            counters.add(to: .callsRefusedCapacity)
-            return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
-        }
-        let isCallerFull = call.callerTrunk.map { $0.capacity > 0 && callsByTrunk[$0.name, default: 0] >= $0.capacity } ?? false
-        let isCallerTooFast = call.callerTrunk.map { trunkStates[$0.name]?.incoming.take(now: now) == false } ?? false
-        if isCallerFull || isCallerTooFast || presentCount >= configuration.limits.calls {
-            counters.add(to: .callsRefusedCapacity)
+        if let (counter, sentence) = limitReached(by: call, now: now) {
+            counters.add(to: counter)
+            call.reachedLimit = sentence
             return Refusal(cause: .capacity, status: 503, headers: [retryAfter])
         }
         return isRouted ? nil : findRoute(of: call, now: now)
+    }
+
+    /// Which limit of calls there is no room under, with its metric and a sentence for people.
+    private mutating func limitReached(by call: Call, now: Instant) -> (Counter, String)? {
+        if call.callerTrunk == nil, !occupySource(of: call) {
+            let limit = configuration.limits.callsPerSource
+            return (.callsRefusedSource, "\(call.source.ip) has its \(limit) calls (limits.calls_per_source)")
+        }
+        if let trunk = call.callerTrunk {
+            let isTooFast = trunkStates[trunk.name]?.incoming.take(now: now) == false
+            if trunk.capacity > 0, callsByTrunk[trunk.name, default: 0] >= trunk.capacity {
+                return (.callsRefusedTrunkCapacity, "Trunk \(trunk.name) has as many calls as its capacity, \(trunk.capacity)")
+            }
+            if isTooFast {
+                let limit = "its \(trunk.callsPerSecond) calls of this second (calls_per_second)"
+                return (.callsRefusedTrunkRate, "Trunk \(trunk.name) has placed \(limit)")
+            }
+        }
+        guard presentCount >= configuration.limits.calls else { return nil }
+        return (.callsRefusedCapacity, "There are \(configuration.limits.calls) calls, which is limits.calls")
     }
 
     /// Whom the call goes to first; nil when there is somebody.
@@ -245,6 +260,7 @@ extension CallControl {
 
     mutating func refuseMedia(of number: CallNumber, _ cause: ReleaseCause) {
         counters.add(to: cause == .portsExhausted ? .callsRefusedPorts : .callsRefusedCapacity)
+        if cause == .capacity { calls[number]?.reachedLimit = "Every media session is taken (limits.calls)" }
         calls[number]?.refusalHeaders = [retryAfter]
         if let call = calls[number] { closeFurtherMedia(of: call) }
         enqueue(.mediaClosed, for: number)

@@ -109,6 +109,8 @@ package struct CallControl {
     var testSessions: [SessionID: UInt64] = [:]
     var closingTests: [SessionID: MediaSessions.Taken] = [:]
     var strangers: StrangerTable
+    /// Answers to `sip.monitors`.
+    var monitorRate: TokenBucket
     /// New requests that wait for their turn.
     var admission = AdmissionQueue()
     /// New calls of all sources together.
@@ -162,17 +164,21 @@ package struct CallControl {
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
+        monitorRate = TokenBucket(rate: StrangerTable.answers, now: now)
         phoneTraffic = PhoneTraffic(now: now)
         shortQuotes = TokenBucket(rate: 20, now: now)
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         reserveTables()
-        guard !configuration.users.isEmpty else { return }
+        if !configuration.users.isEmpty { phones = makePhones(digestKey, now: now) }
+    }
+
+    /// To begin with users.
+    mutating func makePhones(_ digestKey: [UInt8]?, now: Instant) -> Phones {
         let key = digestKey ?? (0..<32).map { _ in UInt8(truncatingIfNeeded: self.random.next() >> 32) }
-        phones = Phones(
-            configuration, key: key, runName: self.random.token(count: 8), seed: self.random.next(),
-            now: now, wallTime: wallTime)
+        return Phones(
+            configuration, key: key, runName: random.token(count: 8), seed: random.next(), now: now, wallTime: wallTime(now))
     }
 
     /// Sets memory aside, which is taken as it is used: a table that grows while calls come holds them all up for milliseconds.
@@ -208,7 +214,7 @@ package struct CallControl {
             phoneTraffic.note(isOfPhone: message.method == .register)
             takeRequest(message, from: source, now: now)
         case .answerable(let message, let status, let reason):
-            counters.add(to: status == 513 ? .sipTooLarge : .sipMalformed)
+            counters.add(to: status == 513 ? .sipTooManyHeaders : .sipMalformed)
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive:
             counters.add(to: .sipKeepAlives)

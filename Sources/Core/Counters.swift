@@ -37,11 +37,13 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipDatagramsSent
     case sipMalformed
     case sipTooLarge
+    case sipTooManyHeaders
     case sipKeepAlives
     case sipRetransmissionsReceived
     case sipRetransmissionsSent
     case sipStrayResponses
     case sipStrayRequests
+    case sipMonitorsAnswered
     case sipUnknownSource
     case sipStrangersUnanswered
     case sipAnswersWithheld
@@ -57,6 +59,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case sipConnectionsAccepted
     case sipConnectionsOpened
     case sipConnectionsRefused
+    case sipConnectionsRefusedSource
     case sipConnectionsFailed
     case sipConnectionsCutOff
     case sipConnectionsIdle
@@ -66,6 +69,9 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     // Phones.
     case registrations
     case registrationsRefused
+    case bindingsRefused
+    case bindingsReplaced
+    case contactsRefused
     case registersQueued
     case registersDropped
     case challengesSent
@@ -89,6 +95,9 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case callsRefusedPorts
     case mediaDeclined
     case callsRefusedCapacity
+    case callsRefusedTrunkCapacity
+    case callsRefusedTrunkRate
+    case callsRefusedSource
     case callsRefusedRate
     case callsRefusedNoRoute
     case callsRefusedRoutesBusy

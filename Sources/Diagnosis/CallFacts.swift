@@ -40,6 +40,8 @@ package struct CallFacts: Equatable, Sendable {
     package var fromCallee = StreamFacts()
     /// Sides that never answered relayd's BYE; known 32 s after the end.
     package var unansweredBye: Set<Leg> = []
+    /// Which limit of calls there was no room under, as the beginning of a sentence; nil when it is not known.
+    package var reachedLimit: String?
     /// ICMP errors about requests of this call.
     package var unreachable: [Unreachable] = []
     /// Set when a session expired for want of a refresh (RFC 4028).

@@ -184,7 +184,8 @@ struct SignallingRules {
     private func capacity(_ end: CallFacts.End) -> Diagnosis {
         if let busy = allRoutesBusy { return busy }
         return Diagnosis(
-            .capacityLimit, "A limit of concurrent calls was reached, so the call was refused with SIP \(end.status).",
+            .capacityLimit,
+            "\(facts.reachedLimit ?? "A limit of concurrent calls was reached"), so the call was refused with SIP \(end.status).",
             advice: "See `capacity` of the trunks and limits.calls, beside the present calls (`relayctl calls`, `relayctl status`).")
     }
 

@@ -35,7 +35,7 @@ import Testing
             Self.start.replacing("192.0.2.1:5060", with: "192.0.2.1:5070").replacing("notice", with: "debug")
                 .replacing("\"old\"", with: "\"new\"").replacing("name = \"b\"", with: "name = \"c\"")
                 .replacing("secret", with: "other"))
-        let (merged, changes) = old.reloaded(with: new)
+        let (merged, changes) = old.reloaded(with: new, callCapacity: 1_000)
         #expect(merged.sip.listen == old.sip.listen && merged.log.level == .debug)
         #expect(merged.trunks.map(\.name) == ["a", "c"] && merged.trunks[0].password == "new")
         #expect(merged.users.map(\.password) == ["other"])
@@ -49,15 +49,34 @@ import Testing
         #expect(merged.origins["trunk.c.address"] != nil && merged.origins["trunk.b.address"] == nil)
     }
 
-    @Test("the same file changes nothing; the first user needs a restart; a trunk's registration stays as it was")
+    @Test("the same file changes nothing; the first user is taken over with its registrar; a trunk's registration stays as it was")
     func edges() throws {
         let old = try Self.configuration(Self.start)
-        #expect(old.reloaded(with: old).changes.isEmpty)
+        #expect(old.reloaded(with: old, callCapacity: 1_000).changes.isEmpty)
         let without = try Self.configuration(String(Self.start.split(separator: "[[user]]")[0]))
-        let (merged, changes) = without.reloaded(with: old)
-        #expect(merged.users.isEmpty && changes.map(\.effect) == [.needsRestart])
+        let (merged, changes) = without.reloaded(with: old, callCapacity: 1_000)
+        #expect(merged.users.count == 1 && changes.map(\.effect) == [.appliedNow])
+        #expect(old.reloaded(with: without, callCapacity: 1_000).configuration.users.isEmpty)
+        var realm = old
+        realm.registrar.realm = "example.com"
+        #expect(without.reloaded(with: realm, callCapacity: 1_000).configuration.registrar.realm == "example.com")
+        #expect(old.reloaded(with: realm, callCapacity: 1_000).changes.map(\.effect) == [.needsRestart])
         let registering = try Self.configuration(Self.start.replacing("username = \"me\"", with: "username = \"me\"\nregister = \"on\""))
-        let (kept, told) = old.reloaded(with: registering)
+        let (kept, told) = old.reloaded(with: registering, callCapacity: 1_000)
         #expect(kept.trunks[0].register == .off && told.map(\.key) == ["trunk.a.register"] && told[0].effect == .needsRestart)
+    }
+
+    @Test("limits.calls may be lowered, and raised again up to its value at start; more needs a restart")
+    func calls() throws {
+        let old = try Self.configuration(Self.start)
+        for (calls, effect) in [(1, ReloadClass.appliedNow), (old.limits.calls - 1, .appliedNow), (old.limits.calls + 1, .needsRestart)] {
+            var new = old
+            new.limits.calls = calls
+            let (merged, changes) = old.reloaded(with: new, callCapacity: old.limits.calls)
+            #expect(changes.map(\.key) == ["limits.calls"] && changes[0].effect == effect)
+            #expect(merged.limits.calls == (effect == .appliedNow ? calls : old.limits.calls))
+            // From the lower value back to what it was at start.
+            #expect(merged.reloaded(with: old, callCapacity: old.limits.calls).configuration.limits.calls == old.limits.calls)
+        }
     }
 }

@@ -162,6 +162,60 @@ import Testing
         #expect(phones.prove("REGISTER", headers: "Expires: 0")?.status == 503)
     }
 
+    @Test("limits of contacts and of phones' calls: each with its answer and its counter")
+    func limits() throws {
+        let phones = Phones {
+            $0.limits.bindings = 3
+            $0.limits.bindingsPerUser = 2
+            $0.limits.callsPerSource = 1
+        }
+        let world = phones.world
+        func register(_ user: String, _ password: String, _ port: Int, headers: String = "Expires: 600") -> SIPMessage? {
+            phones.prove("REGISTER", user: user, password: password, from: SocketAddress("198.51.100.77:\(port)")!, headers: headers)
+        }
+        for port in [40_000, 40_001, 40_002] { #expect(register("ada", "secret", port)?.status == 200) }
+        #expect(world.counters[.bindingsReplaced] == 1 && world.counters[.bindingsRefused] == 0)
+        let contacts = (1...3).map { "Contact: <sip:ada@198.51.100.77:4\($0)>" }.joined(separator: "\n")
+        #expect(register("ada", "secret", 40_002, headers: contacts)?.status == 403)
+        #expect(world.counters[.contactsRefused] == 1)
+        #expect(register("bob", "word", 40_003)?.status == 200)
+        let full = try #require(register("bob", "word", 40_004))
+        #expect(full.status == 503 && full.text(.retryAfter) == "5" && world.counters[.bindingsRefused] == 1)
+
+        func call(_ port: UInt16) -> SIPMessage? {
+            phones.prove("INVITE", "sip:49123@192.0.2.1", from: SocketAddress(ip: Self.other.ip, port: port), body: Self.offer)
+        }
+        #expect(call(5_060)?.status == 180)
+        let refused = try #require(call(5_061))
+        #expect(refused.status == 503 && refused.text(.retryAfter) == "5")
+        #expect(world.counters[.callsRefusedSource] == 1 && world.counters[.callsRefusedCapacity] == 0)
+        #expect(world.records.last?.explanation?.hasPrefix("198.51.100.78 has its 1 calls (limits.calls_per_source)") == true)
+    }
+
+    @Test("the first users come with a reload, and register; the last ones go, and callers are strangers again")
+    func reload() {
+        let phones = Phones { $0.users = [] }
+        let world = phones.world
+        #expect(phones.send("REGISTER")?.status == 403)
+        world.reload {
+            $0.users = [User(name: "ada", password: "secret", numbers: ["100"])]
+            $0.limits.bindingsPerUser = 1
+        }
+        #expect(phones.prove("REGISTER", headers: "Expires: 600")?.status == 200)
+        #expect(world.control.registrations(RegistrationQuery(), now: world.now).total == 1)
+        let caller = world.placeCall(number: "100")
+        world.run(for: .seconds(1))
+        #expect(world.sent(to: Self.phone).first == "INVITE" && caller.statuses.first == 100)
+        _ = world.hangUp(world.presentCalls[0])
+        world.reload { $0.limits.bindings = 1 }
+        #expect(phones.prove("REGISTER", from: Self.other, headers: "Expires: 600")?.status == 503, "ada has the only contact there may be")
+        world.reload { $0.users = [] }
+        #expect(phones.send("REGISTER")?.status == 403)
+        #expect(world.registrationLines.last?.kind == .gone)
+        world.run(for: .seconds(60))
+        #expect(world.control.registrations(RegistrationQuery(), now: world.now).total == 0)
+    }
+
     @Test("a spare REGISTER, as sipsak sends it, is challenged all the same")
     func spare() throws {
         let phones = Phones()

@@ -29,6 +29,27 @@ import Testing
         #expect(world.problems == [])
     }
 
+    @Test("the limits of calls, and of calls a second, count from the reload on")
+    func limits() {
+        let world = SimulatedWorld(seed: 93)
+        world.reload {
+            $0.limits.calls = 1
+            $0.limits.callsPerSecond = 1
+        }
+        _ = world.establishCall()
+        let refused = [world.placeCall(), world.placeCall()]
+        world.run(for: .seconds(1))
+        #expect(refused.map(\.finalStatus) == [503, 503])
+        #expect(world.counters[.callsRefusedCapacity] == 1 && world.counters[.callsRefusedRate] == 1)
+        world.reload {
+            $0.limits.calls = 100
+            $0.limits.callsPerSecond = 0
+        }
+        let served = (0..<3).map { _ in world.placeCall() }
+        world.run(for: .seconds(4))
+        #expect(served.map(\.finalStatus) == [200, 200, 200])
+    }
+
     @Test("limits, rules and the timeout of silence hold for calls that begin afterwards")
     func settings() throws {
         let world = SimulatedWorld(seed: 92)

@@ -46,6 +46,23 @@ import Testing
         #expect(source.method == method && source.userAgent == "somebody" && source.called == "49123")
     }
 
+    @Test("monitors get 200 for OPTIONS, no larger than the request and without a transaction; else they are strangers")
+    func monitors() throws {
+        let world = SimulatedWorld(seed: 31) { $0.sip.monitors = [TrunkSource("192.0.2.128/25")!] }
+        let text = request("OPTIONS")
+        let answers = (0..<2).flatMap { _ in world.exchange(text, from: Self.stranger) }
+        #expect(answers.map(\.status) == [200, 200] && answers[0].octets == answers[1].octets)
+        #expect(answers[0].octets.count <= text.replacing("\n", with: "\r\n").utf8.count)
+        #expect(world.counters[.sipMonitorsAnswered] == 2 && world.counters[.sipUnknownSource] == 0 && world.control.isEmpty)
+        #expect(world.exchange(request("OPTIONS", toTag: "x", number: 2), from: Self.stranger).map(\.status) == [481])
+        #expect(world.exchange(request("INVITE", number: 3), from: Self.stranger).map(\.status) == [403])
+        #expect(world.exchange(request("REGISTER", number: 4), from: Self.stranger).map(\.status) == [403])
+        let elsewhere = SocketAddress("192.0.2.100:5060")!
+        #expect(world.exchange(request("OPTIONS", number: 5, from: elsewhere), from: elsewhere).map(\.status) == [403])
+        world.reload { $0.sip.monitors = [] }
+        #expect(world.exchange(request("OPTIONS", number: 6), from: Self.stranger).map(\.status) == [403])
+    }
+
     @Test("a repeated request gets the same answer, and another one another tag; the ACK for it belongs to nothing")
     func repeated() throws {
         let world = SimulatedWorld(seed: 2)

@@ -3,7 +3,7 @@ import Glibc
 
 /// What a test needs from the machine beside this package.
 package enum Prerequisite: CaseIterable, Sendable {
-    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS, promtool, chromium, baresip, linphone
+    case sipp, tshark, sngrep, root, kamailio, rtpengine, ipv6, openssl, kamailioTLS, promtool, chromium, baresip, linphone, sipsak
 
     package var isMet: Bool {
         switch self {
@@ -19,6 +19,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .chromium: Self.findsProgram("chromium")
         case .baresip: Self.findsProgram("baresip")
         case .linphone: Self.findsProgram("linphonec")
+        case .sipsak: Self.findsProgram("sipsak")
         case .ipv6: textOfFile("/proc/net/if_inet6").contains(" lo\n")
         }
     }
@@ -38,6 +39,7 @@ package enum Prerequisite: CaseIterable, Sendable {
         case .promtool: "promtool is not installed: apt-get install prometheus"
         case .chromium: "chromium is not installed: apt-get install chromium"
         case .linphone: "linphonec is not installed: apt-get install linphone-cli"
+        case .sipsak: "sipsak is not installed: apt-get install sipsak"
         case .baresip: "baresip is not installed: apt-get install baresip-core"
         case .ipv6: "the loopback interface has no IPv6 address"
         }

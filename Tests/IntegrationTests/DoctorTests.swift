@@ -12,7 +12,7 @@ struct DoctorTests {
             let result = try await run(
                 Daemon.commandLineTool, ["doctor", "--json", "--socket", bed.daemon.control.socketPath], within: .seconds(60))
             let report = try JSONDecoder().decode(DoctorReport.self, from: Data(result.output.utf8))
-            #expect(report.steps.map(\.number) == Array(1...10))
+            #expect(report.steps.map(\.number) == Array(1...11))
             for step in report.steps {
                 #expect(step.outcome == .passed, "\(step.number) \(step.title): \(step.evidence)")
             }
@@ -34,6 +34,10 @@ struct DoctorTests {
     @Test("what is wrong fails its step, says what to do, and the exit code says so", .timeLimit(.minutes(2)))
     func unwell() async throws {
         try await Testbed.with({ $0.noMediaTimeout = 0 }) { bed in
+            // The customer's host, and not the port its trunk says.
+            let elsewhere = SocketAddress(ip: bed.host, port: 5999)
+            let caller = try await bed.caller("caller-is-refused") { $0.address = elsewhere }
+            try await caller.succeeds()
             let result = try await run(
                 Daemon.commandLineTool, ["doctor", "--socket", bed.daemon.control.socketPath], within: .seconds(60))
             #expect(result.code == 3)
@@ -41,6 +45,11 @@ struct DoctorTests {
             #expect(result.output.contains("media.no_media_timeout"))
             #expect(result.output.contains("Do: set media.no_media_timeout to 60"))
             #expect(result.output.contains("4  passed"))
+            #expect(result.output.contains("11  FAILED"), "\(result.output)")
+            // Lines are wrapped.
+            let words = result.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            #expect(words.contains("from \(elsewhere), the last one INVITE, were refused because it is no trunk"), "\(words)")
+            #expect(words.contains("that port alone: to take its requests from any port set sources"), "\(words)")
         }
     }
 

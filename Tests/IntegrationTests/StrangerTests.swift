@@ -1,9 +1,28 @@
 import Core
+import Foundation
 import Harness
 import Testing
 
 @Suite("strangers", .inTurn, .serialized, .needs(.sipp))
 struct StrangerTests {
+    @Test("sipsak, as monitoring uses it, is content where sip.monitors names it, and is not where nothing does", .needs(.sipsak))
+    func monitors() async throws {
+        // It sends from the loopback's own address.
+        try await Testbed.with({ $0.sip = ["monitors = [\"127.0.0.1\"]"] }) { bed in
+            let target = "sip:\(bed.daemon.sipAddress)"
+            #expect(try await run("/usr/bin/env", ["sipsak", "-s", target], within: .seconds(20)).code == 0)
+            #expect(try bed.daemon.control.counter(.sipMonitorsAnswered) == 1)
+            #expect(try bed.daemon.control.counter(.sipUnknownSource) == 0)
+            let path = bed.daemon.directory.file("relayd.toml")
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            try text.replacing("\"127.0.0.1\"", with: "\"127.0.0.2\"").write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(try await bed.daemon.relayctl(["reload"]).output.contains("sip.monitors"))
+            let refused = try await run("/usr/bin/env", ["sipsak", "-vv", "-s", target], within: .seconds(20))
+            #expect(refused.code != 0 && refused.output.contains("403 Forbidden"), "\(refused.output)")
+            #expect(try bed.daemon.control.counter(.sipUnknownSource) == 1)
+        }
+    }
+
     @Test(
         "a stranger who sprays every relay port from before the first packet on hears nothing and is heard by nobody",
         arguments: [Stranger.Pattern.random, .consecutive])

@@ -164,7 +164,8 @@ struct TransportTests {
             settings.trunks[1].lines = ["sources = [\"127.0.0.8\"]"]
         }) { bed in
             let peers = try (0..<20).map { _ in try StreamPeer(connectingTo: bed.daemon.sipAddress) }
-            try await eventually("the rest is refused") { try bed.daemon.control.counter(.sipConnectionsRefused) == 8 }
+            try await eventually("the rest is refused") { try bed.daemon.control.counter(.sipConnectionsRefusedSource) == 8 }
+            #expect(try bed.daemon.control.counter(.sipConnectionsRefused) == 0)
             #expect(try bed.daemon.control.status().sipConnections?.open == 12)
             try peers[0].send("\u{16}\u{3}\u{1}no SIP")
             #expect(try peers[0].receive() == "")

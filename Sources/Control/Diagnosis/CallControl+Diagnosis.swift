@@ -47,6 +47,7 @@ extension CallControl {
             if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
             if attempts.count > 1 { facts.attempts = attempts }
         }
+        facts.reachedLimit = call.reachedLimit
         facts.unreachable = call.unreachable
         facts.unansweredBye = call.unansweredBye
         facts.expiredSession = call.expiredSession

@@ -2,6 +2,7 @@ import Configuration
 import ControlProtocol
 import Core
 import Records
+import SIP
 
 /// What clients of the control socket, and other threads of this process, ask for.
 extension ControlLoop {
@@ -106,10 +107,24 @@ extension ControlLoop {
             announce(Event(at: control.wallTime(now), name: .configurationReloaded, fields: ["file": file, "error": text]), now: now)
             return .failure(ControlError(.unavailable, "\(text)\nNothing was changed."))
         }
-        let (merged, changes) = configuration.reloaded(with: newer)
+        let (merged, changes) = configuration.reloaded(with: newer, callCapacity: callCapacity)
+        var lines: [RegistrationLine] = []
+        if registrations == nil, !merged.users.isEmpty {
+            let inbox = inbox
+            do throws(RecordError) {
+                registrations = try RegistrationFile(directory: merged.records.directory, lines: &lines) {
+                    inbox.add(.recordTrouble($0))
+                }
+            } catch {
+                return .failure(ControlError(.unavailable, "There is no place for registrations: \(error)\nNothing was changed."))
+            }
+        }
         configuration = merged
         log.level = merged.log.level
-        control.apply(merged, now: now)
+        control.apply(merged, digestKey: registrations?.digestKey, now: now)
+        if !lines.isEmpty {
+            log.log(.notice, "registrations.restored", ["count": "\(control.restoreRegistrations(lines, now: now))"])
+        }
         ngControl.configuration = merged
         announce(
             Event(

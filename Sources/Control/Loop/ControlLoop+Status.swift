@@ -65,6 +65,7 @@ extension ConfigurationRow {
             switch setting.reload {
             case .appliedNow: "now"
             case .newCallsOnly: "new calls"
+            case .appliedUpToStart: "now, more: restart"
             case .needsRestart: "restart"
             }
         self.init(

@@ -52,8 +52,10 @@ package struct ControlLoop: ~Copyable {
     var figures = CallFigures()
     /// Nil when proxies are not told of calls whose media died.
     private let callbacks: CallbackSender?
-    /// Nil when there are no users.
-    let registrations: RegistrationFile?
+    /// Nil as long as there were no users.
+    var registrations: RegistrationFile?
+    /// `limits.calls` at start: memory and descriptors are taken for so many.
+    let callCapacity: Int
     private var keepAlives: KeepAliveSender
     /// Why callbacks failed, as far as the log has it.
     private var callbackFailures: Set<String> = []
@@ -175,8 +177,9 @@ package struct ControlLoop: ~Copyable {
         }
         // After the keeper of records, which makes the directory and sees to it that nobody else uses it.
         var lines: [RegistrationLine] = []
+        let hasUsers = !configuration.users.isEmpty
         let registrations = try attempt(StartError.records) { () throws(RecordError) -> RegistrationFile? in
-            guard !configuration.users.isEmpty else { return nil }
+            guard hasUsers else { return nil }
             return try RegistrationFile(directory: directory, lines: &lines) { inbox.add(.recordTrouble($0)) }
         }
         let keepAlives = try attempt({ StartError.failed(step: "memory for keep-alives", $0) }) { () throws(Errno) in
@@ -229,6 +232,7 @@ package struct ControlLoop: ~Copyable {
         ngControl = NGCallControl(
             configuration: configuration, media: media, counters: counters,
             random: SeededRandom(seed: system.next()), now: now, wallTime: startedAt.wall)
+        callCapacity = configuration.limits.calls
         self.configuration = configuration
         self.file = file
         self.warnings = warnings

@@ -24,11 +24,24 @@ extension CallControl {
     ///
     /// Stateless (RFC 3261 §8.2.7, §16.11): a repeated request gets the same answer, and the ACK for it belongs to nothing.
     mutating func refuseStranger(_ request: SIPMessage, from source: Flow, now: Instant) {
+        if answerMonitor(request, from: source, now: now) { return }
         counters.add(to: .sipUnknownSource)
         let isOfDialog = request.toTag != nil || request.method == .cancel
         let status = isOfDialog ? 481 : 403
         guard noteStranger(request, status: status, from: source, now: now) else { return }
         answerStateless(request, status: status, from: source)
+    }
+
+    /// Answers the OPTIONS of those that `sip.monitors` names: whether relayd is there, and nothing else. Without a transaction,
+    /// and no more often than strangers are answered: their addresses can be forged like any.
+    private mutating func answerMonitor(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
+        guard request.method == .options, request.toTag == nil, !configuration.sip.monitors.isEmpty,
+            configuration.sip.monitors.contains(where: { $0.contains(source.remote, ignoringPort: source.isReliable) }),
+            monitorRate.take(now: now)
+        else { return false }
+        counters.add(to: .sipMonitorsAnswered)
+        answerStateless(request, status: 200, from: source)
+        return true
     }
 
     /// Counts a stranger's request and tells of its source where that is due.

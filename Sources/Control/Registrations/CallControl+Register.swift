@@ -79,6 +79,8 @@ extension CallControl {
             enqueue(results)
         case .refused(let status, let reason):
             counters.add(to: .registrationsRefused)
+            if status == 503 { counters.add(to: .bindingsRefused) }
+            if status == 403 { counters.add(to: .contactsRefused) }
             var headers: [(HeaderName, String)] = []
             if status == 423 { headers.append((.minExpires, "\(configuration.registrar.minimumExpires.components.seconds)")) }
             if status == 503 { headers.append((.retryAfter, "\(configuration.limits.retryAfter.components.seconds)")) }
@@ -125,6 +127,7 @@ extension CallControl {
                 ], now: now)
         case .removed(let id, let reason):
             phones!.keepAlives.remove(id)
+            if reason == .replaced { counters.add(to: .bindingsReplaced) }
             if reason != .replaced, let user = phones!.users.find(name: line.user) {
                 phones!.departures[user] = (now, reason == .expired)
             }

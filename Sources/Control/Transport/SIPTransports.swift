@@ -431,13 +431,13 @@ struct SIPTransports: ~Copyable {
     ) {
         guard let remote = socket.peerAddress else { return }
         let isTrusted = routing.trunk(from: remote, isStream: true) != nil
+        // A tenth is kept for trunks.
         let isFull =
-            isTrusted
-            ? connections.count >= connectionLimit
-            // A tenth is kept for trunks.
-            : strangerCount >= connectionLimit - connectionLimit / 10 || connections.count >= connectionLimit
-                || connectionsBySource[remote.ip, default: 0] >= sourceLimit
+            connections.count >= connectionLimit || (!isTrusted && strangerCount >= connectionLimit - connectionLimit / 10)
         guard !isFull else { return counters.add(to: .sipConnectionsRefused) }
+        if !isTrusted, connectionsBySource[remote.ip, default: 0] >= sourceLimit {
+            return counters.add(to: .sipConnectionsRefusedSource)
+        }
         let transport = listeners[Int(index)].transport
         var session: TLSSession?
         if transport == .tls {

@@ -66,6 +66,30 @@ package enum DoctorLints {
             advice: "look at all of them with `relayctl audit --since \(hours)h`")
     }
 
+    /// Senders that are no trunk and no phone: those that a trunk was probably meant to be cost somebody his calls.
+    package static func strangersStep(_ report: StrangerReport, hours: Int, now: WallTime) -> DoctorReport.Step {
+        let title = "Nobody is refused by mistake"
+        let recent = report.shown.filter { $0.lastAt.milliseconds >= now.milliseconds - Int64(hours) * 3_600_000 }
+        guard let busiest = recent.first else {
+            return .init(11, title, .passed, "No request came from anybody who is no trunk and no phone in the last \(hours) h.")
+        }
+        let requests = recent.reduce(0) { $0 + $1.requests }
+        let policy = report.policy == "drop" ? "dropped" : "refused"
+        let slips = recent.filter(\.isSlip)
+        guard let slip = slips.first else {
+            return .init(
+                11, title, .passed,
+                "\(requests) requests of \(recent.count) strangers were \(policy), none of them near a trunk; most of \(busiest.source), "
+                    + "\(busiest.requests), the last \(busiest.method)\(busiest.userAgent.isEmpty ? "" : " by \(busiest.userAgent)").")
+        }
+        let others = slips.count > 1 ? " \(slips.count - 1) more are near a trunk: `relayctl strangers`." : ""
+        return .init(
+            11, title, .failed,
+            "\(slip.requests) requests from \(slip.lastAddress), the last one \(slip.method), were \(policy) because it is no trunk: "
+                + "\(slip.hint).\(others)",
+            advice: "correct address or sources of that trunk, then `relayctl reload`; see `relayctl why \(slip.lastAddress.ip)`")
+    }
+
     /// Calls that are up although nobody was heard for longer than they may be silent, and ports that belong to nobody.
     package static func accumulationStep(
         _ calls: [CallSummary], _ status: StatusReport, audit: AuditReport?

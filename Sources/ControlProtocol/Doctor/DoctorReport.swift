@@ -1,4 +1,4 @@
-/// What `relayctl doctor` found: the vendor's ten steps in their order.
+/// What `relayctl doctor` found: the vendor's ten steps in their order, and one more.
 package struct DoctorReport: Codable, Equatable, Sendable {
     package enum Outcome: String, Codable, Sendable {
         case passed, failed

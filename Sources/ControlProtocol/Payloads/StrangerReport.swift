@@ -47,6 +47,9 @@ package struct StrangerReport: Codable, Equatable, Sendable {
         /// How its address relates to those of trunks.
         package var hint: String
 
+        /// A trunk is near: more likely a slip in the configuration than somebody trying.
+        package var isSlip: Bool { hint.hasPrefix("trunk ") }
+
         package init(
             source: String, lastAddress: SocketAddress, transport: Transport, requests: UInt64, answers: UInt64, firstAt: WallTime,
             lastAt: WallTime, method: String, caller: String, called: String, userAgent: String, callID: String, hint: String

@@ -14,7 +14,7 @@ extension StrangerReport {
         table.add("AGENT", leftOutAt: 1, leastWidth: 6, cells: shown.map { .init($0.userAgent) })
         var lines = [style.painted("\(requests) requests from sources that are no trunk and no phone, \(unanswered) not answered.", .faint)]
         if policy == "drop" { lines.append("sip.strangers = \"drop\": they get no answer.") }
-        let slips = shown.filter { $0.hint.hasPrefix("trunk ") }
+        let slips = shown.filter(\.isSlip)
         for slip in slips {
             lines += wrapped(style.safe("A request from \(slip.lastAddress) which is no trunk: \(slip.hint)."), to: style.width)
                 .map { style.painted($0, .bad) }

@@ -36,7 +36,7 @@ package struct Registrar: Sendable {
         case unregistered, expired, replaced
     }
 
-    package let settings: Settings
+    package private(set) var settings: Settings
     package internal(set) var table: BindingTable
     package internal(set) var agents = AgentNames()
     var expiries = TimerQueue<BindingID>()
@@ -165,6 +165,12 @@ package struct Registrar: Sendable {
     private mutating func remove(_ id: BindingID, _ reason: Removal, _ onChange: (Change, Registrar) -> Void) {
         onChange(.removed(id, reason), self)
         table.remove(id)
+    }
+
+    /// For what comes from now on: who is beyond them already stays.
+    package mutating func setLimits(bindings: Int, perUser: Int) {
+        settings.bindings = bindings
+        settings.bindingsPerUser = perUser
     }
 
     /// There are more users than when it was made.

@@ -2,7 +2,7 @@ import ControlProtocol
 import Core
 import Foundation
 
-/// The ten steps, one after the other.
+/// The steps, one after the other.
 struct Examination {
     let hours: Int
     let showsProgress: Bool
@@ -25,6 +25,7 @@ struct Examination {
         steps.append(DoctorLints.auditStep(audit, hours: hours))
         steps.append(DoctorLints.sessionTimerStep(rows))
         steps.append(DoctorLints.documentedStep(rows))
+        steps.append(DoctorLints.strangersStep(try client.strangers(StrangerQuery(limit: 1_000)), hours: hours, now: now))
         do throws(TestSocket.Failure) {
             try placeCalls(&client)
         } catch {
