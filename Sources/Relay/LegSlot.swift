@@ -79,7 +79,7 @@ struct LegSlot: BitwiseCopyable {
     var rtpWanted = ReceiveMode.message
     /// When the RTP socket was connected, or its receive last starved of buffers.
     var connectedSince: UInt64 = 0
-    /// When the second that is being gathered is over: the next packet, or housekeeping, publishes it.
+    /// When the second that is being gathered is over: the next packet, or housekeeping, publishes it. Zero without `hasMedia`.
     var secondEnds: UInt64 = 0
 
     var lock = SourceLock()

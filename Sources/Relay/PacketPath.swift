@@ -205,20 +205,21 @@ public struct PacketPath: ~Copyable {
         }
     }
 
-    /// What the packets of a leg tell, from its first one on.
+    /// What the packets of a leg tell, from its first one on. Mutating, as all that runs per packet: for another function the
+    /// compiler makes a copy of this.
     @inline(always)
-    private func media(of leg: UnsafeMutablePointer<LegSlot>) -> UnsafeMutablePointer<LegMedia> {
+    private mutating func media(of leg: UnsafeMutablePointer<LegSlot>) -> UnsafeMutablePointer<LegMedia> {
         unsafe media(of: leg, at: leg - legs)
     }
 
     @inline(always)
-    private func media(of leg: UnsafeMutablePointer<LegSlot>, at number: Int) -> UnsafeMutablePointer<LegMedia> {
+    private mutating func media(of leg: UnsafeMutablePointer<LegSlot>, at number: Int) -> UnsafeMutablePointer<LegMedia> {
         if unsafe !leg.pointee.hasMedia { unsafe beginMedia(of: leg, at: number) }
         return unsafe media + number
     }
 
     @inline(never)
-    private func beginMedia(of leg: UnsafeMutablePointer<LegSlot>, at number: Int) {
+    private mutating func beginMedia(of leg: UnsafeMutablePointer<LegSlot>, at number: Int) {
         var fresh = LegMedia()
         unsafe fresh.stream.formats = leg.pointee.formats
         unsafe media[number] = fresh
@@ -368,9 +369,12 @@ public struct PacketPath: ~Copyable {
             unsafe leg.pointee.lock.receiveConnected(now: now)
         }
         unsafe activitySlots[table].store(now, ordering: .relaxed)
-        let media = unsafe media(of: leg, at: stream &>> 1)
-        if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: table, now: now) }
-        unsafe media.pointee.stream.receive(header, in: octets, now: now)
+        if unsafe now >= leg.pointee.secondEnds {
+            // Zero before the first packet, so that no other one needs to ask for the leg's `LegMedia`.
+            _ = unsafe media(of: leg, at: stream &>> 1)
+            unsafe endSecond(leg, table: table, now: now)
+        }
+        unsafe media[stream &>> 1].stream.receive(header, in: octets, now: now)
         unsafe own.pointee.packets.bump()
         unsafe own.pointee.octets.bump(UInt64(verdict.octets.count))
 
@@ -604,7 +608,7 @@ public struct PacketPath: ~Copyable {
         unsafe statisticsSlots[table].setSource(source)
         unsafe leg.pointee.control.mediaMoved()
         // One that has not begun begins a run of its own.
-        if unsafe leg.pointee.hasMedia { unsafe media(of: leg).pointee.stream.breakRun() }
+        if unsafe leg.pointee.hasMedia { unsafe media[leg - legs].stream.breakRun() }
         verdict.isLocking = true
     }
 
@@ -613,10 +617,10 @@ public struct PacketPath: ~Copyable {
     /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
     @inline(never)
     private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
+        guard unsafe leg.pointee.hasMedia else { return }
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
-        guard unsafe leg.pointee.hasMedia else { return }
-        unsafe media(of: leg).pointee.stream.advance(
+        unsafe media[leg - legs].stream.advance(
             to: UInt32(truncatingIfNeeded: second), timeline: timelines[table])
         unsafe show(leg, table: table, second: second, isFinal: isFinal)
     }
@@ -625,10 +629,8 @@ public struct PacketPath: ~Copyable {
     private func show(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, second: UInt64, isFinal: Bool) {
         // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
         let peer = unsafe legs + ((leg - legs) ^ 1)
-        let own = unsafe media(of: leg)
-        let trips = unsafe (
-            own.pointee.roundTrip.latest, peer.pointee.hasMedia ? media(of: peer).pointee.roundTrip.latest : nil
-        )
+        let own = unsafe media + (leg - legs)
+        let trips = unsafe (own.pointee.roundTrip.latest, peer.pointee.hasMedia ? media[peer - legs].roundTrip.latest : nil)
         let roundTrip = trips.0 == nil ? trips.1 : (trips.0 ?? .zero) + (trips.1 ?? .zero)
         let measure = unsafe own.pointee.quality.advance(
             to: UInt32(truncatingIfNeeded: second), own.pointee.stream, roundTrip: roundTrip, isFinal: isFinal)
