@@ -616,7 +616,7 @@ public struct PacketPath: ~Copyable {
 
     /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
     @inline(never)
-    private func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
+    private mutating func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         guard unsafe leg.pointee.hasMedia else { return }
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
@@ -626,7 +626,7 @@ public struct PacketPath: ~Copyable {
     }
 
     /// Shows what the packets of a leg told so far, to whoever reads the table.
-    private func show(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, second: UInt64, isFinal: Bool) {
+    private mutating func show(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, second: UInt64, isFinal: Bool) {
         // SAFETY: the two legs of a session lie side by side, the caller's at an even place.
         let peer = unsafe legs + ((leg - legs) ^ 1)
         let own = unsafe media + (leg - legs)
