@@ -7,6 +7,7 @@ struct Worker: ~Copyable {
     private static let doorbell: UInt8 = 4
     private static let doorbellFailed: UInt8 = 5
     private static let connected: UInt8 = 6
+    private static let timer: UInt8 = 7
     /// Completions handled with one clock reading.
     private static let waveSize = 256
     private let plainReceiveDelay: UInt64
@@ -89,7 +90,12 @@ struct Worker: ~Copyable {
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
-        try ring.submitAndWait(atLeast: waveGoal, gather: window, timeout: waitLimit)
+        let due = nextDue
+        // A limit for each wait would set the processor's timer in each turn.
+        let limit: Duration? =
+            due <= now ? .zero
+            : ring.setTimer(at: Instant(nanoseconds: due), token: Token(kind: Self.timer)) ? nil : .nanoseconds(Int64(due - now))
+        try ring.submitAndWait(atLeast: waveGoal, gather: window, timeout: limit)
         if ring.isSubmitted { held.giveBack(to: &pool) }
         let count = ring.takeCompletions(into: &batch)
         now = MonotonicClock.now.nanoseconds
@@ -107,12 +113,11 @@ struct Worker: ~Copyable {
         path.publishCounters()
     }
 
-    /// To the next housekeeping while there is anything to look after.
-    private var waitLimit: Duration {
-        if !backlog.isEmpty || stalledCommand != nil { return .milliseconds(1) }
-        var next = openSessions > 0 ? nextHousekeeping : now &+ 1_000_000_000
-        if ringControlAt != 0 { next = min(next, ringControlAt) }
-        return .nanoseconds(next > now ? Int64(next - now) : 0)
+    /// When something is to be done though nothing comes: the next housekeeping while there is anything to look after.
+    private var nextDue: UInt64 {
+        if !backlog.isEmpty || stalledCommand != nil { return now &+ 1_000_000 }
+        let next = openSessions > 0 ? nextHousekeeping : now &+ 1_000_000_000
+        return ringControlAt != 0 ? min(next, ringControlAt) : next
     }
 
     /// The packet path: everything that runs per packet is compiled into this function.
@@ -153,6 +158,7 @@ struct Worker: ~Copyable {
         case Self.doorbell: break  // the mailbox is read in every turn
         case Self.doorbellFailed: mustRingControl = true
         case Self.connected: connectEnded(completion)
+        case Self.timer: ring.timerEnded()
         default: break
         }
     }

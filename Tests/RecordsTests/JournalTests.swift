@@ -37,6 +37,38 @@ import Testing
         #expect(try handle.seekToEnd() == UInt64(journal.size))
     }
 
+    @Test("of records written together those that fit whole are in the journal, and no piece of the next")
+    func shortWriteOfSeveral() throws {
+        let limit = 32 << 20
+        var journal = try Self.journal(in: directory.path)
+        let handle = try #require(FileHandle(forWritingAtPath: directory.journal))
+        // Room for two and a half.
+        let lines = (1...3).map { RecordLine(record($0)).octets.count }
+        let room = lines[0] + lines[1] + lines[2] / 2
+        try handle.truncate(atOffset: UInt64(limit - room - 1))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data("\n".utf8))
+        try journal.reopen()
+        journal.markAllStored()
+
+        var before = rlimit()
+        // SAFETY: both calls use the structure only while they run.
+        try #require(unsafe getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &before) == 0)
+        var lowered = before
+        lowered.rlim_cur = rlim_t(limit)
+        try #require(unsafe setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &lowered) == 0)
+        var written = 0
+        #expect(throws: RecordError.file(path: directory.journal, operation: "written", errno: ENOSPC)) {
+            try journal.append((1...5).map(record), written: &written)
+        }
+        try #require(unsafe setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &before) == 0)
+        #expect(written == 2)
+        #expect(try handle.seekToEnd() == UInt64(journal.size))
+        try journal.append((3...5).map(record), written: &written)
+        #expect(written == 5)
+        #expect(try journal.readBatch().records == (1...5).map(record))
+    }
+
     @Test("it is read a piece at a time, also when a line is longer than a piece")
     func pieces() throws {
         var journal = try Self.journal(in: directory.path)

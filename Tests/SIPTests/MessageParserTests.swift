@@ -150,7 +150,7 @@ import Testing
         #expect(status(of: Sample.request(adding: lines + "X: y\r\n")) == 513)
     }
 
-    @Test("64 KiB are read, one octet more is discarded")
+    @Test("65,535 octets are read, one more is discarded")
     func octetLimit() throws {
         let base = Sample.invite.replacing("Content-Length: 5\r\n", with: "")
         let filler = String(repeating: "b", count: MessageParser.maximumOctets - base.utf8.count)

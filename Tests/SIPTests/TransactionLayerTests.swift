@@ -158,6 +158,16 @@ import Testing
         #expect(world.lastAnswered != cancel)
     }
 
+    @Test("a request is kept while something may be made of it: until it was accepted", arguments: [(200, false), (401, true)])
+    mutating func keptRequest(status: Int, isKept: Bool) throws {
+        _ = world.send("INVITE", branch: "z9hG4bKi")
+        let id = try #require(world.lastSent)
+        #expect(world.layer.sentRequest(id) != nil)
+        _ = world.receive(response(status, to: "INVITE", branch: "z9hG4bKi"))
+        #expect((world.layer.sentRequest(id) != nil) == isKept && world.layer.count == 1)
+        #expect((world.layer.sentRequest(branch: "z9hG4bKi", method: .invite) != nil) == isKept)
+    }
+
     @Test("a refusal is acknowledged with the INVITE's branch and URI and the response's To, again for each copy")
     mutating func refusalIsAcknowledged() throws {
         _ = world.send("INVITE", branch: "z9hG4bKi", route: "<sip:198.51.100.9;lr>")

@@ -152,7 +152,7 @@ extension RegisterRequest.Contact {
 
 extension SIPURI {
     init?(octets: [UInt8]) {
-        guard let layout = URILayout(octets.span, 0..<octets.count) else { return nil }
+        guard octets.count <= OctetRange.maximumOctets, let layout = URILayout(octets.span, 0..<octets.count) else { return nil }
         self.init(octets: octets, layout: layout)
     }
 
