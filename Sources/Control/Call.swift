@@ -199,14 +199,15 @@ final class Call {
     }
 
     /// Once the record is written: gives back what only a call that is up needs. It stays for up to half a minute more, with as
-    /// many others as were made in that time, for what its parties may repeat.
+    /// many others as were made in that time, for what its parties may repeat; `relayctl call` shows it as before. A call with
+    /// further media, of which there are few, keeps the descriptions that name them.
     func shed() {
+        guard further.isEmpty else { return }
         (offer, answer, deferredAnswers) = (nil, nil, [])
         if answerRetransmission == nil { answerOctets = [] }
         callerSide.forgetDescriptions()
-        for medium in [main] + further {
-            for leg in Leg.allCases { (medium[leg].described, medium[leg].evidence) = (nil, nil) }
-        }
+        // Of the time line the facts have a copy.
+        for leg in Leg.allCases { main[leg].evidence?.timeline = nil }
         for branch in branches {
             branch.side.forgetDescriptions()
             (branch.media, branch.response, branch.owedPRACK) = (nil, nil, nil)

@@ -84,14 +84,15 @@ extension Inbox {
     /// Waits for more to come, as long as nothing urgent does: what comes together is written together.
     func gather(for time: Duration) {
         guard state.withLock({ !$0.isUrgent && !$0.content.records.isEmpty }) else { return }
-        // One that rang for what was taken long ago ends the waiting early, which does no harm.
         _ = urgentBell.wait(timeout: .now() + .nanoseconds(Int(time.nanoseconds)))
     }
 
     /// Everything that came, after what was still waiting for the journal. The records count as pending until they are
     /// `markJournaled`.
     func take() -> Content {
-        state.withLock { state in
+        // What it rang for is taken now. One that rings a moment too late ends the next gathering early, which does no harm.
+        while urgentBell.wait(timeout: .now()) == .success {}
+        return state.withLock { state in
             state.isRung = false
             state.waiting += state.content.records
             var content = Content(isStopping: state.content.isStopping)

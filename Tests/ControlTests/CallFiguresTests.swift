@@ -30,4 +30,20 @@ struct CallFiguresTests {
         #expect(figures.distributions.setup.count == 3)
         #expect(figures.distributions.duration.count == 3)
     }
+
+    @Test("a call that ended is shown with its figures for as long as it is remembered")
+    func endedCall() throws {
+        let world = SimulatedWorld(seed: 12)
+        let (caller, _) = world.establishCall()
+        world.run(for: .seconds(3))
+        let id = try #require(world.presentCalls.first)
+        let before = try #require(world.detail(id))
+        #expect(before.caller.packets > 100 && before.callee?.packets ?? 0 > 100 && before.caller.kind == "audio")
+        caller.hangUp()
+        world.run(for: .seconds(5))
+        #expect(world.records.count == 1)
+        let after = try #require(world.detail(id))
+        #expect(after.caller.packets >= before.caller.packets && after.callee?.packets ?? 0 >= before.callee?.packets ?? 0)
+        #expect(after.caller.kind == "audio" && after.callee?.kind == "audio" && after.callee?.sdpAddress == before.callee?.sdpAddress)
+    }
 }

@@ -377,7 +377,7 @@ package struct ControlLoop: ~Copyable {
     private func nextDeadline(at now: Instant) -> Instant? {
         if control.isAnyoneWaiting { return now }
         let step = UInt64(Self.timerStep.nanoseconds)
-        let due = laxDeadline(at: now).map { Instant(nanoseconds: ($0.nanoseconds + step - 1) / step * step) }
+        let due = laxDeadline(at: now).map { Instant(nanoseconds: (min($0.nanoseconds, .max - step) + step - 1) / step * step) }
         return .earliest(due, control.phoneDeadline)
     }
 

@@ -36,7 +36,10 @@ enum Octet {
     static var highBits: UInt64 { 0x8080_8080_8080_8080 }
     /// The highest bit of each octet that is zero; right up to the first such octet, perhaps set by mistake behind it.
     @inline(__always)
-    static func zeros(_ word: UInt64) -> UInt64 { (word &- ones) & ~word & highBits }
+    static func zeros(_ word: UInt64) -> UInt64 { below(1, word) }
+    /// The same of each octet below `limit`, which is at most 0x80.
+    @inline(__always)
+    static func below(_ limit: UInt8, _ word: UInt64) -> UInt64 { (word &- ones &* UInt64(limit)) & ~word & highBits }
 
     @inline(__always)
     static func isDigit(_ octet: UInt8) -> Bool { octet &- zero < 10 }
@@ -174,17 +177,14 @@ extension Span where Element == UInt8 {
     /// The first octet below `limit`, which is at most 0x80; the range's end when there is none.
     func firstIndex(below limit: UInt8, in range: Range<Int>) -> Int {
         var index = range.lowerBound
-        let pattern = Octet.ones &* UInt64(limit)
         while index + 8 <= range.upperBound {
-            let octets = word(at: index)
-            let found = (octets &- pattern) & ~octets & Octet.highBits
+            let found = Octet.below(limit, word(at: index))
             if found != 0 { return index + found.trailingZeroBitCount >> 3 }
             index += 8
         }
         if index < range.upperBound, range.count >= 8 {
             let start = range.upperBound - 8
-            let octets = word(at: start)
-            let found = (octets &- pattern) & ~octets & Octet.highBits
+            let found = Octet.below(limit, word(at: start))
             return found == 0 ? range.upperBound : start + found.trailingZeroBitCount >> 3
         }
         while index < range.upperBound, self[index] >= limit { index += 1 }

@@ -150,10 +150,10 @@ struct URILayout: Sendable {
         while index + 8 <= range.upperBound {
             let word = octets.word(at: index)
             let found =
-                (word &- Octet.ones &* 0x21) & ~word | Octet.zeros(word ^ Octet.ones &* 0x22)
+                Octet.below(0x21, word) | Octet.zeros(word ^ Octet.ones &* 0x22)
                 | Octet.zeros(word ^ Octet.ones &* 0x3c) | Octet.zeros(word ^ Octet.ones &* 0x3e)
                 | Octet.zeros(word ^ Octet.ones &* 0x7f)
-            if found & Octet.highBits != 0 { return false }
+            if found != 0 { return false }
             index += 8
         }
         for index in index..<range.upperBound {
