@@ -71,6 +71,14 @@ enum Octet {
         return true
     }
 
+    /// The same octets, letters of the same case.
+    static func isSame(_ left: ArraySlice<UInt8>, _ right: String) -> Bool {
+        guard left.count == right.utf8.count else { return false }
+        let (left, right) = (left.span, right.utf8.span)
+        for index in left.indices where left[index] != right[index] { return false }
+        return true
+    }
+
     static func equal(_ left: String, _ right: String) -> Bool {
         guard left.utf8.count == right.utf8.count else { return false }
         let (left, right) = (left.utf8.span, right.utf8.span)
