@@ -205,11 +205,12 @@ extension CallControl {
         }
         let releaseAt = call.releaseAt ?? now
         var facts = facts(of: call, now: now)
-        call.finalFacts = Boxed(facts)
         facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
-        let diagnosis = Diagnosis.withoutLints(facts)
+        let diagnosis = Diagnosis.ofRecord(facts)
+        facts.messages = []
+        call.finalFacts = Boxed(facts)
         var record = CallRecord(
-            id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
+            id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.calleeCallID,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
             calleeAddress: call.calleeAddress?.remote, setupAt: wallTime(call.setupAt),

@@ -141,7 +141,7 @@ extension CallControl {
             furtherSessions[session]?.isAbandoned = true
         }
         call[medium: number].leave(media)
-        for leg in Leg.allCases { call[medium: number][leg].described = nil }
+        for leg in Leg.allCases { call[medium: number][leg].describe(nil) }
     }
 
     // MARK: The main one

@@ -225,7 +225,7 @@ extension CallControl {
                     test.media.session, .callee,
                     ExpectedSource(
                         rtp: address, rtcp: rtcp, signalling: source.ip, isRTCPMuxed: false, transport: .rtp,
-                        direction: MediaDirection(medium.direction), formats: PayloadFormats(receivedBy: nil, sentBy: medium)))))
+                        direction: MediaDirection(medium.direction), formats: PayloadFormats(medium)))))
     }
 
     /// True for a request in the dialog of a test call. The other side may hang up; it may not change anything.
