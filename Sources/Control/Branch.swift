@@ -20,6 +20,8 @@ final class Branch {
     var response: SIPMessage?
     /// RSeq of the last reliable response, by To tag: a proxy behind this branch may fork.
     var responseSequences: [String: UInt32] = [:]
+    /// What the Contact of its 2xx names; nil for a host name.
+    var answerContact: SocketAddress?
     /// What ICMP said of its INVITE.
     var unreachable: ICMPMessage.Meaning?
     /// How often it was challenged and answered.
@@ -29,7 +31,7 @@ final class Branch {
     /// The set-up timer that runs, and when it is due.
     var setupTimer: (stage: SetupTimers.Stage, due: Instant)?
     /// What becomes of the call's callee side when this branch wins.
-    var side = CallSide()
+    let side = CallSide()
     /// A description came with a response of this branch: it can be answered.
     var media: BranchMedia?
     /// Offer and answer were exchanged with it in a reliable response (RFC 3262 §5): it may be asked anew before it answers.

@@ -30,6 +30,8 @@ final class Call {
     var caller: Dialog
     /// Highest CSeq received in this dialog.
     var callerSequence: UInt32
+    /// What the Contact of its INVITE names; nil for a host name.
+    let callerContact: SocketAddress?
     /// The 2xx sent to the caller, until its ACK comes.
     var answerOctets: [UInt8] = []
     var answerRetransmission: SuccessRetransmission?
@@ -41,6 +43,9 @@ final class Call {
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
+    /// As From and the Request-URI of the INVITE have them.
+    private let fromUser: String
+    let calledNumber: String
     /// Set when a user of ours calls: what it has proven to be, whatever From says.
     var callerIdentity: String?
     /// It counts for the limit of calls from its address.
@@ -76,10 +81,10 @@ final class Call {
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
-    var dialogKeys: [CallControl.DialogKey] = []
+    var dialogKeys: [DialogKey] = []
 
     // What happens once it is up.
-    private var callerSide = CallSide()
+    private let callerSide = CallSide()
     /// The change of the session that is under way.
     var change: SessionChange?
     var changeDeadline: Instant?
@@ -146,9 +151,8 @@ final class Call {
         /// A method, or status and reason phrase.
         let text: String
         let isRetransmission: Bool
-
         /// No message but an ICMP error.
-        var isICMP: Bool { text.hasPrefix("ICMP ") }
+        let isICMP: Bool
 
         /// Nil for a request.
         var status: Int? {
@@ -180,6 +184,9 @@ final class Call {
         self.source = source
         self.callerTrunk = callerTrunk
         caller = Dialog(serving: invite, localTag: localTag, source: source)
+        callerContact = caller.contactAddress
+        fromUser = invite.from.uri.user ?? ""
+        calledNumber = invite.uri.user ?? ""
         callerSequence = invite.cseq.number
         self.noMedia = noMedia
         setupAt = now
@@ -187,8 +194,7 @@ final class Call {
 
     /// The caller asked for TLS on every hop.
     var isSecure: Bool { invite.uri.scheme == .sips }
-    var callerNumber: String { callerIdentity ?? invite.from.uri.user ?? "" }
-    var calledNumber: String { invite.uri.user ?? "" }
+    var callerNumber: String { callerIdentity ?? fromUser }
 
     /// When this call wants `CallControl.advance` to look at it.
     var deadline: Instant? {
@@ -217,13 +223,16 @@ final class Call {
     /// Its media goes past relayd.
     var isDirect: Bool { !proxy.isRelayed }
 
-    func note(_ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
+    func note(
+        _ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, isICMP: Bool = false, at now: Instant
+    ) {
         if ladder.count >= Self.ladderLimit {
             ladder.remove(at: Self.firstLadderItems)
             omittedLadderItems += 1
         }
         ladder.append(
-            LadderItem(at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission))
+            LadderItem(
+                at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission, isICMP: isICMP))
     }
 
     /// Whether a request of `leg`'s peer comes in order; remembers its CSeq when it does (RFC 3261 §12.2.2).
@@ -262,7 +271,9 @@ final class Call {
     /// Where the callee was called.
     var calleeAddress: Flow? { chosenBranch?.target.destination }
 
-    private var chosenBranch: Branch? { chosen.map { branches[$0.rawValue] } }
+    var chosenBranch: Branch? { chosen.map { branches[$0.rawValue] } }
+
+    var calleeCallID: String? { chosenBranch?.dialog.callID }
 
     func choose(_ id: BranchID) {
         chosen = id
@@ -290,9 +301,6 @@ final class Call {
     /// relayd itself has a re-INVITE under way on one of the legs.
     var isRefreshing: Bool { refreshes.values.contains { $0.method == .invite } }
 
-    /// Of the callee's side: the chosen branch.
-    subscript(leg: Leg) -> CallSide {
-        get { leg == .caller ? callerSide : chosenBranch?.side ?? CallSide() }
-        set { if leg == .caller { callerSide = newValue } else { chosenBranch?.side = newValue } }
-    }
+    /// Of the callee's side: the chosen branch; nobody's before there is one.
+    subscript(leg: Leg) -> CallSide { leg == .caller ? callerSide : chosenBranch?.side ?? CallSide() }
 }

@@ -8,10 +8,13 @@ import SIP
 /// The callee's leg: the INVITE that is placed, what comes back, and the media of both legs.
 extension CallControl {
     /// What goes to the callee as it came, because neither leg's addresses are in it.
-    private static let passedThrough: Set<HeaderName> = [
-        .alertInfo, .callInfo, .date, .diversion, .historyInfo, .organization, .pAssertedIdentity, .pPreferredIdentity,
-        .priority, .privacy, .remotePartyID, .subject,
-    ]
+    private static func isPassedThrough(_ name: HeaderName) -> Bool {
+        switch name {
+        case .alertInfo, .callInfo, .date, .diversion, .historyInfo, .organization, .pAssertedIdentity, .pPreferredIdentity,
+            .priority, .privacy, .remotePartyID, .subject: true
+        default: false
+        }
+    }
 
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
@@ -58,7 +61,7 @@ extension CallControl {
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
-        let fromName = identity.isAnonymous ? IdentityPolicy.anonymousFrom : "\(displayName)<sip:\(user)\(sentBy.address)>"
+        let fromName = identity.isAnonymous ? IdentityPolicy.anonymousFrom : "\(displayName)<sip:\(user)\(sentBy.hostPort)>"
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
@@ -85,7 +88,7 @@ extension CallControl {
         }
         if identity.asksForPrivacy { builder.add(.privacy, "id") }
         if identity.assertsIdentity, let name = call.callerIdentity {
-            builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.address)>")
+            builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.hostPort)>")
         }
         let body: [UInt8] = call.offer.map {
             rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
@@ -150,7 +153,7 @@ extension CallControl {
     }
 
     func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
-        guard field.name == .other else { return Self.passedThrough.contains(field.name) }
+        guard field.name == .other else { return Self.isPassedThrough(field.name) }
         let name = message.nameText(field)
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
     }
@@ -287,19 +290,19 @@ extension CallControl {
     mutating func receiveResponse(
         _ id: TransactionID, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
-        if let status = response.status, let use = transactionUses[id],
-            answerChallengeInDialog(id, response, status: status, use, now: now)
-        {
+        guard let status = response.status else { return }
+        guard let use = transactionUses[id] else {
+            if !receiveTrunkResponse(id, response, now: now) { _ = receiveTestResponse(id, response, from: source, now: now) }
             return
         }
-        if response.status ?? 0 >= 200 { openByes.remove(id) }
-        if receiveTrunkResponse(id, response, now: now) { return }
-        if receiveTestResponse(id, response, from: source, now: now) { return }
-        guard let status = response.status, let use = transactionUses[id], let call = calls[use.call] else { return }
+        if answerChallengeInDialog(id, response, status: status, use, now: now) { return }
+        if status >= 200, !openByes.isEmpty { openByes.remove(id) }
+        guard let call = calls[use.call] else { return }
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
-        note(Self.summary(of: response.octets), id, isReceived: true, isRepeatedAnswer, now: now)
+        call.note(
+            Self.summary(of: response.octets), leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
         guard let branch else {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return
@@ -383,7 +386,8 @@ extension CallControl {
         let index = branch.id.rawValue
         if branch.acknowledgement.isEmpty {
             call.branches[index].setupTimer = nil
-            call.branches[index].dialog.update(with: response, source: source)
+            branch.dialog.update(with: response, source: source)
+            branch.answerContact = branch.dialog.contactAddress
             call.branches[index].side.learn(from: response)
             call.branches[index].side.timer.accepted(SessionTimer.Terms(response), now: now)
             call.branches[index].response = response
@@ -398,6 +402,7 @@ extension CallControl {
 
     /// What the callee answered while a reliable response of relayd's own was not acknowledged.
     mutating func takeDeferredAnswers(of number: CallNumber, _ call: Call, now: Instant) {
+        guard !call.deferredAnswers.isEmpty else { return }
         let answers = call.deferredAnswers
         call.deferredAnswers = []
         var answered: Set<BranchID> = []
@@ -513,7 +518,8 @@ extension CallControl {
         var source = ExpectedSource(
             rtp: address, rtcp: rtcp, signalling: signalling.ip, isRTCPMuxed: call[medium: number].isRTCPMuxed, transport: transport,
             direction: MediaDirection(media.direction),
-            formats: PayloadFormats(receivedBy: call[medium: number][leg.other].described, sentBy: media))
+            formats: PayloadFormats(
+                receivedBy: call[medium: number][leg.other].formats, sentBy: call[medium: number][leg].formats ?? PayloadFormats()))
         let trunk = leg == .caller ? call.callerTrunk : call.calleeTrunk
         if trunk?.mediaBeforeLock == true { source.options = .opensAtOnce }
         output(.relay(.expect(session, leg, source)))

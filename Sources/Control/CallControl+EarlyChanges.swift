@@ -108,11 +108,10 @@ extension CallControl {
 
     /// A dialog of a callee that rings beside the one whose session the caller has.
     func isBesideEarly(_ request: SIPMessage) -> Bool {
-        let key = DialogKey(
-            callID: String(decoding: request.callID, as: UTF8.self),
-            localTag: request.toTag.map { String(decoding: $0, as: UTF8.self) } ?? "")
-        guard let found = callsByDialog[key], found.leg == .callee, let call = calls[found.call] else { return false }
-        return call.branches.contains { $0.dialog.localTag == key.localTag && call.machine.isOpen($0.id) }
+        guard let tag = request.toTag, let found = callsByDialog[DialogKey(callID: request.callID, localTag: tag)],
+            found.leg == .callee, let call = calls[found.call]
+        else { return false }
+        return call.branches.contains { $0.dialog.hasLocalTag(tag) && call.machine.isOpen($0.id) }
     }
 
     // MARK: An offer in a reliable response

@@ -30,10 +30,9 @@ extension CallControl {
         guard let index, description.media.indices.contains(index) else { return [:] }
         let (target, source) = leg == .caller ? (call.callerTrunk, calleeTrunk) : (calleeTrunk, call.callerTrunk)
         let filters = Self.filters(of: source, target)
-        let offered = offer.flatMap { $0.media.indices.contains(index) ? $0.media[index] : nil }
         let events = Self.telephoneEventEdit(
             from: source?.dtmf ?? .passthrough, to: target?.dtmf ?? .passthrough, isAnswer: offer != nil,
-            offered: offered?.telephoneEvents ?? [])
+            offered: offer.map { $0.media.indices.contains(index) ? $0.media[index].telephoneEvents : [] } ?? [])
         guard !filters.isEmpty || events != .keep else { return [:] }
         var edits: [Int: SessionDescription.FormatEdit] = [:]
         for (place, medium) in description.media.enumerated() {
@@ -67,13 +66,15 @@ extension CallControl {
     ///
     /// - Parameter offered: the telephone-events that the reader of an answer had offered.
     static func telephoneEventEdit(
-        from source: DTMFMode, to target: DTMFMode, isAnswer: Bool, offered: [SessionDescription.Payload]
+        from source: DTMFMode, to target: DTMFMode, isAnswer: Bool,
+        offered: @autoclosure () -> [SessionDescription.Payload]
     ) -> SessionDescription.TelephoneEventEdit {
         if source == .passthrough, target == .passthrough { return .keep }
         if target == .info { return .remove }
         let isWanted = target == .telephoneEvent || source == .info
         if !isAnswer { return isWanted ? .addAny : .keep }
         // An answer has no format that was not offered (RFC 3264 §6.1).
+        let offered = offered()
         if offered.isEmpty { return .remove }
         return isWanted ? .add(offered) : .keep
     }

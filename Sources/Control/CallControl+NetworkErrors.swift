@@ -61,9 +61,11 @@ extension CallControl {
         let fact = CallFacts.Unreachable(method, to: error.destination, by: error.reporter, meaning)
         let isBye = openByes.contains(id)
         guard let call = calls[use.call] else {
-            return endedCalls.changeNewest(where: { $0.number == use.call }) { $0.facts.add(fact, isBye ? use.leg : nil) }
+            return endedCalls.changeNewest(where: { $0.number == use.call }) { ended in
+                ended.changeFacts { $0.add(fact, isBye ? use.leg : nil) }
+            }
         }
-        call.note("ICMP \(meaning)", leg: use.leg, isReceived: true, isRetransmission: false, at: now)
+        call.note("ICMP \(meaning)", leg: use.leg, isReceived: true, isRetransmission: false, isICMP: true, at: now)
         call.unreachable.append(fact)
         if isBye { call.unansweredBye.insert(use.leg) }
         if let branch = call.branch(of: id) { call.branches[branch.rawValue].unreachable = meaning }

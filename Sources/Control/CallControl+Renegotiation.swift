@@ -17,8 +17,8 @@ extension CallControl {
 
     /// The extensions we know, as Supported names them.
     static func supported(_ timer: SessionTimer, reliableResponses: Bool = false) -> String? {
-        let tags = (timer.policy.isOff ? [] : ["timer"]) + (reliableResponses ? ["100rel"] : [])
-        return tags.isEmpty ? nil : tags.joined(separator: ", ")
+        if timer.policy.isOff { return reliableResponses ? "100rel" : nil }
+        return reliableResponses ? "timer, 100rel" : "timer"
     }
 
     // MARK: The request
@@ -562,18 +562,20 @@ extension CallControl {
             transactions.abandon(outgoing, now: now)
             calls[number]?.abandonedChanges.insert(outgoing)
         }
-        if let call = calls[number] { takeDeferredAnswers(of: number, call, now: now) }
-        calls[number]?.reliable?.finish()
-        for refresh in (calls[number]?.refreshes ?? [:]).values where refresh.method == .invite {
+        guard let call = calls[number] else { return }
+        takeDeferredAnswers(of: number, call, now: now)
+        call.reliable?.finish()
+        for refresh in call.refreshes.values where refresh.method == .invite {
             transactions.abandon(refresh.transaction, now: now)
-            calls[number]?.abandonedChanges.insert(refresh.transaction)
+            call.abandonedChanges.insert(refresh.transaction)
         }
         advanceChange(number, .callEnded, now: now)
-        guard let call = calls[number] else { return }
-        for (_, passed) in call.passedRequests.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            answer(passed.transaction, passed.request, from: passed.source, status: 487, now: now)
+        if !call.passedRequests.isEmpty {
+            for (_, passed) in call.passedRequests.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                answer(passed.transaction, passed.request, from: passed.source, status: 487, now: now)
+            }
+            call.passedRequests = [:]
         }
-        call.passedRequests = [:]
         call.refreshes = [:]
         stopTimers(of: call)
         call.changeDeadline = nil
@@ -588,10 +590,9 @@ extension CallControl {
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 
-    mutating func changeTransactionEnded(_ id: TransactionID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number] else { return }
-        call.changeAcknowledgements[id] = nil
-        guard call.abandonedChanges.remove(id) != nil else { return }
+    mutating func changeTransactionEnded(_ id: TransactionID, of call: Call, _ number: CallNumber, now: Instant) {
+        if !call.changeAcknowledgements.isEmpty { call.changeAcknowledgements[id] = nil }
+        guard !call.abandonedChanges.isEmpty, call.abandonedChanges.remove(id) != nil else { return }
         if call.isForgetDue { forget(number, now: now) }
     }
 

@@ -203,6 +203,7 @@ extension CallControl {
 
     /// Option tags that the sender insists on and nobody here knows (RFC 3261 §8.2.2.3).
     static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
+        guard request.first(.require) != nil || request.first(.proxyRequire) != nil else { return [] }
         let beginsCall = request.method == .invite && request.toTag == nil
         let known = supported(timer, reliableResponses: beginsCall) ?? ""
         let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
@@ -246,7 +247,7 @@ extension CallControl {
     /// Draws ports and asks a worker for the sessions. Answers 503 when there are none for the main medium.
     mutating func openMedia(of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
-        switch media.take(now: now) {
+        switch takeSession(of: call, now: now) {
         case .failure(.sessions): refuseMedia(of: number, .capacity)
         case .failure(.ports): refuseMedia(of: number, .portsExhausted)
         case .success(let taken):
@@ -276,7 +277,7 @@ extension CallControl {
 
     /// Requests of this dialog find the call from now on.
     mutating func remember(_ dialog: Dialog, of call: Call, _ number: CallNumber, _ leg: Leg) {
-        let key = DialogKey(callID: dialog.callID, localTag: dialog.localTag)
+        let key = DialogKey(dialog)
         callsByDialog[key] = (number, leg)
         call.dialogKeys.append(key)
     }
@@ -296,7 +297,7 @@ extension CallControl {
             return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
         }
         transactionUses[id] = TransactionUse(call: use.call, leg: use.leg)
-        note("CANCEL", id, isReceived: true, false, now: now)
+        call.note("CANCEL", leg: use.leg, isReceived: true, isRetransmission: false, at: now)
         guard call.change?.requestTransaction != invite else {
             answer(id, cancel, from: source, status: 200, now: now)
             return changeCancelled(invite, of: use.call, now: now)
@@ -320,8 +321,8 @@ extension CallControl {
             return answer(id, request, from: source, status: 481, now: now)
         }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
-        note(request.methodText, id, isReceived: true, false, now: now)
-        guard calls[number]?.takeSequence(request.cseq.number, from: leg) == true else {
+        call.note(request.methodText, leg: leg, isReceived: true, isRetransmission: false, at: now)
+        guard call.takeSequence(request.cseq.number, from: leg) else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
         let unknown = Self.unknownExtensions(requiredBy: request, call[leg].timer)
@@ -334,7 +335,7 @@ extension CallControl {
         }
         switch request.method {
         case .bye:
-            if call.machine.release == nil { calls[number]?.receivedReason = request.text(.reason) }
+            if call.machine.release == nil { call.receivedReason = request.text(.reason) }
             answer(id, request, from: source, status: 200, now: now)
             enqueue(.bye(from: leg), for: number)
         case .invite: receiveChange(id, request, from: source, of: number, leg, now: now)
@@ -377,23 +378,22 @@ extension CallControl {
         }
         let isFirst = call.machine.caller == .answered
         if isFirst, call.asksForOffer { takeLateAnswer(message, number, call, now: now) }
-        calls[number]?.note("ACK", leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
-        calls[number]?.answerRetransmission = nil
+        call.note("ACK", leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
+        call.answerRetransmission = nil
         enqueue(.callerAcknowledged, for: number)
     }
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.
     func dialog(of request: SIPMessage) -> (call: CallNumber, leg: Leg)? {
-        let key = DialogKey(
-            callID: String(decoding: request.callID, as: UTF8.self),
-            localTag: request.toTag.map { String(decoding: $0, as: UTF8.self) } ?? "")
-        guard let found = callsByDialog[key], let dialog = calls[found.call]?.dialog(of: found.leg),
-            // A branch that lost is no leg of the call. The caller may still use the tag it got before its present one.
-            found.leg == .caller || dialog.localTag == key.localTag
+        guard let tag = request.toTag, let found = callsByDialog[DialogKey(callID: request.callID, localTag: tag)],
+            let call = calls[found.call]
         else { return nil }
-        let peerTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
-        return dialog.remoteTag == nil || dialog.remoteTag == peerTag ? found : nil
+        // A branch that lost is no leg of the call. The caller may still use the tag it got before its present one.
+        let isOfLeg = found.leg == .caller
+            ? call.caller.isFrom(peerTag: request.fromTag)
+            : call.chosenBranch.map { $0.dialog.hasLocalTag(tag) && $0.dialog.isFrom(peerTag: request.fromTag) } ?? false
+        return isOfLeg ? found : nil
     }
 
     // MARK: Answers

@@ -53,7 +53,7 @@ extension CallControl {
     }
 
     private func timersChanged(_ call: Call) {
-        call.timerDeadline = [call[.caller].timer.deadline, call[.callee].timer.deadline, call.endsAt].compactMap(\.self).min()
+        call.timerDeadline = .earliest(.earliest(call[.caller].timer.deadline, call[.callee].timer.deadline), call.endsAt)
     }
 
     // MARK: The initial INVITE
@@ -71,9 +71,11 @@ extension CallControl {
 
     /// The call is up: from now on its timers count.
     mutating func startTimers(of call: Call, now: Instant) {
-        let own = [call.callerTrunk?.maximumDuration, call.calleeTrunk?.maximumDuration].compactMap(\.self)
-        let limits = (own.isEmpty ? [configuration.limits.maximumDuration] : own).filter { $0 > .zero }
-        call.endsAt = limits.min().map { now + $0 }
+        let (caller, callee) = (call.callerTrunk?.maximumDuration, call.calleeTrunk?.maximumDuration)
+        let limits = caller == nil && callee == nil ? (configuration.limits.maximumDuration, nil) : (caller, callee)
+        // Zero is no limit.
+        func end(after limit: Duration?) -> Instant? { limit.flatMap { $0 > .zero ? now + $0 : nil } }
+        call.endsAt = .earliest(end(after: limits.0), end(after: limits.1))
         timersChanged(call)
     }
 

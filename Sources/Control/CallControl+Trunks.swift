@@ -119,18 +119,19 @@ extension CallControl {
     func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
         let trunk = candidate.trunk
         let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
-        let uri = call.invite.uri
-        let isPhone = uri.scheme == .tel || uri.parameter("user") == "phone"
+        let dialled = call.invite.uri
+        let isPhone = dialled.scheme == .tel || dialled.parameter("user") == "phone"
         // To names whom the caller dialled; only where that is the number which is routed does it follow the rewriting.
         let toUser = call.invite.to.uri.user
         let to = toUser == call.calledNumber ? called : toUser ?? ""
         // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
-        let scheme = uri.scheme == .sips ? "sips" : "sip"
-        let transport = trunk.transport == .udp || uri.scheme == .sips ? "" : ";transport=\(trunk.transport.rawValue)"
+        let scheme = dialled.scheme == .sips ? "sips" : "sip"
+        let address = trunk.address.description
+        func uri(_ scheme: String, _ user: String) -> String { user.isEmpty ? "\(scheme):\(address)" : "\(scheme):\(user)@\(address)" }
         var target = CalleeTarget(
-            trunk: trunk, timers: configuration.timers(for: trunk.value),
-            uri: "\(scheme):\(called.isEmpty ? "" : "\(called)@")\(trunk.address)\(transport)\(isPhone ? ";user=phone" : "")",
-            to: "sip:\(to.isEmpty ? "" : "\(to)@")\(trunk.address)")
+            trunk: trunk, timers: configuration.timers(for: trunk.value), uri: uri(scheme, called), to: uri("sip", to))
+        if trunk.transport != .udp, dialled.scheme != .sips { target.uri += ";transport=\(trunk.transport.rawValue)" }
+        if isPhone { target.uri += ";user=phone" }
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
             target.fromUser = trunk.callerOut.apply(to: candidate.caller.apply(to: rewritten))
@@ -184,7 +185,7 @@ extension CallControl {
     /// An OPTIONS that ICMP ends at once is not sent again for 32 s: the next one follows as soon as a repetition would.
     private var probeInterval: Duration {
         let interval = configuration.routing.probeInterval
-        return currentError == nil ? interval : min(interval, TimerValues().t2)
+        return currentError == nil ? interval : min(interval, TimerValues.standard.t2)
     }
 
     private mutating func trunkIsAlive(_ name: String, now: Instant) {

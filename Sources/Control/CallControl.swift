@@ -57,11 +57,6 @@ package struct CallControl {
         }
     }
 
-    struct DialogKey: Hashable {
-        let callID: String
-        let localTag: String
-    }
-
     package internal(set) var configuration: Configuration
     var routing: Routing
     /// Our own addresses.
@@ -138,6 +133,8 @@ package struct CallControl {
 
     private var lastCallNumber: UInt64 = 0
     private var work: [Work] = []
+    /// What `drain` is at, the last one first.
+    private var workAtHand: [Work] = []
     private var outputs: [Output] = []
     /// Memory for what one step leads to, used again and again.
     private var spareResults: [TransactionLayer.Output] = []
@@ -218,16 +215,13 @@ package struct CallControl {
     package mutating func receive(_ datagram: [UInt8], from source: Flow, now: Instant) {
         if !source.isReliable { counters.add(to: .sipDatagramsReceived) }
         switch SIPMessage.parse(datagram) {
-        case .message(let message) where !message.isRequest && !isAnswerToUs(message):
-            counters.add(to: .sipStrayResponses)
-        case .message(let message) where !message.isRequest && isKeepAliveAnswer(message, from: source, now: now):
-            phoneTraffic.note(isOfPhone: true)
-        case .message(let message) where !message.isRequest:
-            phoneTraffic.note(isOfPhone: false)
-            receiveAdmitted(message, from: source, now: now)
         case .message(let message):
-            phoneTraffic.note(isOfPhone: message.method == .register)
-            takeRequest(message, from: source, now: now)
+            if message.isRequest {
+                phoneTraffic.note(isOfPhone: message.method == .register)
+                takeRequest(message, from: source, now: now)
+            } else {
+                takeResponse(message, from: source, now: now)
+            }
         case .answerable(let message, let status, let reason):
             counters.add(to: status == 513 ? .sipTooManyHeaders : .sipMalformed)
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
@@ -253,6 +247,13 @@ package struct CallControl {
         // What came before it on this connection is still answered.
         serveWaiting(of: source, now: now)
         if let connection = source.connection { output(.endConnection(connection)) }
+    }
+
+    private mutating func takeResponse(_ response: SIPMessage, from source: Flow, now: Instant) {
+        guard isAnswerToUs(response) else { return counters.add(to: .sipStrayResponses) }
+        let isOfPhone = isKeepAliveAnswer(response, from: source, now: now)
+        phoneTraffic.note(isOfPhone: isOfPhone)
+        if !isOfPhone { receiveAdmitted(response, from: source, now: now) }
     }
 
     /// A message that may go on to its transaction.
@@ -411,7 +412,8 @@ package struct CallControl {
 
     mutating func enqueue(_ results: consuming [TransactionLayer.Output]) {
         var results = results
-        for result in results { work.append(.transaction(result)) }
+        results.reverse()
+        while let result = results.popLast() { work.append(.transaction(result)) }
         spareResults.giveBack(&results)
     }
 
@@ -434,22 +436,25 @@ package struct CallControl {
     }
 
     mutating func drain(_ now: Instant) {
-        var index = 0
-        while index < work.count {
-            switch work[index] {
-            case .transaction(let result): handle(result, now: now)
-            case .call(let number, let event): handle(event, for: number, now: now)
+        precondition(workAtHand.isEmpty, "what is to be done leads to more work, and not to its being done")
+        while !work.isEmpty {
+            swap(&work, &workAtHand)
+            // What is taken from the end of an array is moved out of it, and not copied.
+            workAtHand.reverse()
+            while let next = workAtHand.popLast() {
+                switch next {
+                case .transaction(let result): handle(result, now: now)
+                case .call(let number, let event): handle(event, for: number, now: now)
+                }
             }
-            index += 1
         }
-        work.removeAll(keepingCapacity: true)
     }
 
     private mutating func handle(_ result: TransactionLayer.Output, now: Instant) {
         switch result {
         case .send(let octets, let destination, let transaction, let isRetransmission):
             if isRetransmission { counters.add(to: .sipRetransmissionsSent) }
-            note(Self.summary(of: octets), transaction, isReceived: false, isRetransmission, now: now)
+            noteMessage(octets, transaction, isReceived: false, isRetransmission, now: now)
             outputs.append(.send(octets, to: destination, transaction: transaction))
         case .request(let id, let message, let source): receiveRequest(id, message, from: source, now: now)
         case .acknowledgement(let message, _): receiveAcknowledgement(message, now: now)
@@ -457,13 +462,15 @@ package struct CallControl {
         case .absorbed(let id, let message):
             let isRetransmission = message.method != .ack || !message.isRequest
             if isRetransmission { counters.add(to: .sipRetransmissionsReceived) }
-            note(Self.summary(of: message.octets), id, isReceived: true, isRetransmission, now: now)
+            noteMessage(message.octets, id, isReceived: true, isRetransmission, now: now)
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
             if testUnanswered(id, "no response", now: now) { break }
             if openByes.contains(id), let use = transactionUses[id], calls[use.call] == nil {
-                endedCalls.changeNewest(where: { $0.number == use.call }) { $0.facts.unansweredBye.insert(use.leg) }
+                endedCalls.changeNewest(where: { $0.number == use.call }) { ended in
+                    ended.changeFacts { $0.unansweredBye.insert(use.leg) }
+                }
             }
             if !midDialogUnreachable(id, now: now) { calleeUnreachable(id, .inviteTimeout, now: now) }
         case .transportFailed(let id):
@@ -476,12 +483,10 @@ package struct CallControl {
 
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
-        let wasReleased = call.machine.release != nil
         var effects = spareEffects.taken()
-        call.machine.handle(event, effects: &effects)
-        if !wasReleased, let release = call.machine.release { callReleased(number, release, now: now) }
+        if let release = call.machine.handle(event, effects: &effects) { callReleased(number, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
-        if call.machine.caller != .answered { call.answerRetransmission = nil }
+        if call.answerRetransmission != nil, call.machine.caller != .answered { call.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
         spareEffects.giveBack(&effects)
     }
@@ -504,14 +509,18 @@ package struct CallControl {
     }
 
     private mutating func transactionEnded(_ id: TransactionID, now: Instant) {
-        trunkTransactions[id] = nil
-        testTransactions[id] = nil
-        guard let use = transactionUses.removeValue(forKey: id) else { return }
+        guard let use = transactionUses.removeValue(forKey: id) else {
+            trunkTransactions[id] = nil
+            testTransactions[id] = nil
+            return
+        }
         if let identity = use.identity { presentInvites.remove(identity) }
-        openByes.remove(id)
-        challengedByes[id] = nil
-        changeTransactionEnded(id, of: use.call, now: now)
-        if let branch = calls[use.call]?.branch(of: id) { enqueue(.calleeInviteEnded(branch), for: use.call) }
+        if !openByes.isEmpty { openByes.remove(id) }
+        if !challengedByes.isEmpty { challengedByes[id] = nil }
+        guard let call = calls[use.call] else { return }
+        let branch = call.branch(of: id)
+        changeTransactionEnded(id, of: call, use.call, now: now)
+        if let branch { enqueue(.calleeInviteEnded(branch), for: use.call) }
     }
 
     private mutating func callTimerDue(_ number: CallNumber, now: Instant) {
@@ -557,18 +566,19 @@ package struct CallControl {
 
     // MARK: The ladder
 
-    mutating func note(
-        _ text: String, _ transaction: TransactionID, isReceived: Bool, _ isRetransmission: Bool, now: Instant
+    private func noteMessage(
+        _ octets: [UInt8], _ transaction: TransactionID, isReceived: Bool, _ isRetransmission: Bool, now: Instant
     ) {
         guard let use = transactionUses[transaction] else { return }
         calls[use.call]?.note(
-            text, leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
+            Self.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 
     /// What a ladder says of a message: the method, or status and reason phrase.
     static func summary(of octets: [UInt8]) -> String {
         let end = min(octets.count, 256)
-        let isResponse = octets.starts(with: "SIP/2.0 ".utf8)
+        // A method has no slash, and a response begins with `SIP/2.0`.
+        let isResponse = end > 8 && octets[3] == UInt8(ascii: "/")
         let start = isResponse ? 8 : 0
         let stop = octets[start..<end].firstIndex { $0 < 0x20 || ($0 == 0x20 && !isResponse) } ?? end
         return String(decoding: octets[start..<min(stop, start + 48)], as: UTF8.self)

@@ -1,4 +1,5 @@
 import Core
+import RTP
 import Relay
 import SIP
 
@@ -8,7 +9,11 @@ final class CallMedium {
     /// Of one side.
     final class Party {
         /// What its latest description says of this medium.
-        var described: SessionDescription.Media?
+        private(set) var described: SessionDescription.Media?
+        /// By `described` it has the other side on hold.
+        private(set) var isHold = false
+        /// What the payload types of `described` stand for.
+        private(set) var formats: PayloadFormats?
         /// Where it wants its media.
         var address: SocketAddress?
         /// Where its media comes from.
@@ -17,6 +22,13 @@ final class CallMedium {
         var firstAt: Instant?
         /// What the relay has measured, once the session is closed.
         var evidence: MediaEvidence?
+
+        func describe(_ media: SessionDescription.Media?) {
+            // One description is taken in several times.
+            if media?.payloads != described?.payloads { formats = media.map { PayloadFormats($0) } }
+            isHold = media?.isHold ?? false
+            described = media
+        }
     }
 
     /// Which `m=` line it is in every description of the call (RFC 3264 §8).
@@ -86,7 +98,7 @@ extension Call {
     /// Takes in what one side says of a medium, now and whenever it says so anew.
     func describe(_ media: SessionDescription.Media, _ number: Int, by leg: Leg) {
         let wasHeld = isHeld
-        self[medium: number][leg].described = media
+        self[medium: number][leg].describe(media)
         if isHeld != wasHeld { hasHoldChanged = true }
     }
 
@@ -95,7 +107,7 @@ extension Call {
 
     /// All its audio is on hold; of a side without audio, all there is. A camera that is off holds nobody.
     func isHeld(by leg: Leg) -> Bool {
-        guard !further.isEmpty else { return main[leg].described?.isHold ?? false }
+        guard !further.isEmpty else { return main[leg].isHold }
         let active = mediumNumbers.compactMap { self[medium: $0][leg].described }.filter { $0.port != 0 }
         let audio = active.filter { $0.kind.lowercased() == "audio" }
         let decisive = audio.isEmpty ? active : audio

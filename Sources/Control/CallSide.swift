@@ -2,8 +2,9 @@ import Core
 import Relay
 import SIP
 
-/// What is known of one party of a call beyond its dialog: what it announced, and what it can do.
-struct CallSide {
+/// What is known of one party of a call beyond its dialog: what it announced, and what it can do. A reference, as `Call` is:
+/// who asks for one thing of it does not copy the rest.
+final class CallSide {
     /// Its own description as of the last agreement: where it wants its media.
     var description: SessionDescription?
     /// What it answered to a refresh of relayd's since: where its media goes. The other side is not told, as its relay address
@@ -38,10 +39,10 @@ struct CallSide {
         return description.media[mediumIndex]
     }
 
-    mutating func forgetDescriptions() { (description, refreshed) = (nil, nil) }
+    func forgetDescriptions() { (description, refreshed) = (nil, nil) }
 
     /// Takes in what every request and response may say of its sender.
-    mutating func learn(from message: SIPMessage) {
+    func learn(from message: SIPMessage) {
         if let methods = message.allowedMethods { allowed = methods }
     }
 }

@@ -23,8 +23,12 @@ struct MediaProxy: Equatable {
 
     /// - Parameter natIsRelayed: `media.proxy_behind_nat`.
     init(from caller: Side, to callees: [Side], natIsRelayed: Bool) {
-        let decisions = callees.map { Self.decide(caller, $0, natIsRelayed: natIsRelayed) }
-        self = decisions.first(where: \.isRelayed) ?? decisions.first ?? .present
+        var decided: MediaProxy?
+        for callee in callees where decided?.isRelayed != true {
+            let decision = Self.decide(caller, callee, natIsRelayed: natIsRelayed)
+            if decided == nil || decision.isRelayed { decided = decision }
+        }
+        self = decided ?? .present
     }
 
     private init(isRelayed: Bool, reason: String) {
@@ -33,16 +37,19 @@ struct MediaProxy: Equatable {
     }
 
     private static func decide(_ caller: Side, _ callee: Side, natIsRelayed: Bool) -> MediaProxy {
-        let sides = [caller, callee]
-        func relayed(_ reason: String) -> MediaProxy { MediaProxy(isRelayed: true, reason: reason) }
-        if let side = sides.first(where: { $0.mode == .must }) { return relayed("media_proxy of \(side.name) is must") }
-        if natIsRelayed, let side = sides.first(where: \.isBehindNAT) { return relayed("\(side.name) is behind NAT") }
-        if let one = caller.address, let other = callee.address, one.family != other.family { return relayed("IPv4 and IPv6") }
-        if let side = sides.first(where: \.convertsDigits) { return relayed("digits are converted for \(side.name)") }
-        if let side = sides.first(where: { $0.mode == .off }) {
-            return MediaProxy(isRelayed: false, reason: "media_proxy of \(side.name) is off")
+        /// Whose side it is, the caller's first; nil when it is neither's.
+        func name(where condition: (Side) -> Bool) -> String? {
+            condition(caller) ? caller.name : condition(callee) ? callee.name : nil
         }
-        if let side = sides.first(where: { $0.mode == .on }) { return relayed("media_proxy of \(side.name) is on") }
+        func relayed(_ reason: String) -> MediaProxy { MediaProxy(isRelayed: true, reason: reason) }
+        if let name = name(where: { $0.mode == .must }) { return relayed("media_proxy of \(name) is must") }
+        if natIsRelayed, let name = name(where: \.isBehindNAT) { return relayed("\(name) is behind NAT") }
+        if let one = caller.address, let other = callee.address, one.family != other.family { return relayed("IPv4 and IPv6") }
+        if let name = name(where: \.convertsDigits) { return relayed("digits are converted for \(name)") }
+        if let name = name(where: { $0.mode == .off }) {
+            return MediaProxy(isRelayed: false, reason: "media_proxy of \(name) is off")
+        }
+        if let name = name(where: { $0.mode == .on }) { return relayed("media_proxy of \(name) is on") }
         if let one = caller.address, let other = callee.address, one.isPrivate != other.isPrivate {
             return relayed("private and public addresses")
         }
@@ -53,22 +60,26 @@ struct MediaProxy: Equatable {
 extension CallControl {
     /// For a call that has its first route, and perhaps more.
     func mediaProxy(of call: Call) -> MediaProxy {
-        let offered = call.offer.map { $0.media[call.main.place] }
-        let announced = offered?.connection.flatMap { $0.isUnspecified ? nil : $0 }
+        let connection = call.offer.flatMap { $0.media[call.main.place].connection }
+        let announced = connection.flatMap { $0.isUnspecified ? nil : $0 }
         // What a party says of itself, where its SIP does not come from there: it is behind something.
         let isHidden = announced.map { $0.isPrivate && !call.source.ip.isPrivate } ?? false
         let caller = MediaProxy.Side(
             mode: call.callerTrunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: call.caller.isBehindNAT || isHidden,
             address: announced ?? call.source.ip, convertsDigits: (call.callerTrunk?.dtmf ?? .passthrough) != .passthrough,
             name: call.callerTrunk?.name ?? "the caller")
-        let targets = call.attempts.flatMap(\.targets).map { ($0.trunk, $0.destination.ip, $0.isBehindNAT) }
-            + call.routes.map { ($0.trunk, $0.trunk.address.ip, false) }
-        let callees = targets.map { trunk, address, isBehindNAT in
-            MediaProxy.Side(
-                mode: trunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: isBehindNAT, address: address,
-                convertsDigits: (trunk?.dtmf ?? .passthrough) != .passthrough, name: trunk?.name ?? "the callee")
+        var callees: [MediaProxy.Side] = []
+        for attempt in call.attempts {
+            for target in attempt.targets { callees.append(side(target.trunk, at: target.destination.ip, isBehindNAT: target.isBehindNAT)) }
         }
+        for route in call.routes { callees.append(side(route.trunk, at: route.trunk.address.ip, isBehindNAT: false)) }
         return MediaProxy(from: caller, to: callees, natIsRelayed: configuration.media.proxyBehindNAT == .on)
+    }
+
+    private func side(_ trunk: SharedTrunk?, at address: IPAddress, isBehindNAT: Bool) -> MediaProxy.Side {
+        MediaProxy.Side(
+            mode: trunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: isBehindNAT, address: address,
+            convertsDigits: (trunk?.dtmf ?? .passthrough) != .passthrough, name: trunk?.name ?? "the callee")
     }
 
     /// Media goes from one party to the other: nothing is opened for it.

@@ -35,22 +35,27 @@ extension NoMediaRule {
         self.init(
             timeout: media.noMediaTimeout, mode: media.noMediaMode, holdTimeout: media.holdTimeout,
             vadTimeout: media.vadTimeout)
-        for trunk in [caller, callee].compactMap(\.self) where trunk.noMediaTimeout != nil || trunk.noMediaMode != nil {
-            timeout = trunk.noMediaTimeout ?? timeout
-            mode = trunk.noMediaMode ?? mode
-            origin = "trunk \(trunk.name)"
+        if let caller { take(caller.value) }
+        if let callee { take(callee.value) }
+        if !media.noMediaPrefixes.isEmpty {
+            let matches = media.noMediaPrefixes.filter { number.hasPrefix($0.prefix) }
+            if let match = matches.max(by: { $0.prefix.utf8.count < $1.prefix.utf8.count }) {
+                timeout = match.timeout ?? timeout
+                mode = match.mode ?? mode
+                origin = "prefix \(match.prefix)"
+            }
         }
-        let match = media.noMediaPrefixes.filter { number.hasPrefix($0.prefix) }.max { $0.prefix.utf8.count < $1.prefix.utf8.count }
-        if let match {
-            timeout = match.timeout ?? timeout
-            mode = match.mode ?? mode
-            origin = "prefix \(match.prefix)"
-        }
-        let digits = number.first == "+" ? String(number.dropFirst()) : number
-        if media.emergencyNumbers.contains(number) || media.emergencyNumbers.contains(digits) {
+        if media.emergencyNumbers.contains(where: { number == $0 || (number.utf8.first == UInt8(ascii: "+") && number.dropFirst() == $0) }) {
             mode = .off
             origin = "emergency number"
         }
+    }
+
+    private mutating func take(_ trunk: Trunk) {
+        guard trunk.noMediaTimeout != nil || trunk.noMediaMode != nil else { return }
+        timeout = trunk.noMediaTimeout ?? timeout
+        mode = trunk.noMediaMode ?? mode
+        origin = "trunk \(trunk.name)"
     }
 }
 

@@ -9,9 +9,9 @@ extension PayloadFormats {
     }
 
     /// Of what a party sends: with the numbers that the other one chose, which are mostly its own too (RFC 3264 §5.1).
-    init(receivedBy other: SessionDescription.Media?, sentBy own: SessionDescription.Media) {
-        self = other.map(PayloadFormats.init) ?? PayloadFormats()
-        fill(from: PayloadFormats(own))
+    init(receivedBy other: PayloadFormats?, sentBy own: PayloadFormats) {
+        self = other ?? PayloadFormats()
+        fill(from: own)
     }
 
     private mutating func add(_ payload: SessionDescription.Payload) {

@@ -24,7 +24,8 @@ package struct Routing: Sendable {
     private let trunks: [SharedTrunk]
     private let sources: [(source: TrunkSource, trunk: Int)]
     private let candidatesByPrefix: [String: [Candidate]]
-    private let longestPrefix: Int
+    /// How many characters those prefixes have, the longest first.
+    private let prefixLengths: [Int]
 
     package init(trunks: [Trunk], routes: [Route] = []) {
         let trunks = trunks.map(SharedTrunk.init)
@@ -44,7 +45,7 @@ package struct Routing: Sendable {
             candidates += route.prefixes.map { ($0, candidate) }
         }
         candidatesByPrefix = Dictionary(grouping: candidates, by: \.prefix).mapValues { $0.map(\.candidate) }
-        longestPrefix = candidates.map(\.prefix.utf8.count).max() ?? 0
+        prefixLengths = Set(candidates.map(\.prefix.count)).sorted(by: >)
     }
 
     /// The trunk with the most specific source that contains `address`; nil for a stranger.
@@ -73,9 +74,10 @@ package struct Routing: Sendable {
     /// trunk comes once, where it stands best.
     package func candidates(for number: String, random: inout SeededRandom) -> [Candidate] {
         var found: [Candidate] = []
-        var prefix = number.prefix(longestPrefix)
-        while true {
-            let equals = candidatesByPrefix[String(prefix)] ?? []
+        for length in prefixLengths {
+            guard let end = number.index(number.startIndex, offsetBy: length, limitedBy: number.endIndex),
+                let equals = candidatesByPrefix[String(number[..<end])]
+            else { continue }
             if equals.count == 1 {
                 found.append(equals[0])
             } else {
@@ -83,8 +85,6 @@ package struct Routing: Sendable {
                     found += Self.shuffled(equals.filter { $0.priority == priority }, random: &random)
                 }
             }
-            guard !prefix.isEmpty else { break }
-            prefix.removeLast()
         }
         guard found.count > 1 else { return found }
         var seen: Set<String> = []

@@ -180,18 +180,34 @@ package struct MediaFacts: Equatable, Sendable {
     }
 }
 
-/// One message of the ladder.
+/// One message of the ladder. Nothing in it needs memory of its own: every rule goes through all of them.
 package struct MessageFact: Equatable, Sendable {
+    /// Those that a rule asks for.
+    package enum Method: String, Sendable {
+        case invite = "INVITE", ack = "ACK", bye = "BYE", update = "UPDATE", info = "INFO", message = "MESSAGE", other = ""
+
+        package init(_ name: String) { self = Method(rawValue: name) ?? .other }
+    }
+
     package var at: Duration
     package var leg: Leg
     package var isReceived: Bool
     /// Of the request, or of the one a response answers.
-    package var method: String
+    package var method: Method
     /// Nil for a request.
     package var status: Int?
     package var isRetransmission: Bool
 
-    package init(at time: Duration, _ leg: Leg, received isReceived: Bool, _ method: String, _ status: Int? = nil, again isRetransmission: Bool = false) {
+    package init(
+        at time: Duration, _ leg: Leg, received isReceived: Bool, _ method: String, _ status: Int? = nil,
+        again isRetransmission: Bool = false
+    ) {
+        self.init(at: time, leg, received: isReceived, Method(method), status, again: isRetransmission)
+    }
+
+    package init(
+        at time: Duration, _ leg: Leg, received isReceived: Bool, _ method: Method, _ status: Int?, again isRetransmission: Bool
+    ) {
         at = time
         self.leg = leg
         self.isReceived = isReceived

@@ -42,33 +42,37 @@ package struct MissingMessage: Equatable, Sendable {
 extension Diagnosis {
     /// Looks at the facts from the surest sign to the vaguest; the first that fits is the verdict.
     package static func of(_ facts: CallFacts) -> Diagnosis {
-        var diagnosis = withoutLints(facts)
+        var diagnosis = found(facts, MediaRules(facts, summarizes: true))
+        for error in facts.unreachable where !diagnosis.evidence.contains(error.sentence) { diagnosis.evidence.append(error.sentence) }
         diagnosis.lints = Lint.all(facts)
         return diagnosis
     }
 
-    /// All that a record needs.
-    package static func withoutLints(_ facts: CallFacts) -> Diagnosis {
-        var diagnosis = SignallingRules(facts).diagnosis ?? MediaRules(facts).diagnosis ?? rest(facts)
-        for error in facts.unreachable where !diagnosis.evidence.contains(error.sentence) { diagnosis.evidence.append(error.sentence) }
-        return diagnosis
+    /// All that a record needs: what the call itself ended with, without what supports it.
+    package static func ofRecord(_ facts: CallFacts) -> (verdict: CallVerdict, sentence: String) {
+        let diagnosis = found(facts, MediaRules(facts, summarizes: false))
+        return (diagnosis.verdict, diagnosis.sentence)
     }
 
-    private static func rest(_ facts: CallFacts) -> Diagnosis {
+    private static func found(_ facts: CallFacts, _ media: MediaRules) -> Diagnosis {
+        SignallingRules(facts).diagnosis ?? media.diagnosis ?? rest(facts, media)
+    }
+
+    private static func rest(_ facts: CallFacts, _ media: MediaRules) -> Diagnosis {
         guard let end = facts.end else {
             let what = facts.answeredAt != nil ? "connected" : facts.rangAt != nil ? "ringing" : "being set up"
-            return Diagnosis(.inProgress, "The call is \(what), and nothing is wrong so far.", evidence: MediaRules(facts).summary)
+            return Diagnosis(.inProgress, "The call is \(what), and nothing is wrong so far.", evidence: media.summary)
         }
         switch end.cause {
         case .normal:
             let who = end.party == .callee ? "callee" : end.party == .caller ? "caller" : "proxy"
-            return Diagnosis(.normal, "A normal call: answered, heard in both directions, ended by the \(who).", evidence: MediaRules(facts).summary)
-        case .operatorHangup: return Diagnosis(.operatorHangup, "An operator ended the call.", evidence: MediaRules(facts).summary)
+            return Diagnosis(.normal, "A normal call: answered, heard in both directions, ended by the \(who).", evidence: media.summary)
+        case .operatorHangup: return Diagnosis(.operatorHangup, "An operator ended the call.", evidence: media.summary)
         case .shutdown: return Diagnosis(.shutdown, "relayd was stopped and ended the call.")
         default:
             return Diagnosis(
                 .unexplained, "The call ended with \(end.cause.rawValue) (SIP \(end.status)), and nothing seen explains it further.",
-                evidence: MediaRules(facts).summary)
+                evidence: media.summary)
         }
     }
 }

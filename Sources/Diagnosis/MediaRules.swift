@@ -10,11 +10,14 @@ struct MediaRules {
     private static let audibleLoss = 3.0
 
     let facts: CallFacts
+    /// Else a diagnosis comes without `summary`.
+    private let summarizes: Bool
     /// What it is called.
     private let carried: String
 
-    init(_ facts: CallFacts) {
+    init(_ facts: CallFacts, summarizes: Bool) {
         self.facts = facts
+        self.summarizes = summarizes
         carried = facts.caller.media?.isRTP == false || facts.callee?.media?.isRTP == false ? "fax" : "RTP"
     }
 
@@ -50,7 +53,7 @@ struct MediaRules {
     }
 
     /// A line for each direction.
-    var summary: [String] { facts.answeredAt == nil ? [] : [line(.caller), line(.callee)] }
+    var summary: [String] { facts.answeredAt == nil || !summarizes ? [] : [line(.caller), line(.callee)] }
 
     // MARK: One direction
 
@@ -215,21 +218,21 @@ struct MediaRules {
 
     private func lostAfterReinvite(at time: Duration) -> Diagnosis? {
         let change = facts.messages.last { message in
-            message.status == nil && !message.isRetransmission && ["INVITE", "UPDATE"].contains(message.method)
+            message.status == nil && !message.isRetransmission && [.invite, .update].contains(message.method)
                 && message.at > facts.answeredAt ?? .zero && message.at <= time + .seconds(1) && time - message.at <= Self.together
         }
         guard let change else { return nil }
         return Diagnosis(
-            .mediaLostAfterReinvite, "The media stopped at \(text(time)), right after the \(change.method == "INVITE" ? "re-INVITE" : change.method) of \(text(change.at)) changed the session.",
+            .mediaLostAfterReinvite, "The media stopped at \(text(time)), right after the \(change.method == .invite ? "re-INVITE" : change.method.rawValue) of \(text(change.at)) changed the session.",
             evidence: addresses, advice: "Compare the addresses in the SDP before and after it: `relayctl trace --call ID`.")
     }
 
     /// Our BYE was repeated and never answered: whoever it was, it is not there any more.
     private var endpointGone: Diagnosis? {
         for leg in [Leg.caller, .callee] {
-            let byes = facts.messages.filter { $0.leg == leg && !$0.isReceived && $0.method == "BYE" && $0.status == nil }
-            guard let first = byes.first, byes.count >= 4 || facts.unansweredBye.contains(leg),
-                !facts.messages.contains(where: { $0.leg == leg && $0.isReceived && $0.method == "BYE" })
+            let byes = facts.messages.lazy.filter { $0.leg == leg && !$0.isReceived && $0.method == .bye && $0.status == nil }
+            guard let first = byes.first, facts.unansweredBye.contains(leg) || byes.count >= 4,
+                !facts.messages.contains(where: { $0.leg == leg && $0.isReceived && $0.method == .bye })
             else { continue }
             let isRefused = facts.unreachable.contains { $0.method == "BYE" }
             var evidence = isRefused ? [] : ["BYE was sent to it for 32 s without an answer"]
@@ -265,7 +268,7 @@ struct MediaRules {
                     .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.telephoneEvents)) as telephone-event (RFC 4733), which the \(leg.other.possessive) SDP does not accept: they were not understood.",
                     advice: "Switch telephone-event on at the \(leg.other.name), or another DTMF mode at the \(leg.name).")
             }
-            let refused = facts.messages.filter { $0.leg == leg.other && $0.isReceived && $0.method == "INFO" && $0.status ?? 0 >= 300 }
+            let refused = facts.messages.filter { $0.leg == leg.other && $0.isReceived && $0.method == .info && $0.status ?? 0 >= 300 }
             if stream.areDigitsConverted, stream.telephoneEvents > 0, let refusal = refused.first?.status {
                 return Diagnosis(
                     .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.telephoneEvents)) as telephone-event; relayd sent them on by INFO, which the \(leg.other.name) refused (SIP \(refusal)).",

@@ -21,7 +21,7 @@ struct SignallingRules {
     /// 64*T1 went by without an ACK for our 200 (RFC 3261 §13.3.1.4): the 32-second drop.
     private var callerAckLost: Diagnosis? {
         guard facts.end?.cause == .ackMissing, let answered = facts.answeredAt else { return nil }
-        let again = facts.messages.count { $0.leg == .caller && !$0.isReceived && $0.status == 200 && $0.method == "INVITE" && $0.isRetransmission }
+        let again = facts.messages.count { $0.leg == .caller && !$0.isReceived && $0.status == 200 && $0.method == .invite && $0.isRetransmission }
         var advice = "Find out why the caller's ACK does not reach \(facts.ownContact): a firewall, a proxy without Record-Route, "
             + "or a caller that cannot route to that address."
         if facts.ownContact.ip.isPrivate, !facts.caller.address.ip.isPrivate {
@@ -39,12 +39,12 @@ struct SignallingRules {
 
     /// The callee repeats its 200 although it was acknowledged: our ACK does not arrive where its Contact sends it.
     private var calleeAckLost: Diagnosis? {
-        let acknowledgements = facts.messages.filter { $0.leg == .callee && !$0.isReceived && $0.method == "ACK" }
         let repeats = facts.messages.filter {
-            $0.leg == .callee && $0.isReceived && $0.status == 200 && $0.method == "INVITE" && $0.isRetransmission
+            $0.leg == .callee && $0.isReceived && $0.status == 200 && $0.method == .invite && $0.isRetransmission
         }
-        guard let first = acknowledgements.first, let last = repeats.last, repeats.count >= 4, last.at - first.at >= .seconds(4),
-            let callee = facts.callee
+        guard repeats.count >= 4, let last = repeats.last,
+            let first = facts.messages.first(where: { $0.leg == .callee && !$0.isReceived && $0.method == .ack }),
+            last.at - first.at >= .seconds(4), let callee = facts.callee
         else { return nil }
         let target = callee.contact ?? callee.target ?? callee.address
         let evidence = [
@@ -267,7 +267,7 @@ struct SignallingRules {
     }
 
     private func authenticationFailed(_ end: CallFacts.End, _ who: String) -> Diagnosis {
-        let hasCredentials = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == "INVITE" && $0.status == nil && !$0.isRetransmission } > 1
+        let hasCredentials = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil && !$0.isRetransmission } > 1
         let sentence = end.status == 403
             ? "\(who) forbids this call (SIP 403)."
             : hasCredentials
@@ -319,7 +319,7 @@ struct SignallingRules {
     }
 
     private var sessionExpired: Diagnosis {
-        let request = unansweredRequest(among: ["INVITE", "UPDATE"])
+        let request = unansweredRequest(among: [.invite, .update])
         let expired = facts.expiredSession
         let leg = request?.leg ?? expired?.leg
         let who = leg?.name ?? "other side"
@@ -327,9 +327,9 @@ struct SignallingRules {
         if let request {
             return Diagnosis(
                 .refreshUnanswered, "The \(who) did not answer the session refresh (RFC 4028), so the call was ended.",
-                evidence: ["\(request.method) sent at \(text(request.at)) has no answer"] + [interval].compactMap(\.self),
+                evidence: ["\(request.method.rawValue) sent at \(text(request.at)) has no answer"] + [interval].compactMap(\.self),
                 advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.",
-                missing: MissingMessage(request.leg, received: true, "an answer to \(request.method)", at: request.at))
+                missing: MissingMessage(request.leg, received: true, "an answer to \(request.method.rawValue)", at: request.at))
         }
         if expired?.isOurs == true {
             return Diagnosis(
@@ -345,34 +345,34 @@ struct SignallingRules {
 
     /// A request within the call was answered with 481 or 408, or not at all.
     private var peerLost: Diagnosis {
-        guard let request = unansweredRequest(among: ["INVITE", "UPDATE", "INFO", "MESSAGE"]) else {
+        guard let request = unansweredRequest(among: [.invite, .update, .info, .message]) else {
             return Diagnosis(
                 .endpointGone, "One side does not know this call any more: it answered a request within it with 481 or 408.",
                 advice: "That endpoint was restarted, or ended the call with a BYE that got lost.")
         }
         let who = request.leg.name
-        let name = request.method == "INVITE" ? "re-INVITE" : request.method
-        let missing = MissingMessage(request.leg, received: true, "an answer to \(request.method)", at: request.at)
+        let name = request.method == .invite ? "re-INVITE" : request.method.rawValue
+        let missing = MissingMessage(request.leg, received: true, "an answer to \(request.method.rawValue)", at: request.at)
         // What the other side has asked for is passed on at once.
         let isPassed = facts.messages.contains {
             $0.leg == request.leg.other && $0.isReceived && $0.status == nil && $0.method == request.method
                 && $0.at <= request.at && request.at - $0.at < .seconds(1)
         }
-        guard isPassed || ["INFO", "MESSAGE"].contains(request.method) else {
+        guard isPassed || [.info, .message].contains(request.method) else {
             return Diagnosis(
                 .refreshUnanswered, "The \(who) did not answer the session refresh (RFC 4028), so the call was ended.",
-                evidence: ["\(request.method) sent at \(text(request.at)) has no answer in 32 s (64*T1)"],
+                evidence: ["\(request.method.rawValue) sent at \(text(request.at)) has no answer in 32 s (64*T1)"],
                 advice: "The endpoint is gone, or re-INVITE and UPDATE do not reach its Contact.", missing: missing)
         }
         return Diagnosis(
             .endpointGone, "The \(who) did not answer the \(name) for 32 s (64*T1), so it was taken for gone and the call was ended.",
-            evidence: ["\(request.method) sent at \(text(request.at)) has no answer"],
+            evidence: ["\(request.method.rawValue) sent at \(text(request.at)) has no answer"],
             advice: "A crash, a power cut or a lost network at \(facts.party(request.leg)?.address.description ?? "its side").",
             missing: missing)
     }
 
     /// The last of relayd's requests within the call that has no final response.
-    private func unansweredRequest(among methods: Set<String>) -> MessageFact? {
+    private func unansweredRequest(among methods: [MessageFact.Method]) -> MessageFact? {
         facts.messages.last { request in
             guard !request.isReceived, request.status == nil, !request.isRetransmission, methods.contains(request.method),
                 request.at > facts.answeredAt ?? .zero
@@ -387,7 +387,7 @@ struct SignallingRules {
 
     /// When the INVITE went out.
     private var calleeInvite: Duration? {
-        facts.messages.first { $0.leg == .callee && !$0.isReceived && $0.method == "INVITE" && $0.status == nil }?.at
+        facts.messages.first { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil }?.at
     }
 
     private var hasHeardCallee: Bool { facts.messages.contains { $0.leg == .callee && $0.isReceived } }
@@ -398,7 +398,7 @@ struct SignallingRules {
     }
 
     private var inviteEvidence: [String] {
-        let count = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == "INVITE" && $0.status == nil }
+        let count = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil }
         return ["the INVITE was sent \(count == 1 ? "once" : "\(count) times") to \(facts.callee?.address.description ?? "-")"]
     }
 }

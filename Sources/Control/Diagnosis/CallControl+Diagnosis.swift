@@ -23,10 +23,10 @@ extension CallControl {
     /// After the end with the facts that the record was made of.
     func evidence(of call: Call, now: Instant) -> CallEvidence {
         CallEvidence(
-            number: call.number, id: call.id, recordID: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.callee?.callID,
-            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
+            number: call.number, id: call.id, recordID: call.recordID, callerCallID: call.caller.callID,
+            calleeCallID: call.calleeCallID, callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             setup: (call.setupAt, wallTime(call.setupAt)), messages: call.ladder, omitted: call.omittedLadderItems,
-            facts: call.finalFacts?.value ?? facts(of: call, now: now))
+            facts: call.finalFacts ?? Boxed(facts(of: call, now: now)))
     }
 
     func facts(of call: Call, now: Instant) -> CallFacts {
@@ -62,7 +62,7 @@ extension CallControl {
 
     private func callerFacts(_ call: Call) -> PartyFacts {
         var party = PartyFacts(name: call.callerTrunk?.name, address: call.source.remote)
-        party.contact = call.invite.contact?.uri.socketAddress
+        party.contact = call.callerContact
         party.target = call.caller.destination.remote
         party.via = call.invite.topVia.hostAddress
         party.origin = SessionDescription.origin(in: call.invite.body)
@@ -76,11 +76,11 @@ extension CallControl {
     }
 
     private func calleeFacts(_ call: Call) -> PartyFacts? {
-        guard let dialog = call.callee else { return nil }
-        var party = PartyFacts(name: call.calleeTrunk?.name, address: (call.calleeAddress ?? dialog.fallback).remote)
-        party.target = dialog.destination.remote
-        guard let response = call.calleeResponse else { return party }
-        party.contact = response.contact?.uri.socketAddress
+        guard let branch = call.chosenBranch else { return nil }
+        var party = PartyFacts(name: call.calleeTrunk?.name, address: branch.target.destination.remote)
+        party.target = branch.dialog.destination.remote
+        guard let response = branch.response else { return party }
+        party.contact = branch.answerContact ?? response.contact?.uri.socketAddress
         party.origin = SessionDescription.origin(in: response.body)
         party.sessionExpires = response.number(.sessionExpires)
         if let described = call.main[.callee].described {
@@ -131,7 +131,7 @@ extension CallFacts.Attempt {
 
 extension Call {
     func isNamed(_ name: String) -> Bool {
-        id == name || recordID == name || caller.callID == name || callee?.callID == name
+        id == name || recordID == name || caller.callID == name || calleeCallID == name
     }
 }
 
@@ -175,33 +175,30 @@ extension MediaFacts {
 extension MessageFact {
     /// A ladder says of a response only its status: what it answers is the last request of the other side without a final one.
     static func of(_ ladder: [Call.LadderItem], since start: Instant) -> [MessageFact] {
-        struct Open {
-            let leg: Leg
-            let isReceived: Bool
-            let method: String
-        }
-        var open: [Open] = []
-        var last: [MessageFact] = []
-        last.reserveCapacity(ladder.count)
+        var facts: [MessageFact] = []
+        facts.reserveCapacity(ladder.count)
+        /// Requests without a final response, by their place in `facts`.
+        var open: [Int] = []
         for item in ladder where !item.isICMP {
             let status = item.status
-            var method = item.text
+            let method: Method
             if let status {
-                let index = open.lastIndex { $0.leg == item.leg && $0.isReceived != item.isReceived }
-                let known = last.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
+                let index = open.lastIndex { facts[$0].leg == item.leg && facts[$0].isReceived != item.isReceived }
+                let known = facts.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
                 if let index, !(item.isRetransmission && known != nil) {
-                    method = open[index].method
+                    method = facts[open[index]].method
                     if status >= 200 { open.remove(at: index) }
                 } else {
-                    method = known?.method ?? "INVITE"
+                    method = known?.method ?? .invite
                 }
-            } else if method != "ACK", !item.isRetransmission {
-                open.append(Open(leg: item.leg, isReceived: item.isReceived, method: method))
+            } else {
+                method = Method(item.text)
+                if method != .ack, !item.isRetransmission { open.append(facts.count) }
             }
-            last.append(
+            facts.append(
                 MessageFact(
                     at: item.at - start, item.leg, received: item.isReceived, method, status, again: item.isRetransmission))
         }
-        return last
+        return facts
     }
 }

@@ -19,10 +19,17 @@ struct CallEvidence: Sendable {
     /// Messages left out in the middle of the ladder.
     let omitted: Int
     /// Without the messages, which are above.
-    var facts: CallFacts
+    private(set) var facts: Boxed<CallFacts>
+
+    /// For what becomes known after the end.
+    mutating func changeFacts(_ change: (inout CallFacts) -> Void) {
+        var facts = facts.value
+        change(&facts)
+        self.facts = Boxed(facts)
+    }
 
     var explanation: CallExplanation {
-        var facts = facts
+        var facts = facts.value
         facts.messages = MessageFact.of(messages, since: setup.instant)
         let diagnosis = Diagnosis.of(facts)
         let setupAt = setup.wall
@@ -75,7 +82,7 @@ struct CallEvidence: Sendable {
     /// Whether `name` is its id, its record's id or one of its Call-IDs.
     func isNamed(_ name: String) -> Bool { id == name || recordID == name || callerCallID == name || calleeCallID == name }
 
-    func hasNumber(_ number: String) -> Bool { Self.isNumber(number, of: (facts.callerNumber, facts.calledNumber)) }
+    func hasNumber(_ number: String) -> Bool { Self.isNumber(number, of: (facts.value.callerNumber, facts.value.calledNumber)) }
 
     /// With or without a leading `+`.
     static func isNumber(_ number: String, of call: (caller: String, called: String)) -> Bool {

@@ -21,23 +21,29 @@ struct AdmissionQueue {
 
     private var queues = Rank.allCases.map { _ in FairQueue<Entry>(limit: Self.limit, octetLimit: Self.octetLimit) }
     private var turn = 0
+    private(set) var count = 0
 
-    var count: Int { queues.reduce(0) { $0 + $1.count } }
-    var isEmpty: Bool { queues.allSatisfy(\.isEmpty) }
+    var isEmpty: Bool { count == 0 }
 
     /// - Returns: false when there is no room for it.
     mutating func add(_ request: SIPMessage, from source: Flow, rank: Rank) -> Bool {
-        queues[rank.rawValue].add(
+        let hasRoom = queues[rank.rawValue].add(
             Entry(request: request, source: source), octets: request.octets.count, from: StrangerTable.source(of: source.ip))
+        if hasRoom { count += 1 }
+        return hasRoom
     }
 
     mutating func takeAll(of source: Flow) -> [Entry] {
-        queues.indices.flatMap { queues[$0].takeAll(of: StrangerTable.source(of: source.ip)) }
+        let taken = queues.indices.flatMap { queues[$0].takeAll(of: StrangerTable.source(of: source.ip)) }
+        count -= taken.count
+        return taken
     }
 
     mutating func takeNext() -> Entry? {
         let preferred = Self.shares[turn].rawValue
         turn = (turn + 1) % Self.shares.count
+        guard count > 0 else { return nil }
+        count -= 1
         if let entry = queues[preferred].takeNext() { return entry }
         for index in queues.indices where index != preferred {
             if let entry = queues[index].takeNext() { return entry }

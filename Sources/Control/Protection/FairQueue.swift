@@ -74,10 +74,11 @@ package struct FairQueue<Element> {
             turns.removeFirst(nextTurn)
             nextTurn = 0
         }
-        guard let first = lines[source]?.takeFirst() else { preconditionFailure("a source with a turn has something") }
+        guard let line = lines.index(forKey: source) else { preconditionFailure("a source with a turn has something") }
+        let first = lines.values[line].takeFirst()
         count -= 1
         octets -= first.octets
-        if lines[source]?.count == 0 { lines[source] = nil } else { turns.append(source) }
+        if lines.values[line].count == 0 { lines.remove(at: line) } else { turns.append(source) }
         return first.element
     }
 }

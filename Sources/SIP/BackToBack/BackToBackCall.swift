@@ -140,7 +140,10 @@ package struct BackToBackCall: Sendable {
         branches[id.rawValue].state = .inviting
     }
 
-    package mutating func handle(_ event: Event, effects: inout [Effect]) {
+    /// - Returns: how the attempt ended, when this event has ended it.
+    @discardableResult
+    package mutating func handle(_ event: Event, effects: inout [Effect]) -> Release? {
+        let wasReleased = release != nil
         switch event {
         case .mediaOpened: mediaOpened(&effects)
         case .mediaClosed:
@@ -176,6 +179,7 @@ package struct BackToBackCall: Sendable {
             end(Release(cause: cause, status: isConnected ? 200 : status, party: party), &effects)
         }
         finishIfDone(&effects)
+        return wasReleased ? nil : release
     }
 
     private mutating func mediaOpened(_ effects: inout [Effect]) {

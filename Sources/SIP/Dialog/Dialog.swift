@@ -1,4 +1,4 @@
-import Core
+package import Core
 
 /// One side's state of a dialog (RFC 3261 §12): what a request inside it is made of.
 package struct Dialog: Sendable {
@@ -12,6 +12,8 @@ package struct Dialog: Sendable {
     package private(set) var remote: String
     /// The Contact URI of the peer: Request-URI of our requests.
     package private(set) var remoteTarget: String
+    /// What its latest Contact names; nil for a host name, or without one.
+    package private(set) var contactAddress: SocketAddress?
     package private(set) var routeSet: [String]
     /// Of our last request; ACK repeats that of its INVITE.
     package private(set) var localSequence: UInt32
@@ -19,7 +21,7 @@ package struct Dialog: Sendable {
     package private(set) var fallback: Flow
     /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
     package var isBehindNAT = false {
-        didSet { if isBehindNAT { destination = fallback } else if oldValue { locate(SIPURI(remoteTarget)) } }
+        didSet { if isBehindNAT { destination = fallback } else if oldValue { locate(Target(remoteTarget)) } }
     }
     /// Where a request of this dialog goes: the first route, else the target.
     ///
@@ -38,13 +40,16 @@ package struct Dialog: Sendable {
         let to = request.text(.to) ?? ""
         local = request.toTag == nil ? "\(to);tag=\(localTag)" : to
         remote = request.text(.from) ?? ""
-        let target = request.contact?.uri ?? request.from.uri
+        let contact = request.contact?.uri
+        let target = contact ?? request.from.uri
         remoteTarget = target.text
         routeSet = Self.routes(request)
         localSequence = 0
         fallback = source
         destination = source
-        locate(target)
+        let place = Target(target)
+        if contact != nil { contactAddress = place.address }
+        locate(place)
     }
 
     /// The user agent client's side, before any answer (§12.1.2).
@@ -65,7 +70,7 @@ package struct Dialog: Sendable {
         localSequence = sequence
         fallback = destination
         self.destination = destination
-        locate(SIPURI(target))
+        locate(Target(target))
     }
 
     /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
@@ -80,6 +85,14 @@ package struct Dialog: Sendable {
     package func isOf(_ request: SIPMessage) -> Bool {
         request.callID.elementsEqual(callID.utf8) && request.fromTag?.elementsEqual(localTag.utf8) == true
             && request.toTag.map { String(decoding: $0, as: UTF8.self) } == remoteTag
+    }
+
+    package func hasLocalTag(_ tag: ArraySlice<UInt8>) -> Bool { Octet.isSame(tag, localTag) }
+
+    /// Whether a request with this From tag may be the peer's: any may, before it has given one.
+    package func isFrom(peerTag: ArraySlice<UInt8>?) -> Bool {
+        guard let remoteTag else { return true }
+        return peerTag.map { Octet.isSame($0, remoteTag) } ?? false
     }
 
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
@@ -115,20 +128,39 @@ package struct Dialog: Sendable {
     private mutating func takeTarget(from message: SIPMessage, source: Flow) {
         fallback = source
         let contact = message.contact?.uri
+        let target = contact.map { Target($0) } ?? Target(remoteTarget)
+        contactAddress = contact == nil ? nil : target.address
         if let contact { remoteTarget = contact.text }
-        locate(contact ?? SIPURI(remoteTarget))
+        locate(target)
+    }
+
+    /// Where a URI points.
+    private struct Target {
+        /// Nil for a host name.
+        let address: SocketAddress?
+        /// As the URI asks for.
+        let transport: Transport?
+
+        init(_ uri: SIPURI?) { (address, transport) = (uri?.socketAddress, uri?.transport) }
+        init(_ uri: String) { self.init(SIPURI(uri)) }
     }
 
     /// Sets `destination` anew.
-    private mutating func locate(_ target: SIPURI?) {
-        destination = isBehindNAT ? fallback : destination(of: routeSet.first.flatMap { NameAddress($0)?.uri } ?? target)
+    private mutating func locate(_ target: Target) {
+        if isBehindNAT {
+            destination = fallback
+        } else if let route = routeSet.first.flatMap({ NameAddress($0)?.uri }) {
+            destination = destination(of: Target(route))
+        } else {
+            destination = destination(of: target)
+        }
     }
 
-    private func destination(of uri: SIPURI?) -> Flow {
-        guard let uri, let address = uri.socketAddress, address.port != 0, !address.ip.isUnspecified else { return fallback }
+    private func destination(of target: Target) -> Flow {
+        guard let address = target.address, address.port != 0, !address.ip.isUnspecified else { return fallback }
         if address.ip.isPrivate && !fallback.ip.isPrivate { return fallback }
         let isOwner = address.ip == fallback.ip
-        let transport = uri.transport ?? (isOwner ? fallback.transport : .udp)
+        let transport = target.transport ?? (isOwner ? fallback.transport : .udp)
         guard transport == fallback.transport, address.ip.family == fallback.ip.family else {
             return Flow(transport, to: address)
         }

@@ -42,11 +42,21 @@ package struct LocalEndpoint: Hashable, Sendable {
     package let address: SocketAddress
     /// Whether we are reached there by `transport`. Otherwise only the connections that we open ourselves are of it.
     package let isListening: Bool
+    /// `address` in words.
+    package let hostPort: String
+    /// Where the peer sends its requests in a dialog.
+    package let contact: String
 
     package init(_ transport: Transport = .udp, _ address: SocketAddress, isListening: Bool = true) {
         self.transport = transport
         self.address = address
         self.isListening = isListening
+        hostPort = address.description
+        contact = "<sip:" + hostPort + Self.parameters(transport, isListening: isListening) + ">"
+    }
+
+    private static func parameters(_ transport: Transport, isListening: Bool) -> String {
+        transport == .udp || !isListening ? "" : ";transport=\(transport.rawValue)"
     }
 
     /// The value of Via. `alias` lets the peer send its own requests by the same connection (RFC 5923 §5).
@@ -55,15 +65,10 @@ package struct LocalEndpoint: Hashable, Sendable {
     }
 
     /// Host and port of an own URI, with the transport where it is not what the scheme says anyway.
-    package var hostAndParameters: String {
-        transport == .udp || !isListening ? "\(address)" : "\(address);transport=\(transport.rawValue)"
-    }
-
-    /// Where the peer sends its requests in a dialog.
-    package var contact: String { contact(isSecure: false) }
+    package var hostAndParameters: String { hostPort + Self.parameters(transport, isListening: isListening) }
 
     /// - Parameter isSecure: the dialog is of `sips`, so the Contact has to be (RFC 3261 §12.1.1).
-    package func contact(isSecure: Bool) -> String { isSecure ? "<sips:\(address)>" : "<sip:\(hostAndParameters)>" }
+    package func contact(isSecure: Bool) -> String { isSecure ? "<sips:\(hostPort)>" : contact }
 
     /// A request that was made for another transport, as it goes by this one: with our Via in place of its first one.
     package func replacingVia(of request: [UInt8], branch: String) -> [UInt8] {
@@ -89,10 +94,13 @@ package struct LocalEndpoints: Sendable {
     }
 
     package let listeners: [Listener]
+    /// Of each listener.
+    private let own: [LocalEndpoint]
 
     package init(_ listeners: [Listener]) {
         precondition(!listeners.isEmpty && listeners.count <= 256, "1 to 256 listeners")
         self.listeners = listeners
+        own = listeners.map { LocalEndpoint($0.transport, $0.advertised) }
     }
 
     /// The listener that serves `flow`: its own, else the first of its transport and address family.
@@ -106,7 +114,7 @@ package struct LocalEndpoints: Sendable {
     /// family stands in: answers come by the connection anyway.
     package func endpoint(for flow: Flow) -> LocalEndpoint {
         if let index = listener(for: flow), listeners[Int(index)].transport == flow.transport {
-            return LocalEndpoint(flow.transport, listeners[Int(index)].advertised)
+            return own[Int(index)]
         }
         let other = listeners.first { $0.advertised.ip.family == flow.ip.family } ?? listeners[0]
         return LocalEndpoint(flow.transport, other.advertised, isListening: false)

@@ -126,7 +126,7 @@ package struct Registrar: Sendable {
         return table.bindings(of: user).contains { id in
             guard let binding = table[id] else { return false }
             return binding.sequence == sequence && binding.callIDHash == callIDHash && binding.branchHash == branchHash
-                && binding.flow == flow && now < binding.refreshedAt + TimerValues().transactionTimeout
+                && binding.flow == flow && now < binding.refreshedAt + TimerValues.standard.transactionTimeout
         }
     }
 

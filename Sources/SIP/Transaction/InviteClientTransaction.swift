@@ -36,7 +36,7 @@ package struct InviteClientTransaction: Sendable {
     ///
     /// - Parameter isReliable: over TCP or TLS nothing is retransmitted and Completed lasts no time.
     package init(
-        now: Instant, isReliable: Bool = false, timers: TimerValues = TimerValues(), effects: inout [Effect]
+        now: Instant, isReliable: Bool = false, timers: TimerValues = .standard, effects: inout [Effect]
     ) {
         self.isReliable = isReliable
         self.timers = timers

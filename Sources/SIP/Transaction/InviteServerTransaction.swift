@@ -42,7 +42,7 @@ package struct InviteServerTransaction: Sendable {
 
     /// - Parameter isReliable: over TCP or TLS no final response is retransmitted and Confirmed lasts no time.
     package init(
-        now: Instant, trying: Trying = .atOnce, isReliable: Bool = false, timers: TimerValues = TimerValues(),
+        now: Instant, trying: Trying = .atOnce, isReliable: Bool = false, timers: TimerValues = .standard,
         effects: inout [Effect]
     ) {
         self.isReliable = isReliable

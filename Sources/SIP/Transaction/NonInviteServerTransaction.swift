@@ -18,7 +18,7 @@ package struct NonInviteServerTransaction: Sendable {
     private var timerJ: Instant?
 
     /// - Parameter isReliable: over TCP or TLS Completed lasts no time.
-    package init(isReliable: Bool = false, timers: TimerValues = TimerValues()) {
+    package init(isReliable: Bool = false, timers: TimerValues = .standard) {
         self.isReliable = isReliable
         self.timers = timers
     }

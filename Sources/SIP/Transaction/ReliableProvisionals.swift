@@ -20,7 +20,7 @@ package struct ReliableProvisionals: Sendable {
     private var end: Instant?
 
     /// - Parameter first: RSeq of the first response, from 1 to 2³¹ − 1.
-    package init(first: UInt32, timers: TimerValues = TimerValues()) {
+    package init(first: UInt32, timers: TimerValues = .standard) {
         lastSequence = first - 1
         self.timers = timers
     }

@@ -15,7 +15,7 @@ package struct SuccessRetransmission: Sendable {
     private let end: Instant
 
     /// - Parameter now: when the 2xx was sent for the first time.
-    package init(now: Instant, timers: TimerValues = TimerValues()) {
+    package init(now: Instant, timers: TimerValues = .standard) {
         timer = RetransmissionTimer(startingAt: now, interval: timers.t1, cap: timers.t2)
         end = now + timers.transactionTimeout
     }

@@ -7,6 +7,9 @@ package struct TimerValues: Equatable, Sendable {
     /// Longest time a message stays in the network.
     package var t4: Duration
 
+    /// Those of the RFC. Every transaction has them, so they are made once.
+    package static let standard = TimerValues()
+
     package init(
         t1: Duration = .milliseconds(500), t2: Duration = .seconds(4), t4: Duration = .seconds(5)
     ) {
@@ -16,7 +19,7 @@ package struct TimerValues: Equatable, Sendable {
     }
 
     /// Timers B, F, H, J, L and M, and the life of a 2xx without ACK: 32 s with the default T1.
-    package var transactionTimeout: Duration { t1 * 64 }
+    package var transactionTimeout: Duration { Duration(attoseconds: t1.attoseconds * 64) }
 
     /// Timer D over an unreliable transport: at least 32 s, however small T1 is (RFC 3261 §17.1.1.2).
     package var timerD: Duration { max(.seconds(32), transactionTimeout) }

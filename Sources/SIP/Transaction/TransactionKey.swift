@@ -2,11 +2,9 @@ import Core
 
 /// What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3).
 ///
-/// A fingerprint of 128 bits with the process's own secret in place of the octets: nobody can make two that are alike, and two
-/// are by chance once in more messages than will ever be sent. It is made for each message and kept for half a minute.
+/// It is made for each message and kept for half a minute.
 struct TransactionKey: Hashable, Sendable {
-    private let high: UInt64
-    private let low: UInt64
+    private let fingerprint: Fingerprint
 
     /// A request that we sent. The branch is ours, and CANCEL shares it with the INVITE it cancels.
     init(branch: String, method: Method) {
@@ -27,14 +25,7 @@ struct TransactionKey: Hashable, Sendable {
         var hasher = Hasher()
         unsafe hasher.combine(bytes: branch)
         hasher.combine(method)
-        self.init(hasher)
-    }
-
-    private init(_ hasher: Hasher) {
-        var other = hasher
-        other.combine(1 as UInt8)
-        high = UInt64(truncatingIfNeeded: other.finalize())
-        low = UInt64(truncatingIfNeeded: hasher.finalize())
+        fingerprint = Fingerprint(hasher)
     }
 
     /// A request from the network: branch, sent-by and method, ACK counting as INVITE.
@@ -57,21 +48,14 @@ struct TransactionKey: Hashable, Sendable {
         hasher.combine(via.port)
         hasher.combine(method)
         if method == .unknown { hasher.combine(request.cseq.methodText) }
-        self.init(hasher)
+        fingerprint = Fingerprint(hasher)
     }
 
     /// It is a hash already, and a secret one.
-    func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: low) ^ seed }
+    func _rawHashValue(seed: Int) -> Int { fingerprint.hash ^ seed }
 }
 
 extension Hasher {
-    /// The octets and how many, so that what follows cannot be taken for a part of them.
-    fileprivate mutating func combine(octets: ArraySlice<UInt8>) {
-        // SAFETY: the octets are only read, and inside this closure.
-        unsafe octets.withUnsafeBytes { unsafe combine(bytes: $0) }
-        combine(octets.count)
-    }
-
     /// Without regard to case. Eight octets at a time: a name of a host has some tens.
     fileprivate mutating func combine(host: ArraySlice<UInt8>) {
         var word: UInt64 = 0
