@@ -12,12 +12,15 @@ final class Inbox: Sendable {
         var records: [CallRecord] = []
         var queries: [Query] = []
         var isStopping = false
+        /// Whether some of `records` came since the last time.
+        var hasNews = false
     }
 
     private struct State: Sendable {
         var content = Content()
         /// Taken and not yet journaled. The store thread alone shortens it.
         var waiting: [CallRecord] = []
+        /// The store thread knows that it has to look, or will look of itself.
         var isRung = false
         /// A question, or the end: what is not to wait for more.
         var isUrgent: Bool { content.isStopping || !content.queries.isEmpty }
@@ -81,21 +84,25 @@ extension Inbox {
         _ = bell.wait(timeout: .now() + .nanoseconds(Int(max(0, timeout.nanoseconds))))
     }
 
-    /// Waits for more to come, as long as nothing urgent does: what comes together is written together.
-    func gather(for time: Duration) {
-        guard state.withLock({ !$0.isUrgent && !$0.content.records.isEmpty }) else { return }
+    /// Waits for records to come, as long as nothing urgent does: what comes together is written together.
+    ///
+    /// - Parameter isExpected: some came a moment ago. Otherwise it waits only for more than there are.
+    func gather(for time: Duration, isExpected: Bool) {
+        guard state.withLock({ !$0.isUrgent && (isExpected || !$0.content.records.isEmpty) }) else { return }
         _ = urgentBell.wait(timeout: .now() + .nanoseconds(Int(time.nanoseconds)))
     }
 
     /// Everything that came, after what was still waiting for the journal. The records count as pending until they are
     /// `markJournaled`.
+    ///
+    /// Whoever gets `hasNews` has to gather and take again: nobody rings for records until then.
     func take() -> Content {
-        // What it rang for is taken now. One that rings a moment too late ends the next gathering early, which does no harm.
-        while urgentBell.wait(timeout: .now()) == .success {}
-        return state.withLock { state in
-            state.isRung = false
+        state.withLock { state in
+            // What it rang for is taken now. One that rings a moment too late ends the next gathering early, which does no harm.
+            if state.isUrgent { while urgentBell.wait(timeout: .now()) == .success {} }
+            var content = Content(isStopping: state.content.isStopping, hasNews: !state.content.records.isEmpty)
+            state.isRung = content.hasNews
             state.waiting += state.content.records
-            var content = Content(isStopping: state.content.isStopping)
             content.records = state.waiting
             swap(&content.queries, &state.content.queries)
             state.content.records = []

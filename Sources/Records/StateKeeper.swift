@@ -90,7 +90,10 @@ package final class StateKeeper: Sendable {
         self.onTrouble = onTrouble
         // Fails here and now when it cannot be written at all.
         _ = try AppendFile(path: path)
-        let thread = Thread { [self] in run() }
+        let thread = Thread { [self] in
+            giveWay()
+            run()
+        }
         thread.name = "relayd-state"
         thread.start()
     }
