@@ -26,7 +26,7 @@ extension ControlLoop {
             media: StatusReport.Media(
                 address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
                 portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
-                portsFree: media.freePairCount * 2),
+                portsFree: media.freePairCount * 2, sessionsKept: pool.keptCount),
             calls: StatusReport.Calls(
                 current: control.presentCount + ngControl.callCount,
                 connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,
@@ -43,6 +43,8 @@ extension ControlLoop {
             records: StatusReport.Records(
                 journaled: keeper.counters[.recordsJournaled], stored: keeper.counters[.recordsStored],
                 pending: UInt64(keeper.pending), failures: keeper.counters[.recordFailures]),
+            memory: StatusReport.Memory(
+                resident: UInt64(ResidentMemory.residentOctets), allocated: UInt64(ResidentMemory.allocatedOctets)),
             ioUring: Self.features(ring),
             counters: Dictionary(uniqueKeysWithValues: Counter.allCases.map { ($0.name, sum($0)) }), warnings: warnings + control.strangerWarnings(now: now))
     }

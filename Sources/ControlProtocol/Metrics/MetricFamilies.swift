@@ -22,8 +22,17 @@ extension MetricFamily {
                 (["free"], Double(media.portsFree)),
             ]
         },
+        .gauge("relayd_media_sessions_kept", "Sessions that have ended and whose four sockets are kept for the next ones.") {
+            Double($0.status.media.sessionsKept ?? 0)
+        },
         .gauge("relayd_records_pending", "Call records that wait in memory because the journal does not take them.") {
             Double($0.status.records.pending)
+        },
+        .gauge("relayd_memory_resident_bytes", "What the kernel keeps in memory for relayd.") {
+            Double($0.status.memory?.resident ?? 0)
+        },
+        .gauge("relayd_memory_allocated_bytes", "Heap in use; what is held ready for calls to come is resident, not here.") {
+            Double($0.status.memory?.allocated ?? 0)
         },
     ]
 

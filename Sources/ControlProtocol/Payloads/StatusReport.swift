@@ -22,6 +22,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var phones: PhoneFigures?
     package var workers: [Worker]
     package var records: Records
+    /// Nil when it comes from a daemon that does not say.
+    package var memory: Memory?
     package var ioUring: [Feature]
     /// By `Counter.name`, summed over all threads.
     package var counters: [String: UInt64]
@@ -32,7 +34,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
         version: String, pid: Int32, startedAt: WallTime, uptimeSeconds: Int, draining: Bool = false,
         sipAddress: SocketAddress, sipListeners: [String]? = nil, sipConnections: Connections? = nil,
         ngAddresses: [String]? = nil, media: Media, calls: Calls, phones: PhoneFigures? = nil, workers: [Worker] = [],
-        records: Records,
+        records: Records, memory: Memory? = nil,
         ioUring: [Feature] = [], counters: [String: UInt64] = [:], warnings: [String] = []
     ) {
         self.version = version
@@ -49,6 +51,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
         self.phones = phones
         self.workers = workers
         self.records = records
+        self.memory = memory
         self.ioUring = ioUring
         self.counters = counters
         self.warnings = warnings
@@ -111,10 +114,13 @@ package struct StatusReport: Codable, Equatable, Sendable {
         /// Given back lately and not to be used again yet.
         package var portsInQuarantine: Int
         package var portsFree: Int
+        /// Sessions that have ended and whose four sockets are there for the next ones; nil when it comes from a daemon that does
+        /// not say.
+        package var sessionsKept: Int?
 
         package init(
             address: IPAddress, firstPort: UInt16, lastPort: UInt16, portsInUse: Int, portsInQuarantine: Int,
-            portsFree: Int
+            portsFree: Int, sessionsKept: Int? = nil
         ) {
             self.address = address
             self.firstPort = firstPort
@@ -122,6 +128,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
             self.portsInUse = portsInUse
             self.portsInQuarantine = portsInQuarantine
             self.portsFree = portsFree
+            self.sessionsKept = sessionsKept
         }
     }
 
@@ -176,6 +183,19 @@ package struct StatusReport: Codable, Equatable, Sendable {
             self.stored = stored
             self.pending = pending
             self.failures = failures
+        }
+    }
+
+    /// Of the process, in octets.
+    package struct Memory: Codable, Equatable, Sendable {
+        /// What the kernel keeps in memory for it.
+        package var resident: UInt64
+        /// What the allocator has given out. What it holds ready beside that is resident too.
+        package var allocated: UInt64
+
+        package init(resident: UInt64, allocated: UInt64) {
+            self.resident = resident
+            self.allocated = allocated
         }
     }
 

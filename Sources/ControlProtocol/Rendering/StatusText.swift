@@ -38,6 +38,10 @@ extension StatusReport {
             "Media",
             "\(media.address), ports \(media.firstPort)-\(media.lastPort): \(media.portsInUse) in use, "
                 + "\(media.portsInQuarantine) in quarantine, \(media.portsFree) free")
+        if let kept = media.sessionsKept {
+            list.add(
+                "", "sockets of \(kept) ended sessions kept; \(counters[Counter.socketsReused.name] ?? 0) sessions began with such")
+        }
         list.add("Calls", "\(calls.current) present, \(calls.connected) of them connected; limit \(calls.limit)")
         list.add("", "\(calls.attempted) attempted, \(calls.answered) answered, \(calls.released) released")
         if let phones { list.add("Phones", phones.text, phones.isTrouble ? .bad : .plain) }
@@ -46,6 +50,9 @@ extension StatusReport {
             "\(records.journaled) journaled, \(records.stored) stored, \(records.pending) pending, "
                 + "\(records.failures) failures",
             records.failures > 0 ? .bad : .plain)
+        if let memory {
+            list.add("Memory", "\(memory.resident >> 20) MiB resident, \(memory.allocated >> 20) MiB of the heap in use")
+        }
         return list
     }
 
