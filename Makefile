@@ -58,6 +58,7 @@ build:
 bench: build
 	@scripts/setup bench
 	@Benchmarks/run
+	@scripts/phase "build the parser's benchmark" swift build -c release --product relayd-parse-cost
 	@Benchmarks/run-sip
 	@scripts/phase "build the trace's benchmark" swift build -c release --product relayd-trace-cost
 	@Benchmarks/run-observe

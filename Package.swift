@@ -82,6 +82,10 @@ let package = Package(
             name: "relayd-trace-cost", dependencies: ["Control", "Core", "RTP", "Uring"], path: "Benchmarks/trace-cost",
             swiftSettings: settings),
 
+        .executableTarget(
+            name: "relayd-parse-cost", dependencies: ["SIP", "Uring", "Core"], path: "Benchmarks/parse-cost",
+            swiftSettings: settings),
+
         // What starts the daemon and real peers around it: shared by the integration tests and `make demo`.
         .target(
             name: "Harness", dependencies: ["Core", "ControlProtocol", "NG"], path: "Tests/Harness",

@@ -76,7 +76,7 @@ extension CallControl {
     mutating func mediaOpenFailed(_ session: SessionID, errno: Int32, address: SocketAddress, now: Instant) {
         if furtherOpenFailed(session, now: now) { return }
         guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
-        returnMedia(of: call, now: now)
+        returnMedia(of: call, isRefused: true, now: now)
         if call.main.openAttempts < Self.maximumOpenAttempts, call.machine.release == nil {
             openMedia(of: number, now: now)
         } else if call.machine.release == nil {
@@ -91,12 +91,14 @@ extension CallControl {
         if furtherClosed(session, now: now) { return }
         guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
         for leg in Leg.allCases { call.main[leg].evidence = media.evidence(of: session, leg) }
-        returnMedia(of: call, now: now)
+        returnMedia(of: call, isRefused: false, now: now)
         enqueue(.mediaClosed, for: number)
     }
 
-    private mutating func returnMedia(of call: Call, now: Instant) {
-        if let taken = call.main.taken { media.giveBack(taken, now: now) }
+    private mutating func returnMedia(of call: Call, isRefused: Bool, now: Instant) {
+        if let taken = call.main.taken {
+            if isRefused { media.giveBackRefused(taken, now: now) } else { media.giveBack(taken, now: now) }
+        }
         call.main.taken = nil
         call.main.isOpen = false
     }

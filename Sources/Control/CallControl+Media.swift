@@ -48,10 +48,14 @@ extension CallControl {
     }
 
     private mutating func openFurther(_ medium: Int, of call: Call, _ number: CallNumber, now: Instant) {
-        guard case .success(let taken) = media.take(now: now) else { return counters.add(to: .mediaDeclined) }
+        guard case .success(let taken) = takeSession(of: call, now: now) else { return counters.add(to: .mediaDeclined) }
         call[medium: medium].take(taken)
         furtherSessions[taken.session] = FurtherSession(call: number, taken: taken)
         openSession(taken, of: call)
+    }
+
+    func takeSession(of call: Call, now: Instant) -> Result<MediaSessions.Taken, MediaSessions.Shortage> {
+        media.take(caller: mediaInterface(.caller, of: call).address, callee: mediaInterface(.callee, of: call).address, now: now)
     }
 
     /// Asks a worker for the sockets.
@@ -83,7 +87,7 @@ extension CallControl {
     /// True when the session was one beside the main one of a call.
     mutating func furtherOpenFailed(_ session: SessionID, now: Instant) -> Bool {
         guard let further = furtherSessions.removeValue(forKey: session) else { return false }
-        media.giveBack(further.taken, now: now)
+        media.giveBackRefused(further.taken, now: now)
         guard !further.isAbandoned, let call = calls[further.call], let medium = call.medium(of: session) else { return true }
         call[medium: medium].taken = nil
         if call[medium: medium].openAttempts < Self.maximumOpenAttempts {

@@ -247,7 +247,7 @@ extension CallControl {
     /// Draws ports and asks a worker for the sessions. Answers 503 when there are none for the main medium.
     mutating func openMedia(of number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
-        switch media.take(now: now) {
+        switch takeSession(of: call, now: now) {
         case .failure(.sessions): refuseMedia(of: number, .capacity)
         case .failure(.ports): refuseMedia(of: number, .portsExhausted)
         case .success(let taken):

@@ -23,12 +23,14 @@ extension CallControl {
     ) -> TestCallRefusal? {
         guard let trunk = trunkStates[query.trunk]?.trunk else { return .unknownTrunk }
         guard testCalls.count < Self.maximumTestCalls, !isDraining else { return .tooMany }
-        guard case .success(let taken) = media.take(now: now) else { return .noPorts }
+        let interface = testInterface(trunk)
+        guard case .success(let taken) = media.take(caller: interface.address, callee: interface.address, now: now) else {
+            return .noPorts
+        }
         testCalls[token] = TestCall(
             trunk: trunk.name, number: number, caller: query.caller ?? "relayd", listening: .seconds(query.seconds), media: taken,
             startedAt: now, report: TestCallReport(number: number))
         testSessions[taken.session] = token
-        let interface = testInterface(trunk)
         output(
             .relay(
                 .open(
@@ -280,7 +282,7 @@ extension CallControl {
             testCalls[token]?.note("no media port could be opened", at: now)
             reportTest(token)
             testSessions[session] = nil
-            if let taken = closingTests.removeValue(forKey: session) { media.giveBack(taken, now: now) }
+            if let taken = closingTests.removeValue(forKey: session) { media.giveBackRefused(taken, now: now) }
         case .locked(let session, _, let source):
             guard let token = testSessions[session] else { return false }
             testCalls[token]?.note("first RTP, from \(source)", at: now)

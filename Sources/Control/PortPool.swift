@@ -42,8 +42,12 @@ package struct PortPool: Sendable {
 
     /// Takes a random free pair; nil when all are in use or resting.
     package mutating func take(now: Instant, random: inout SeededRandom) -> UInt16? {
-        endQuarantine(now: now)
-        guard !free.isEmpty else { return nil }
+        advance(to: now)
+        return free.isEmpty ? nil : takeFree(random: &random)
+    }
+
+    /// Takes one of `freeCount`, of which there is one.
+    mutating func takeFree(random: inout SeededRandom) -> UInt16 {
         free.swapAt(Int.random(in: 0..<free.count, using: &random), free.count - 1)
         let pair = free.removeLast()
         isUsed[place(of: pair)] = true
@@ -51,9 +55,14 @@ package struct PortPool: Sendable {
     }
 
     /// Gives a pair back after use; it is free again when its quarantine is over.
-    package mutating func giveBack(_ pair: UInt16, now: Instant) {
+    package mutating func giveBack(_ pair: UInt16, now: Instant) { giveBack(pair, until: now + quarantineTime) }
+
+    /// The same for one whose quarantine began before.
+    mutating func giveBack(_ pair: UInt16, until: Instant) {
         markUnused(pair)
-        quarantine.append(Resting(pair: pair, until: now + quarantineTime))
+        var place = quarantine.count
+        while place > firstResting, quarantine[place - 1].until > until { place -= 1 }
+        quarantine.insert(Resting(pair: pair, until: until), at: place)
     }
 
     /// Gives back a pair on which no socket was opened; it needs no rest.
@@ -69,7 +78,8 @@ package struct PortPool: Sendable {
         isUsed[place(of: pair)] = false
     }
 
-    private mutating func endQuarantine(now: Instant) {
+    /// Pairs whose quarantine is over are free.
+    mutating func advance(to now: Instant) {
         while firstResting < quarantine.count, quarantine[firstResting].until <= now {
             free.append(quarantine[firstResting].pair)
             firstResting += 1

@@ -28,6 +28,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case receiveRearms
     case receiveBuffersExhausted
     case socketsRefused
+    case socketsReused
     case sourceLocks
     case sourceRelocks
     case relayTurns

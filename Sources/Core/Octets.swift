@@ -11,7 +11,14 @@ extension [UInt8] {
             digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         } while rest > 0
-        for index in Swift.min(first, digits.count - width)..<digits.count { append(digits[index]) }
+        append(copying: digits.span.extracting(Swift.min(first, digits.count - width)..<digits.count))
+    }
+
+    /// The octets of a span, in one step.
+    @inlinable @inline(__always)
+    public mutating func append(copying octets: Span<UInt8>) {
+        // SAFETY: the octets are only read, and inside this closure.
+        unsafe octets.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
     }
 
     /// A text that the program contains, in one step.

@@ -5,16 +5,23 @@ struct ShortText {
     private var count = 0
 
     /// - Precondition: there is room.
+    @inline(__always)
     mutating func append(_ octet: UInt8) {
         octets[count] = octet
         count += 1
     }
 
     /// Without leading zeros.
-    mutating func append(decimal number: UInt32) {
-        if number >= 10 { append(decimal: number / 10) }
-        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
+    mutating func append(decimal number: UInt16) {
+        if number >= 10_000 { append(digit: number / 10_000) }
+        if number >= 1_000 { append(digit: number / 1_000 % 10) }
+        if number >= 100 { append(digit: number / 100 % 10) }
+        if number >= 10 { append(digit: number / 10 % 10) }
+        append(digit: number % 10)
     }
+
+    @inline(__always)
+    private mutating func append(digit: UInt16) { append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)) }
 
     mutating func append(hexadecimal number: UInt16) {
         if number >= 16 { append(hexadecimal: number / 16) }
@@ -22,10 +29,7 @@ struct ShortText {
         append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
     }
 
-    func append(to array: inout [UInt8]) {
-        array.reserveCapacity(array.count + count)
-        for index in 0..<count { array.append(octets[index]) }
-    }
+    func append(to array: inout [UInt8]) { array.append(copying: octets.span.extracting(..<count)) }
 
     var string: String {
         // ASCII is UTF-8.

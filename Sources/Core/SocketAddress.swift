@@ -75,7 +75,7 @@ extension IPAddress: LosslessStringConvertible {
         case .ipv4:
             for part in 0..<4 {
                 if part > 0 { text.append(UInt8(ascii: ".")) }
-                text.append(decimal: UInt32(truncatingIfNeeded: low >> UInt64(24 - 8 * part) & 0xff))
+                text.append(decimal: UInt16(low >> UInt64(24 - 8 * part) & 0xff))
             }
         case .ipv6:
             let gap = longestGap
@@ -242,7 +242,7 @@ extension SocketAddress: LosslessStringConvertible {
         ip.write(to: &text)
         if ip.family == .ipv6 { text.append(UInt8(ascii: "]")) }
         text.append(UInt8(ascii: ":"))
-        text.append(decimal: UInt32(port))
+        text.append(decimal: port)
     }
 
     /// Reads a literal address with a port; nil when either is missing.

@@ -10,6 +10,8 @@ internal import Uring
 public final class ActivityTable: @unchecked Sendable {
     // SAFETY of @unchecked: the memory is allocated once, holds atomics only, and lives as long as the table.
     let slots: UnsafeMutablePointer<Atomic<UInt64>>
+    /// When the sockets of a session that has ended last heard something.
+    private let strays: UnsafeMutablePointer<Atomic<UInt64>>
     public let sessionCapacity: Int
 
     public init(sessionCapacity: Int) {
@@ -17,9 +19,13 @@ public final class ActivityTable: @unchecked Sendable {
         self.sessionCapacity = sessionCapacity
         // SAFETY: an atomic word of zeros is `Atomic(0)`.
         unsafe slots = ZeroedMemory.allocate(Atomic<UInt64>.self, count: sessionCapacity * 2)
+        unsafe strays = ZeroedMemory.allocate(Atomic<UInt64>.self, count: sessionCapacity)
     }
 
-    deinit { unsafe ZeroedMemory.free(slots) }
+    deinit {
+        unsafe ZeroedMemory.free(slots)
+        unsafe ZeroedMemory.free(strays)
+    }
 
     /// Called by the session's worker, or by a test in its place.
     public func touch(_ index: UInt32, _ leg: Leg, at now: Instant) {
@@ -34,7 +40,21 @@ public final class ActivityTable: @unchecked Sendable {
         return value == 0 ? nil : Instant(nanoseconds: value)
     }
 
-    /// Called by the session's worker when it opens.
+    /// When something last came to a session's sockets that was meant for none, or came too late for the one that has ended.
+    /// Long ahead while the worker does not hear what comes. From any thread.
+    public func lastStray(_ index: UInt32) -> Instant {
+        precondition(index < sessionCapacity)
+        return Instant(nanoseconds: unsafe strays[Int(index)].load(ordering: .relaxed))
+    }
+
+    /// Called by the worker of the sockets, or by a test in its place.
+    public func noteStray(_ index: UInt32, at now: UInt64) {
+        precondition(index < sessionCapacity)
+        unsafe strays[Int(index)].store(now, ordering: .relaxed)
+    }
+
+    /// Called by control before a session opens. Its worker, which wrote here until it said that the one before was closed, is
+    /// told afterwards; so nobody reads what the one before left.
     public func clear(_ index: UInt32) {
         precondition(index < sessionCapacity)
         for leg in 0..<2 { unsafe slots[Int(index) * 2 + leg].store(0, ordering: .relaxed) }

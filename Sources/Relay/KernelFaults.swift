@@ -8,6 +8,8 @@ final class KernelFaults: Sendable {
         case refuseFixedFiles(Int)
         /// The next operations for which the submission queue has no room find none after a submission either.
         case refuseEntries(Int)
+        /// So many disconnects at the end of a session fail.
+        case failDisconnects(Int)
         /// Every receive ends now, for this reason.
         case endReceives(Errno)
     }

@@ -60,14 +60,23 @@ struct LegHandling: OptionSet, BitwiseCopyable {
 struct LegSlot: BitwiseCopyable {
     // What every packet and every housekeeping looks at comes first: one cache line.
 
-    /// Low 24 bits of the session's generation, as tokens carry it.
+    /// Which sockets the slot has, as tokens of their receives carry it: low 24 bits of the generation of the session they were
+    /// made for. Sessions after it that have the same sockets leave it as it is.
+    var socketGeneration: UInt32 = 0
+    /// Low 24 bits of the session's generation, as tokens of what is done for this session alone carry it.
     var generation: UInt32 = 0
-    /// True from `open` to `close`: packets are handled, receives are armed again.
+    /// True from `open` to `close`: packets are handled.
     var isOpen = false
     /// The RTP socket hears, and sends to, `lock.source` alone.
     var isConnected = false
     /// It is about to; whoever sends by it still says where.
     var isConnecting = false
+    /// It was connected in this session: before the next one it must not be.
+    var wasConnected = false
+    /// Its disconnect at the end of the session is under way.
+    var isDisconnecting = false
+    /// Something failed that is the socket's own fault: the next session gets another one.
+    var hasFailedSocket = false
     /// Empty for the common leg: the one look that spares its packets all others.
     var handling: LegHandling = []
     /// RTCP to the leg leaves from its RTP socket.

@@ -128,14 +128,28 @@ public struct PacketPath: ~Copyable {
 
     // MARK: Sessions
 
-    /// Starts a session in a free slot.
+    /// Starts a session in a free slot with sockets of its own. Its places in the shared tables are cleared already.
     public mutating func open(session: Int, generation: UInt32) {
         precondition(session >= 0 && session < sessionCapacity)
-        let table = UInt32(session * tableStride + tableOffset)
-        activity.clear(table)
-        statistics.clear(table)
         for leg in 0..<2 {
             var slot = LegSlot()
+            slot.socketGeneration = generation & 0xff_ffff
+            slot.generation = generation & 0xff_ffff
+            slot.isOpen = true
+            self[leg: session * 2 + leg] = slot
+        }
+    }
+
+    /// Starts a session in a slot that has the sockets of the one before, whose receives go on.
+    mutating func reopen(session: Int, generation: UInt32) {
+        precondition(session >= 0 && session < sessionCapacity)
+        for leg in 0..<2 {
+            let former = self[leg: session * 2 + leg]
+            precondition(!former.isOpen && !former.isDisconnecting && former.rtpReceive != .plain, "the sockets are not free")
+            var slot = LegSlot()
+            slot.socketGeneration = former.socketGeneration
+            slot.rtpReceive = former.rtpReceive
+            slot.rtcpReceive = former.rtcpReceive
             slot.generation = generation & 0xff_ffff
             slot.isOpen = true
             self[leg: session * 2 + leg] = slot
@@ -268,8 +282,8 @@ public struct PacketPath: ~Copyable {
         let legNumber = stream &>> 1
         verdict.leg = UInt32(truncatingIfNeeded: legNumber)
         let leg = unsafe legs + legNumber
-        guard unsafe leg.pointee.isOpen && leg.pointee.generation == completion.token.generation else {
-            if completion.result >= 0 { count(.droppedNoSession) }
+        guard unsafe leg.pointee.isOpen && leg.pointee.socketGeneration == completion.token.generation else {
+            if completion.result >= 0 { dropped(session: stream &>> 2, now: now) }
             return verdict
         }
         var source: SocketAddress?
@@ -302,6 +316,13 @@ public struct PacketPath: ~Copyable {
             unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
         return verdict
+    }
+
+    /// A datagram for sockets that no session has: the next one gets others as long as such come.
+    @inline(never)
+    private mutating func dropped(session: Int, now: UInt64) {
+        count(.droppedNoSession)
+        activity.noteStray(UInt32(session * tableStride + tableOffset), at: now)
     }
 
     /// The same for a leg whose media is no RTP, or is listened to.

@@ -24,7 +24,7 @@ final class WorkerLink: Sendable {
     let number: Int
     let settings: RelaySettings
     let commands: Mailbox<WorkerCommand>
-    let events: Mailbox<RelayEvent>
+    let events: Mailbox<WorkerEvent>
     let counters = CounterBlock()
     let tap = PacketTap()
     let reports: PacketTap?
@@ -67,6 +67,15 @@ public struct RelayPool: ~Copyable {
     private let rings: [RingDescriptor]
     private enum Doorbell { case none, later, now }
 
+    /// A session whose slot has sockets of other addresses, which are being closed.
+    private struct Waiting {
+        let id: SessionID
+        let caller: SocketAddress
+        let callee: SocketAddress
+        /// What was sent to it meanwhile.
+        var commands: [RelayCommand] = []
+    }
+
     private struct LegSet: OptionSet {
         let rawValue: UInt8
 
@@ -77,6 +86,8 @@ public struct RelayPool: ~Copyable {
     private var doorbells: [Doorbell]
     /// Of each session, the legs whose sources were announced since it was opened.
     private var expectedLegs: [LegSet]
+    private var sockets: SlotSockets
+    private var waiting: [UInt32: Waiting] = [:]
     /// When workers that were sent something that nobody waits for are woken; nil while there are none.
     public private(set) var nextDoorbell: Instant?
     private var nextWorker = 0
@@ -141,13 +152,18 @@ public struct RelayPool: ~Copyable {
         self.rings = rings
         doorbells = Array(repeating: .none, count: settings.workers)
         expectedLegs = Array(repeating: [], count: activity.sessionCapacity)
+        sockets = SlotSockets(capacity: activity.sessionCapacity)
     }
 
-    /// Makes the sockets of a session to be opened, so that the outcome is the next event; queues any other command for the
-    /// session's worker, and `stop` for all of them. A worker reads them after `flushDoorbells`.
+    /// Makes the sockets of a session to be opened, or takes those its slot has, so that the outcome is the next event; queues any
+    /// other command for the session's worker, and `stop` for all of them. A worker reads them after `flushDoorbells`.
     ///
     /// - Returns: false when a mailbox is full: the worker is behind, and the command was not taken.
     public mutating func send(_ command: RelayCommand) -> Bool {
+        if !waiting.isEmpty, let session = command.session, waiting[session.index]?.id == session {
+            waiting[session.index]?.commands.append(command)
+            return true
+        }
         switch command {
         case .open(let id, let caller, let callee):
             return open(id, caller: caller, callee: callee)
@@ -157,7 +173,7 @@ public struct RelayPool: ~Copyable {
             // The first packet of a new session wakes the worker, which then reads what is expected. Later a connected socket
             // keeps a new source's packets from it.
             let isFirst = expectedLegs[Int(id.index)].insert(LegSet(leg)).inserted
-            return send(.relay(command), to: worker(of: id), doorbell: isFirst ? .later : .now)
+            return send(.relay(command), to: worker(of: id), doorbell: isFirst ? .none : .now)
         case .treat(let id, _, _), .sendEvent(let id, _, _), .tap(let id, _):
             return send(.relay(command), to: worker(of: id), doorbell: .now)
         case .stop:
@@ -171,8 +187,21 @@ public struct RelayPool: ~Copyable {
 
     private mutating func send(_ command: WorkerCommand, to worker: Int, doorbell: Doorbell) -> Bool {
         let isSent = links[worker].commands.send(command)
-        if doorbell == .now || !isSent { doorbells[worker] = .now } else if doorbells[worker] == .none { doorbells[worker] = .later }
+        if doorbell == .now || !isSent { doorbells[worker] = .now } else if doorbells[worker] == .none { doorbells[worker] = doorbell }
         return isSent
+    }
+
+    /// Slots that have sockets for the next session.
+    public var keptCount: Int { sockets.keptCount }
+
+    /// Closes what sockets a slot has kept; one that has none, or is in use, stays as it is.
+    ///
+    /// - Returns: false when the worker is behind, and nothing was done.
+    public mutating func drop(slot: UInt32) -> Bool {
+        guard sockets[slot] == .kept else { return true }
+        guard send(.drop(slot: slot), to: Int(slot) % links.count, doorbell: .later) else { return false }
+        sockets[slot] = .closing
+        return true
     }
 
     private mutating func open(_ id: SessionID, caller: SocketAddress, callee: SocketAddress) -> Bool {
@@ -181,18 +210,62 @@ public struct RelayPool: ~Copyable {
             doorbells[worker] = .now
             return false
         }
-        do throws(SocketRefusal) {
-            let sockets = try SessionSockets(
-                caller: caller, callee: callee, typeOfService: settings.typeOfService, faults: settings.faults)
-            let isSent = send(.adopt(id, sockets), to: worker, doorbell: .later)
+        // Before the worker hears of the session, or anybody reads of it.
+        activity.clear(id.index)
+        statistics.clear(id.index)
+        expectedLegs[Int(id.index)] = []
+        switch sockets[id.index] {
+        case .none: make(id, caller: caller, callee: callee)
+        case .kept where sockets.has(caller, callee, in: id.index) && isQuiet(id.index):
+            // Nobody needs to wake the worker: the first packet does.
+            let isSent = send(.reopen(id), to: worker, doorbell: .none)
             precondition(isSent, "there was room, and nobody else sends")
-            expectedLegs[Int(id.index)] = []
+            sockets[id.index] = .inUse
+            counters.add(to: .socketsReused)
+            outcomes.append(.opened(id))
+        case .kept:
+            let isSent = send(.drop(slot: id.index), to: worker, doorbell: .now)
+            precondition(isSent, "there was room, and nobody else sends")
+            sockets[id.index] = .closing
+            waiting[id.index] = Waiting(id: id, caller: caller, callee: callee)
+        case .closing:
+            doorbells[worker] = .now
+            waiting[id.index] = Waiting(id: id, caller: caller, callee: callee)
+        case .inUse: preconditionFailure("a slot has one session")
+        }
+        return true
+    }
+
+    private func isQuiet(_ slot: UInt32) -> Bool {
+        let (now, stray) = (MonotonicClock.now, activity.lastStray(slot))
+        return stray <= now && now - stray >= settings.quietTime
+    }
+
+    /// The slot has no sockets, and its worker's mailbox has room.
+    private mutating func make(_ id: SessionID, caller: SocketAddress, callee: SocketAddress) {
+        do throws(SocketRefusal) {
+            let made = try SessionSockets(
+                caller: caller, callee: callee, typeOfService: settings.typeOfService, faults: settings.faults)
+            let isSent = send(.adopt(id, made), to: worker(of: id), doorbell: .later)
+            precondition(isSent, "there was room, and nobody else sends")
+            sockets.set(caller, callee, in: id.index)
             outcomes.append(.opened(id))
         } catch {
             counters.add(to: .socketsRefused)
             outcomes.append(.openFailed(id, errno: error.code.code, address: error.address))
         }
-        return true
+    }
+
+    /// The slot has no sockets any more: whoever waited for that gets its own.
+    private mutating func dropped(slot: UInt32) {
+        sockets[slot] = .none
+        guard let next = waiting.removeValue(forKey: slot) else { return }
+        guard links[worker(of: next.id)].commands.hasRoom else {
+            return outcomes.append(.openFailed(next.id, errno: Errno.noBuffers.code, address: next.caller))
+        }
+        make(next.id, caller: next.caller, callee: next.callee)
+        // What finds no room is lost with a worker that far behind; nothing but a change would have come before `opened`.
+        for command in next.commands { _ = send(command) }
     }
 
     /// Rings each worker that was sent something, once a turn of control. Goes out with the ring's next submission.
@@ -215,14 +288,27 @@ public struct RelayPool: ~Copyable {
 
     /// The next event; nil when there is none now. Call until nil after each doorbell, and after `open` was sent.
     public mutating func nextEvent() -> RelayEvent? {
-        if nextOutcome < outcomes.count {
-            nextOutcome += 1
-            return outcomes[nextOutcome - 1]
+        while true {
+            if nextOutcome < outcomes.count {
+                nextOutcome += 1
+                return outcomes[nextOutcome - 1]
+            }
+            if nextOutcome > 0 {
+                outcomes.removeAll(keepingCapacity: outcomes.count <= 64)
+                nextOutcome = 0
+            }
+            switch nextWorkerEvent() {
+            case .relay(let event)?: return event
+            case .closed(let id, let keepsSockets)?:
+                sockets[id.index] = keepsSockets ? .kept : .closing
+                return .closed(id)
+            case .dropped(let slot)?: dropped(slot: slot)
+            case nil: return nil
+            }
         }
-        if nextOutcome > 0 {
-            outcomes.removeAll(keepingCapacity: outcomes.count <= 64)
-            nextOutcome = 0
-        }
+    }
+
+    private mutating func nextWorkerEvent() -> WorkerEvent? {
         for _ in links.indices {
             if let event = links[nextWorker].events.receive() { return event }
             nextWorker = (nextWorker + 1) % links.count

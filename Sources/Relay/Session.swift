@@ -28,7 +28,8 @@ public struct SessionID: SerialNumber, BitwiseCopyable {
 
 /// What control tells the relay.
 public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
-    /// Make the sockets. The addresses are each leg's local RTP address; RTCP is one port above. Answered by `opened` or `openFailed`.
+    /// Take the slot's sockets if these are their addresses, else make some. The addresses are each leg's local RTP address; RTCP
+    /// is one port above. Answered by `opened` or `openFailed`.
     case open(SessionID, caller: SocketAddress, callee: SocketAddress)
     /// The leg's media may come from now on. Sent again with another value after a new offer: see `SourceLock`.
     case expect(SessionID, Leg, ExpectedSource)
@@ -40,19 +41,45 @@ public enum RelayCommand: Sendable, BitwiseCopyable, Equatable {
     case listen(SessionID, Leg, isOn: Bool)
     /// From now on, or no longer, each datagram of both legs is copied to the worker's `PacketTap`.
     case tap(SessionID, isOn: Bool)
-    /// Answered by `closed`, after which the slot and its ports are free. Ignored when the session is not open, as all but
-    /// `open` are.
+    /// Answered by `closed`, after which the slot is free. Its sockets stay, and so do their ports, for a session that is opened
+    /// with the same addresses: see `SlotSockets`. Ignored when the session is not open, as all but `open` are.
     case close(SessionID)
     /// Drop everything and end the thread; answered by `stopped`.
     case stop
 }
 
+extension RelayCommand {
+    /// Whom it is about; nil for `stop`.
+    var session: SessionID? {
+        switch self {
+        case .open(let id, _, _), .expect(let id, _, _), .treat(let id, _, _), .sendEvent(let id, _, _), .listen(let id, _, _),
+            .tap(let id, _), .close(let id):
+            id
+        case .stop: nil
+        }
+    }
+}
+
 /// What a worker is sent.
 enum WorkerCommand: Sendable, BitwiseCopyable {
-    /// A session was opened with these sockets.
+    /// A session was opened with these sockets, in a slot that has none.
     case adopt(SessionID, SessionSockets)
+    /// A session was opened with the sockets that its slot has.
+    case reopen(SessionID)
+    /// Close the sockets of a slot that no session has; answered by `dropped`.
+    case drop(slot: UInt32)
     /// Any but `open`.
     case relay(RelayCommand)
+}
+
+/// What a worker tells.
+enum WorkerEvent: Sendable, BitwiseCopyable {
+    /// A session is closed. Its sockets are there for the next one, or there will be none: then `dropped` follows.
+    case closed(SessionID, keepsSockets: Bool)
+    /// The slot has no sockets any more.
+    case dropped(slot: UInt32)
+    /// Any but `closed`.
+    case relay(RelayEvent)
 }
 
 /// What the relay tells control.
@@ -93,6 +120,10 @@ public struct RelaySettings: Sendable {
     public var doorbellDelay: Duration = .milliseconds(10)
     /// How long a connected socket is still asked for sources: strangers' datagrams may have been queued before the connect.
     var plainReceiveDelay: Duration = .milliseconds(500)
+    /// How long nothing may have come to the sockets of an ended session before another one gets them.
+    public internal(set) var quietTime = RelaySettings.standardQuietTime
+    /// A worker hears of what comes within milliseconds, so nothing of the old session's time is on the way any more.
+    public static let standardQuietTime = Duration.seconds(1)
     /// Receive buffers of each worker, 2 KiB each; a power of two.
     public var receiveBuffers = 4096
     /// Sizes of each worker's ring: a burst on all sockets must fit among the completions. Powers of two.

@@ -163,7 +163,7 @@ public final class StatisticsTable: @unchecked Sendable {
         unsafe slots[Int(index) * 2 + leg.offset].setExpectation(expectation)
     }
 
-    /// Called by the session's worker when it opens.
+    /// Called by control before a session opens: see `ActivityTable.clear`.
     func clear(_ index: UInt32) {
         precondition(index < activity.sessionCapacity)
         for leg in 0..<2 {

@@ -8,6 +8,22 @@ struct Worker: ~Copyable {
     private static let doorbellFailed: UInt8 = 5
     private static let connected: UInt8 = 6
     private static let timer: UInt8 = 7
+    private static let disconnected: UInt8 = 8
+    /// What a slot's sockets are there for.
+    private enum SlotState: UInt8 {
+        /// There are none.
+        case empty
+        case open
+        /// A session that is closed, until nothing of it can reach the next one.
+        case closing
+        /// The next session, if it has the same addresses.
+        case kept
+        /// They are being closed.
+        case dropping
+
+        var hasSockets: Bool { self == .open || self == .closing || self == .kept }
+    }
+
     /// Completions handled with one clock reading.
     private static let waveSize = 256
     private let plainReceiveDelay: UInt64
@@ -23,16 +39,16 @@ struct Worker: ~Copyable {
     private var starved: StarvedStreams
     private let link: WorkerLink
 
+    /// Those that are closing among them.
     private var openSessions = 0
     /// One past the highest slot ever used: where housekeeping ends.
     private var slotsUsed = 0
-    /// Sessions that wait for their receives to end.
-    private var closing: [SessionID?]
+    private var slots: [SlotState]
     private var isStopping = false
     /// A command that could not be carried out yet, for want of kernel memory; those after it wait in the mailbox.
     private var stalledCommand: WorkerCommand?
     /// Events that did not fit into the mailbox; sent before any other.
-    private var backlog: [RelayEvent] = []
+    private var backlog: [WorkerEvent] = []
     private var mustRingControl = false
     /// When control is woken for what it does not wait for, if it has not looked by itself; zero while there is nothing.
     private var ringControlAt: UInt64 = 0
@@ -47,6 +63,7 @@ struct Worker: ~Copyable {
     /// For tests: what the receives that were ended in a test's name say they ended of.
     private var faultOfReceives: (code: Errno, left: Int)?
     private var fixedFilesToRefuse = 0
+    private var disconnectsToFail = 0
 
     /// On the worker's thread.
     init(link: WorkerLink) throws(RingError) {
@@ -64,7 +81,7 @@ struct Worker: ~Copyable {
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
             counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap,
             reports: link.reports)
-        closing = Array(repeating: nil, count: sessions)
+        slots = Array(repeating: .empty, count: sessions)
         self.link = link
         plainReceiveDelay = UInt64(clamping: settings.plainReceiveDelay.nanoseconds)
         now = MonotonicClock.now.nanoseconds
@@ -81,11 +98,26 @@ struct Worker: ~Copyable {
         post(.stopped(worker: link.number))
         // Control takes everything out in time; were it gone, nobody would miss the rest.
         flushEvents()
+        try endReceives()
+    }
+
+    /// Ends every receive, so that the sockets are closed with the ring and not some time after it.
+    private mutating func endReceives() throws(Errno) {
+        var armed = (0..<(slotsUsed * 4)).count { mode(stream: $0) != .none }
+        let deadline = MonotonicClock.now + .seconds(1)
+        ring.cancelAll()
         try ring.submit()
+        while armed > 0, MonotonicClock.now < deadline {
+            try ring.submitAndWait(timeout: .milliseconds(50))
+            for index in 0..<ring.takeCompletions(into: &batch) where !batch[index].hasMore {
+                let kind = batch[index].token.kind
+                if kind == PacketPath.receiveMessage || kind == PacketPath.receivePlain { armed -= 1 }
+            }
+        }
     }
 
     /// The ring failed: control learns it by an unasked `stopped` with its next look into the mailbox.
-    mutating func abandon() { _ = link.events.send(.stopped(worker: link.number)) }
+    mutating func abandon() { _ = link.events.send(.relay(.stopped(worker: link.number))) }
 
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
@@ -154,10 +186,11 @@ struct Worker: ~Copyable {
         switch completion.token.kind {
         case PacketPath.send:
             path.count(.sendFailures)
-            noteRefusal(completion)
+            noteSendFailure(completion)
         case Self.doorbell: break  // the mailbox is read in every turn
         case Self.doorbellFailed: mustRingControl = true
         case Self.connected: connectEnded(completion)
+        case Self.disconnected: disconnectEnded(completion)
         case Self.timer: ring.timerEnded()
         default: break
         }
@@ -175,13 +208,14 @@ struct Worker: ~Copyable {
         let number = stream / 2
         let mode = wantedMode(stream: stream)
         if stream & 1 == 0 && mode == .message && mustHearOthers(leg: number) { disconnect(leg: number) }
-        let token = Self.receiveToken(mode, stream: stream, generation: path[leg: number].generation)
+        let token = Self.receiveToken(mode, stream: stream, generation: path[leg: number].socketGeneration)
         let file = File(fixed: UInt32(stream))
         let isQueued =
             mode == .plain
             ? ring.receive(on: file, into: pool, token: token)
             : ring.receiveDatagrams(on: file, into: pool, token: token)
         setMode(isQueued ? mode : .none, stream: stream)
+        if slots[stream / 4] == .kept { noteHearing(session: stream / 4) }
     }
 
     private mutating func setMode(_ mode: ReceiveMode, stream: Int) {
@@ -198,21 +232,24 @@ struct Worker: ~Copyable {
     private mutating func cancelReceive(stream: Int) {
         let present = mode(stream: stream)
         guard present != .none else { return }
-        ring.cancel(Self.receiveToken(present, stream: stream, generation: path[leg: stream / 2].generation))
+        ring.cancel(Self.receiveToken(present, stream: stream, generation: path[leg: stream / 2].socketGeneration))
     }
 
     /// A multishot receive is over: cancelled, out of buffers, an ICMP error, or just so.
     @inline(never)
     private mutating func receiveEnded(_ completion: Completion) {
         let stream = Int(completion.token.index)
-        guard path[leg: stream / 2].generation == completion.token.generation else { return }
-        noteRefusal(completion)
+        let session = stream / 4
+        guard path[leg: stream / 2].socketGeneration == completion.token.generation else { return }
+        if path[leg: stream / 2].isOpen { noteRefusal(completion, stream: stream) }
         let isOurs = completion.failure == .cancelled && mode(stream: stream) != wantedMode(stream: stream)
         setMode(.none, stream: stream)
-        guard path[leg: stream / 2].isOpen else {
-            finishClosing(session: stream / 4)
+        guard slots[session].hasSockets else {
+            finishDropping(session: session)
             return
         }
+        defer { finishClosing(session: session) }
+        if slots[session] == .kept { noteHearing(session: session) }
         if completion.failure == .noBuffers {
             path.count(.receiveBuffersExhausted)
             path[leg: stream / 2].connectedSince = now
@@ -222,12 +259,25 @@ struct Worker: ~Copyable {
         arm(stream: stream)
     }
 
-    /// A connected socket reports what its peer's host or a router said by ICMP, once: to a send or to the receive.
-    private mutating func noteRefusal(_ completion: Completion) {
-        guard let failure = completion.failure, failure == .refused || failure == .hostUnreachable else { return }
+    /// A send that a session's own socket did not take, or what ICMP said of an earlier one.
+    private mutating func noteSendFailure(_ completion: Completion) {
         let stream = Int(completion.token.index)
         guard stream / 4 < slotsUsed, path[leg: stream / 2].generation == completion.token.generation else { return }
+        noteRefusal(completion, stream: stream)
+        if let failure = completion.failure, !failure.leavesSocketGood { path[leg: stream / 2].hasFailedSocket = true }
+    }
+
+    /// A connected socket reports what its peer's host or a router said by ICMP, once: to a send or to the receive.
+    private mutating func noteRefusal(_ completion: Completion, stream: Int) {
+        guard let failure = completion.failure, failure == .refused || failure == .hostUnreachable else { return }
         path.countRefusal(stream: stream)
+    }
+
+    /// Says whether all that comes to kept sockets is heard, and so whether control may go by `ActivityTable.lastStray`.
+    private mutating func noteHearing(session: Int) {
+        var isHearing = true
+        for stream in (session * 4)..<(session * 4 + 4) where mode(stream: stream) == .none { isHearing = false }
+        link.activity.noteStray(sessionID(session).index, at: isHearing ? now : .max)
     }
 
     /// Arms streams that starved of buffers, the first in line first, as far as there are buffers for them.
@@ -238,7 +288,7 @@ struct Worker: ~Copyable {
         var rest = max(1, free / 32)
         while rest > 0, let stream = starved.next() {
             // Closed meanwhile, or opened anew.
-            guard mode(stream: stream) == .none, path[leg: stream / 2].isOpen else { continue }
+            guard mode(stream: stream) == .none, slots[stream / 4].hasSockets else { continue }
             arm(stream: stream)
             rest -= 1
         }
@@ -260,6 +310,7 @@ struct Worker: ~Copyable {
         }
         let token = Token(kind: Self.connected, generation: path[leg: number].generation, index: UInt32(number))
         path[leg: number].isConnected = false
+        path[leg: number].wasConnected = true
         path[leg: number].isConnecting = ring.connect(File(fixed: UInt32(number * 2)), to: source, token: token)
         path[leg: number].connectedSince = now
     }
@@ -288,6 +339,19 @@ struct Worker: ~Copyable {
         path[leg: number].isConnecting = false
     }
 
+    /// The last disconnect of a session whose sockets are to be kept.
+    private mutating func disconnectEnded(_ completion: Completion) {
+        let number = Int(completion.token.index)
+        guard path[leg: number].isDisconnecting, path[leg: number].generation == completion.token.generation else { return }
+        path[leg: number].isDisconnecting = false
+        path[leg: number].wasConnected = false
+        if completion.result < 0 || disconnectsToFail > 0 {
+            disconnectsToFail = max(0, disconnectsToFail - 1)
+            path[leg: number].hasFailedSocket = true
+        }
+        finishClosing(session: number / 2)
+    }
+
     /// Changes the RTP receive to another mode: cancels it, and `receiveEnded` arms it anew.
     private mutating func want(_ mode: ReceiveMode, leg number: Int) {
         guard path[leg: number].rtpWanted != mode else { return }
@@ -313,17 +377,19 @@ struct Worker: ~Copyable {
     }
 
     private mutating func keepHouse(leg number: Int) {
-        let isOpen = path[leg: number].isOpen
+        let slot = slots[number / 2]
+        guard slot != .empty else { return }
         for stream in (number * 2)...(number * 2 + 1) {
             // Usually there is nothing to do. Otherwise the kernel took no operation when it should have been done.
             let present = mode(stream: stream)
-            if isOpen && present == .none {
+            if slot.hasSockets && present == .none {
                 if starved.isEmpty { arm(stream: stream) }
-            } else if present != (isOpen ? wantedMode(stream: stream) : .none) {
+            } else if present != (slot.hasSockets ? wantedMode(stream: stream) : .none) {
                 cancelReceive(stream: stream)
             }
         }
-        guard isOpen else { return }
+        if slot == .closing { endConnection(leg: number) }
+        guard path[leg: number].isOpen else { return }
         path.keepStatistics(leg: number, now: now)
         guard path[leg: number].isConnected else { return }
         if mustHearOthers(leg: number) {
@@ -353,6 +419,8 @@ struct Worker: ~Copyable {
                     stalledCommand = command
                     return
                 }
+            case .reopen(let id): reopen(id)
+            case .drop(let slot): drop(session: Int(slot) / link.settings.workers)
             case .relay(.expect(let id, let leg, let source)): expect(id, leg, source)
             case .relay(.treat(let id, let leg, let treatment)): treat(id, leg, treatment)
             case .relay(.sendEvent(let id, let leg, let event)): sendEvent(id, leg, event)
@@ -375,6 +443,7 @@ struct Worker: ~Copyable {
     /// Takes a session's sockets over; false when the kernel has no memory for that now.
     private mutating func adopt(_ id: SessionID, _ sockets: SessionSockets) -> Bool {
         let session = localSession(id)
+        precondition(slots[session] == .empty, "control has sockets made for a slot that has none")
         guard fixedFilesToRefuse == 0 else {
             fixedFilesToRefuse -= 1
             return false
@@ -385,16 +454,30 @@ struct Worker: ~Copyable {
             return false
         }
         sockets.close()
-        generations[session] = id.generation
         path.open(session: session, generation: id.generation)
+        begin(id, session: session)
+        for stream in (session * 4)..<(session * 4 + 4) { arm(stream: stream) }
+        return true
+    }
+
+    /// What was heard on the sockets until now was dropped, and nothing was for a second: control has looked, and a receive that
+    /// does not go on would have told it.
+    private mutating func reopen(_ id: SessionID) {
+        let session = localSession(id)
+        precondition(slots[session] == .kept, "control has seen that there are sockets")
+        path.reopen(session: session, generation: id.generation)
+        begin(id, session: session)
+    }
+
+    private mutating func begin(_ id: SessionID, session: Int) {
+        generations[session] = id.generation
+        slots[session] = .open
         if openSessions == 0 {
             now = MonotonicClock.now.nanoseconds
             nextHousekeeping = now &+ UInt64(clamping: link.settings.housekeepingInterval.nanoseconds)
         }
         openSessions += 1
         slotsUsed = max(slotsUsed, session + 1)
-        for stream in (session * 4)..<(session * 4 + 4) { arm(stream: stream) }
-        return true
     }
 
     private mutating func expect(_ id: SessionID, _ leg: Leg, _ source: ExpectedSource) {
@@ -439,19 +522,54 @@ struct Worker: ~Copyable {
         let session = localSession(id)
         guard path.isOpen(session: session, generation: id.generation) else { return }
         path.close(session: session, now: Instant(nanoseconds: now))
-        closing[session] = id
-        for stream in (session * 4)..<(session * 4 + 4) { cancelReceive(stream: stream) }
+        slots[session] = .closing
+        for number in (session * 2)...(session * 2 + 1) { endConnection(leg: number) }
         finishClosing(session: session)
     }
 
-    /// Once no receive is left, closes the sockets and gives the slot back.
+    /// Has a leg's RTP socket hear everybody, and say whom, whether or not it did. When the kernel takes nothing now,
+    /// housekeeping comes by again.
+    private mutating func endConnection(leg number: Int) {
+        if path[leg: number].wasConnected && !path[leg: number].isDisconnecting {
+            let token = Token(kind: Self.disconnected, generation: path[leg: number].generation, index: UInt32(number))
+            path[leg: number].isDisconnecting = ring.disconnect(File(fixed: UInt32(number * 2)), token: token)
+            path[leg: number].isConnected = false
+            path[leg: number].isConnecting = false
+        }
+        want(.message, leg: number)
+    }
+
+    /// Once the sockets of a closed session hear everybody they are there for the next one. None of which something failed.
     private mutating func finishClosing(session: Int) {
-        guard let id = closing[session] else { return }
-        for stream in (session * 4)..<(session * 4 + 4) where mode(stream: stream) != .none { return }
-        closing[session] = nil
-        ring.clearFixedFiles(at: UInt32(session * 4))
+        guard slots[session] == .closing else { return }
+        var hasFailed = false
+        for number in (session * 2)...(session * 2 + 1) {
+            let leg = path[leg: number]
+            guard !leg.wasConnected, leg.rtpReceive != .plain else { return }
+            if leg.hasFailedSocket { hasFailed = true }
+        }
         openSessions -= 1
-        post(.closed(id), isAwaited: false)
+        slots[session] = .kept
+        noteHearing(session: session)
+        post(.closed(sessionID(session), keepsSockets: !hasFailed), isAwaited: false)
+        if hasFailed { drop(session: session) }
+    }
+
+    /// Closes the sockets of a slot that no session has.
+    private mutating func drop(session: Int) {
+        precondition(slots[session] == .kept, "control has seen that there are sockets")
+        slots[session] = .dropping
+        for stream in (session * 4)..<(session * 4 + 4) { cancelReceive(stream: stream) }
+        finishDropping(session: session)
+    }
+
+    /// Once no receive is left, closes the sockets.
+    private mutating func finishDropping(session: Int) {
+        guard slots[session] == .dropping else { return }
+        for stream in (session * 4)..<(session * 4 + 4) where mode(stream: stream) != .none { return }
+        slots[session] = .empty
+        ring.clearFixedFiles(at: UInt32(session * 4))
+        post(.dropped(slot: sessionID(session).index))
     }
 
     // MARK: Failures in tests
@@ -461,6 +579,7 @@ struct Worker: ~Copyable {
             switch fault {
             case .refuseFixedFiles(let count): fixedFilesToRefuse = count
             case .refuseEntries(let count): ring.entriesToRefuse = count
+            case .failDisconnects(let count): disconnectsToFail = count
             case .endReceives(let code):
                 let armed = (0..<(slotsUsed * 4)).filter { mode(stream: $0) != .none }
                 for stream in armed { cancelReceive(stream: stream) }
@@ -478,7 +597,9 @@ struct Worker: ~Copyable {
 
     // MARK: Events
 
-    private mutating func post(_ event: RelayEvent, isAwaited: Bool = true) {
+    private mutating func post(_ event: RelayEvent) { post(.relay(event)) }
+
+    private mutating func post(_ event: WorkerEvent, isAwaited: Bool = true) {
         if isAwaited {
             mustRingControl = true
         } else if ringControlAt == 0 {

@@ -21,6 +21,15 @@ public struct Errno: Error, Hashable, Sendable, BitwiseCopyable {
     public static let hostUnreachable = Errno(code: EHOSTUNREACH)
     public static let cancelled = Errno(code: ECANCELED)
 
+    /// Of a datagram that was not sent: true when the reason may be the peer, the way to it, or a shortage that passes, and the
+    /// socket is as good as before.
+    public var leavesSocketGood: Bool {
+        switch code {
+        case ECONNREFUSED, EHOSTUNREACH, EHOSTDOWN, EPROTO, ENOPROTOOPT, EACCES, EPERM, EMSGSIZE, EAGAIN, ENOBUFS, ENOMEM: true
+        default: false
+        }
+    }
+
     /// - Returns: `result` when it is no error; a negative `result` is thrown as the errno it carries.
     @discardableResult
     static func check(_ result: Int32) throws(Errno) -> Int32 {

@@ -305,14 +305,15 @@ public struct Ring: ~Copyable {
         return true
     }
 
-    /// Lets everyone in again. A failure, for want of kernel memory, is not reported.
+    /// Lets everyone in again; completes with `token`. Without one a failure, for want of kernel memory, is not reported.
     @discardableResult
-    public mutating func disconnect(_ file: File) -> Bool {
+    public mutating func disconnect(_ file: File, token: Token? = nil) -> Bool {
         guard let entry = unsafe nextEntry() else { return false }
         let place = unsafe addresses + Int(curing_entry_index(ring, entry))
         unsafe place.pointee = curing_address()
         let length = UInt32(MemoryLayout<sockaddr>.size)
-        unsafe curing_connect_file(entry, file.number, file.isFixed ? 1 : 0, Token.ignored.rawValue, place, length, 0)
+        unsafe curing_connect_file(
+            entry, file.number, file.isFixed ? 1 : 0, (token ?? .ignored).rawValue, place, length, token == nil ? 0 : 1)
         return true
     }
 
@@ -370,6 +371,12 @@ public struct Ring: ~Copyable {
         guard let entry = unsafe nextEntry() else { return false }
         unsafe curing_cancel(entry, token.rawValue, own.rawValue)
         return true
+    }
+
+    /// Cancels every operation that is under way; each ends with a completion of its own.
+    public mutating func cancelAll() {
+        guard let entry = unsafe nextEntry() else { return }
+        unsafe curing_cancel_all(entry, Token.ignored.rawValue)
     }
 
     /// Makes a completion with `delivered` appear on another ring. Only a failure completes here, with `token`.

@@ -12,7 +12,7 @@ enum Samples {
         ngAddresses: ["udp:127.0.0.1:2223", "unix:/run/relayd/ng.sock"],
         media: .init(
             address: IPAddress("192.0.2.10")!, firstPort: 20_000, lastPort: 29_999, portsInUse: 1_640,
-            portsInQuarantine: 212, portsFree: 8_148),
+            portsInQuarantine: 212, portsFree: 8_148, sessionsKept: 96),
         calls: .init(current: 410, connected: 402, limit: 2_500, attempted: 181_022, answered: 120_877, released: 180_612),
         phones: PhoneFigures(users: 50, registered: 38, limit: 100_000, keptAlive: 30, coverage: 1, unreachable: 2),
         workers: [
@@ -28,7 +28,7 @@ enum Samples {
                 note: "since Linux 6.12; without it a worker wakes more often, which costs some CPU"),
         ],
         counters: [
-            "rtp_packets_received": 1_965_230_983, "rtp_packets_sent": 1_965_229_999, "dropped_stranger": 984,
+            "rtp_packets_received": 1_965_230_983, "rtp_packets_sent": 1_965_229_999, "sockets_reused": 180_402, "dropped_stranger": 984,
             "sip_datagrams_received": 2_410_233, "calls_attempted": 181_022, "mailbox_full": 0,
         ],
         warnings: ["The limit of open files (4096) allows 1,000 calls, not 2,500: raise LimitNOFILE."])

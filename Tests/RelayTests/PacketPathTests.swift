@@ -73,6 +73,8 @@ struct PacketPathTests {
         _ = bench.receive(audio(11), from: Self.caller, stream: 4, at: 4_000_000_000)
         #expect(bench.statistics[3, .caller].inBandDigits == 1)
         bench.path.close(session: 1, now: Instant(nanoseconds: 5_000_000_000))
+        bench.activity.clear(3)
+        bench.statistics.clear(3)
         bench.path.open(session: 1, generation: 6)
         #expect(bench.statistics[3, .caller].inBandDigits == 0)
     }
@@ -450,6 +452,8 @@ struct DirectionTests {
             #expect(bench.statistics.isExpectedToSend(3, .callee) == row.calleeSends)
             #expect(bench.statistics.direction(3, .callee) == row.callee)
         }
+        bench.activity.clear(3)
+        bench.statistics.clear(3)
         bench.path.open(session: 1, generation: 6)
         #expect(bench.statistics.direction(3, .caller) == nil && !bench.statistics.isExpectedToSend(3, .caller))
     }
@@ -499,6 +503,8 @@ struct LegStatisticsTests {
         #expect(final.packets == 28 && !final.isInComfortNoise && final.longestGap == .milliseconds(20))
         #expect(bench.statistics.timeline(3, .caller)?.buckets.map(\.packets) == [27, 0, 0, 0, 1])
 
+        bench.activity.clear(3)
+        bench.statistics.clear(3)
         bench.path.open(session: 1, generation: 6)
         #expect(bench.statistics[3, .caller] == LegStatistics() && bench.statistics.timeline(3, .caller) == nil)
     }

@@ -63,6 +63,17 @@ struct Bench: ~Copyable {
         return Session(id: id, local: [callerPort, calleePort])
     }
 
+    /// Opens a session again, in its slot and with its addresses, once it is closed.
+    mutating func openAgain(_ former: Session) throws -> Session {
+        let taken = allocator.take()
+        let id = try #require(taken)
+        try #require(id.index == former.id.index)
+        try send(.open(id, caller: former.rtp(.caller), callee: former.rtp(.callee)))
+        let answer = try event()
+        #expect(answer == .opened(id))
+        return Session(id: id, local: former.local)
+    }
+
     mutating func expect(_ session: Session, _ leg: Leg, _ endpoint: borrowing Endpoint, signalling: IPAddress? = nil) throws {
         try send(.expect(session.id, leg, try endpoint.expected(signalling: signalling)))
     }

@@ -94,7 +94,7 @@ import Testing
         ("text/plain", "5", nil, nil), ("application/dtmf", "17", nil, nil),
     ] as [(String, String, UInt8?, Int?)])
     func info(type: String, body: String, code: UInt8?, milliseconds: Int?) throws {
-        var builder = MessageBuilder(request: .info, uri: "sip:a@192.0.2.1".utf8)
+        var builder = MessageBuilder(request: .info, uri: "sip:a@192.0.2.1")
         builder.add(.via, "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx")
         for (name, value) in [(HeaderName.from, "<sip:a@b>;tag=1"), (.to, "<sip:c@d>;tag=2"), (.callID, "x"), (.cseq, "2 INFO")] {
             builder.add(name, value)

@@ -102,7 +102,7 @@ import Testing
         var builder = MessageBuilder.response(to: invite, status: 200, reason: value, toTag: value, source: source)
         builder.add(.subject, value)
         builder.add(name: "X-Extra", value)
-        builder.add(.server, octets: value.utf8)
+        builder.add(.server, octets: Array(value.utf8))
         let octets = builder.finish(body: [], contentType: value)
         let response = octets.split(separator: 0x0a, omittingEmptySubsequences: false)
         let names = [

@@ -26,7 +26,7 @@ extension ControlLoop {
             media: StatusReport.Media(
                 address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
                 portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
-                portsFree: media.freePairCount * 2),
+                portsFree: media.freePairCount * 2, sessionsKept: pool.keptCount),
             calls: StatusReport.Calls(
                 current: control.presentCount + ngControl.callCount,
                 connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,

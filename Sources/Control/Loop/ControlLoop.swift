@@ -334,6 +334,7 @@ package struct ControlLoop: ~Copyable {
             if hep != nil { exportReports() }
             sendWaitingCommands()
         } while takeRelayEvents(now: now)
+        while let slot = media.nextUnwanted(now: now), pool.drop(slot: slot) { media.removeUnwanted() }
         pool.flushDoorbells(on: &ring, now: now)
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
@@ -386,6 +387,7 @@ package struct ControlLoop: ~Copyable {
         due = .earliest(.earliest(due, sip.nextDeadline), stopDeadline)
         // While calls are up the wall clock is followed; an idle daemon sleeps.
         if control.presentCount + ngControl.sessionCount > 0 { due = min(due ?? nextClockReading, nextClockReading) }
+        if let unwanted = media.nextDeadline { due = min(due ?? unwanted, unwanted) }
         if let doorbell = pool.nextDoorbell { due = min(due ?? doorbell, doorbell) }
         if let capture = captureDeadline(at: now) { due = min(due ?? capture, capture) }
         if hep != nil, control.connectedCount > 0 {

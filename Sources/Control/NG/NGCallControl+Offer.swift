@@ -125,17 +125,18 @@ extension NGCallControl {
         let other = interface(
             request.routing.toInterface ?? request.routing.interface, request.routing.addressFamily ?? known ?? ownFamily)
         for (index, described) in description.media.enumerated() where isMissing[index] {
-            switch media.take(now: now) {
+            let (caller, callee) = leg == .caller ? (own, other) : (other, own)
+            switch media.take(caller: caller.value.address, callee: callee.value.address, now: now) {
             case .failure(let shortage):
                 for index in 0..<index where isMissing[index] {
-                    if let medium = call.media[index] { media.giveBackUnused(medium.taken) }
+                    if let medium = call.media[index] { media.giveBackUnused(medium.taken, now: now) }
                     call.media[index] = nil
                 }
                 return shortage
             case .success(let taken):
                 call.media[index] = NGCall.Medium(
-                    kind: described.kind, transport: described.transport, taken: taken,
-                    callerInterface: leg == .caller ? own : other, calleeInterface: leg == .caller ? other : own)
+                    kind: described.kind, transport: described.transport, taken: taken, callerInterface: caller,
+                    calleeInterface: callee)
             }
         }
         for index in isMissing.indices where isMissing[index] {

@@ -253,15 +253,18 @@ package struct NGCallControl {
 
     private mutating func openFailed(_ session: SessionID, now: Instant) {
         if abandoned.remove(session) != nil {
-            if let taken = closing.removeValue(forKey: session) { media.giveBack(taken, now: now) }
+            if let taken = closing.removeValue(forKey: session) { media.giveBackRefused(taken, now: now) }
             return
         }
         guard let call = callsBySession.removeValue(forKey: session),
             let index = call.media.firstIndex(where: { $0?.taken.session == session }), let medium = call.media[index]
         else { return }
-        media.giveBack(medium.taken, now: now)
+        media.giveBackRefused(medium.taken, now: now)
         // A port somebody else holds is no reason to refuse the call while others are free.
-        if medium.openAttempts < Self.maximumOpenAttempts, case .success(let taken) = media.take(now: now) {
+        if medium.openAttempts < Self.maximumOpenAttempts,
+            case .success(let taken) = media.take(
+                caller: medium.callerInterface.value.address, callee: medium.calleeInterface.value.address, now: now)
+        {
             call.media[index]?.taken = taken
             call.media[index]?.openAttempts += 1
             open(taken, medium, for: call)

@@ -22,6 +22,9 @@ extension MetricFamily {
                 (["free"], Double(media.portsFree)),
             ]
         },
+        .gauge("relayd_media_sessions_kept", "Sessions that have ended and whose four sockets are kept for the next ones.") {
+            Double($0.status.media.sessionsKept ?? 0)
+        },
         .gauge("relayd_records_pending", "Call records that wait in memory because the journal does not take them.") {
             Double($0.status.records.pending)
         },

@@ -111,10 +111,13 @@ package struct StatusReport: Codable, Equatable, Sendable {
         /// Given back lately and not to be used again yet.
         package var portsInQuarantine: Int
         package var portsFree: Int
+        /// Sessions that have ended and whose four sockets are there for the next ones; nil when it comes from a daemon that does
+        /// not say.
+        package var sessionsKept: Int?
 
         package init(
             address: IPAddress, firstPort: UInt16, lastPort: UInt16, portsInUse: Int, portsInQuarantine: Int,
-            portsFree: Int
+            portsFree: Int, sessionsKept: Int? = nil
         ) {
             self.address = address
             self.firstPort = firstPort
@@ -122,6 +125,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
             self.portsInUse = portsInUse
             self.portsInQuarantine = portsInQuarantine
             self.portsFree = portsFree
+            self.sessionsKept = sessionsKept
         }
     }
 

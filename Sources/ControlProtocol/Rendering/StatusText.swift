@@ -38,6 +38,10 @@ extension StatusReport {
             "Media",
             "\(media.address), ports \(media.firstPort)-\(media.lastPort): \(media.portsInUse) in use, "
                 + "\(media.portsInQuarantine) in quarantine, \(media.portsFree) free")
+        if let kept = media.sessionsKept {
+            list.add(
+                "", "sockets of \(kept) ended sessions kept; \(counters[Counter.socketsReused.name] ?? 0) sessions began with such")
+        }
         list.add("Calls", "\(calls.current) present, \(calls.connected) of them connected; limit \(calls.limit)")
         list.add("", "\(calls.attempted) attempted, \(calls.answered) answered, \(calls.released) released")
         if let phones { list.add("Phones", phones.text, phones.isTrouble ? .bad : .plain) }

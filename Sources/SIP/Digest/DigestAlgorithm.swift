@@ -16,7 +16,7 @@ package enum DigestAlgorithm: UInt8, CaseIterable, Sendable {
     package var hexCount: Int { 2 * octetCount }
 
     init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
-        for algorithm in Self.allCases where octets.equals(range, ignoringCase: algorithm.name) {
+        for algorithm in Self.allCases where octets.equals(range, ignoringCaseOf: algorithm.name) {
             self = algorithm
             return
         }

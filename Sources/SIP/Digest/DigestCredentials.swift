@@ -97,6 +97,6 @@ extension SIPMessage {
 
     /// As octets: of the request line, or of CSeq.
     var methodRange: Range<Int> {
-        if case .request(_, let range, _) = startLine { range } else { essentials.cseq.methodRange }
+        if case .request(_, let range, _) = startLine { range.range } else { cseqMethodRange }
     }
 }

@@ -24,14 +24,13 @@ struct CSeqLayout: Sendable {
     init() {}
 
     init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
-        var index = range.lowerBound
-        while index < range.upperBound, Octet.isDigit(octets[index]) { index += 1 }
-        guard let value = octets.decimal(range.lowerBound..<index, limit: 0x7fff_ffff) else { return nil }
-        let methodStart = octets.skippingWhiteSpace(from: index, to: range.upperBound)
-        guard methodStart > index, methodStart < range.upperBound,
+        let digits = octets.digits(from: range.lowerBound, to: range.upperBound, limit: 0x7fff_ffff)
+        guard digits.end > range.lowerBound, digits.value <= 0x7fff_ffff else { return nil }
+        let methodStart = octets.skippingWhiteSpace(from: digits.end, to: range.upperBound)
+        guard methodStart > digits.end, methodStart < range.upperBound,
             octets.endOfToken(from: methodStart, to: range.upperBound) == range.upperBound
         else { return nil }
-        number = UInt32(value)
+        number = UInt32(digits.value)
         methodRange = methodStart..<range.upperBound
         method = Method(octets, methodRange)
     }

@@ -1,3 +1,5 @@
+import Core
+
 /// The header fields relayd knows by name. Any other is `other`: kept, copied, never interpreted.
 package enum HeaderName: UInt8, Hashable, Sendable, CaseIterable {
     case via, from, to, callID, cseq, contact, maxForwards, contentType, contentLength, contentDisposition
@@ -125,51 +127,40 @@ package enum HeaderName: UInt8, Hashable, Sendable, CaseIterable {
     /// Long or compact form, in any case. `other` for a name that is not known.
     package init(_ text: String) {
         let octets = Array(text.utf8)
-        self.init(octets.span, 0..<octets.count, hash: octets.reduce(0, Self.hashStep))
+        self.init(octets.span, 0..<octets.count)
     }
 
-    /// `| 0x20` folds letters; what else it maps together only costs a comparison.
-    @inline(__always)
-    static func hashStep(_ hash: UInt32, _ octet: UInt8) -> UInt32 { (hash &+ UInt32(octet | 0x20)) &* 0x0100_0193 }
-
-    /// - Parameter hash: `hashStep` folded over the octets in `range` from 0, which the parser
-    ///   has at hand once it found the name's end.
-    init(_ octets: Span<UInt8>, _ range: Range<Int>, hash: UInt32) {
-        self = HeaderNameTable.shared.find(octets, range, hash: hash)
-    }
-}
-
-/// One header line: offsets into the octets of its message.
-package struct HeaderField: Sendable, Hashable {
-    package let name: HeaderName
-    private let compactName: OctetRange
-    private let compactValue: OctetRange
-
-    init(name: HeaderName, nameRange: Range<Int>, valueRange: Range<Int>) {
-        self.name = name
-        compactName = OctetRange(nameRange)
-        compactValue = OctetRange(valueRange)
-    }
-
-    package var nameRange: Range<Int> { compactName.range }
-    /// Without surrounding white space; may hold folding (CRLF and white space), which `SIPMessage.text` takes out.
-    package var valueRange: Range<Int> { compactValue.range }
+    init(_ octets: Span<UInt8>, _ range: Range<Int>) { self = HeaderNameTable.shared.find(octets, range) }
 }
 
 /// Open-addressed table over every spelling, so that a header name is found with one probe and no string.
-private struct HeaderNameTable: Sendable {
+struct HeaderNameTable: Sendable {
     static let shared = HeaderNameTable()
 
-    private struct Entry {
+    private struct Spelling {
         var name = HeaderName.other
-        var start: UInt16 = 0
-        var count: UInt8 = 0
+        /// 0 where there is no spelling.
+        var count = 0
+        /// The first sixteen octets, or all, in lower case as one number.
+        var start: UInt128 = 0
+        /// The last sixteen, of a longer name.
+        var end: UInt128 = 0
     }
-    private static let capacity: UInt32 = 512  // a quarter full: an unknown name nearly always meets a free entry
-    private var entries = [Entry](repeating: Entry(), count: Int(capacity))
-    private var spellings: [UInt8] = []
+    private static let longest = 32
+    private static let capacity = 512  // a quarter full: an unknown name nearly always meets a free slot
+    /// Places in `spellings`, of which the first is no spelling.
+    private var slots = [UInt8](repeating: 0, count: capacity)
+    private var spellings = [Spelling()]
+    /// `Via: From: To: ` and so on: what stands before a value where relayd writes it.
+    private var written: [UInt8] = []
+    private var writtenRanges: [OctetRange] = []
 
     private init() {
+        for name in HeaderName.allCases {
+            let start = written.count
+            written += "\(name.text): ".utf8
+            writtenRanges.append(OctetRange(start..<written.count))
+        }
         for name in HeaderName.allCases where name != .other {
             insert(name, spelling: name.text)
             if let compact = name.compactForm { insert(name, spelling: String(compact)) }
@@ -177,32 +168,49 @@ private struct HeaderNameTable: Sendable {
     }
 
     private mutating func insert(_ name: HeaderName, spelling: String) {
-        let octets = spelling.utf8.map(Octet.lowercased)
-        var slot = Self.slot(octets.reduce(0, HeaderName.hashStep))
-        while entries[slot].count > 0 { slot = (slot + 1) % Int(Self.capacity) }
-        entries[slot] = Entry(name: name, start: UInt16(spellings.count), count: UInt8(octets.count))
-        spellings += octets
+        let octets = Array(spelling.utf8)
+        precondition(octets.count <= Self.longest && spellings.count <= UInt8.max)
+        let start = Self.start(octets.span, 0..<octets.count)
+        let end = octets.count > 16 ? Self.end(octets.span, 0..<octets.count) : 0
+        var slot = Self.slot(start)
+        while slots[slot] != 0 { slot = (slot + 1) % Self.capacity }
+        slots[slot] = UInt8(spellings.count)
+        spellings.append(Spelling(name: name, count: octets.count, start: start, end: end))
     }
 
     @inline(__always)
-    private static func slot(_ hash: UInt32) -> Int { Int((hash ^ hash >> 15) % capacity) }
-
-    func find(_ octets: Span<UInt8>, _ range: Range<Int>, hash: UInt32) -> HeaderName {
-        var slot = Self.slot(hash)
-        while entries[slot].count > 0 {
-            if isSpelling(entries[slot], octets, range) { return entries[slot].name }
-            slot = (slot + 1) % Int(Self.capacity)
-        }
-        return .other
+    private static func start(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt128 {
+        octets.vector(at: range.lowerBound).lowercased.number(ofFirst: min(range.count, 16))
     }
 
-    private func isSpelling(_ entry: Entry, _ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard Int(entry.count) == range.count else { return false }
-        let spelling = spellings.span
-        for offset in 0..<range.count
-        where Octet.lowercased(octets[range.lowerBound + offset]) != spelling[Int(entry.start) + offset] {
-            return false
+    @inline(__always)
+    private static func end(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt128 {
+        octets.vector(at: range.upperBound - 16).lowercased.number(ofFirst: 16)
+    }
+
+    @inline(__always)
+    private static func slot(_ start: UInt128) -> Int {
+        let folded = UInt64(truncatingIfNeeded: start) ^ UInt64(truncatingIfNeeded: start >> 64)
+        return Int((folded &* 0x9e37_79b9_7f4a_7c15) >> 55)  // nine bits: below `capacity`
+    }
+
+    /// Name, colon and space.
+    func append(_ name: HeaderName, to octets: inout [UInt8]) {
+        octets.append(copying: written.span.extracting(writtenRanges[Int(name.rawValue)].range))
+    }
+
+    @inline(__always)
+    func find(_ octets: Span<UInt8>, _ range: Range<Int>) -> HeaderName {
+        guard range.count <= Self.longest else { return .other }
+        let start = Self.start(octets, range)
+        var slot = Self.slot(start)
+        while true {
+            let spelling = spellings[Int(slots[slot])]
+            if spelling.count == range.count, spelling.start == start, range.count <= 16 || spelling.end == Self.end(octets, range) {
+                return spelling.name
+            }
+            if spelling.count == 0 { return .other }
+            slot = (slot + 1) % Self.capacity
         }
-        return true
     }
 }

@@ -24,8 +24,7 @@ struct HostPort: Sendable {
             guard let ip = IPAddress(ascii: octets.extracting(hostRange)), ip.family == .ipv6 else { return nil }
             endIndex = UInt16(close + 1)
         } else {
-            var index = start
-            while index < limit, Self.isHost(octets[index]) { index += 1 }
+            let index = octets.firstIndex(in: start..<limit) { .!Self.hosts($0) }
             guard index > start else { return nil }
             hostRange = start..<index
             endIndex = UInt16(index)
@@ -34,15 +33,15 @@ struct HostPort: Sendable {
         if allowsWhiteSpace { colon = octets.skippingWhiteSpace(from: colon, to: limit) }
         guard colon < limit, octets[colon] == Octet.colon else { return }
         let digitsStart = allowsWhiteSpace ? octets.skippingWhiteSpace(from: colon + 1, to: limit) : colon + 1
-        var digitsEnd = digitsStart
-        while digitsEnd < limit, Octet.isDigit(octets[digitsEnd]) { digitsEnd += 1 }
-        guard let value = octets.decimal(digitsStart..<digitsEnd, limit: 65535), value > 0 else { return nil }
-        port = UInt16(value)
-        endIndex = UInt16(digitsEnd)
+        let digits = octets.digits(from: digitsStart, to: limit, limit: 65535)
+        guard digits.value > 0, digits.value <= 65535 else { return nil }
+        port = UInt16(digits.value)
+        endIndex = UInt16(digits.end)
     }
 
-    /// The underscore is not in the grammar but in many networks' names.
-    private static func isHost(_ octet: UInt8) -> Bool {
-        Octet.isLetter(octet) || Octet.isDigit(octet) || octet == 0x2d || octet == 0x2e || octet == 0x5f
+    /// Letters, digits, hyphen and the point behind it; the underscore is not in the grammar but in many networks' names.
+    @inline(__always)
+    private static func hosts(_ octets: OctetVector) -> OctetMarks {
+        octets.letters .| octets.digits .| octets.within(Octet.hyphen, count: 2) .| octets.equal(0x5f)
     }
 }

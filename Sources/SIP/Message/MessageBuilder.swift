@@ -8,33 +8,37 @@ package struct MessageBuilder: Sendable {
     /// One-letter names where there are (RFC 3261 §7.3.3).
     private var isCompact = false
 
-    private init(startLine: String) {
-        // As much as nearly every header takes. What is kept for retransmission is kept for half a minute.
-        octets.reserveCapacity(600)
-        octets += startLine.utf8
+    /// As much as nearly every header takes. What is kept for retransmission is kept for half a minute.
+    private init() { octets.reserveCapacity(600) }
+
+    private init(request method: String, uri: Span<UInt8>) {
+        self.init()
+        precondition(method.utf8.allSatisfy(Octet.isToken) && !method.isEmpty, "a method is a token")
+        append(method)
+        octets.append(Octet.space)
+        if Octet.isVisible(uri) {
+            octets.append(copying: uri)
+        } else {
+            for index in uri.indices where uri[index] > 0x20 && uri[index] != 0x7f { octets.append(uri[index]) }
+        }
+        octets.append(" SIP/2.0\r\n")
     }
 
     /// - Parameter uri: octets that no URI may hold (white space and controls) are left out.
-    package init(request method: String, uri: some Collection<UInt8>) {
-        precondition(method.utf8.allSatisfy(Octet.isToken) && !method.isEmpty, "a method is a token")
-        self.init(startLine: method)
-        octets.append(Octet.space)
-        for octet in uri where octet > 0x20 && octet != 0x7f { octets.append(octet) }
-        append(" SIP/2.0\r\n")
-    }
-
-    package init(request method: Method, uri: some Collection<UInt8>) { self.init(request: method.text, uri: uri) }
-    package init(request method: String, uri: String) { self.init(request: method, uri: uri.utf8) }
-    package init(request method: Method, uri: String) { self.init(request: method.text, uri: uri.utf8) }
+    package init(request method: String, uri: ArraySlice<UInt8>) { self.init(request: method, uri: uri.span) }
+    package init(request method: Method, uri: ArraySlice<UInt8>) { self.init(request: method.text, uri: uri.span) }
+    package init(request method: String, uri: String) { self.init(request: method, uri: uri.utf8.span) }
+    package init(request method: Method, uri: String) { self.init(request: method.text, uri: uri.utf8.span) }
 
     /// - Parameter reason: nil for the registered phrase.
     package init(response status: Int, reason: String? = nil) {
         precondition((100...699).contains(status), "a status is 100 to 699")
-        self.init(startLine: "SIP/2.0 ")
+        self.init()
+        octets.append("SIP/2.0 ")
         octets.append(decimal: UInt64(status))
         octets.append(Octet.space)
-        Octet.appendUnfolded((reason ?? StatusCode.reasonPhrase(status)).utf8, to: &octets)
-        append("\r\n")
+        Octet.appendUnfolded(reason ?? StatusCode.reasonPhrase(status), to: &octets)
+        endLine()
     }
 
     /// A response with what RFC 3261 §8.2.6.2 takes over from the request: every Via (the top one with `received` and
@@ -47,7 +51,8 @@ package struct MessageBuilder: Sendable {
     ///   - source: where the request came from.
     ///   - isCompact: one-letter header names: for an answer that has to be small.
     package static func response(
-        to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: SocketAddress, isCompact: Bool = false
+        to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: SocketAddress,
+        isCompact: Bool = false
     ) -> MessageBuilder {
         var builder = MessageBuilder(response: status, reason: reason)
         builder.isCompact = isCompact
@@ -63,10 +68,10 @@ package struct MessageBuilder: Sendable {
         if let field = request.first(.from) { builder.copy(field, from: request) }
         if let field = request.first(.to) {
             builder.begin(.to)
-            Octet.appendUnfolded(request.value(field), to: &builder.octets)
+            Octet.appendUnfolded(request.value(field).span, to: &builder.octets)
             if request.toTag == nil, let toTag {
-                builder.append(";tag=")
-                Octet.appendUnfolded(toTag.utf8, to: &builder.octets)
+                builder.octets.append(";tag=")
+                Octet.appendUnfolded(toTag, to: &builder.octets)
             }
             builder.endLine()
         }
@@ -85,9 +90,11 @@ package struct MessageBuilder: Sendable {
         response(to: request, status: status, reason: reason, toTag: toTag, source: source.remote)
     }
 
-    package mutating func add(_ name: HeaderName, _ value: String) { add(name, octets: value.utf8) }
+    package mutating func add(_ name: HeaderName, _ value: String) { add(name, value.utf8.span) }
+    package mutating func add(_ name: HeaderName, octets value: [UInt8]) { add(name, value.span) }
+    package mutating func add(_ name: HeaderName, octets value: ArraySlice<UInt8>) { add(name, value.span) }
 
-    package mutating func add(_ name: HeaderName, octets value: some Collection<UInt8>) {
+    private mutating func add(_ name: HeaderName, _ value: Span<UInt8>) {
         precondition(name != .other, "a header nobody knows has no spelling")
         begin(name)
         Octet.appendUnfolded(value, to: &octets)
@@ -111,27 +118,28 @@ package struct MessageBuilder: Sendable {
     /// Our Via, as `LocalEndpoint.via` has it.
     package mutating func addVia(_ endpoint: LocalEndpoint, branch: String) {
         begin(.via)
-        append("SIP/2.0/")
+        octets.append("SIP/2.0/")
         append(endpoint.transport.viaToken)
         octets.append(Octet.space)
         endpoint.address.append(to: &octets)
-        append(";branch=")
-        Octet.appendUnfolded(branch.utf8, to: &octets)
-        append(endpoint.transport.isReliable ? ";rport;alias" : ";rport")
+        octets.append(";branch=")
+        Octet.appendUnfolded(branch, to: &octets)
+        octets.append(endpoint.transport.isReliable ? ";rport;alias" : ";rport")
         endLine()
     }
 
     package mutating func add(name: String, _ value: String) {
         precondition(!name.isEmpty && name.utf8.allSatisfy(Octet.isToken), "a header name is a token")
-        begin(name.utf8)
-        Octet.appendUnfolded(value.utf8, to: &octets)
+        begin(name.utf8.span)
+        Octet.appendUnfolded(value, to: &octets)
         endLine()
     }
 
     /// A known header gets its canonical name; any other keeps the name it has. The value is unfolded.
     package mutating func copy(_ field: HeaderField, from message: SIPMessage) {
-        if field.name == .other { begin(message.octets[field.nameRange]) } else { begin(field.name) }
-        Octet.appendUnfolded(message.value(field), to: &octets)
+        let span = message.octets.span
+        if field.name == .other { begin(span.extracting(field.nameRange)) } else { begin(field.name) }
+        Octet.appendUnfolded(span.extracting(field.valueRange), to: &octets)
         endLine()
     }
 
@@ -161,50 +169,47 @@ package struct MessageBuilder: Sendable {
 
     // MARK: Helpers
 
-    private mutating func append(_ text: String) { octets += text.utf8 }
+    private mutating func append(_ text: String) { octets.append(copying: text.utf8.span) }
 
     private mutating func begin(_ name: HeaderName) {
-        if isCompact, let letter = name.compactForm { begin("\(letter)".utf8) } else { begin(name.text.utf8) }
+        if isCompact, let letter = name.compactForm { return begin("\(letter)".utf8.span) }
+        HeaderNameTable.shared.append(name, to: &octets)
     }
 
-    private mutating func begin(_ name: some Collection<UInt8>) {
-        octets += name
-        octets.append(Octet.colon)
-        octets.append(Octet.space)
+    private mutating func begin(_ name: Span<UInt8>) {
+        octets.append(copying: name)
+        octets.append(": ")
     }
 
-    private mutating func endLine() {
-        octets.append(Octet.carriageReturn)
-        octets.append(Octet.lineFeed)
-    }
+    private mutating func endLine() { octets.append("\r\n") }
 
     /// The top Via as written, but for `received` and `rport`: what the peer claimed there is replaced by what we saw.
     private mutating func addTopVia(_ field: HeaderField, of request: SIPMessage, source: SocketAddress) {
-        let via = request.essentials.via
+        let via = request.viaLayout
         guard via.isWellFormed else { return copy(field, from: request) }
         let span = request.octets.span
         begin(.via)
-        Octet.appendUnfolded(request.octets[via.headRange], to: &octets)
+        Octet.appendUnfolded(span.extracting(via.headRange), to: &octets)
         var scanner = ParameterScanner(via.parameterRange)
         while let parameter = scanner.next(span) {
             if span.equals(parameter.nameRange, ignoringCase: "received") { continue }
             octets.append(Octet.semicolon)
-            octets += request.octets[parameter.nameRange]
+            octets.append(copying: span.extracting(parameter.nameRange))
             if span.equals(parameter.nameRange, ignoringCase: "rport") {
                 octets.append(Octet.equals)
                 octets.append(decimal: UInt64(source.port))
             } else if let range = parameter.valueRange {
                 octets.append(Octet.equals)
-                Octet.appendUnfolded(request.octets[range], to: &octets)
+                Octet.appendUnfolded(span.extracting(range), to: &octets)
             }
         }
         // RFC 3581 §4: with `rport` always, else when sent-by does not say it already.
         if via.hasRport || request.topVia.hostAddress != source.ip {
-            append(";received=")
+            octets.append(";received=")
             source.ip.append(to: &octets)
         }
         let furtherValues = via.parameterRange.upperBound..<field.valueRange.upperBound
-        Octet.appendUnfolded(request.octets[furtherValues], to: &octets)
+        Octet.appendUnfolded(span.extracting(furtherValues), to: &octets)
         endLine()
     }
 }

@@ -2,53 +2,65 @@
 ///
 /// Follows RFC 3261 §7 and §25 and the advice of RFC 4475 and RFC 5118: liberal where the meaning is plain, strict
 /// where two readers could see two messages (bare CR or LF, doubled Content-Length, octets behind the body).
-struct MessageParser {
-    static let maximumOctets = OctetRange.maximumOctets
+package struct MessageParser: Sendable {
+    package static let maximumOctets = OctetRange.maximumOctets
     static let maximumHeaderLines = 256
     static let maximumURIOctets = 4_096
 
-    private var headers: [HeaderField] = []
+    /// What was read last. It is filled in place, so that reading takes no memory unless there are very many header lines.
+    private(set) var layout = MessageLayout()
     private var bodyStart = 0
     /// The first thing that was wrong; it decides the answer.
     private var problem: (status: Int, reason: String)?
-    @CompactOptional private var via: Range<Int>? = nil
-    @CompactOptional private var from: Range<Int>? = nil
-    @CompactOptional private var to: Range<Int>? = nil
-    @CompactOptional private var callID: Range<Int>? = nil
-    @CompactOptional private var cseq: Range<Int>? = nil
-    @CompactOptional private var maxForwards: Range<Int>? = nil
-    @CompactOptional private var contentLength: Range<Int>? = nil
+    /// The first value of each name up to Content-Length, whose order in `HeaderName` this relies on.
+    private var values = InlineArray<9, OctetRange>(repeating: OctetRange(0..<0))
+    private var hasFurtherContacts = false
+
+    /// What a datagram turned out to be; see `ParseOutcome`.
+    package enum Verdict: Sendable {
+        case message
+        case answerable(status: Int, reason: String)
+        case keepAlive
+        case discard(reason: String)
+    }
+
+    package init() {}
 
     static func parse(_ octets: [UInt8]) -> ParseOutcome {
-        guard octets.count <= maximumOctets else { return .discard(reason: "larger than 64 KiB") }
         var parser = MessageParser()
-        return parser.run(octets)
+        return switch parser.read(octets.span) {
+        case .message: .message(SIPMessage(octets, parser.layout))
+        case .answerable(let status, let reason): .answerable(SIPMessage(octets, parser.layout), status: status, reason: reason)
+        case .keepAlive: .keepAlive
+        case .discard(let reason): .discard(reason: reason)
+        }
     }
 
-    private mutating func run(_ octets: [UInt8]) -> ParseOutcome {
-        let span = octets.span
+    /// Reads one datagram into `layout`.
+    package mutating func read(_ octets: Span<UInt8>) -> Verdict {
+        guard octets.count <= Self.maximumOctets else { return .discard(reason: "larger than 64 KiB") }
+        problem = nil
+        hasFurtherContacts = false
+        layout.removeAll()
         var start = 0
-        while start < span.count, span[start] == Octet.carriageReturn || span[start] == Octet.lineFeed { start += 1 }
-        if start == span.count || Self.isNullKeepAlive(span) { return .keepAlive }
-        guard let lineEnd = Self.endOfStartLine(span, from: start) else { return .discard(reason: "no start line") }
-        var uri = URILayout()
-        guard let startLine = readStartLine(span, start..<lineEnd, uri: &uri) else {
-            return .discard(reason: "not a SIP start line")
-        }
-        headers.reserveCapacity(24)
-        scanHeaders(span, from: lineEnd + 2)
-
-        guard let essentials = readEssentials(span, startLine: startLine, uri: uri) else {
-            return .discard(reason: "no usable Via")
-        }
-        let message = SIPMessage(
-            octets: octets, startLine: startLine, headers: headers, bodyRange: readBodyRange(span),
-            essentials: essentials)
-        guard let problem else { return .message(message) }
+        while start < octets.count, octets[start] == Octet.carriageReturn || octets[start] == Octet.lineFeed { start += 1 }
+        if start == octets.count || Self.isNullKeepAlive(octets) { return .keepAlive }
+        guard let lineEnd = Self.endOfStartLine(octets, from: start) else { return .discard(reason: "no start line") }
+        guard readStartLine(octets, start..<lineEnd) else { return .discard(reason: "not a SIP start line") }
+        scanHeaders(octets, from: lineEnd + 2)
+        guard readVia(octets) else { return .discard(reason: "no usable Via") }
+        readEssentials(octets)
+        if case .request(_, let methodRange, _) = layout.startLine { checkRequest(octets, methodRange: methodRange.range) }
+        layout.bodyRange = readBodyRange(octets)
+        guard let problem else { return .message }
         // Nobody waits for the answer to an ACK (RFC 3261 §17), and a response has no answer.
-        guard message.isRequest, message.method != .ack else { return .discard(reason: problem.reason) }
-        return .answerable(message, status: problem.status, reason: problem.reason)
+        if case .request(let method, _, _) = layout.startLine, method != .ack {
+            return .answerable(status: problem.status, reason: problem.reason)
+        }
+        return .discard(reason: problem.reason)
     }
+
+    private static var sip: Keyword { "SIP/" }
 
     private mutating func note(_ status: Int, _ reason: String) {
         if problem == nil { problem = (status, reason) }
@@ -65,39 +77,39 @@ struct MessageParser {
     private static func endOfStartLine(_ octets: Span<UInt8>, from start: Int) -> Int? {
         var index = start
         while true {
-            index = octets.firstIndex(below: Octet.carriageReturn + 1, in: index..<octets.count)
+            index = octets.firstIndex(in: index..<octets.count) { $0.below(Octet.carriageReturn + 1) }
             guard index + 1 < octets.count, octets[index] != Octet.lineFeed else { return nil }
             if octets[index] == Octet.carriageReturn { return octets[index + 1] == Octet.lineFeed ? index : nil }
             index += 1
         }
     }
 
-    private mutating func readStartLine(
-        _ octets: Span<UInt8>, _ line: Range<Int>, uri: inout URILayout
-    ) -> SIPMessage.StartLine? {
+    /// False when it is none: another protocol.
+    private mutating func readStartLine(_ octets: Span<UInt8>, _ line: Range<Int>) -> Bool {
         let wordEnd = octets.firstIndex(of: Octet.space, in: line) ?? line.upperBound
-        if line.count > 4, octets.equals(line.lowerBound..<line.lowerBound + 4, ignoringCase: "SIP/") {
-            return Self.readStatusLine(octets, versionEnd: wordEnd, line)
+        if line.count > 4, Self.sip.begins(octets, at: line.lowerBound) {
+            return readStatusLine(octets, versionEnd: wordEnd, line)
         }
         let methodRange = line.lowerBound..<wordEnd
         guard !methodRange.isEmpty, octets.endOfToken(from: line.lowerBound, to: wordEnd) == wordEnd,
             let uriRange = readURIAndVersion(octets, wordEnd..<line.upperBound)
-        else { return nil }
-        readRequestURI(octets, uriRange, into: &uri)
-        return .request(Method(octets, methodRange), methodRange: methodRange, uriRange: uriRange)
+        else { return false }
+        readRequestURI(octets, uriRange)
+        layout.startLine = .request(
+            Method(octets, methodRange), methodRange: OctetRange(methodRange), uriRange: OctetRange(uriRange))
+        return true
     }
 
-    private static func readStatusLine(
-        _ octets: Span<UInt8>, versionEnd: Int, _ line: Range<Int>
-    ) -> SIPMessage.StartLine? {
+    private mutating func readStatusLine(_ octets: Span<UInt8>, versionEnd: Int, _ line: Range<Int>) -> Bool {
         let codeStart = versionEnd + 1
         let codeEnd = codeStart + 3
         guard octets.equals(line.lowerBound..<versionEnd, ignoringCase: "SIP/2.0"), codeEnd <= line.upperBound,
             let status = octets.decimal(codeStart..<codeEnd, limit: 699), status >= 100
-        else { return nil }
-        guard codeEnd < line.upperBound else { return .response(status: status, reasonRange: codeEnd..<codeEnd) }
-        guard octets[codeEnd] == Octet.space else { return nil }
-        return .response(status: status, reasonRange: codeEnd + 1..<line.upperBound)
+        else { return false }
+        guard codeEnd == line.upperBound || octets[codeEnd] == Octet.space else { return false }
+        let reasonStart = min(codeEnd + 1, line.upperBound)
+        layout.startLine = .response(status: status, reasonRange: OctetRange(reasonStart..<line.upperBound))
+        return true
     }
 
     /// ` URI SIP/2.0`: what stands between method and version is the URI, whatever is wrong with it. Nil when the line
@@ -107,9 +119,7 @@ struct MessageParser {
         var versionStart = trimmed.upperBound
         while versionStart > trimmed.lowerBound, !Octet.isWhiteSpace(octets[versionStart - 1]) { versionStart -= 1 }
         let version = versionStart..<trimmed.upperBound
-        guard version.count > 4, versionStart > trimmed.lowerBound,
-            octets.equals(versionStart..<versionStart + 4, ignoringCase: "SIP/")
-        else { return nil }
+        guard version.count > 4, versionStart > trimmed.lowerBound, Self.sip.begins(octets, at: versionStart) else { return nil }
         if !octets.equals(version, ignoringCase: "SIP/2.0") { note(505, StatusCode.reasonPhrase(505)) }
         let uri = octets.trimmingWhiteSpace(trimmed.lowerBound..<versionStart)
         // One space on each side and none at the end (RFC 3261 §7.1, RFC 4475 §3.1.2.9 and §3.1.2.10).
@@ -121,18 +131,21 @@ struct MessageParser {
         return uri
     }
 
-    private mutating func readRequestURI(_ octets: Span<UInt8>, _ range: Range<Int>, into uri: inout URILayout) {
+    private mutating func readRequestURI(_ octets: Span<UInt8>, _ range: Range<Int>) {
         guard range.count <= Self.maximumURIOctets else { return note(414, StatusCode.reasonPhrase(414)) }
-        guard let layout = URILayout(octets, range) else { return note(400, "Malformed Request-URI") }
-        uri = layout
-        if layout.scheme == .other { note(416, StatusCode.reasonPhrase(416)) }
+        guard layout.uri.read(octets, range) else {
+            layout.uri = URILayout()
+            return note(400, "Malformed Request-URI")
+        }
+        if layout.uri.scheme == .other { note(416, StatusCode.reasonPhrase(416)) }
         // Acting on these headers would let anyone make us send them (RFC 3261 §19.1.1 table 1, RFC 4475 §3.1.2.11).
-        if layout.headerRange != nil { note(400, "Headers in Request-URI") }
+        if layout.uri.headerRange != nil { note(400, "Headers in Request-URI") }
     }
 
     // MARK: Header lines
 
     private mutating func scanHeaders(_ octets: Span<UInt8>, from start: Int) {
+        let names = HeaderNameTable.shared
         var position = start
         var lineCount = 0
         while position < octets.count {
@@ -147,7 +160,7 @@ struct MessageParser {
                 note(513, "Too Many Header Lines")
                 break
             }
-            position = scanHeaderLine(octets, from: position)
+            position = scanHeaderLine(octets, from: position, names)
         }
         note(400, "No End of Header")
         bodyStart = octets.count
@@ -157,37 +170,27 @@ struct MessageParser {
     ///
     /// A line that has no name and colon is passed over: one we need is then found missing, and any other does not
     /// matter (RFC 3261 §8.2).
-    private mutating func scanHeaderLine(_ octets: Span<UInt8>, from start: Int) -> Int {
-        var position = start
-        var hash: UInt32 = 0
-        while position < octets.count, Octet.isToken(octets[position]) {
-            hash = HeaderName.hashStep(hash, octets[position])
-            position += 1
-        }
-        let nameRange = start..<position
-        while position < octets.count, octets[position] == Octet.space || octets[position] == Octet.tab {
-            position += 1
-        }
-        let isField = position < octets.count && octets[position] == Octet.colon && !nameRange.isEmpty
-        if isField { position += 1 }
-        let valueStart = position
-        guard let valueEnd = endOfLine(octets, from: valueStart) else {
+    @inline(__always)
+    private mutating func scanHeaderLine(_ octets: Span<UInt8>, from start: Int, _ names: HeaderNameTable) -> Int {
+        let nameEnd = octets.firstIndex(in: start..<octets.count) { $0.below(Octet.space + 1) .| $0.equal(Octet.colon) }
+        var colon = nameEnd
+        while colon < octets.count, octets[colon] == Octet.space || octets[colon] == Octet.tab { colon += 1 }
+        let isField = colon < octets.count && octets[colon] == Octet.colon && nameEnd > start
+        guard let end = endOfLine(octets, from: isField ? colon + 1 : start) else {
             note(400, "Header Ends Within a Line")
             return octets.count
         }
-        if isField {
-            let value = octets.trimmingWhiteSpace(valueStart..<valueEnd)
-            add(HeaderField(name: HeaderName(octets, nameRange, hash: hash), nameRange: nameRange, valueRange: value))
-        }
-        return valueEnd + 2
+        if isField { addField(octets, names.find(octets, start..<nameEnd), start..<nameEnd, octets.trimmingWhiteSpace(colon + 1..<end)) }
+        return end + 2
     }
 
     /// The index of the CRLF that ends the line and is not folding; nil when there is none.
+    @inline(__always)
     private mutating func endOfLine(_ octets: Span<UInt8>, from start: Int) -> Int? {
         var position = start
         let count = octets.count
         while true {
-            position = octets.firstIndex(below: Octet.carriageReturn + 1, in: position..<count)
+            position = octets.firstIndex(in: position..<count) { $0.below(Octet.carriageReturn + 1) }
             guard position < count else { return nil }
             let octet = octets[position]
             if octet == Octet.carriageReturn, position + 1 < count, octets[position + 1] == Octet.lineFeed {
@@ -202,91 +205,98 @@ struct MessageParser {
         }
     }
 
-    private mutating func add(_ field: HeaderField) {
-        headers.append(field)
-        let value = field.valueRange
-        if field.name == .via, via == nil { via = value }
-        let isAllowed =
-            switch field.name {
-            case .from: Self.keepFirst(value, in: &from)
-            case .to: Self.keepFirst(value, in: &to)
-            case .callID: Self.keepFirst(value, in: &callID)
-            case .cseq: Self.keepFirst(value, in: &cseq)
-            case .maxForwards: Self.keepFirst(value, in: &maxForwards)
-            case .contentLength: Self.keepFirst(value, in: &contentLength)
-            default: true
+    @inline(__always)
+    private mutating func addField(
+        _ octets: Span<UInt8>, _ name: HeaderName, _ nameRange: Range<Int>, _ value: Range<Int>
+    ) {
+        // A name we know is a token.
+        if name == .other, octets.endOfToken(from: nameRange.lowerBound, to: nameRange.upperBound) < nameRange.upperBound { return }
+        if name.rawValue <= HeaderName.contentLength.rawValue {
+            if !layout.headers.names.contains(name) {
+                values[Int(name.rawValue)] = OctetRange(value)
+            } else if name == .contact {
+                hasFurtherContacts = true
+            } else if name != .via, name != .contentType {
+                note(400, "More Than One \(name.text)")
             }
-        if !isAllowed { note(400, "More Than One \(field.name.text)") }
-    }
-
-    /// False when there was one before.
-    private static func keepFirst(_ value: Range<Int>, in slot: inout Range<Int>?) -> Bool {
-        guard slot == nil else { return false }
-        slot = value
-        return true
+        }
+        layout.headers.append(HeaderField(name: name, nameRange: nameRange, valueRange: value))
     }
 
     // MARK: Values
 
-    /// Nil when the top Via does not say where to answer.
-    private mutating func readEssentials(
-        _ octets: Span<UInt8>, startLine: SIPMessage.StartLine, uri: URILayout
-    ) -> SIPMessage.Essentials? {
-        var viaList = ListScanner(via ?? 0..<0)
-        guard let topVia = viaList.next(octets), let viaLayout = ViaLayout(octets, topVia) else { return nil }
-        if !viaLayout.isWellFormed { note(400, "Malformed Via") }
-        var essentials = SIPMessage.Essentials(uri: uri, via: viaLayout)
-
-        if let from, let layout = NameAddressLayout(octets, from) {
-            essentials.from = layout
-        } else {
-            noteMissingOrMalformed(from, .from)
-        }
-        if let to, let layout = NameAddressLayout(octets, to) {
-            essentials.to = layout
-        } else {
-            noteMissingOrMalformed(to, .to)
-        }
-        if let callID, Self.isCallID(octets, callID) {
-            essentials.callIDRange = callID
-        } else {
-            noteMissingOrMalformed(callID, .callID)
-        }
-        if let cseq, let layout = CSeqLayout(octets, cseq) {
-            essentials.cseq = layout
-        } else {
-            noteMissingOrMalformed(cseq, .cseq)
-        }
-        if let maxForwards {
-            essentials.maxForwards = octets.decimal(maxForwards, limit: 255).map(UInt8.init)
-            if essentials.maxForwards == nil { noteMissingOrMalformed(maxForwards, .maxForwards) }
-        }
-        if case .request(_, let methodRange, _) = startLine {
-            if !octets.equals(methodRange, essentials.cseq.methodRange) { note(400, "CSeq Method Mismatch") }
-            checkContacts(octets)
-        }
-        return essentials
+    /// The value of the first line of that name, which is one of the first nine.
+    @inline(__always)
+    private func value(of name: HeaderName) -> Range<Int>? {
+        layout.headers.names.contains(name) ? values[Int(name.rawValue)].range : nil
     }
 
-    private mutating func noteMissingOrMalformed(_ range: Range<Int>?, _ name: HeaderName) {
-        note(400, range == nil ? "Missing \(name.text)" : "Malformed \(name.text)")
+    /// False when the top Via does not say where to answer.
+    private mutating func readVia(_ octets: Span<UInt8>) -> Bool {
+        guard let range = value(of: .via) else { return false }
+        var list = ListScanner(range)
+        guard let topVia = list.next(octets), layout.via.read(octets, topVia) else { return false }
+        if !layout.via.isWellFormed { note(400, "Malformed Via") }
+        return true
+    }
+
+    private mutating func readEssentials(_ octets: Span<UInt8>) {
+        if !Self.read(value(of: .from), octets, into: &layout.from) { noteMissingOrMalformed(.from) }
+        if !Self.read(value(of: .to), octets, into: &layout.to) { noteMissingOrMalformed(.to) }
+        if let callID = value(of: .callID), Self.isCallID(octets, callID) {
+            layout.callIDRange = callID
+        } else {
+            noteMissingOrMalformed(.callID)
+        }
+        if let value = value(of: .cseq), let cseq = CSeqLayout(octets, value) {
+            layout.cseq = cseq
+        } else {
+            noteMissingOrMalformed(.cseq)
+        }
+        if let value = value(of: .maxForwards) {
+            layout.maxForwards = octets.decimal(value, limit: 255).map(UInt8.init)
+            if layout.maxForwards == nil { noteMissingOrMalformed(.maxForwards) }
+        }
+    }
+
+    private static func read(_ range: Range<Int>?, _ octets: Span<UInt8>, into address: inout NameAddressLayout) -> Bool {
+        if let range, address.read(octets, range) { return true }
+        address = NameAddressLayout()
+        return false
+    }
+
+    private mutating func checkRequest(_ octets: Span<UInt8>, methodRange: Range<Int>) {
+        if !octets.equals(methodRange, layout.cseq.methodRange) { note(400, "CSeq Method Mismatch") }
+        checkContacts(octets)
+    }
+
+    private mutating func noteMissingOrMalformed(_ name: HeaderName) {
+        note(400, layout.headers.names.contains(name) ? "Malformed \(name.text)" : "Missing \(name.text)")
     }
 
     /// No white space, no control characters, not empty; the grammar's finer points keep no one from comparing it.
     private static func isCallID(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        !range.isEmpty && octets.firstIndex(below: 0x21, in: range) == range.upperBound
-            && octets.firstIndex(of: 0x7f, in: range) == nil
+        !range.isEmpty
+            && octets.firstIndex(in: range) { $0.below(Octet.space + 1) .| $0.equal(Octet.delete) } == range.upperBound
     }
 
     /// The remote target and bindings come from here, so a request with a broken Contact goes no further. In a response
     /// it does not stop the transaction: the value is left out of `nameAddresses`.
     private mutating func checkContacts(_ octets: Span<UInt8>) {
-        for field in headers where field.name == .contact {
-            var list = ListScanner(field.valueRange)
-            while let value = list.next(octets) {
-                if value.count == 1, octets[value.lowerBound] == Octet.asterisk { continue }
-                if NameAddressLayout(octets, value) == nil { return note(400, "Malformed Contact") }
-            }
+        guard let first = value(of: .contact) else { return }
+        checkContacts(octets, first)
+        guard hasFurtherContacts else { return }
+        for index in 0..<layout.headers.count where layout.headers[index].name == .contact {
+            checkContacts(octets, layout.headers[index].valueRange)
+        }
+    }
+
+    private mutating func checkContacts(_ octets: Span<UInt8>, _ range: Range<Int>) {
+        var list = ListScanner(range)
+        while let value = list.next(octets) {
+            if value.count == 1, octets[value.lowerBound] == Octet.asterisk { continue }
+            var address = NameAddressLayout()
+            if !address.read(octets, value) { return note(400, "Malformed Contact") }
         }
     }
 
@@ -294,7 +304,7 @@ struct MessageParser {
     /// datagram that is too short is an error.
     private mutating func readBodyRange(_ octets: Span<UInt8>) -> Range<Int> {
         let rest = bodyStart..<octets.count
-        guard let contentLength else { return rest }
+        guard let contentLength = value(of: .contentLength) else { return rest }
         guard let length = octets.decimal(contentLength, limit: Int(UInt32.max)) else {
             note(400, "Malformed Content-Length")
             return rest

@@ -24,29 +24,28 @@ package enum Method: UInt8, Hashable, Sendable, CaseIterable {
         }
     }
 
-    package init(_ text: String) { self.init(packed: Self.pack(text.utf8)) }
+    package init(_ text: String) { self.init(packed: Self.pack(text)) }
 
     init(_ octets: Span<UInt8>, _ range: Range<Int>) {
-        guard range.count <= 16 else {
-            self = .unknown
-            return
-        }
-        var packed: UInt128 = 0
-        for index in range { packed = packed << 8 | UInt128(octets[index]) }
-        self.init(packed: packed)
+        let count = range.count
+        self.init(packed: count < 16 ? Self.pack(octets.vector(at: range.lowerBound).number(ofFirst: count), count: count) : 0)
     }
 
     private init(packed: UInt128) {
         self = Self.packedNames.first { $0.key == packed }?.method ?? .unknown
     }
 
-    /// A name of up to 16 octets as one number, which makes a comparison one instruction or two.
-    private static func pack(_ name: some Collection<UInt8>) -> UInt128 {
-        name.count > 16 ? 0 : name.reduce(0) { $0 << 8 | UInt128($1) }
+    /// A name of up to 15 octets as one number, which makes a comparison one instruction or two: its length stands behind it.
+    private static func pack(_ name: String) -> UInt128 {
+        let count = name.utf8.count
+        return count < 16 ? pack(name.utf8.reversed().reduce(0) { $0 << 8 | UInt128($1) }, count: count) : 0
     }
 
+    @inline(__always)
+    private static func pack(_ octets: UInt128, count: Int) -> UInt128 { octets | UInt128(count) << 120 }
+
     private static let packedNames: [(key: UInt128, method: Method)] = allCases.dropLast().map { method in
-        (pack(method.text.utf8), method)
+        (pack(method.text), method)
     }
 }
 
@@ -65,6 +64,7 @@ package struct Methods: OptionSet, Hashable, Sendable {
 extension SIPMessage {
     /// What Allow names (RFC 3261 §20.5); nil without one that names anything.
     package var allowedMethods: Methods? {
+        guard has(.allow) else { return nil }
         let span = octets.span
         var methods: Methods = []
         for field in headers where field.name == .allow {

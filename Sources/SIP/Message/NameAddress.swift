@@ -46,16 +46,19 @@ struct NameAddressLayout: Sendable {
 
     init() {}
 
-    /// - Parameter range: one value without surrounding white space.
     init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
-        guard let uriRange = readAddress(octets, range), let uri = URILayout(octets, uriRange) else { return nil }
-        self.uri = uri
+        guard read(octets, range) else { return nil }
+    }
+
+    /// Reads one value without surrounding white space in place of nothing; false when it is none, and the layout is of no use.
+    mutating func read(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard let uriRange = readAddress(octets, range), uri.read(octets, uriRange) else { return false }
         var scanner = ParameterScanner(parameterRange)
         while let parameter = scanner.next(octets) {
             guard tagRange == nil, octets.equals(parameter.nameRange, ignoringCase: "tag") else { continue }
             if let value = parameter.valueRange, !value.isEmpty { tagRange = value }
         }
-        if scanner.isMalformed { return nil }
+        return !scanner.isMalformed
     }
 
     /// Finds display name and parameters and returns where the URI is.
@@ -67,14 +70,14 @@ struct NameAddressLayout: Sendable {
             open = octets.skippingWhiteSpace(from: end, to: range.upperBound)
             guard open < range.upperBound, octets[open] == Octet.less else { return nil }
         } else {
-            while open < range.upperBound, octets[open] != Octet.less {
-                // Two values, or a quote in the middle of nowhere: but both may stand in the parameters of an
-                // addr-spec.
-                if octets[open] == Octet.semicolon { return readAddrSpec(octets, range, parametersStart: open) }
-                if octets[open] == Octet.quote || octets[open] == Octet.comma { return nil }
-                open += 1
+            open = octets.firstIndex(in: range) {
+                $0.equal(Octet.less) .| $0.equal(Octet.semicolon) .| $0.equal(Octet.quote) .| $0.equal(Octet.comma)
             }
-            guard open < range.upperBound else { return readAddrSpec(octets, range, parametersStart: open) }
+            guard open < range.upperBound, octets[open] != Octet.semicolon else {
+                return readAddrSpec(octets, range, parametersStart: open)
+            }
+            // Two values, or a quote in the middle of nowhere: but both may stand in the parameters of an addr-spec.
+            guard octets[open] == Octet.less else { return nil }
             let name = octets.trimmingWhiteSpace(range.lowerBound..<open)
             if !name.isEmpty { displayNameRange = name }
         }

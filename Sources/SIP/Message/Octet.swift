@@ -1,3 +1,5 @@
+import Core
+
 /// Characters and character classes of RFC 3261 §25.1, on octets.
 enum Octet {
     static var tab: UInt8 { 0x09 }
@@ -21,6 +23,7 @@ enum Octet {
     static var openBracket: UInt8 { 0x5b }
     static var backslash: UInt8 { 0x5c }
     static var closeBracket: UInt8 { 0x5d }
+    static var delete: UInt8 { 0x7f }
 
     /// The characters of `token`, one bit each: `-.!%*_+'~` and the back quote, digits, letters.
     @inline(__always)
@@ -30,16 +33,6 @@ enum Octet {
         if octet < 64 { return low >> UInt64(octet) & 1 != 0 }
         return octet < 128 && high >> UInt64(octet & 63) & 1 != 0
     }
-
-    /// For looking at eight octets at a time.
-    static var ones: UInt64 { 0x0101_0101_0101_0101 }
-    static var highBits: UInt64 { 0x8080_8080_8080_8080 }
-    /// The highest bit of each octet that is zero; right up to the first such octet, perhaps set by mistake behind it.
-    @inline(__always)
-    static func zeros(_ word: UInt64) -> UInt64 { below(1, word) }
-    /// The same of each octet below `limit`, which is at most 0x80.
-    @inline(__always)
-    static func below(_ limit: UInt8, _ word: UInt64) -> UInt64 { (word &- ones &* UInt64(limit)) & ~word & highBits }
 
     @inline(__always)
     static func isDigit(_ octet: UInt8) -> Bool { octet &- zero < 10 }
@@ -60,6 +53,11 @@ enum Octet {
         if isDigit(octet) { return octet - zero }
         let letter = octet | 0x20
         return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : nil
+    }
+
+    /// Neither white space nor controls.
+    static func isVisible(_ octets: Span<UInt8>) -> Bool {
+        octets.firstIndex(in: 0..<octets.count) { $0.below(space + 1) .| $0.equal(delete) } == octets.count
     }
 
     /// ASCII comparison without regard to case.
@@ -91,18 +89,13 @@ enum Octet {
     /// The value as one line: a line end with the white space around it becomes one space (RFC 3261 §7.3.1).
     ///
     /// No octet sequence comes through that could end a line, whatever is put in.
-    static func appendUnfolded(_ value: some Collection<UInt8>, to output: inout [UInt8]) {
+    static func appendUnfolded(_ value: Span<UInt8>, to output: inout [UInt8]) {
         // Nearly no value is folded, and what is not goes out as a whole.
-        let isCopied = value.withContiguousStorageIfAvailable { octets in
-            // SAFETY: the octets are only read, and inside this closure.
-            if unsafe octets.span.hasLineEnd { return false }
-            unsafe output.append(contentsOf: octets)
-            return true
-        }
-        if isCopied == true { return }
+        guard value.hasLineEnd else { return output.append(copying: value) }
         let start = output.count
         var afterLineEnd = false
-        for octet in value {
+        for index in value.indices {
+            let octet = value[index]
             if octet == carriageReturn || octet == lineFeed {
                 while output.count > start, let last = output.last, last == space || last == tab { output.removeLast() }
                 afterLineEnd = true
@@ -117,12 +110,14 @@ enum Octet {
         }
     }
 
+    static func appendUnfolded(_ value: String, to output: inout [UInt8]) { appendUnfolded(value.utf8.span, to: &output) }
+
     /// The value as text on one line; octets that are not UTF-8 become U+FFFD.
     static func text(_ value: ArraySlice<UInt8>) -> String {
         guard value.span.hasLineEnd else { return String(decoding: value, as: UTF8.self) }
         var unfolded: [UInt8] = []
         unfolded.reserveCapacity(value.count)
-        appendUnfolded(value, to: &unfolded)
+        appendUnfolded(value.span, to: &unfolded)
         return String(decoding: unfolded, as: UTF8.self)
     }
 }
@@ -137,7 +132,19 @@ extension Span where Element == UInt8 {
         return index
     }
 
+    @inline(__always)
     func trimmingWhiteSpace(_ range: Range<Int>) -> Range<Int> {
+        // Nearly always one space before and none behind.
+        var start = range.lowerBound
+        if start < range.upperBound, self[start] == Octet.space { start += 1 }
+        if start < range.upperBound, self[start] > Octet.space, self[range.upperBound - 1] > Octet.space {
+            return start..<range.upperBound
+        }
+        return trimmingAllWhiteSpace(range)
+    }
+
+    @inline(never)
+    private func trimmingAllWhiteSpace(_ range: Range<Int>) -> Range<Int> {
         let start = skippingWhiteSpace(from: range.lowerBound, to: range.upperBound)
         var end = range.upperBound
         while end > start, Octet.isWhiteSpace(self[end - 1]) { end -= 1 }
@@ -161,92 +168,79 @@ extension Span where Element == UInt8 {
         return index
     }
 
+    @inline(__always)
     func firstIndex(of octet: UInt8, in range: Range<Int>) -> Int? {
-        var index = range.lowerBound
-        let pattern = Octet.ones &* UInt64(octet)
-        while index + 8 <= range.upperBound {
-            let found = Octet.zeros(word(at: index) ^ pattern)
-            if found != 0 { return index + found.trailingZeroBitCount >> 3 }
-            index += 8
-        }
-        if index < range.upperBound, range.count >= 8 {
-            // The last eight once more: none of those that were looked at before is found again.
-            let start = range.upperBound - 8
-            let found = Octet.zeros(word(at: start) ^ pattern)
-            return found == 0 ? nil : start + found.trailingZeroBitCount >> 3
-        }
-        while index < range.upperBound {
-            if self[index] == octet { return index }
-            index += 1
-        }
-        return nil
+        let index = firstIndex(in: range) { $0.equal(octet) }
+        return index < range.upperBound ? index : nil
     }
 
-    /// The first octet below `limit`, which is at most 0x80; the range's end when there is none.
+    /// The first octet below `limit`; the range's end when there is none.
     func firstIndex(below limit: UInt8, in range: Range<Int>) -> Int {
-        var index = range.lowerBound
-        while index + 8 <= range.upperBound {
-            let found = Octet.below(limit, word(at: index))
-            if found != 0 { return index + found.trailingZeroBitCount >> 3 }
-            index += 8
-        }
-        if index < range.upperBound, range.count >= 8 {
-            let start = range.upperBound - 8
-            let found = Octet.below(limit, word(at: start))
-            return found == 0 ? range.upperBound : start + found.trailingZeroBitCount >> 3
-        }
-        while index < range.upperBound, self[index] >= limit { index += 1 }
-        return index
+        firstIndex(in: range) { $0.below(limit) }
     }
 
     var hasLineEnd: Bool {
-        var index = 0
-        while true {
-            index = firstIndex(below: Octet.carriageReturn + 1, in: index..<count)
-            guard index < count else { return false }
-            if self[index] == Octet.carriageReturn || self[index] == Octet.lineFeed { return true }
-            index += 1
-        }
+        firstIndex(in: 0..<count) { $0.equal(Octet.carriageReturn) .| $0.equal(Octet.lineFeed) } < count
     }
 
-    /// Eight octets, the first one lowest.
+    /// Eight octets, the first one lowest; zeros stand for what lies behind the end.
     @inline(__always)
     func word(at index: Int) -> UInt64 {
-        precondition(index >= 0 && index + 8 <= count)
+        guard isInside(index, 8) else { return paddedWord(at: index) }
         // SAFETY: inside by the line above; every bit pattern is a number.
-        return unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+        return unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self))
+    }
+
+    @inline(never)
+    private func paddedWord(at index: Int) -> UInt64 {
+        var word: UInt64 = 0
+        for offset in 0..<(count - index) { word |= UInt64(self[index + offset]) << UInt64(8 * offset) }
+        return word
     }
 
     @inline(__always)
-    func equals(_ range: Range<Int>, ignoringCase text: String) -> Bool {
-        range.count == text.utf8.count && matches(range, ignoringCase: text)
-    }
+    func equals(_ range: Range<Int>, ignoringCase word: Keyword) -> Bool { word.matches(self, range) }
 
-    private func matches(_ range: Range<Int>, ignoringCase text: String) -> Bool {
+    /// The same for a word that is known at run time only.
+    func equals(_ range: Range<Int>, ignoringCaseOf text: String) -> Bool {
         let other = text.utf8.span
-        for offset in 0..<other.count
+        guard range.count == other.count else { return false }
+        for offset in other.indices
         where Octet.lowercased(self[range.lowerBound + offset]) != Octet.lowercased(other[offset]) { return false }
         return true
     }
 
     func equals(_ left: Range<Int>, _ right: Range<Int>) -> Bool {
         guard left.count == right.count else { return false }
+        if left.count <= 16 {
+            return vector(at: left.lowerBound).number(ofFirst: left.count)
+                == vector(at: right.lowerBound).number(ofFirst: right.count)
+        }
         for offset in 0..<left.count where self[left.lowerBound + offset] != self[right.lowerBound + offset] {
             return false
         }
         return true
     }
 
+    /// The digits from `start` on as a number, and the index behind them; the number is above `limit`, and no more than ten
+    /// times it, when they say so.
+    @inline(__always)
+    func digits(from start: Int, to end: Int, limit: Int) -> (value: Int, end: Int) {
+        var (index, value) = (start, 0)
+        while index < end {
+            let digit = self[index] &- Octet.zero
+            guard digit < 10 else { break }
+            if value <= limit { value = value &* 10 &+ Int(digit) }
+            index += 1
+        }
+        return (value, index)
+    }
+
     /// A decimal number of digits only, leading zeros allowed; nil when empty, not a number, or above `limit`.
     func decimal(_ range: Range<Int>, limit: Int) -> Int? {
         guard !range.isEmpty else { return nil }
-        var value = 0
-        for index in range {
-            guard Octet.isDigit(self[index]) else { return nil }
-            value = value * 10 + Int(self[index] - Octet.zero)
-            guard value <= limit else { return nil }
-        }
-        return value
+        let found = digits(from: range.lowerBound, to: range.upperBound, limit: limit)
+        return found.end == range.upperBound && found.value <= limit ? found.value : nil
     }
 
     func copy(_ range: Range<Int>) -> [UInt8] {

@@ -21,7 +21,7 @@ struct ParameterScanner: Sendable {
         guard index < end else { return nil }
         guard octets[index] == Octet.semicolon else { return fail() }
         let nameStart = octets.skippingWhiteSpace(from: index + 1, to: end)
-        let nameEnd = Self.endOfName(octets, from: nameStart, to: end)
+        let nameEnd = octets.firstIndex(in: nameStart..<end) { Self.nameEnds($0) }
         guard nameEnd > nameStart else { return fail() }
         index = octets.skippingWhiteSpace(from: nameEnd, to: end)
         guard index < end, octets[index] == Octet.equals else {
@@ -33,7 +33,7 @@ struct ParameterScanner: Sendable {
             guard let close = octets.endOfQuotedString(from: valueStart, to: end) else { return fail() }
             valueEnd = close
         } else {
-            while valueEnd < end, Self.isValue(octets[valueEnd]) { valueEnd += 1 }
+            valueEnd = octets.firstIndex(in: valueStart..<end) { Self.valueEnds($0) }
         }
         index = valueEnd
         return Parameter(nameRange: nameStart..<nameEnd, valueRange: valueStart..<valueEnd)
@@ -45,20 +45,17 @@ struct ParameterScanner: Sendable {
         return nil
     }
 
-    /// Token, and what a URI parameter may hold besides (`paramchar`).
-    private static func endOfName(_ octets: Span<UInt8>, from start: Int, to end: Int) -> Int {
-        var index = start
-        while index < end, isValue(octets[index]), octets[index] != Octet.equals { index += 1 }
-        return index
+    /// What ends a name or opens something else: white space, controls, `"`, `,` and `;<=>?`, which stand in a row. What may
+    /// stand in one is more than the grammar has: token, host, escapes, UTF-8.
+    @inline(__always)
+    private static func nameEnds(_ octets: OctetVector) -> OctetMarks {
+        octets.below(Octet.space + 1) .| octets.equal(Octet.quote) .| octets.equal(Octet.comma)
+            .| octets.within(Octet.semicolon, count: 5) .| octets.equal(Octet.delete)
     }
 
-    /// More than the grammar has: token, host, escapes, UTF-8; never what ends a parameter or opens something else.
-    private static func isValue(_ octet: UInt8) -> Bool {
-        switch octet {
-        case 0...0x20, 0x7f, Octet.quote, Octet.comma, Octet.semicolon, Octet.less, Octet.greater, Octet.question: false
-        default: true
-        }
-    }
+    /// The same but for `=`.
+    @inline(__always)
+    private static func valueEnds(_ octets: OctetVector) -> OctetMarks { nameEnds(octets) .& .!octets.equal(Octet.equals) }
 }
 
 /// Looks parameters up by name once a message is parsed.
@@ -73,7 +70,7 @@ enum Parameters {
         let span = octets.span
         var scanner = ParameterScanner(range)
         while let parameter = scanner.next(span) {
-            if span.equals(parameter.nameRange, ignoringCase: name) { return parameter }
+            if span.equals(parameter.nameRange, ignoringCaseOf: name) { return parameter }
         }
         return nil
     }
@@ -121,7 +118,11 @@ struct ListScanner: Sendable {
     private func endOfElement(_ octets: Span<UInt8>) -> Int {
         var position = index
         var isInAngles = false
-        while position < end {
+        while true {
+            position = octets.firstIndex(in: position..<end) {
+                $0.equal(Octet.comma) .| $0.equal(Octet.quote) .| $0.equal(Octet.less) .| $0.equal(Octet.greater)
+            }
+            guard position < end else { return end }
             switch octets[position] {
             case Octet.quote:
                 // What never closes belongs to this element; the element's own grammar then refuses it.
@@ -129,11 +130,10 @@ struct ListScanner: Sendable {
                 continue
             case Octet.less: isInAngles = true
             case Octet.greater: isInAngles = false
-            case Octet.comma where !isInAngles: return position
-            default: break
+            default:
+                if !isInAngles { return position }
             }
             position += 1
         }
-        return end
     }
 }

@@ -4,54 +4,38 @@
 /// `ParseOutcome.answerable` is the exception: it is good for `MessageBuilder.response`, `topVia`, `method` and the
 /// trace; what was missing or broken in it reads as empty or zero.
 package struct SIPMessage: Sendable {
-    package enum StartLine: Sendable, Equatable {
-        case request(Method, methodRange: Range<Int>, uriRange: Range<Int>)
-        case response(status: Int, reasonRange: Range<Int>)
+    /// All of it. Out of line: transactions, calls and what passes between them hand messages on.
+    private let stored: Stored
+
+    private final class Stored: Sendable {
+        let octets: [UInt8]
+        let layout: MessageLayout
+
+        init(_ octets: [UInt8], _ layout: MessageLayout) {
+            self.octets = octets
+            self.layout = layout
+        }
     }
+
+    init(_ octets: [UInt8], _ layout: MessageLayout) { stored = Stored(octets, layout) }
 
     /// The whole datagram.
-    package let octets: [UInt8]
-    private let layout: Layout
-
-    package var startLine: StartLine { layout.startLine }
-    package var headers: [HeaderField] { layout.headers }
+    package var octets: [UInt8] { stored.octets }
     /// Cut to Content-Length: what follows in the datagram is not part of the message (RFC 3261 §18.3).
-    package var bodyRange: Range<Int> { layout.bodyRange }
-    var essentials: Essentials { layout.essentials }
+    package var bodyRange: Range<Int> { stored.layout.bodyRange }
+    var startLine: MessageLayout.StartLine { stored.layout.startLine }
+    var viaLayout: ViaLayout { stored.layout.via }
+    var cseqMethodRange: Range<Int> { stored.layout.cseq.methodRange }
 
-    /// Where everything is. Out of line: transactions, calls and what passes between them hand messages on.
-    private final class Layout: Sendable {
-        let startLine: StartLine
-        let headers: [HeaderField]
-        private let compactBody: OctetRange
-        let essentials: Essentials
+    /// The header lines in their order.
+    package var headers: Headers { Headers(message: self) }
 
-        init(startLine: StartLine, headers: [HeaderField], bodyRange: Range<Int>, essentials: Essentials) {
-            self.startLine = startLine
-            self.headers = headers
-            compactBody = OctetRange(bodyRange)
-            self.essentials = essentials
-        }
+    package struct Headers: RandomAccessCollection, Sendable {
+        fileprivate let message: SIPMessage
 
-        var bodyRange: Range<Int> { compactBody.range }
-    }
-
-    init(
-        octets: [UInt8], startLine: StartLine, headers: [HeaderField], bodyRange: Range<Int>, essentials: Essentials
-    ) {
-        self.octets = octets
-        layout = Layout(startLine: startLine, headers: headers, bodyRange: bodyRange, essentials: essentials)
-    }
-
-    /// Parsed once, because every message needs them.
-    struct Essentials: Sendable {
-        var uri = URILayout()
-        var via: ViaLayout
-        var from = NameAddressLayout()
-        var to = NameAddressLayout()
-        @Compact var callIDRange = 0..<0
-        var cseq = CSeqLayout()
-        var maxForwards: UInt8?
+        package var startIndex: Int { 0 }
+        package var endIndex: Int { message.stored.layout.headers.count }
+        package subscript(index: Int) -> HeaderField { message.stored.layout.headers[index] }
     }
 
     /// Reads one datagram. Never fails to give an answer: see `ParseOutcome`.
@@ -65,47 +49,57 @@ package struct SIPMessage: Sendable {
         if case .response(let status, _) = startLine { status } else { nil }
     }
     package var reasonPhrase: String {
-        if case .response(_, let range) = startLine { String(decoding: octets[range], as: UTF8.self) } else { "" }
+        if case .response(_, let range) = startLine { String(decoding: octets[range.range], as: UTF8.self) } else { "" }
     }
     /// Of the request line, or of CSeq for a response.
     package var method: Method {
-        if case .request(let method, _, _) = startLine { method } else { essentials.cseq.method }
+        if case .request(let method, _, _) = startLine { method } else { stored.layout.cseq.method }
     }
     package var methodText: String {
         let method = method
         guard method == .unknown else { return method.text }
-        if case .request(_, let range, _) = startLine { return String(decoding: octets[range], as: UTF8.self) }
-        return String(decoding: octets[essentials.cseq.methodRange], as: UTF8.self)
+        if case .request(_, let range, _) = startLine { return String(decoding: octets[range.range], as: UTF8.self) }
+        return String(decoding: octets[cseqMethodRange], as: UTF8.self)
     }
     /// As written; empty for a response.
     package var requestURI: ArraySlice<UInt8> {
-        if case .request(_, _, let range) = startLine { octets[range] } else { [] }
+        if case .request(_, _, let range) = startLine { octets[range.range] } else { [] }
     }
     /// The Request-URI, which is `sip`, `sips` or `tel`. Of scheme `other` and empty for a response.
-    package var uri: SIPURI { SIPURI(octets: octets, layout: essentials.uri) }
+    package var uri: SIPURI { SIPURI(octets: octets, layout: stored.layout.uri) }
 
     // MARK: What every message has
 
-    package var callID: ArraySlice<UInt8> { octets[essentials.callIDRange] }
+    package var callID: ArraySlice<UInt8> { octets[stored.layout.callIDRange] }
     package var cseq: CSeq {
-        let layout = essentials.cseq
+        let layout = stored.layout.cseq
         return CSeq(
             number: layout.number, method: layout.method,
             methodText: layout.method == .unknown ? String(decoding: octets[layout.methodRange], as: UTF8.self) : nil)
     }
-    package var topVia: Via { Via(octets: octets, layout: essentials.via) }
-    package var from: NameAddress { NameAddress(octets: octets, layout: essentials.from) }
-    package var to: NameAddress { NameAddress(octets: octets, layout: essentials.to) }
-    package var fromTag: ArraySlice<UInt8>? { essentials.from.tagRange.map { octets[$0] } }
-    package var toTag: ArraySlice<UInt8>? { essentials.to.tagRange.map { octets[$0] } }
+    package var topVia: Via { Via(octets: octets, layout: stored.layout.via) }
+    package var from: NameAddress { NameAddress(octets: octets, layout: stored.layout.from) }
+    package var to: NameAddress { NameAddress(octets: octets, layout: stored.layout.to) }
+    package var fromTag: ArraySlice<UInt8>? { stored.layout.from.tagRange.map { octets[$0] } }
+    package var toTag: ArraySlice<UInt8>? { stored.layout.to.tagRange.map { octets[$0] } }
     package var body: ArraySlice<UInt8> { octets[bodyRange] }
 
     // MARK: What some have
 
     /// 0–255; nil when the header is missing.
-    package var maxForwards: Int? { essentials.maxForwards.map(Int.init) }
+    package var maxForwards: Int? { stored.layout.maxForwards.map(Int.init) }
     /// The first Contact that is an address; nil also for `*`.
-    package var contact: NameAddress? { nameAddresses(in: .contact).first }
+    package var contact: NameAddress? {
+        guard has(.contact) else { return nil }
+        let span = octets.span
+        for field in headers where field.name == .contact {
+            var scanner = ListScanner(field.valueRange)
+            while let range = scanner.next(span) {
+                if let layout = NameAddressLayout(span, range) { return NameAddress(octets: octets, layout: layout) }
+            }
+        }
+        return nil
+    }
     /// `Contact: *` (RFC 3261 §10.2.2).
     package var hasContactWildcard: Bool {
         headers.contains { $0.name == .contact && value($0).elementsEqual([Octet.asterisk]) }
@@ -116,7 +110,7 @@ package struct SIPMessage: Sendable {
         let span = octets.span
         var end = range.lowerBound
         while end < range.upperBound, span[end] != Octet.semicolon, !Octet.isWhiteSpace(span[end]) { end += 1 }
-        return span.equals(range.lowerBound..<end, ignoringCase: type)
+        return span.equals(range.lowerBound..<end, ignoringCaseOf: type)
     }
     /// Whether an answer may have this type: Accept names it, all of its kind or all, or is missing (RFC 3261 §20.1).
     package func accepts(_ type: String) -> Bool {
@@ -132,7 +126,13 @@ package struct SIPMessage: Sendable {
 // MARK: - Header fields
 
 extension SIPMessage {
-    package func first(_ name: HeaderName) -> HeaderField? { headers.first { $0.name == name } }
+    /// Whether there is a line of that name.
+    package func has(_ name: HeaderName) -> Bool { stored.layout.headers.names.contains(name) }
+
+    package func first(_ name: HeaderName) -> HeaderField? {
+        guard has(name) else { return nil }
+        return headers.first { $0.name == name }
+    }
 
     package func all(_ name: HeaderName) -> some Sequence<HeaderField> { headers.lazy.filter { $0.name == name } }
 
@@ -170,6 +170,7 @@ extension SIPMessage {
     ///
     /// Not for headers whose values hold bare commas: Date, and the challenges and credentials of authentication.
     package func listValues(_ name: HeaderName) -> [ArraySlice<UInt8>] {
+        guard has(name) else { return [] }
         let span = octets.span
         var values: [ArraySlice<UInt8>] = []
         for field in headers where field.name == name {
@@ -196,6 +197,7 @@ extension SIPMessage {
     /// The addresses of a list header (Contact, Route, Record-Route, Path, Diversion, P-Asserted-Identity …); values
     /// that are none are left out.
     package func nameAddresses(in name: HeaderName) -> [NameAddress] {
+        guard has(name) else { return [] }
         let span = octets.span
         var addresses: [NameAddress] = []
         for field in headers where field.name == name {
@@ -211,11 +213,12 @@ extension SIPMessage {
     /// Whether an option tag (or another token) is in the list, without regard to case:
     /// `hasToken("timer", in: .supported)`.
     package func hasToken(_ token: String, in name: HeaderName) -> Bool {
+        guard has(name) else { return false }
         let span = octets.span
         for field in headers where field.name == name {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) {
-                if span.equals(range, ignoringCase: token) { return true }
+                if span.equals(range, ignoringCaseOf: token) { return true }
             }
         }
         return false

@@ -89,33 +89,38 @@ struct URILayout: Sendable {
     init() {}
 
     init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
+        guard read(octets, range) else { return nil }
+    }
+
+    /// Reads in place of nothing; false when it is no URI, and the layout is of no use.
+    mutating func read(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
         self.range = range
         parameterRange = range.upperBound..<range.upperBound
-        guard !range.isEmpty, Octet.isLetter(octets[range.lowerBound]), Self.hasOnlyURIOctets(octets, range) else {
-            return nil
+        guard Self.hasOnlyURIOctets(octets, range) else { return false }
+        if range.count > 4, Self.usualScheme.begins(octets, at: range.lowerBound) {
+            scheme = .sip
+            return readSIP(octets, range.lowerBound + 4..<range.upperBound)
         }
+        guard !range.isEmpty, Octet.isLetter(octets[range.lowerBound]) else { return false }
         var colon = range.lowerBound
         while colon < range.upperBound, Self.isScheme(octets[colon]) { colon += 1 }
-        guard colon + 1 < range.upperBound, octets[colon] == Octet.colon else { return nil }
+        guard colon + 1 < range.upperBound, octets[colon] == Octet.colon else { return false }
         let schemeRange = range.lowerBound..<colon
         let rest = colon + 1..<range.upperBound
-        if octets.equals(schemeRange, ignoringCase: "sip") {
-            scheme = .sip
-        } else if octets.equals(schemeRange, ignoringCase: "sips") {
+        if octets.equals(schemeRange, ignoringCase: "sips") {
             scheme = .sips
-        } else {
-            guard octets.equals(schemeRange, ignoringCase: "tel") else { return }
-            scheme = .tel
-            let numberEnd = octets.firstIndex(of: Octet.semicolon, in: rest) ?? rest.upperBound
-            userRange = rest.lowerBound..<numberEnd
-            parameterRange = numberEnd..<rest.upperBound
-            return
+            return readSIP(octets, rest)
         }
-        guard parseSIP(octets, rest) else { return nil }
+        guard octets.equals(schemeRange, ignoringCase: "tel") else { return true }
+        scheme = .tel
+        let numberEnd = octets.firstIndex(of: Octet.semicolon, in: rest) ?? rest.upperBound
+        userRange = rest.lowerBound..<numberEnd
+        parameterRange = numberEnd..<rest.upperBound
+        return true
     }
 
     /// `[user[:password]@]host[:port];parameters?headers`
-    private mutating func parseSIP(_ octets: Span<UInt8>, _ rest: Range<Int>) -> Bool {
+    private mutating func readSIP(_ octets: Span<UInt8>, _ rest: Range<Int>) -> Bool {
         var hostStart = rest.lowerBound
         // An `@` may stand nowhere else unescaped, while `;` and `?` may stand in the user (RFC 4475 §3.1.1.9).
         if let at = octets.firstIndex(of: Octet.at, in: rest) {
@@ -136,6 +141,8 @@ struct URILayout: Sendable {
         return !scanner.isMalformed
     }
 
+    private static var usualScheme: Keyword { "sip:" }
+
     private static func isScheme(_ octet: UInt8) -> Bool {
         Octet.isLetter(octet) || Octet.isDigit(octet) || octet == 0x2b || octet == 0x2d || octet == 0x2e
     }
@@ -143,23 +150,9 @@ struct URILayout: Sendable {
     /// Liberal about the user (`#` is dialled, UTF-8 is seen) but never white space, controls, quotes or angle
     /// brackets: these would break out of the place the URI is written to.
     private static func hasOnlyURIOctets(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        // White space and controls, `"`, `<`, `>`: one bit each, as in `Octet.isToken`.
-        let refused: UInt64 = 0x1_ffff_ffff | 1 << 34 | 1 << 60 | 1 << 62
-        var index = range.lowerBound
-        // Eight at a time: the highest bit of each octet that is below 0x21 or equal to one of the others.
-        while index + 8 <= range.upperBound {
-            let word = octets.word(at: index)
-            let found =
-                Octet.below(0x21, word) | Octet.zeros(word ^ Octet.ones &* 0x22)
-                | Octet.zeros(word ^ Octet.ones &* 0x3c) | Octet.zeros(word ^ Octet.ones &* 0x3e)
-                | Octet.zeros(word ^ Octet.ones &* 0x7f)
-            if found != 0 { return false }
-            index += 8
-        }
-        for index in index..<range.upperBound {
-            let octet = octets[index]
-            if octet < 64 ? refused >> UInt64(octet) & 1 != 0 : octet == 0x7f { return false }
-        }
-        return true
+        octets.firstIndex(in: range) {
+            $0.below(Octet.space + 1) .| $0.equal(Octet.quote) .| $0.equal(Octet.less) .| $0.equal(Octet.greater)
+                .| $0.equal(Octet.delete)
+        } == range.upperBound
     }
 }

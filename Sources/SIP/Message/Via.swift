@@ -70,28 +70,45 @@ struct ViaLayout: Sendable {
     /// False when version or parameters are broken: enough is known to answer, nothing to go on with.
     var isWellFormed = true
 
-    /// Nil when protocol or sent-by cannot be read.
+    init() {}
+
     init?(_ octets: Span<UInt8>, _ range: Range<Int>) {
+        guard read(octets, range) else { return nil }
+    }
+
+    /// Reads in place of nothing; false when protocol or sent-by cannot be read, and the layout is of no use.
+    mutating func read(_ octets: Span<UInt8>, _ range: Range<Int>) -> Bool {
         let end = range.upperBound
-        guard let protocolName = Self.afterSlash(octets, from: range.lowerBound, to: end),
-            octets.equals(protocolName.token, ignoringCase: "SIP"),
-            let version = Self.afterSlash(octets, from: protocolName.next, to: end)
-        else { return nil }
-        // Another version is answered 505 (RFC 4475 §3.1.2.16), so it must not hide where to answer.
-        isWellFormed = octets.equals(version.token, ignoringCase: "2.0")
-        let transportStart = version.next
+        guard let transportStart = readProtocol(octets, range) else { return false }
         let transportEnd = octets.endOfToken(from: transportStart, to: end)
         transportRange = transportStart..<transportEnd
         transport = Self.transport(octets, transportRange)
         let hostStart = octets.skippingWhiteSpace(from: transportEnd, to: end)
         guard !transportRange.isEmpty, hostStart > transportEnd,
             let hostPort = HostPort(octets, from: hostStart, to: end, allowsWhiteSpace: true)
-        else { return nil }
+        else { return false }
         self.hostPort = hostPort
         headRange = range.lowerBound..<hostPort.end
         parameterRange = hostPort.end..<end
         readParameters(octets)
+        return true
     }
+
+    /// `SIP/2.0/`, with white space where anyone wants it; returns where the transport begins.
+    private mutating func readProtocol(_ octets: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        let end = range.upperBound
+        if range.count > 8, Self.usualProtocol.begins(octets, at: range.lowerBound) {
+            return octets.skippingWhiteSpace(from: range.lowerBound + 8, to: end)
+        }
+        guard let name = Self.afterSlash(octets, from: range.lowerBound, to: end), octets.equals(name.token, ignoringCase: "SIP"),
+            let version = Self.afterSlash(octets, from: name.next, to: end)
+        else { return nil }
+        // Another version is answered 505 (RFC 4475 §3.1.2.16), so it must not hide where to answer.
+        isWellFormed = octets.equals(version.token, ignoringCase: "2.0")
+        return version.next
+    }
+
+    private static var usualProtocol: Keyword { "SIP/2.0/" }
 
     private mutating func readParameters(_ octets: Span<UInt8>) {
         var scanner = ParameterScanner(parameterRange)

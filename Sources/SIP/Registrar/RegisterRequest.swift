@@ -58,7 +58,7 @@ package struct RegisterRequest: Sendable {
         var path: [UInt8] = []
         for value in request.listValues(.path) {
             if !path.isEmpty { path += ", ".utf8 }
-            Octet.appendUnfolded(value, to: &path)
+            Octet.appendUnfolded(value.span, to: &path)
         }
         guard path.count <= Self.maximumPath else { throw Refusal(status: 400, reason: "Path Too Long") }
         self.path = path

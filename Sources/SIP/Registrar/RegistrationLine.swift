@@ -28,12 +28,12 @@ package struct RegistrationLine: Equatable, Sendable {
         var line: [UInt8] = []
         line.reserveCapacity(160 + user.count + contact.count + instance.count + path.count + agent.count)
         line.append(kind.rawValue)
-        Self.appendField(user, to: &line)
-        Self.appendField(contact, to: &line)
-        Self.appendField(instance, to: &line)
+        Self.appendField(user.span, to: &line)
+        Self.appendField(contact.span, to: &line)
+        Self.appendField(instance.span, to: &line)
         Self.appendField(UInt64(registrationID), to: &line)
         if kind == .present {
-            Self.appendField(path, to: &line)
+            Self.appendField(path.span, to: &line)
             line.append(Octet.tab)
             line += flow.transport.rawValue.utf8
             line.append(Octet.space)
@@ -48,13 +48,13 @@ package struct RegistrationLine: Equatable, Sendable {
             line.append(Octet.tab)
             line.append(hexadecimal: callIDHash)
             Self.appendField(UInt64(sequence), to: &line)
-            Self.appendField(agent, to: &line)
+            Self.appendField(agent.span, to: &line)
         }
         line.append(Octet.lineFeed)
         return line
     }
 
-    private static func appendField(_ octets: some Collection<UInt8>, to line: inout [UInt8]) {
+    private static func appendField(_ octets: Span<UInt8>, to line: inout [UInt8]) {
         line.append(Octet.tab)
         let start = line.count
         Octet.appendUnfolded(octets, to: &line)
