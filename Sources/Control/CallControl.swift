@@ -178,6 +178,21 @@ package struct CallControl {
         callsBySession.reserveCapacity(min(configuration.limits.calls, capacity / 4))
     }
 
+    /// Takes the memory that was set aside, so that no call waits for the kernel to find a page: see `ResidentMemory`.
+    package func populateTables() {
+        transactions.populate()
+        ResidentMemory.populate(transactionUses)
+        ResidentMemory.populate(callsByDialog)
+        ResidentMemory.populate(calls)
+        ResidentMemory.populate(callsByID)
+        ResidentMemory.populate(presentInvites)
+        ResidentMemory.populate(callsBySession)
+        ResidentMemory.reserveHeap(octets: min(configuration.limits.calls * Self.octetsPerCall, Self.largestHeap))
+    }
+
+    /// What a call takes until the last of its transactions is forgotten, about.
+    private static let octetsPerCall = 12 << 10
+    private static let largestHeap = 64 << 20
     /// With more than these at once, tables grow as they do elsewhere.
     private static let reservedTransactions = 1 << 17
 

@@ -97,6 +97,15 @@ package struct TransactionLayer {
         servers.reserveCapacity(capacity)
         clientsByKey.reserveCapacity(capacity)
         serversByKey.reserveCapacity(capacity)
+        timers.reserveCapacity(2 * capacity)
+    }
+
+    /// Takes the memory that was set aside: see `ResidentMemory`.
+    package func populate() {
+        ResidentMemory.populate(clients)
+        ResidentMemory.populate(servers)
+        ResidentMemory.populate(clientsByKey)
+        ResidentMemory.populate(serversByKey)
     }
 
     package var count: Int { clients.count + servers.count }
