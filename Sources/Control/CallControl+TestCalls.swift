@@ -110,7 +110,7 @@ extension CallControl {
         var results = resultList()
         let id = transactions.send(octets, method: method, branch: branch, to: flow, now: now, outputs: &results)
         testTransactions[id] = token
-        enqueue(results)
+        enqueue(&results)
         return id
     }
 
