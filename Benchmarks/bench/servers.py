@@ -134,6 +134,15 @@ class UringRelay(EpollRelay):
     name = "uring-relay"
 
 
+class UringRelayWithoutWindow(EpollRelay):
+    """The same, handling packets as they come: what a relay takes of the kernel that does nothing else."""
+
+    name = "uring-relay-no-window"
+
+    def command(self, endpoints):
+        return [os.path.join(build_directory(), "c", "uring-relay"), str(len(endpoints)), str(FIRST_PORT), ADDRESS, "0"]
+
+
 class NGServer(Server):
     """A server whose calls are set up and ended over the NG protocol."""
 
@@ -275,8 +284,8 @@ def relayd_binary():
     return os.path.join(os.path.dirname(os.path.dirname(build_directory())), ".build", relayd_build, "relayd")
 
 
-DEFAULT = [Relayd, RelaydWithoutWindow, UringRelay, RTPEngine]
-ALL = [Relayd, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, RTPEngine]
+DEFAULT = [Relayd, RelaydWithoutWindow, UringRelay, UringRelayWithoutWindow, RTPEngine]
+ALL = [Relayd, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, UringRelayWithoutWindow, RTPEngine]
 
 
 def find_missing():

@@ -1,7 +1,9 @@
 // The io_uring peer in C: the same kernel features as relayd's relay and nothing else, so the difference between the two is
 // what Swift, the source lock, the statistics and the checks cost.
 //
-//   uring-relay CALLS [FIRST_PORT] [ADDRESS]
+//   uring-relay CALLS [FIRST_PORT] [ADDRESS] [WINDOW]
+//
+// WINDOW: the most it waits for more packets, in microseconds; 1000 unless given, 0: each packet goes on as it comes.
 //
 // Latches and prints like epoll-relay. One ring (SINGLE_ISSUER, DEFER_TASKRUN), fixed files, multishot receive into provided
 // buffers, sends that complete silently, sockets connected to the latched peer, one system call per wave.
@@ -19,7 +21,7 @@ enum {
     bufferCount = 2048,  // a power of two
     bufferSize = 2048,
     bufferGroup = 0,
-    largestWindowMicroseconds = 1000,
+    usualWindowMicroseconds = 1000,
     /// Below this many packets a second, waiting for company only costs latency.
     packetsWorthGathering = 5000,
 };
@@ -197,6 +199,7 @@ int main(int argc, char **argv) {
     announceReady();
 
     bool canGather = ring.features & featureMinimumTimeout;
+    unsigned largestWindow = argc > 4 ? strtoul(argv[4], NULL, 10) : usualWindowMicroseconds;
     unsigned window = 0, packets = 0;
     uint64_t measuredFrom = microseconds();
     while (!stopped) {
@@ -206,7 +209,7 @@ int main(int argc, char **argv) {
         uint64_t now = microseconds();
         if (now - measuredFrom < 10000) continue;
         bool isBusy = packets * 1000000ull / (now - measuredFrom) >= packetsWorthGathering;
-        window = isBusy && canGather ? largestWindowMicroseconds : 0;
+        window = isBusy && canGather ? largestWindow : 0;
         packets = 0;
         measuredFrom = now;
     }

@@ -7,5 +7,5 @@ import Glibc
 /// is needed again. It still gets a tenth of a processor that others use all the time.
 func giveWay() {
     // Of the calling thread alone, on Linux. Fails at the worst, and then all is as usual.
-    _ = setpriority(PRIO_PROCESS, 0, 10)
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
 }

@@ -98,6 +98,24 @@ struct StartTests {
         }
     }
 
+    @Test("the thread that writes records gives way to control and workers")
+    func priority() async throws {
+        try await Testbed.with { bed in
+            let process = bed.daemon.process.processID
+            let tasks = "/proc/\(process)/task"
+            /// The 19th field, counted behind the name, which may hold anything.
+            func nice(_ task: String) -> Int? {
+                let fields = textOfFile("\(tasks)/\(task)/stat").split(separator: ")").last?.split(separator: " ") ?? []
+                return fields.count > 16 ? Int(fields[16]) : nil
+            }
+            #expect(nice("\(process)") == 0)
+            let all = try FileManager.default.contentsOfDirectory(atPath: tasks)
+            #expect(all.filter { nice($0) == 10 }.count == 1)
+            let workers = all.filter { textOfFile("\(tasks)/\($0)/comm").hasPrefix("relay-") }
+            #expect(!workers.isEmpty && workers.allSatisfy { nice($0) == 0 })
+        }
+    }
+
     @Test("memory for the calls to come is there at the start, unless that is switched off")
     func memory() async throws {
         func residentMebibytes(_ setting: String) async throws -> UInt64 {
