@@ -258,7 +258,7 @@ class Relayd(NGServer):
                 f'[media]\nworkers = 1\nports = "{FIRST_PORT}-{LAST_PORT}"\nquarantine = 0\n'
                 f'wait_window = "{self.window}"\n'
                 # As little as rtpengine logs at the level it is given above.
-                f'[log]\nlevel = "error"\n[limits]\ncalls = {MOST_CALLS}\nconnections = 10\n'
+                f'[log]\nlevel = "error"\n[limits]\ncalls = {MOST_CALLS}\nconnections = 10\nmemory_at_start = false\n'
                 f'[control]\nsocket = "{directory}/relayd.sock"\n[records]\ndirectory = "{directory}"\n')
         return [relayd_binary(), "--config", configuration]
 

@@ -189,6 +189,8 @@ extension Configuration {
         package var connectionsPerSource = 100
         /// Octets of one SIP message over a connection.
         package var messageOctets = 65_535
+        /// Whether the memory for all this is there before the first call, or taken as it is used.
+        package var memoryAtStart = true
     }
 
     /// How calls find a trunk, and what happens when one fails.

@@ -167,6 +167,11 @@ extension Configuration {
             "limits.message_size", \.limits.messageOctets, .integer(4_096...65_535, unit: "octets"), .needsRestart,
             "The longest SIP message taken from a connection."),
         .init(
+            "limits.memory_at_start", \.limits.memoryAtStart, .boolean, .needsRestart,
+            "Whether tables, trace and 12 kB for each of limits.calls (at most 64 MiB, and an eighth of what the machine or the "
+                + "control group has) are in memory before the first call. Otherwise memory is taken as it is used, and calls wait "
+                + "for it meanwhile."),
+        .init(
             "routing.last_resort", \.routing.lastResort, .boolean, .newCallsOnly,
             "Where every trunk for a number is out, whether a call tries the first of them all the same, one a second; the others "
                 + "get 503."),

@@ -20,7 +20,7 @@ final class Call {
     let recordID: String
     /// Under which `CallControl` has it.
     var number = CallNumber(rawValue: 0)
-    var machine = BackToBackCall()
+    private(set) var machine = BackToBackCall()
 
     // The caller's side.
     let invite: SIPMessage
@@ -70,7 +70,7 @@ final class Call {
     /// Whom to try, in order; the first one is next.
     var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
-    var branches: [Branch] = []
+    private(set) var branches: [Branch] = []
     /// The branch that is the call's callee leg, or would be: the winner; before the answer the one whose media the caller
     /// hears, else the first of the attempt; after a failure the one whose response the caller gets.
     var chosen: BranchID?
@@ -156,15 +156,14 @@ final class Call {
 
         /// Nil for a request.
         var status: Int? {
+            let octets = text.utf8.span
+            guard octets.count >= 3 else { return nil }
             var status = 0
-            var count = 0
-            for octet in text.utf8 {
-                guard count < 3 else { break }
-                guard (0x30...0x39).contains(octet) else { return nil }
-                status = status * 10 + Int(octet - 0x30)
-                count += 1
+            for index in 0..<3 {
+                guard (0x30...0x39).contains(octets[index]) else { return nil }
+                status = status * 10 + Int(octets[index] - 0x30)
             }
-            return count == 3 ? status : nil
+            return status
         }
     }
 
@@ -172,6 +171,8 @@ final class Call {
     /// the last ones.
     private static let ladderLimit = 64
     private static let firstLadderItems = 40
+    /// A call that is answered and ended has twelve messages on both legs.
+    private static let usualLadderItems = 14
 
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
@@ -190,6 +191,7 @@ final class Call {
         callerSequence = invite.cseq.number
         self.noMedia = noMedia
         setupAt = now
+        ladder.reserveCapacity(Self.usualLadderItems)
     }
 
     /// The caller asked for TLS on every hop.
@@ -223,6 +225,33 @@ final class Call {
     /// Its media goes past relayd.
     var isDirect: Bool { !proxy.isRelayed }
 
+    // MARK: Changes
+
+    // What every step looks at is assigned anew, and never changed in place: a look at it then needs no check at run time that
+    // nobody is changing it.
+
+    func handle(_ event: BackToBackCall.Event, effects: inout [BackToBackCall.Effect]) -> BackToBackCall.Release? {
+        change { $0.handle(event, effects: &effects) }
+    }
+
+    /// Places an INVITE.
+    func addBranch(_ make: (BranchID) -> Branch) -> Branch {
+        let branch = make(change { $0.addBranch() })
+        branches = branches + [branch]
+        return branch
+    }
+
+    /// See `BackToBackCall.repeatInvite`.
+    func repeatInvite(of id: BranchID) { change { $0.repeatInvite(of: id) } }
+
+    private func change<Result>(_ change: (inout BackToBackCall) -> Result) -> Result {
+        var changed = machine
+        machine = BackToBackCall()  // so that the changed one does not share its memory, and is not copied
+        defer { machine = changed }
+        return change(&changed)
+    }
+
+    /// Adds to the ladder.
     func note(
         _ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, isICMP: Bool = false, at now: Instant
     ) {

@@ -54,7 +54,6 @@ extension CallControl {
         _ target: CalleeTarget, takesReliable: Bool, of call: Call, _ number: CallNumber, now: Instant
     ) -> BranchID {
         precondition(call.main.taken != nil || call.isDirect, "an INVITE is placed once media is open")
-        let id = call.machine.addBranch()
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
@@ -68,7 +67,7 @@ extension CallControl {
             local: "\(fromName);tag=\(localTag)", remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
-        let branch = Branch(id: id, target: target, dialog: dialog)
+        let branch = call.addBranch { Branch(id: $0, target: target, dialog: dialog) }
         branch.viaBranch = newBranch()
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
@@ -94,13 +93,12 @@ extension CallControl {
             rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
-        call.branches.append(branch)
         remember(branch.dialog, of: call, number, .callee)
         if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
-        call.branches[id.rawValue].transaction = send(
+        branch.transaction = send(
             builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
             to: target.destination, for: number, .callee, now: now)
-        return id
+        return branch.id
     }
 
     /// Answers the challenge of a trunk; false when it is a refusal.
@@ -140,7 +138,7 @@ extension CallControl {
             builder.add(header, octets: value)
         }
         for (name, value) in Self.timerHeaders(call.branches[id.rawValue].side.timer) { builder.add(name, value) }
-        call.machine.repeatInvite(of: id)
+        call.repeatInvite(of: id)
         call.branches[id.rawValue].dialog = dialog
         call.branches[id.rawValue].viaBranch = viaBranch
         call.branches[id.rawValue].setupTimer = (.invite, now + target.timers.invite)
@@ -281,7 +279,7 @@ extension CallControl {
             id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
         }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
-        enqueue(results)
+        enqueue(&results)
         return id
     }
 
@@ -617,7 +615,7 @@ extension CallControl {
         let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
         var results = resultList()
         transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
-        enqueue(results)
+        enqueue(&results)
         return octets
     }
 

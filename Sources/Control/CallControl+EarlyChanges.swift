@@ -108,9 +108,9 @@ extension CallControl {
 
     /// A dialog of a callee that rings beside the one whose session the caller has.
     func isBesideEarly(_ request: SIPMessage) -> Bool {
-        guard let tag = request.toTag, let found = callsByDialog[DialogKey(callID: request.callID, localTag: tag)],
-            found.leg == .callee, let call = calls[found.call]
-        else { return false }
+        guard let tag = request.toTag, let (_, leg, call) = call(of: request.callID, localTag: tag), leg == .callee else {
+            return false
+        }
         return call.branches.contains { $0.dialog.hasLocalTag(tag) && call.machine.isOpen($0.id) }
     }
 

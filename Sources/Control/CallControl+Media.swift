@@ -42,7 +42,7 @@ extension CallControl {
                 counters.add(to: .mediaDeclined)
                 continue
             }
-            if known == nil { call.further.append(CallMedium(place: place)) }
+            if known == nil { call.further = call.further + [CallMedium(place: place)] }
             openFurther(known ?? call.further.count, of: call, number, now: now)
         }
     }
@@ -161,9 +161,9 @@ extension CallControl {
             furtherSessions[former.session] = FurtherSession(call: number, taken: former)
         }
         callsBySession[further.taken.session] = number
-        let main = call.main
-        call.main = call[medium: other]
-        call.further[other - 1] = main
+        var others = call.further
+        swap(&call.main, &others[other - 1])
+        call.further = others
     }
 
     /// Where the main medium is in an offer within the call. It goes to another `m=` line when its own one ends and that one has

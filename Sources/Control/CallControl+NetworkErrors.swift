@@ -26,7 +26,7 @@ extension CallControl {
         }
         var results = resultList()
         transactions.transportFailed(id, now: now, outputs: &results)
-        enqueue(results)
+        enqueue(&results)
         drain(now)
         currentError = nil
     }

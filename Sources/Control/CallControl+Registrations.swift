@@ -70,7 +70,7 @@ extension CallControl {
         registration.transaction = id
         trunkTransactions[id] = name
         trunkStates[name]?.registration = registration
-        enqueue(results)
+        enqueue(&results)
     }
 
     mutating func registerAnswered(_ response: SIPMessage, _ status: Int, _ name: String, now: Instant) {

@@ -77,7 +77,7 @@ extension CallControl {
                 guard let (status, octets, _) = call.reliableResponses[sequence] else { continue }
                 var results = resultList()
                 transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
-                enqueue(results)
+                enqueue(&results)
             case .prackMissing:
                 enqueue(.release(cause: .prackMissing, status: 504, party: .relayd), for: number)
             }

@@ -398,7 +398,7 @@ extension CallControl {
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
         var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)
-        enqueue(results)
+        enqueue(&results)
         return octets
     }
 
@@ -611,7 +611,7 @@ extension CallControl {
             case .resend:
                 var results = resultList()
                 transactions.respond(change.requestTransaction, status: 200, change.answerOctets, now: now, outputs: &results)
-                enqueue(results)
+                enqueue(&results)
             case .ackMissing: advanceChange(number, .acknowledgementMissing, now: now)
             }
         }

@@ -277,7 +277,7 @@ extension CallControl {
 
     /// Requests of this dialog find the call from now on.
     mutating func remember(_ dialog: Dialog, of call: Call, _ number: CallNumber, _ leg: Leg) {
-        let key = DialogKey(dialog)
+        let key = DialogKey(localTag: dialog.localTag)
         callsByDialog[key] = (number, leg)
         call.dialogKeys.append(key)
     }
@@ -386,14 +386,23 @@ extension CallControl {
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.
     func dialog(of request: SIPMessage) -> (call: CallNumber, leg: Leg)? {
-        guard let tag = request.toTag, let found = callsByDialog[DialogKey(callID: request.callID, localTag: tag)],
-            let call = calls[found.call]
-        else { return nil }
+        guard let tag = request.toTag, let (number, leg, call) = call(of: request.callID, localTag: tag) else { return nil }
         // A branch that lost is no leg of the call. The caller may still use the tag it got before its present one.
-        let isOfLeg = found.leg == .caller
+        let isOfLeg = leg == .caller
             ? call.caller.isFrom(peerTag: request.fromTag)
             : call.chosenBranch.map { $0.dialog.hasLocalTag(tag) && $0.dialog.isFrom(peerTag: request.fromTag) } ?? false
-        return isOfLeg ? found : nil
+        return isOfLeg ? (number, leg) : nil
+    }
+
+    /// The call that has, or had, a dialog with this Call-ID and this tag on our side.
+    func call(of callID: ArraySlice<UInt8>, localTag: ArraySlice<UInt8>?) -> (number: CallNumber, leg: Leg, call: Call)? {
+        guard let localTag, let key = DialogKey(localTag), let (number, leg) = callsByDialog[key], let call = calls[number] else {
+            return nil
+        }
+        let isOfCall = leg == .caller
+            ? call.caller.hasCallID(callID)
+            : call.branches.contains { $0.dialog.hasLocalTag(localTag) && $0.dialog.hasCallID(callID) }
+        return isOfCall ? (number, leg, call) : nil
     }
 
     // MARK: Answers
@@ -409,6 +418,6 @@ extension CallControl {
         builder.add(.server, configuration.sip.userAgent)
         var results = resultList()
         transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)
-        enqueue(results)
+        enqueue(&results)
     }
 }

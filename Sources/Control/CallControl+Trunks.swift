@@ -246,7 +246,7 @@ extension CallControl {
             builder.finish(), method: .options, branch: branch, to: flow, now: now, outputs: &results)
         trunkStates[name]?.probe = (id, now)
         trunkTransactions[id] = name
-        enqueue(results)
+        enqueue(&results)
     }
 
     /// A response to a request that belongs to a trunk and to no call; false when it does not.

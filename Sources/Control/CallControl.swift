@@ -44,19 +44,6 @@ package struct CallControl {
         var identity: InviteIdentity?
     }
 
-    /// What the copies of one INVITE share when it comes by several ways (RFC 3261 §8.2.2.2).
-    struct InviteIdentity: Hashable {
-        let callID: ArraySlice<UInt8>
-        let fromTag: ArraySlice<UInt8>?
-        let sequence: UInt32
-
-        init(_ invite: SIPMessage) {
-            callID = invite.callID
-            fromTag = invite.fromTag
-            sequence = invite.cseq.number
-        }
-    }
-
     package internal(set) var configuration: Configuration
     var routing: Routing
     /// Our own addresses.
@@ -74,6 +61,7 @@ package struct CallControl {
 
     var random: SeededRandom
     var transactions = TransactionLayer()
+    private var parser = MessageParser()
     var calls: [CallNumber: Call] = [:]
     var transactionUses: [TransactionID: TransactionUse] = [:]
     var presentInvites: Set<InviteIdentity> = []
@@ -191,6 +179,21 @@ package struct CallControl {
         callsBySession.reserveCapacity(min(configuration.limits.calls, capacity / 4))
     }
 
+    /// Takes the memory that was set aside, so that no call waits for the kernel to find a page: see `ResidentMemory`.
+    package func populateTables() {
+        transactions.populate()
+        ResidentMemory.populate(transactionUses)
+        ResidentMemory.populate(callsByDialog)
+        ResidentMemory.populate(calls)
+        ResidentMemory.populate(callsByID)
+        ResidentMemory.populate(presentInvites)
+        ResidentMemory.populate(callsBySession)
+        ResidentMemory.reserveHeap(octets: min(configuration.limits.calls * Self.octetsPerCall, Self.largestHeap))
+    }
+
+    /// What a call takes until the last of its transactions is forgotten, about.
+    private static let octetsPerCall = 12 << 10
+    private static let largestHeap = 64 << 20
     /// With more than these at once, tables grow as they do elsewhere.
     private static let reservedTransactions = 1 << 17
 
@@ -199,7 +202,7 @@ package struct CallControl {
     /// A SIP message: a datagram, or what a stream was cut into. New requests wait for `serveWaiting` then.
     package mutating func receive(_ datagram: [UInt8], from source: Flow, now: Instant) {
         if !source.isReliable { counters.add(to: .sipDatagramsReceived) }
-        switch SIPMessage.parse(datagram) {
+        switch parser.parse(datagram) {
         case .message(let message):
             if message.isRequest {
                 phoneTraffic.note(isOfPhone: message.method == .register)
@@ -224,7 +227,7 @@ package struct CallControl {
         _ header: [UInt8], status: Int, reason: String, from source: Flow, now: Instant
     ) {
         counters.add(to: status == 513 ? .sipTooLarge : .sipMalformed)
-        switch SIPMessage.parse(header) {
+        switch parser.parse(header) {
         case .message(let message), .answerable(let message, _, _):
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive, .discard: break
@@ -242,10 +245,12 @@ package struct CallControl {
     }
 
     /// A message that may go on to its transaction.
-    mutating func receiveAdmitted(_ message: SIPMessage, from source: Flow, now: Instant) {
+    ///
+    /// - Parameter key: of a request, where it was made already.
+    mutating func receiveAdmitted(_ message: SIPMessage, _ key: TransactionKey? = nil, from source: Flow, now: Instant) {
         var results = resultList()
-        transactions.receive(message, from: source, now: now, outputs: &results)
-        enqueue(results)
+        transactions.receive(message, key, from: source, now: now, outputs: &results)
+        enqueue(&results)
         drain(now)
         phones?.admitted = nil
     }
@@ -257,7 +262,7 @@ package struct CallControl {
         if let peer = transactions.peerWithoutStream(transaction) { avoidStreams(to: peer, now: now) }
         var results = resultList()
         transactions.transportFailed(transaction, now: now, outputs: &results)
-        enqueue(results)
+        enqueue(&results)
         drain(now)
     }
 
@@ -281,7 +286,7 @@ package struct CallControl {
     package mutating func advance(to now: Instant) {
         var results = resultList()
         transactions.advance(to: now, outputs: &results)
-        enqueue(results)
+        enqueue(&results)
         drain(now)
         while let number = callTimers.takeDue(at: now) {
             callTimerDue(number, now: now)
@@ -395,9 +400,9 @@ package struct CallControl {
     /// An array for `enqueue`, which keeps its memory.
     mutating func resultList() -> [TransactionLayer.Output] { spareResults.taken() }
 
-    mutating func enqueue(_ results: consuming [TransactionLayer.Output]) {
-        var results = results
-        results.reverse()
+    /// Empties what came from `resultList`.
+    mutating func enqueue(_ results: inout [TransactionLayer.Output]) {
+        if results.count > 1 { results.reverse() }
         while let result = results.popLast() { work.append(.transaction(result)) }
         spareResults.giveBack(&results)
     }
@@ -411,7 +416,7 @@ package struct CallControl {
     ) {
         guard audience.hears(name) else { return }
         var fields = fields()
-        if let call { fields["sip_call_id"] = String(decoding: call.invite.callID, as: UTF8.self) }
+        if let call { fields["sip_call_id"] = call.caller.callID }
         outputs.append(.event(Event(at: wallTime(now), name: name, callID: call?.id, fields: fields)))
     }
 
@@ -425,9 +430,9 @@ package struct CallControl {
         while !work.isEmpty {
             swap(&work, &workAtHand)
             // What is taken from the end of an array is moved out of it, and not copied.
-            workAtHand.reverse()
+            if workAtHand.count > 1 { workAtHand.reverse() }
             while let next = workAtHand.popLast() {
-                switch next {
+                switch consume next {
                 case .transaction(let result): handle(result, now: now)
                 case .call(let number, let event): handle(event, for: number, now: now)
                 }
@@ -469,7 +474,7 @@ package struct CallControl {
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         var effects = spareEffects.taken()
-        if let release = call.machine.handle(event, effects: &effects) { callReleased(number, release, now: now) }
+        if let release = call.handle(event, effects: &effects) { callReleased(number, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
         if call.answerRetransmission != nil, call.machine.caller != .answered { call.answerRetransmission = nil }
         for effect in effects { carryOut(effect, for: number, now: now) }
@@ -522,7 +527,7 @@ package struct CallControl {
                     var results = resultList()
                     transactions.respond(
                         call.inviteTransaction, status: 200, call.answerOctets, now: now, outputs: &results)
-                    enqueue(results)
+                    enqueue(&results)
                 case .ackMissing:
                     // Where the caller should have sent it: what our 2xx named as Contact.
                     let contact = endpoint(for: call.source).contact

@@ -97,9 +97,12 @@ extension Call {
 
     /// Takes in what one side says of a medium, now and whenever it says so anew.
     func describe(_ media: SessionDescription.Media, _ number: Int, by leg: Leg) {
-        let wasHeld = isHeld
-        self[medium: number][leg].describe(media)
-        if isHeld != wasHeld { hasHoldChanged = true }
+        let party = self[medium: number][leg]
+        // Of several media any change may be one of hold.
+        let mayChangeHold = party.isHold != media.isHold || !further.isEmpty
+        let wasHeld = mayChangeHold && isHeld
+        party.describe(media)
+        if mayChangeHold, isHeld != wasHeld { hasHoldChanged = true }
     }
 
     /// One of the sides has the call on hold.

@@ -17,7 +17,12 @@ final class CallSide {
     /// The methods it allows; nil while it has not said.
     var allowed: Methods?
     /// Of the dialog with it.
-    var timer = SessionTimer(policy: SessionTimer.Policy(interval: .zero))
+    var timer: SessionTimer {
+        // Never changed in place, as what `Call` looks at often.
+        get { presentTimer }
+        set { presentTimer = newValue }
+    }
+    private var presentTimer = SessionTimer(policy: SessionTimer.Policy(interval: .zero))
     /// INFO requests that carried DTMF, from this party.
     var dtmfRequests = 0
 

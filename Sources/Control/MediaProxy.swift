@@ -6,7 +6,28 @@ import SIP
 /// change it, so all that may be tried count.
 struct MediaProxy: Equatable {
     let isRelayed: Bool
-    let reason: String
+    private let rule: Rule
+
+    /// What decided; the names are those of the side concerned.
+    private enum Rule: Equatable {
+        case present, automatic, addressFamilies, addressSpaces
+        case mode(MediaProxyMode, of: String)
+        case behindNAT(String)
+        case convertsDigits(String)
+    }
+
+    /// For people: most calls are asked for it by nobody.
+    var reason: String {
+        switch rule {
+        case .present: "relayed"
+        case .automatic: "media_proxy is auto, and nothing needs it"
+        case .addressFamilies: "IPv4 and IPv6"
+        case .addressSpaces: "private and public addresses"
+        case .mode(let mode, let name): "media_proxy of \(name) is \(mode.rawValue)"
+        case .behindNAT(let name): "\(name) is behind NAT"
+        case .convertsDigits(let name): "digits are converted for \(name)"
+        }
+    }
 
     /// One end of the way.
     struct Side {
@@ -19,7 +40,7 @@ struct MediaProxy: Equatable {
         let name: String
     }
 
-    static let present = MediaProxy(isRelayed: true, reason: "relayed")
+    static let present = MediaProxy(isRelayed: true, .present)
 
     /// - Parameter natIsRelayed: `media.proxy_behind_nat`.
     init(from caller: Side, to callees: [Side], natIsRelayed: Bool) {
@@ -31,9 +52,9 @@ struct MediaProxy: Equatable {
         self = decided ?? .present
     }
 
-    private init(isRelayed: Bool, reason: String) {
+    private init(isRelayed: Bool, _ rule: Rule) {
         self.isRelayed = isRelayed
-        self.reason = reason
+        self.rule = rule
     }
 
     private static func decide(_ caller: Side, _ callee: Side, natIsRelayed: Bool) -> MediaProxy {
@@ -41,19 +62,15 @@ struct MediaProxy: Equatable {
         func name(where condition: (Side) -> Bool) -> String? {
             condition(caller) ? caller.name : condition(callee) ? callee.name : nil
         }
-        func relayed(_ reason: String) -> MediaProxy { MediaProxy(isRelayed: true, reason: reason) }
-        if let name = name(where: { $0.mode == .must }) { return relayed("media_proxy of \(name) is must") }
-        if natIsRelayed, let name = name(where: \.isBehindNAT) { return relayed("\(name) is behind NAT") }
-        if let one = caller.address, let other = callee.address, one.family != other.family { return relayed("IPv4 and IPv6") }
-        if let name = name(where: \.convertsDigits) { return relayed("digits are converted for \(name)") }
-        if let name = name(where: { $0.mode == .off }) {
-            return MediaProxy(isRelayed: false, reason: "media_proxy of \(name) is off")
-        }
-        if let name = name(where: { $0.mode == .on }) { return relayed("media_proxy of \(name) is on") }
-        if let one = caller.address, let other = callee.address, one.isPrivate != other.isPrivate {
-            return relayed("private and public addresses")
-        }
-        return MediaProxy(isRelayed: false, reason: "media_proxy is auto, and nothing needs it")
+        func relayed(_ rule: Rule) -> MediaProxy { MediaProxy(isRelayed: true, rule) }
+        if let name = name(where: { $0.mode == .must }) { return relayed(.mode(.must, of: name)) }
+        if natIsRelayed, let name = name(where: \.isBehindNAT) { return relayed(.behindNAT(name)) }
+        if let one = caller.address, let other = callee.address, one.family != other.family { return relayed(.addressFamilies) }
+        if let name = name(where: \.convertsDigits) { return relayed(.convertsDigits(name)) }
+        if let name = name(where: { $0.mode == .off }) { return MediaProxy(isRelayed: false, .mode(.off, of: name)) }
+        if let name = name(where: { $0.mode == .on }) { return relayed(.mode(.on, of: name)) }
+        if let one = caller.address, let other = callee.address, one.isPrivate != other.isPrivate { return relayed(.addressSpaces) }
+        return MediaProxy(isRelayed: false, .automatic)
     }
 }
 

@@ -11,7 +11,7 @@ extension Array {
     /// Empties `memory` and keeps it for the next `taken`.
     @inlinable
     package mutating func giveBack(_ memory: inout [Element]) {
-        memory.removeAll(keepingCapacity: true)
+        if !memory.isEmpty { memory.removeAll(keepingCapacity: true) }
         swap(&memory, &self)
     }
 

@@ -26,6 +26,10 @@ public struct TimerQueue<Key: Sendable>: Sendable {
     @inlinable public var nextDue: Instant? { heap.first?.due }
     @inlinable public var count: Int { heap.count }
 
+    /// Sets memory aside for so many entries.
+    @inlinable
+    public mutating func reserveCapacity(_ count: Int) { heap.reserveCapacity(count) }
+
     @inlinable
     public mutating func schedule(_ key: Key, at due: Instant) {
         let entry = Entry(due: due, key: key)

@@ -186,7 +186,18 @@ package struct MessageFact: Equatable, Sendable {
     package enum Method: String, Sendable {
         case invite = "INVITE", ack = "ACK", bye = "BYE", update = "UPDATE", info = "INFO", message = "MESSAGE", other = ""
 
-        package init(_ name: String) { self = Method(rawValue: name) ?? .other }
+        package init(_ name: String) {
+            self =
+                switch name {
+                case "INVITE": .invite
+                case "ACK": .ack
+                case "BYE": .bye
+                case "UPDATE": .update
+                case "INFO": .info
+                case "MESSAGE": .message
+                default: .other
+                }
+        }
     }
 
     package var at: Duration

@@ -138,6 +138,10 @@ public enum SpeechCodec: UInt8, Sendable, BitwiseCopyable {
             self = .g711
             return
         }
+        if encodingName == "G729" {
+            self = .g729
+            return
+        }
         switch encodingName.uppercased() {
         case "G729", "G729A": self = .g729
         case "G723": self = .g723

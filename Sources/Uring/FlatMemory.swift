@@ -1,4 +1,5 @@
 internal import CURing
+internal import Core
 internal import Glibc
 
 /// Octets in one stretch, all zero at first, taken from the kernel page by page as they are written.
@@ -19,6 +20,12 @@ public struct FlatMemory: ~Copyable {
     deinit {
         // SAFETY: what `init` mapped, which nothing refers to any more.
         unsafe munmap(base, count)
+    }
+
+    /// Takes all of it from the kernel now.
+    public func populate() {
+        // SAFETY: what `init` mapped.
+        unsafe ResidentMemory.populate(base, octets: count)
     }
 
     /// Copies `octets` to `offset` and after.

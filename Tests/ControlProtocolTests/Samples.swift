@@ -20,6 +20,7 @@ enum Samples {
             .init(index: 1, sessions: 206, packetsReceived: 984_007_112, packetsSent: 984_006_995, packetsDropped: 117),
         ],
         records: .init(journaled: 180_612, stored: 180_609, pending: 3, failures: 0),
+        memory: .init(resident: 157_286_400, allocated: 61_341_696),
         ioUring: [
             .init(name: "multishot recvmsg", available: true), .init(name: "provided buffer rings", available: true),
             .init(name: "ring messages", available: true),

@@ -1,3 +1,4 @@
+import ControlProtocol
 import Core
 import Foundation
 import Harness
@@ -95,6 +96,26 @@ struct StartTests {
             #expect(lists.filter { own.contains($0.processors) }.count == workers.count, "\(lists)")
             #expect(Set(lists.map(\.processors)).count == own.count + 1, "all others share the rest: \(lists)")
         }
+    }
+
+    @Test("memory for the calls to come is there at the start, unless that is switched off")
+    func memory() async throws {
+        func residentMebibytes(_ setting: String) async throws -> UInt64 {
+            var resident: UInt64 = 0
+            try await Testbed.with({ settings in
+                settings.calls = 2_000
+                settings.limits = [setting]
+            }) { bed in
+                let memory = try #require(try bed.daemon.control.status().memory)
+                #expect(memory.allocated > 1 << 20)
+                resident = memory.resident >> 20
+            }
+            return resident
+        }
+        let ready = try await residentMebibytes("memory_at_start = true")
+        let asUsed = try await residentMebibytes("memory_at_start = false")
+        // The trace alone is 64 MiB, the heap 23.
+        #expect(ready > asUsed + 80, "\(ready) and \(asUsed) MiB")
     }
 
     @Test("a SIP port that is taken is named in one sentence")

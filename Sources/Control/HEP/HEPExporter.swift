@@ -113,8 +113,7 @@ extension CallControl {
         }
         let isOwnTagInFrom = message.isRequest == (direction == .sent)
         let tag = isOwnTagInFrom ? message.fromTag : message.toTag
-        let key = DialogKey(callID: message.callID, localTag: tag ?? [])
-        guard let use = callsByDialog[key], use.leg == .callee, let call = calls[use.call] else { return Array(message.callID) }
+        guard let (_, leg, call) = call(of: message.callID, localTag: tag), leg == .callee else { return Array(message.callID) }
         return Array(call.caller.callID.utf8)
     }
 }

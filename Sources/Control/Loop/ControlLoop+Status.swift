@@ -43,6 +43,8 @@ extension ControlLoop {
             records: StatusReport.Records(
                 journaled: keeper.counters[.recordsJournaled], stored: keeper.counters[.recordsStored],
                 pending: UInt64(keeper.pending), failures: keeper.counters[.recordFailures]),
+            memory: StatusReport.Memory(
+                resident: UInt64(ResidentMemory.residentOctets), allocated: UInt64(ResidentMemory.allocatedOctets)),
             ioUring: Self.features(ring),
             counters: Dictionary(uniqueKeysWithValues: Counter.allCases.map { ($0.name, sum($0)) }), warnings: warnings + control.strangerWarnings(now: now))
     }

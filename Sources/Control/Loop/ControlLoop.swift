@@ -293,6 +293,10 @@ package struct ControlLoop: ~Copyable {
     ///   possible and records are written; the process should be started anew.
     package mutating func run() throws(Errno) {
         Thread.runSoon()
+        if configuration.limits.memoryAtStart {
+            trace.populate()
+            control.populateTables()
+        }
         for warning in warnings { log.log(.warning, "configuration.warning", ["text": warning]) }
         control.startTrunks(now: MonotonicClock.now)
         log.log(.notice, "daemon.started", ["sip": sip.addresses.joined(separator: " "), "version": relaydVersion])

@@ -10,6 +10,7 @@ struct AdmissionQueue {
 
     struct Entry {
         let request: SIPMessage
+        let key: TransactionKey
         let source: Flow
     }
 
@@ -26,9 +27,9 @@ struct AdmissionQueue {
     var isEmpty: Bool { count == 0 }
 
     /// - Returns: false when there is no room for it.
-    mutating func add(_ request: SIPMessage, from source: Flow, rank: Rank) -> Bool {
+    mutating func add(_ entry: Entry, rank: Rank) -> Bool {
         let hasRoom = queues[rank.rawValue].add(
-            Entry(request: request, source: source), octets: request.octets.count, from: StrangerTable.source(of: source.ip))
+            entry, octets: entry.request.octets.count, from: StrangerTable.source(of: entry.source.ip))
         if hasRoom { count += 1 }
         return hasRoom
     }

@@ -7,9 +7,10 @@ extension CallControl {
     mutating func takeRequest(_ request: SIPMessage, from source: Flow, now: Instant) {
         noteAlias(request, from: source)
         let isNewRegister = request.method == .register && request.toTag == nil && phones != nil
+        let key = TransactionKey(request: request)
         // What belongs to a present call or transaction comes first, wherever it comes from.
-        if request.method == .ack || transactions.isKnown(request) || (!isNewRegister && dialog(of: request) != nil) {
-            return receiveAdmitted(request, from: source, now: now)
+        if request.method == .ack || transactions.isKnown(request, key) || (!isNewRegister && dialog(of: request) != nil) {
+            return receiveAdmitted(request, key, from: source, now: now)
         }
         if isScanner(request), !isTrunk(source), !isFromDoctor(source.remote, now: now) {
             return counters.add(to: .sipScannersDropped)
@@ -22,7 +23,7 @@ extension CallControl {
             return
         }
         let rank = rank(of: source, now: now)
-        guard !admission.add(request, from: source, rank: rank) else { return }
+        guard !admission.add(AdmissionQueue.Entry(request: request, key: key, source: source), rank: rank) else { return }
         counters.add(to: .sipQueueFull)
         // Whoever has proven nothing sends it again, and may be heard then.
         if rank != .other, request.method == .invite, request.toTag == nil { refuseForLoad(request, from: source) }
@@ -44,20 +45,21 @@ extension CallControl {
     package mutating func serveWaiting(atMost limit: Int, now: Instant) {
         for _ in 0..<limit {
             guard let entry = admission.takeNext() else { return }
-            admitAndServe(entry.request, from: entry.source, now: now)
+            admitAndServe(entry, now: now)
             drain(now)
         }
     }
 
     /// Serves what one source has waiting, out of turn.
     mutating func serveWaiting(of source: Flow, now: Instant) {
-        for entry in admission.takeAll(of: source) { admitAndServe(entry.request, from: entry.source, now: now) }
+        for entry in admission.takeAll(of: source) { admitAndServe(entry, now: now) }
         drain(now)
     }
 
-    private mutating func admitAndServe(_ request: SIPMessage, from source: Flow, now: Instant) {
+    private mutating func admitAndServe(_ entry: AdmissionQueue.Entry, now: Instant) {
+        let (request, source) = (entry.request, entry.source)
         // It may have come twice, and been served meanwhile.
-        if transactions.isKnown(request) { return receiveAdmitted(request, from: source, now: now) }
+        if transactions.isKnown(request, entry.key) { return receiveAdmitted(request, entry.key, from: source, now: now) }
         guard !wasRefusedForLoad(request) else { return refuseForLoad(request, from: source) }
         guard !isFull else {
             counters.add(to: .sipRefusedOverload)
@@ -69,7 +71,7 @@ extension CallControl {
             counters.add(to: .callsRefusedRate)
             return refuseForLoad(request, from: source)
         }
-        receiveAdmitted(request, from: source, now: now)
+        receiveAdmitted(request, entry.key, from: source, now: now)
     }
 
     /// 503 without a transaction, which is all there is no room for. It is remembered for a while, so that a copy of the request

@@ -76,7 +76,7 @@ extension CallControl {
             builder.add(.server, configuration.sip.userAgent)
             var results = resultList()
             transactions.respond(id, status: 200, builder.finish(), now: now, outputs: &results)
-            enqueue(results)
+            enqueue(&results)
         case .refused(let status, let reason):
             counters.add(to: .registrationsRefused)
             if status == 503 { counters.add(to: .bindingsRefused) }

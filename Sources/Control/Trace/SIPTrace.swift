@@ -61,6 +61,9 @@ package final class SIPTrace {
         memory = try FlatMemory(count: max(1, octets - slotCount * Self.headerOctets))
     }
 
+    /// Takes all its memory: see `ResidentMemory`.
+    package func populate() { memory.populate() }
+
     /// Keeps a copy. What does not fit at all is not kept.
     package func record(
         _ octets: Span<UInt8>, _ direction: Direction, peer: SocketAddress, local: SocketAddress, transport: Transport = .udp,

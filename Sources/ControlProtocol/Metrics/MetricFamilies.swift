@@ -28,6 +28,12 @@ extension MetricFamily {
         .gauge("relayd_records_pending", "Call records that wait in memory because the journal does not take them.") {
             Double($0.status.records.pending)
         },
+        .gauge("relayd_memory_resident_bytes", "What the kernel keeps in memory for relayd.") {
+            Double($0.status.memory?.resident ?? 0)
+        },
+        .gauge("relayd_memory_allocated_bytes", "Heap in use; what is held ready for calls to come is resident, not here.") {
+            Double($0.status.memory?.allocated ?? 0)
+        },
     ]
 
     private static let callFamilies: [MetricFamily] = [

@@ -22,6 +22,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var phones: PhoneFigures?
     package var workers: [Worker]
     package var records: Records
+    /// Nil when it comes from a daemon that does not say.
+    package var memory: Memory?
     package var ioUring: [Feature]
     /// By `Counter.name`, summed over all threads.
     package var counters: [String: UInt64]
@@ -32,7 +34,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
         version: String, pid: Int32, startedAt: WallTime, uptimeSeconds: Int, draining: Bool = false,
         sipAddress: SocketAddress, sipListeners: [String]? = nil, sipConnections: Connections? = nil,
         ngAddresses: [String]? = nil, media: Media, calls: Calls, phones: PhoneFigures? = nil, workers: [Worker] = [],
-        records: Records,
+        records: Records, memory: Memory? = nil,
         ioUring: [Feature] = [], counters: [String: UInt64] = [:], warnings: [String] = []
     ) {
         self.version = version
@@ -49,6 +51,7 @@ package struct StatusReport: Codable, Equatable, Sendable {
         self.phones = phones
         self.workers = workers
         self.records = records
+        self.memory = memory
         self.ioUring = ioUring
         self.counters = counters
         self.warnings = warnings
@@ -180,6 +183,19 @@ package struct StatusReport: Codable, Equatable, Sendable {
             self.stored = stored
             self.pending = pending
             self.failures = failures
+        }
+    }
+
+    /// Of the process, in octets.
+    package struct Memory: Codable, Equatable, Sendable {
+        /// What the kernel keeps in memory for it.
+        package var resident: UInt64
+        /// What the allocator has given out. What it holds ready beside that is resident too.
+        package var allocated: UInt64
+
+        package init(resident: UInt64, allocated: UInt64) {
+            self.resident = resident
+            self.allocated = allocated
         }
     }
 

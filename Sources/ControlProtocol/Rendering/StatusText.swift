@@ -50,6 +50,9 @@ extension StatusReport {
             "\(records.journaled) journaled, \(records.stored) stored, \(records.pending) pending, "
                 + "\(records.failures) failures",
             records.failures > 0 ? .bad : .plain)
+        if let memory {
+            list.add("Memory", "\(memory.resident >> 20) MiB resident, \(memory.allocated >> 20) MiB of the heap in use")
+        }
         return list
     }
 

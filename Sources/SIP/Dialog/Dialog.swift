@@ -87,6 +87,7 @@ package struct Dialog: Sendable {
             && request.toTag.map { String(decoding: $0, as: UTF8.self) } == remoteTag
     }
 
+    package func hasCallID(_ callID: ArraySlice<UInt8>) -> Bool { Octet.isSame(callID, self.callID) }
     package func hasLocalTag(_ tag: ArraySlice<UInt8>) -> Bool { Octet.isSame(tag, localTag) }
 
     /// Whether a request with this From tag may be the peer's: any may, before it has given one.

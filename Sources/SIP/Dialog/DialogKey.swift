@@ -1,21 +1,25 @@
-/// What a request is matched to its dialog by: Call-ID and the tag of our side (RFC 3261 §12).
+/// What a table of dialogs has them under: the tag of our side, which is drawn at random for each and is in every request of
+/// the peer's (RFC 3261 §12.2.2).
+///
+/// Whoever finds a dialog compares the Call-ID too. Nobody else chooses what is in the table, so the tag serves as its own hash.
 package struct DialogKey: Hashable, Sendable {
-    private let fingerprint: Fingerprint
+    private let octets: UInt128
 
-    package init(_ dialog: Dialog) {
-        var hasher = Hasher()
-        hasher.combine(octets: dialog.callID)
-        hasher.combine(octets: dialog.localTag)
-        fingerprint = Fingerprint(hasher)
+    /// - Precondition: 16 octets at most.
+    package init(localTag: String) {
+        precondition(localTag.utf8.count <= 16, "our own tags are short")
+        octets = localTag.utf8.reduce(0) { $0 << 8 | UInt128($1) }
     }
 
-    package init(callID: ArraySlice<UInt8>, localTag: ArraySlice<UInt8>) {
-        var hasher = Hasher()
-        hasher.combine(octets: callID)
-        hasher.combine(octets: localTag)
-        fingerprint = Fingerprint(hasher)
+    /// Nil when it is no tag of ours.
+    package init?(_ tag: ArraySlice<UInt8>?) {
+        guard let tag, tag.count <= 16 else { return nil }
+        octets = tag.reduce(0) { $0 << 8 | UInt128($1) }
     }
 
-    /// It is a hash already, and a secret one.
-    package func _rawHashValue(seed: Int) -> Int { fingerprint.hash ^ seed }
+    package func _rawHashValue(seed: Int) -> Int {
+        let word = UInt64(truncatingIfNeeded: octets) ^ UInt64(truncatingIfNeeded: octets >> 64)
+        let product = (word ^ UInt64(truncatingIfNeeded: seed)) &* 0x9e37_79b9_7f4a_7c15
+        return Int(truncatingIfNeeded: product ^ product >> 32)
+    }
 }

@@ -113,9 +113,7 @@ package struct LocalEndpoints: Sendable {
     /// What we are called on `flow`. By a transport that we do not listen on, the address of another listener of the
     /// family stands in: answers come by the connection anyway.
     package func endpoint(for flow: Flow) -> LocalEndpoint {
-        if let index = listener(for: flow), listeners[Int(index)].transport == flow.transport {
-            return own[Int(index)]
-        }
+        if let index = listener(for: flow), own[Int(index)].transport == flow.transport { return own[Int(index)] }
         let other = listeners.first { $0.advertised.ip.family == flow.ip.family } ?? listeners[0]
         return LocalEndpoint(flow.transport, other.advertised, isListening: false)
     }

@@ -22,12 +22,4 @@ extension Hasher {
         unsafe octets.withUnsafeBytes { unsafe combine(bytes: $0) }
         combine(octets.count)
     }
-
-    /// The same octets give the same.
-    mutating func combine(octets text: String) {
-        var text = text
-        // SAFETY: as above.
-        text.withUTF8 { octets in unsafe combine(bytes: UnsafeRawBufferPointer(octets)) }
-        combine(text.utf8.count)
-    }
 }

@@ -3,7 +3,7 @@ import Core
 /// What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3).
 ///
 /// It is made for each message and kept for half a minute.
-struct TransactionKey: Hashable, Sendable {
+package struct TransactionKey: Hashable, Sendable {
     private let fingerprint: Fingerprint
 
     /// A request that we sent. The branch is ours, and CANCEL shares it with the INVITE it cancels.
@@ -31,7 +31,7 @@ struct TransactionKey: Hashable, Sendable {
     /// A request from the network: branch, sent-by and method, ACK counting as INVITE.
     ///
     /// A peer of RFC 2543 has no unique branch: then Request-URI, From tag, Call-ID, CSeq number and top Via together.
-    init(request: SIPMessage, as method: Method? = nil) {
+    package init(request: SIPMessage, as method: Method? = nil) {
         var method = method ?? request.method
         if method == .ack { method = .invite }
         let via = request.topVia
@@ -52,7 +52,7 @@ struct TransactionKey: Hashable, Sendable {
     }
 
     /// It is a hash already, and a secret one.
-    func _rawHashValue(seed: Int) -> Int { fingerprint.hash ^ seed }
+    package func _rawHashValue(seed: Int) -> Int { fingerprint.hash ^ seed }
 }
 
 extension Hasher {

@@ -97,6 +97,15 @@ package struct TransactionLayer {
         servers.reserveCapacity(capacity)
         clientsByKey.reserveCapacity(capacity)
         serversByKey.reserveCapacity(capacity)
+        timers.reserveCapacity(2 * capacity)
+    }
+
+    /// Takes the memory that was set aside: see `ResidentMemory`.
+    package func populate() {
+        ResidentMemory.populate(clients)
+        ResidentMemory.populate(servers)
+        ResidentMemory.populate(clientsByKey)
+        ResidentMemory.populate(serversByKey)
     }
 
     package var count: Int { clients.count + servers.count }
@@ -105,20 +114,20 @@ package struct TransactionLayer {
 
     // MARK: From the network
 
+    /// - Parameter key: of a request, where it was made already.
     package mutating func receive(
-        _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
+        _ message: SIPMessage, _ key: TransactionKey? = nil, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
         if message.isRequest {
-            receiveRequest(message, from: source, now: now, outputs: &outputs)
+            receiveRequest(message, key ?? TransactionKey(request: message), from: source, now: now, outputs: &outputs)
         } else {
             receiveResponse(message, from: source, now: now, outputs: &outputs)
         }
     }
 
     private mutating func receiveRequest(
-        _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
+        _ message: SIPMessage, _ key: TransactionKey, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
-        let key = TransactionKey(request: message)
         if let server = serversByKey[key] {
             var effects = serverEffects.taken()
             if message.method == .ack {
@@ -204,9 +213,9 @@ package struct TransactionLayer {
     }
 
     /// Whether a request belongs to a transaction that is there: a copy of its request, its ACK, or a CANCEL for it.
-    package func isKnown(_ request: SIPMessage) -> Bool {
+    package func isKnown(_ request: SIPMessage, _ key: TransactionKey? = nil) -> Bool {
         guard !serversByKey.isEmpty else { return false }
-        return serversByKey[TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
+        return serversByKey[key ?? TransactionKey(request: request)] != nil || (request.method == .cancel && invite(cancelledBy: request) != nil)
     }
 
     /// The octets and the destination of a request that was sent; nil when its transaction is over, or it was accepted.
