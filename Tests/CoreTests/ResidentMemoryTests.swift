@@ -19,16 +19,27 @@ import Testing
 
     private static let entries = 200_000
 
-    @Test("a table that was populated is filled without one page from the kernel; otherwise it takes hundreds")
-    func table() {
-        func fill(_ prepare: ([UInt64: UInt64]) -> Void) -> Int {
-            var table: [UInt64: UInt64] = [:]
-            table.reserveCapacity(Self.entries)
-            prepare(table)
-            return faults { for key in 0..<UInt64(Self.entries) { table[key] = key } }
+    @Test("fresh memory is written to with a page from the kernel each, unless it was populated")
+    func memory() throws {
+        func write(_ prepare: (UnsafeMutableRawPointer, Int) -> Void) -> Int {
+            let (pages, page) = (1_000, Int(getpagesize()))
+            let memory = unsafe mmap(nil, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+            defer { unsafe munmap(memory, pages * page) }
+            // Large pages would be fewer.
+            unsafe madvise(memory, pages * page, MADV_NOHUGEPAGE)
+            unsafe prepare(memory, pages * page)
+            return faults { for index in 0..<pages { unsafe memory.storeBytes(of: 1, toByteOffset: index * page, as: UInt8.self) } }
         }
-        #expect(fill { _ in } > 500)
-        #expect(fill { ResidentMemory.populate($0) } < 50)
+        #expect(unsafe write { _, _ in } > 900)
+        #expect(unsafe write { unsafe ResidentMemory.populate($0, octets: $1) } < 50)
+    }
+
+    @Test("a table that was populated is filled without pages from the kernel")
+    func table() {
+        var table: [UInt64: UInt64] = [:]
+        table.reserveCapacity(Self.entries)
+        ResidentMemory.populate(table)
+        #expect(faults { for key in 0..<UInt64(Self.entries) { table[key] = key } } < 50)
     }
 
     @Test("so is a set; what is in it stays")

@@ -39,13 +39,7 @@ extension RelayPoolTests.KeptSocketsTests {
 
         /// Media, and RTCP, of these two both ways, from the first packets on; statistics are those of this session alone.
         mutating func expectCall(_ caller: borrowing Endpoint, _ callee: borrowing Endpoint, packets: UInt16 = 20) throws {
-            try bench.expect(session, .caller, caller)
-            try bench.expect(session, .callee, callee)
-            try callee.rtp.send(rtp(0, ssrc: 2).span, to: session.rtp(.callee))
-            #expect(try bench.event() == .locked(session.id, .callee, callee.rtp.localAddress))
-            try caller.rtp.send(rtp(0).span, to: session.rtp(.caller))
-            #expect(try bench.event() == .locked(session.id, .caller, caller.rtp.localAddress))
-            #expect(try callee.rtp.receiveWaiting()?.octets == rtp(0))
+            try bench.lock(session, caller, callee)
             for sequence in 1..<packets {
                 try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
                 try callee.rtp.send(rtp(sequence, ssrc: 2).span, to: session.rtp(.callee))

@@ -40,13 +40,7 @@ extension RelayPoolTests.KernelFaultTests {
         }
 
         private mutating func lock() throws {
-            try bench.expect(session, .caller, caller)
-            try bench.expect(session, .callee, callee)
-            try callee.rtp.send(rtp(0, ssrc: 2).span, to: session.rtp(.callee))
-            #expect(try bench.event() == .locked(session.id, .callee, callee.rtp.localAddress))
-            try caller.rtp.send(rtp(0).span, to: session.rtp(.caller))
-            #expect(try bench.event() == .locked(session.id, .caller, caller.rtp.localAddress))
-            #expect(try callee.rtp.receiveWaiting()?.octets == rtp(0))
+            try bench.lock(session, caller, callee)
         }
 
         func counter(_ counter: Counter) -> UInt64 { bench.pool.counters(worker: 0)[counter] }

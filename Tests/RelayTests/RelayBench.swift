@@ -78,6 +78,23 @@ struct Bench: ~Copyable {
         try send(.expect(session.id, leg, try endpoint.expected(signalling: signalling)))
     }
 
+    /// Announces both ends; a packet of each locks its side, the callee's first, and the caller's is heard.
+    mutating func lock(
+        _ session: Session, _ caller: borrowing Endpoint, _ callee: borrowing Endpoint,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        try expect(session, .caller, caller)
+        try expect(session, .callee, callee)
+        try callee.rtp.send(rtp(0, ssrc: 2).span, to: session.rtp(.callee))
+        let first = try event()
+        #expect(first == .locked(session.id, .callee, try callee.rtp.localAddress), sourceLocation: sourceLocation)
+        try caller.rtp.send(rtp(0).span, to: session.rtp(.caller))
+        let second = try event()
+        #expect(second == .locked(session.id, .caller, try caller.rtp.localAddress), sourceLocation: sourceLocation)
+        let heard = try callee.rtp.receiveWaiting()?.octets
+        #expect(heard == rtp(0), sourceLocation: sourceLocation)
+    }
+
     mutating func close(_ session: Session) throws {
         try send(.close(session.id))
         while let event = try event() {

@@ -242,13 +242,7 @@ struct RelayPoolTests {
         let session = try bench.openSession()
         let caller = try Endpoint()
         let callee = try Endpoint()
-        try bench.expect(session, .caller, caller)
-        try bench.expect(session, .callee, callee)
-        try callee.rtp.send(rtp(0, ssrc: 2).span, to: session.rtp(.callee))
-        #expect(try bench.event() == .locked(session.id, .callee, callee.rtp.localAddress))
-        try caller.rtp.send(rtp(0).span, to: session.rtp(.caller))
-        #expect(try bench.event() == .locked(session.id, .caller, caller.rtp.localAddress))
-        #expect(try callee.rtp.receiveWaiting()?.octets == rtp(0))
+        try bench.lock(session, caller, callee)
 
         let moved = try Endpoint()
         let address = try moved.rtp.localAddress
