@@ -47,15 +47,15 @@ struct ParseCost {
 
     private static func read(_ count: Int, isKept: Bool) {
         let octets = invite
+        var parser = MessageParser()
         if isKept {
             var headerLines = 0
             for _ in 0..<count {
-                guard case .message(let message) = SIPMessage.parse(octets) else { preconditionFailure("the INVITE is good") }
+                guard case .message(let message) = parser.parse(octets) else { preconditionFailure("the INVITE is good") }
                 headerLines += message.headers.count
             }
             precondition(headerLines == 15 * count, "\(headerLines) header lines")
         } else {
-            var parser = MessageParser()
             for _ in 0..<count {
                 guard case .message = parser.read(octets.span) else { preconditionFailure("the INVITE is good") }
             }

@@ -98,7 +98,7 @@ extension CallControl {
             a=fmtp:101 0-15\r
 
             """
-        guard let filter = trunk.codecFilter, let offer = try? SessionDescription(parsing: text.utf8),
+        guard let filter = trunk.codecFilter, let offer = try? SessionDescription(parsing: Array(text.utf8)),
             let edit = offer.media[0].formatEdit([filter], sortedBy: filter), offer.media[0].hasCodec(passing: [filter])
         else { return Array(text.utf8) }
         return offer.rewritten([.relay(SocketAddress(ip: ip, port: test.media.calleePort))], formats: [0: edit])

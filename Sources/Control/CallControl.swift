@@ -69,6 +69,7 @@ package struct CallControl {
 
     var random: SeededRandom
     var transactions = TransactionLayer()
+    private var parser = MessageParser()
     var calls: [CallNumber: Call] = [:]
     var transactionUses: [TransactionID: TransactionUse] = [:]
     var presentInvites: Set<InviteIdentity> = []
@@ -209,7 +210,7 @@ package struct CallControl {
     /// A SIP message: a datagram, or what a stream was cut into. New requests wait for `serveWaiting` then.
     package mutating func receive(_ datagram: [UInt8], from source: Flow, now: Instant) {
         if !source.isReliable { counters.add(to: .sipDatagramsReceived) }
-        switch SIPMessage.parse(datagram) {
+        switch parser.parse(datagram) {
         case .message(let message):
             if message.isRequest {
                 phoneTraffic.note(isOfPhone: message.method == .register)
@@ -234,7 +235,7 @@ package struct CallControl {
         _ header: [UInt8], status: Int, reason: String, from source: Flow, now: Instant
     ) {
         counters.add(to: status == 513 ? .sipTooLarge : .sipMalformed)
-        switch SIPMessage.parse(header) {
+        switch parser.parse(header) {
         case .message(let message), .answerable(let message, _, _):
             answerMalformed(message, status: status, reason: reason, from: source, now: now)
         case .keepAlive, .discard: break

@@ -12,7 +12,7 @@ import Testing
         builder.add(.via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1")
         builder.add(name: "X-Extra", "yes")
         #expect(
-            String(decoding: builder.finish(body: "hi".utf8, contentType: "text/plain"), as: UTF8.self)
+            String(decoding: builder.finish(body: Array("hi".utf8), contentType: "text/plain"), as: UTF8.self)
                 == """
                 OPTIONS sip:a@192.0.2.9 SIP/2.0
                 Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1

@@ -1,5 +1,3 @@
-import Core
-
 /// The header fields relayd knows by name. Any other is `other`: kept, copied, never interpreted.
 package enum HeaderName: UInt8, Hashable, Sendable, CaseIterable {
     case via, from, to, callID, cseq, contact, maxForwards, contentType, contentLength, contentDisposition
@@ -195,9 +193,8 @@ struct HeaderNameTable: Sendable {
     }
 
     /// Name, colon and space.
-    func append(_ name: HeaderName, to octets: inout [UInt8]) {
-        octets.append(copying: written.span.extracting(writtenRanges[Int(name.rawValue)].range))
-    }
+    @_lifetime(borrow self)
+    func written(_ name: HeaderName) -> Span<UInt8> { written.span.extracting(writtenRanges[Int(name.rawValue)].range) }
 
     @inline(__always)
     func find(_ octets: Span<UInt8>, _ range: Range<Int>) -> HeaderName {
@@ -206,7 +203,9 @@ struct HeaderNameTable: Sendable {
         var slot = Self.slot(start)
         while true {
             let spelling = spellings[Int(slots[slot])]
-            if spelling.count == range.count, spelling.start == start, range.count <= 16 || spelling.end == Self.end(octets, range) {
+            if spelling.count == range.count, spelling.start == start,
+                range.count <= 16 || spelling.end == Self.end(octets, range)
+            {
                 return spelling.name
             }
             if spelling.count == 0 { return .other }

@@ -68,7 +68,7 @@ package struct MessageBuilder: Sendable {
         if let field = request.first(.from) { builder.copy(field, from: request) }
         if let field = request.first(.to) {
             builder.begin(.to)
-            Octet.appendUnfolded(request.value(field).span, to: &builder.octets)
+            builder.append(request.value(field).span, of: request)
             if request.toTag == nil, let toTag {
                 builder.octets.append(";tag=")
                 Octet.appendUnfolded(toTag, to: &builder.octets)
@@ -96,9 +96,7 @@ package struct MessageBuilder: Sendable {
 
     private mutating func add(_ name: HeaderName, _ value: Span<UInt8>) {
         precondition(name != .other, "a header nobody knows has no spelling")
-        begin(name)
-        Octet.appendUnfolded(value, to: &octets)
-        endLine()
+        addLine(name, value, mayBeFolded: true)
     }
 
     package mutating func add(_ name: HeaderName, number: Int) {
@@ -138,22 +136,34 @@ package struct MessageBuilder: Sendable {
     /// A known header gets its canonical name; any other keeps the name it has. The value is unfolded.
     package mutating func copy(_ field: HeaderField, from message: SIPMessage) {
         let span = message.octets.span
-        if field.name == .other { begin(span.extracting(field.nameRange)) } else { begin(field.name) }
-        Octet.appendUnfolded(span.extracting(field.valueRange), to: &octets)
+        guard field.name == .other else {
+            return addLine(field.name, span.extracting(field.valueRange), mayBeFolded: message.isFolded)
+        }
+        begin(span.extracting(field.nameRange))
+        append(span.extracting(field.valueRange), of: message)
         endLine()
     }
 
     /// The finished message. Content-Type and Content-Length are written here and must not have been added before.
-    package consuming func finish(body: some Collection<UInt8>, contentType: String?) -> [UInt8] {
+    package consuming func finish(body: [UInt8], contentType: String?) -> [UInt8] {
+        finish(body.span, contentType)
+        return octets
+    }
+
+    package consuming func finish(body: ArraySlice<UInt8>, contentType: String?) -> [UInt8] {
+        finish(body.span, contentType)
+        return octets
+    }
+
+    package consuming func finish() -> [UInt8] { finish(body: [UInt8](), contentType: nil) }
+
+    private mutating func finish(_ body: Span<UInt8>, _ contentType: String?) {
         if let contentType { add(.contentType, contentType) }
         add(.contentLength, number: body.count)
         endLine()
         octets.reserveCapacity(octets.count + body.count)
-        octets += body
-        return octets
+        octets.append(copying: body)
     }
-
-    package consuming func finish() -> [UInt8] { finish(body: [], contentType: nil) }
 
     /// Without a body and without Content-Length, which a datagram does not need (RFC 3261 §18.3).
     package consuming func finishDatagram() -> [UInt8] {
@@ -173,7 +183,30 @@ package struct MessageBuilder: Sendable {
 
     private mutating func begin(_ name: HeaderName) {
         if isCompact, let letter = name.compactForm { return begin("\(letter)".utf8.span) }
-        HeaderNameTable.shared.append(name, to: &octets)
+        let table = HeaderNameTable.shared
+        octets.append(copying: table.written(name))
+    }
+
+    /// A whole line, in one step where there is nothing special about it.
+    private mutating func addLine(_ name: HeaderName, _ value: Span<UInt8>, mayBeFolded: Bool) {
+        if isCompact || mayBeFolded && value.hasLineEnd {
+            begin(name)
+            Octet.appendUnfolded(value, to: &octets)
+            return endLine()
+        }
+        let table = HeaderNameTable.shared
+        let name = table.written(name)
+        octets.append(addingCapacity: name.count + value.count + 2) { line in
+            line.append(copying: name)
+            line.append(copying: value)
+            line.append(Octet.carriageReturn)
+            line.append(Octet.lineFeed)
+        }
+    }
+
+    /// A part of a header value.
+    private mutating func append(_ value: Span<UInt8>, of message: SIPMessage) {
+        if message.isFolded { Octet.appendUnfolded(value, to: &octets) } else { octets.append(copying: value) }
     }
 
     private mutating func begin(_ name: Span<UInt8>) {
@@ -189,7 +222,7 @@ package struct MessageBuilder: Sendable {
         guard via.isWellFormed else { return copy(field, from: request) }
         let span = request.octets.span
         begin(.via)
-        Octet.appendUnfolded(span.extracting(via.headRange), to: &octets)
+        append(span.extracting(via.headRange), of: request)
         var scanner = ParameterScanner(via.parameterRange)
         while let parameter = scanner.next(span) {
             if span.equals(parameter.nameRange, ignoringCase: "received") { continue }
@@ -200,7 +233,7 @@ package struct MessageBuilder: Sendable {
                 octets.append(decimal: UInt64(source.port))
             } else if let range = parameter.valueRange {
                 octets.append(Octet.equals)
-                Octet.appendUnfolded(span.extracting(range), to: &octets)
+                append(span.extracting(range), of: request)
             }
         }
         // RFC 3581 §4: with `rport` always, else when sent-by does not say it already.
@@ -209,7 +242,23 @@ package struct MessageBuilder: Sendable {
             source.ip.append(to: &octets)
         }
         let furtherValues = via.parameterRange.upperBound..<field.valueRange.upperBound
-        Octet.appendUnfolded(span.extracting(furtherValues), to: &octets)
+        append(span.extracting(furtherValues), of: request)
         endLine()
+    }
+}
+
+extension OutputSpan<UInt8> {
+    @inline(__always)
+    @_lifetime(self: copy self)
+    fileprivate mutating func append(copying octets: Span<UInt8>) {
+        precondition(octets.count <= freeCapacity)
+        // SAFETY: there is room by the line above; what is copied becomes initialized, and `count` says so.
+        unsafe withUnsafeMutableBufferPointer { buffer, count in
+            unsafe octets.withUnsafeBufferPointer { source in
+                guard let from = source.baseAddress, let to = buffer.baseAddress else { return }
+                unsafe (to + count).initialize(from: from, count: source.count)
+            }
+            count += octets.count
+        }
     }
 }

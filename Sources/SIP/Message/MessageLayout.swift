@@ -7,6 +7,8 @@ struct MessageLayout: Sendable {
 
     var startLine = StartLine.response(status: 0, reasonRange: OctetRange(0..<0))
     var headers = HeaderFields()
+    /// A line end stands in a header value, folded or, in what is refused, bare.
+    var isFolded = false
     /// Cut to Content-Length.
     @Compact var bodyRange = 0..<0
 
@@ -23,6 +25,7 @@ struct MessageLayout: Sendable {
     @inline(__always)
     mutating func removeAll() {
         headers.removeAll()
+        isFolded = false
         bodyRange = 0..<0
         uri = URILayout()
         via = ViaLayout()
@@ -52,35 +55,48 @@ package struct HeaderField: Sendable, Hashable {
     package var valueRange: Range<Int> { compactValue.range }
 }
 
-/// The header lines of a message in their order. As many as nearly every message has stand in place.
+/// The header lines of a message in their order, as far as they stand in place: nearly always all of them.
 struct HeaderFields: Sendable {
     static let countInPlace = 24
 
+    /// Of all lines, also those beyond `countInPlace`, which whoever has this keeps beside it.
     private(set) var count = 0
     /// Of which names there are lines.
     private(set) var names = HeaderNames()
     private var inPlace = InlineArray<24, HeaderField>(
         repeating: HeaderField(name: .other, nameRange: 0..<0, valueRange: 0..<0))
-    private var further: [HeaderField] = []
+    /// Where the first line is of each name up to Content-Length, whose order in `HeaderName` this relies on.
+    private var firsts = InlineArray<9, UInt8>(repeating: 0)
 
     /// - Precondition: there are so many.
     @inline(__always)
-    subscript(index: Int) -> HeaderField {
+    subscript(index: Int, further: [HeaderField]) -> HeaderField {
         index < Self.countInPlace ? inPlace[index] : further[index - Self.countInPlace]
     }
 
+    /// The index of the first line of that name.
     @inline(__always)
-    mutating func append(_ field: HeaderField) {
+    func firstIndex(of name: HeaderName, _ further: [HeaderField]) -> Int? {
+        guard names.contains(name) else { return nil }
+        if Self.isFrequent(name) { return Int(firsts[Int(name.rawValue)]) }
+        return (0..<count).first { self[$0, further].name == name }
+    }
+
+    @inline(__always)
+    static func isFrequent(_ name: HeaderName) -> Bool { name.rawValue <= HeaderName.contentLength.rawValue }
+
+    /// - Precondition: there are fewer than 256 so far.
+    @inline(__always)
+    mutating func append(_ field: HeaderField, further: inout [HeaderField]) {
+        if Self.isFrequent(field.name), !names.contains(field.name) { firsts[Int(field.name.rawValue)] = UInt8(count) }
         if count < Self.countInPlace { inPlace[count] = field } else { further.append(field) }
         count += 1
         names.insert(field.name)
     }
 
-    /// Keeps the room that `further` has.
     mutating func removeAll() {
         count = 0
         names = HeaderNames()
-        further.removeAll(keepingCapacity: true)
     }
 }
 

@@ -1,5 +1,7 @@
 /// Reads a datagram into a `SIPMessage`: one pass over start line and header, then the few values every message needs.
 ///
+/// Whoever reads many messages keeps one, so that there is nothing to prepare for each.
+///
 /// Follows RFC 3261 §7 and §25 and the advice of RFC 4475 and RFC 5118: liberal where the meaning is plain, strict
 /// where two readers could see two messages (bare CR or LF, doubled Content-Length, octets behind the body).
 package struct MessageParser: Sendable {
@@ -7,13 +9,12 @@ package struct MessageParser: Sendable {
     static let maximumHeaderLines = 256
     static let maximumURIOctets = 4_096
 
-    /// What was read last. It is filled in place, so that reading takes no memory unless there are very many header lines.
+    /// What was read last, filled in place: reading takes no memory unless there are more header lines than have room there.
     private(set) var layout = MessageLayout()
+    private(set) var furtherHeaders: [HeaderField] = []
     private var bodyStart = 0
     /// The first thing that was wrong; it decides the answer.
     private var problem: (status: Int, reason: String)?
-    /// The first value of each name up to Content-Length, whose order in `HeaderName` this relies on.
-    private var values = InlineArray<9, OctetRange>(repeating: OctetRange(0..<0))
     private var hasFurtherContacts = false
 
     /// What a datagram turned out to be; see `ParseOutcome`.
@@ -26,11 +27,12 @@ package struct MessageParser: Sendable {
 
     package init() {}
 
-    static func parse(_ octets: [UInt8]) -> ParseOutcome {
-        var parser = MessageParser()
-        return switch parser.read(octets.span) {
-        case .message: .message(SIPMessage(octets, parser.layout))
-        case .answerable(let status, let reason): .answerable(SIPMessage(octets, parser.layout), status: status, reason: reason)
+    /// Reads one datagram, and makes what can be kept of it.
+    package mutating func parse(_ octets: [UInt8]) -> ParseOutcome {
+        switch read(octets.span) {
+        case .message: .message(SIPMessage(octets, layout, furtherHeaders))
+        case .answerable(let status, let reason):
+            .answerable(SIPMessage(octets, layout, furtherHeaders), status: status, reason: reason)
         case .keepAlive: .keepAlive
         case .discard(let reason): .discard(reason: reason)
         }
@@ -41,6 +43,7 @@ package struct MessageParser: Sendable {
         guard octets.count <= Self.maximumOctets else { return .discard(reason: "larger than 64 KiB") }
         problem = nil
         hasFurtherContacts = false
+        furtherHeaders.removeAll(keepingCapacity: true)
         layout.removeAll()
         var start = 0
         while start < octets.count, octets[start] == Octet.carriageReturn || octets[start] == Octet.lineFeed { start += 1 }
@@ -176,7 +179,8 @@ package struct MessageParser: Sendable {
         var colon = nameEnd
         while colon < octets.count, octets[colon] == Octet.space || octets[colon] == Octet.tab { colon += 1 }
         let isField = colon < octets.count && octets[colon] == Octet.colon && nameEnd > start
-        guard let end = endOfLine(octets, from: isField ? colon + 1 : start) else {
+        // From the start of the line, where there is no line end either: the search need not wait for the colon.
+        guard let end = endOfLine(octets, from: start) else {
             note(400, "Header Ends Within a Line")
             return octets.count
         }
@@ -196,9 +200,11 @@ package struct MessageParser: Sendable {
             if octet == Octet.carriageReturn, position + 1 < count, octets[position + 1] == Octet.lineFeed {
                 let next = position + 2
                 guard next < count, octets[next] == Octet.space || octets[next] == Octet.tab else { return position }
+                layout.isFolded = true
                 position = next
             } else if octet == Octet.carriageReturn || octet == Octet.lineFeed {
                 // A peer that takes it for a line end would see other headers than we do.
+                layout.isFolded = true
                 note(400, "Bare CR or LF")
             }
             position += 1
@@ -211,24 +217,23 @@ package struct MessageParser: Sendable {
     ) {
         // A name we know is a token.
         if name == .other, octets.endOfToken(from: nameRange.lowerBound, to: nameRange.upperBound) < nameRange.upperBound { return }
-        if name.rawValue <= HeaderName.contentLength.rawValue {
-            if !layout.headers.names.contains(name) {
-                values[Int(name.rawValue)] = OctetRange(value)
-            } else if name == .contact {
-                hasFurtherContacts = true
-            } else if name != .via, name != .contentType {
-                note(400, "More Than One \(name.text)")
+        if HeaderFields.isFrequent(name), layout.headers.names.contains(name) {
+            switch name {
+            case .via, .contentType: break
+            case .contact: hasFurtherContacts = true
+            default: note(400, "More Than One \(name.text)")
             }
         }
-        layout.headers.append(HeaderField(name: name, nameRange: nameRange, valueRange: value))
+        layout.headers.append(
+            HeaderField(name: name, nameRange: nameRange, valueRange: value), further: &furtherHeaders)
     }
 
     // MARK: Values
 
-    /// The value of the first line of that name, which is one of the first nine.
+    /// The value of the first line of that name.
     @inline(__always)
     private func value(of name: HeaderName) -> Range<Int>? {
-        layout.headers.names.contains(name) ? values[Int(name.rawValue)].range : nil
+        layout.headers.firstIndex(of: name, furtherHeaders).map { layout.headers[$0, furtherHeaders].valueRange }
     }
 
     /// False when the top Via does not say where to answer.
@@ -286,8 +291,9 @@ package struct MessageParser: Sendable {
         guard let first = value(of: .contact) else { return }
         checkContacts(octets, first)
         guard hasFurtherContacts else { return }
-        for index in 0..<layout.headers.count where layout.headers[index].name == .contact {
-            checkContacts(octets, layout.headers[index].valueRange)
+        for index in 0..<layout.headers.count {
+            let field = layout.headers[index, furtherHeaders]
+            if field.name == .contact { checkContacts(octets, field.valueRange) }
         }
     }
 

@@ -185,9 +185,20 @@ extension Span where Element == UInt8 {
 
     @inline(never)
     private func paddedWord(at index: Int) -> UInt64 {
+        let length = count - index
+        precondition(index >= 0 && length >= 0, "an index of the octets or their end")
+        if length >= 4 { return half(at: index) | half(at: count - 4) << UInt64(8 * (length - 4)) }
         var word: UInt64 = 0
-        for offset in 0..<(count - index) { word |= UInt64(self[index + offset]) << UInt64(8 * offset) }
+        for offset in 0..<length { word |= UInt64(self[index + offset]) << UInt64(8 * offset) }
         return word
+    }
+
+    /// Four octets, the first one lowest.
+    @inline(__always)
+    private func half(at index: Int) -> UInt64 {
+        precondition(isInside(index, 4))
+        // SAFETY: inside by the line above; every bit pattern is a number.
+        return unsafe UInt64(UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt32.self)))
     }
 
     @inline(__always)

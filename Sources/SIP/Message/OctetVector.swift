@@ -74,9 +74,13 @@ extension Span where Element == UInt8 {
 
     @inline(never)
     private func paddedVector(at index: Int) -> OctetVector {
-        var vector = OctetVector(repeating: 0)
-        for lane in 0..<(count - index) { vector[lane] = self[index + lane] }
-        return vector
+        let length = count - index
+        precondition(index >= 0 && length >= 0, "an index of the octets or their end")
+        // Two words that overlap; of the second what the first has already is shifted out.
+        let low = word(at: index)
+        let high = length > 8 ? word(at: count - 8) >> UInt64(8 * (16 - length)) : 0
+        // SAFETY: sixteen octets either way, and every bit pattern is a vector of octets.
+        return unsafe unsafeBitCast(SIMD2(low, high), to: OctetVector.self)
     }
 }
 

@@ -10,20 +10,26 @@ package struct SIPMessage: Sendable {
     private final class Stored: Sendable {
         let octets: [UInt8]
         let layout: MessageLayout
+        let furtherHeaders: [HeaderField]
 
-        init(_ octets: [UInt8], _ layout: MessageLayout) {
+        init(_ octets: [UInt8], _ layout: MessageLayout, _ furtherHeaders: [HeaderField]) {
             self.octets = octets
             self.layout = layout
+            self.furtherHeaders = furtherHeaders
         }
     }
 
-    init(_ octets: [UInt8], _ layout: MessageLayout) { stored = Stored(octets, layout) }
+    init(_ octets: [UInt8], _ layout: MessageLayout, _ furtherHeaders: [HeaderField]) {
+        stored = Stored(octets, layout, furtherHeaders)
+    }
 
     /// The whole datagram.
     package var octets: [UInt8] { stored.octets }
     /// Cut to Content-Length: what follows in the datagram is not part of the message (RFC 3261 §18.3).
     package var bodyRange: Range<Int> { stored.layout.bodyRange }
     var startLine: MessageLayout.StartLine { stored.layout.startLine }
+    /// A header value may hold line ends.
+    var isFolded: Bool { stored.layout.isFolded }
     var viaLayout: ViaLayout { stored.layout.via }
     var cseqMethodRange: Range<Int> { stored.layout.cseq.methodRange }
 
@@ -35,7 +41,7 @@ package struct SIPMessage: Sendable {
 
         package var startIndex: Int { 0 }
         package var endIndex: Int { message.stored.layout.headers.count }
-        package subscript(index: Int) -> HeaderField { message.stored.layout.headers[index] }
+        package subscript(index: Int) -> HeaderField { message.stored.layout.headers[index, message.stored.furtherHeaders] }
 
         // The one that every collection has would ask for each field by way of a witness table in other modules.
         package func makeIterator() -> Iterator { Iterator(headers: self) }
@@ -55,7 +61,10 @@ package struct SIPMessage: Sendable {
     }
 
     /// Reads one datagram. Never fails to give an answer: see `ParseOutcome`.
-    package static func parse(_ octets: [UInt8]) -> ParseOutcome { MessageParser.parse(octets) }
+    package static func parse(_ octets: [UInt8]) -> ParseOutcome {
+        var parser = MessageParser()
+        return parser.parse(octets)
+    }
 
     // MARK: Start line
 
@@ -146,8 +155,7 @@ extension SIPMessage {
     package func has(_ name: HeaderName) -> Bool { stored.layout.headers.names.contains(name) }
 
     package func first(_ name: HeaderName) -> HeaderField? {
-        guard has(name) else { return nil }
-        return headers.first { $0.name == name }
+        stored.layout.headers.firstIndex(of: name, stored.furtherHeaders).map { headers[$0] }
     }
 
     package func all(_ name: HeaderName) -> some Sequence<HeaderField> { headers.lazy.filter { $0.name == name } }
@@ -158,7 +166,9 @@ extension SIPMessage {
     /// The name as written.
     package func nameText(_ field: HeaderField) -> String { String(decoding: octets[field.nameRange], as: UTF8.self) }
 
-    package func text(_ field: HeaderField) -> String { Octet.text(value(field)) }
+    package func text(_ field: HeaderField) -> String {
+        isFolded ? Octet.text(value(field)) : String(decoding: value(field), as: UTF8.self)
+    }
 
     /// The value of the first header line of that name, unfolded.
     package func text(_ name: HeaderName) -> String? { first(name).map(text) }

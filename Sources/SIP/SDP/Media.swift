@@ -16,7 +16,6 @@ extension SessionDescription {
         package let portCount: Int
         /// `RTP/AVP`, `RTP/SAVPF`, `udptl`, …
         package let transport: String
-        package let formats: [String]
         /// From the medium's own `c=` line, else from the session's; nil when there is none or it is a host name.
         package let connection: IPAddress?
         package let direction: Direction
@@ -33,10 +32,54 @@ extension SessionDescription {
         let lineRange: Range<Int>
         /// The port field of the `m=` line, count included, as offsets into the description's octets.
         let portField: Range<Int>
+        /// What follows the transport in the `m=` line.
+        private let formatFields: Range<Int>
+        private let octets: [UInt8]
         let hasOwnConnection: Bool
         /// The port in `a=rtcp`, and whether an address follows it.
         let explicitRTCP: (port: UInt16, hasAddress: Bool)?
         let usesICE: Bool
+
+        /// The formats as the `m=` line has them.
+        package var formats: [String] {
+            let span = octets.span
+            var fields = FieldScanner(formatFields)
+            var formats: [String] = []
+            while let field = fields.next(span) { formats.append(String(decoding: octets[field], as: UTF8.self)) }
+            return formats
+        }
+
+        /// Nil when the `m=` line lacks a field or its port is no port. A declined medium may come without formats.
+        init?(_ octets: [UInt8], lines: ArraySlice<SessionDescription.Line>, session: SessionLevel) {
+            let span = octets.span
+            guard let mediaLine = lines.first else { return nil }
+            var fields = FieldScanner(mediaLine.value)
+            guard let kindField = fields.next(span), let portField = fields.next(span), let transportField = fields.next(span),
+                let (port, portCount) = Self.ports(span, portField)
+            else { return nil }
+            formatFields = fields.rest
+            var formats = fields
+            let hasFormats = formats.next(span) != nil
+            guard hasFormats || port == 0 else { return nil }
+            let attributes = MediaAttributes(span, lines.dropFirst())
+
+            kind = SDPText.string(octets, kindField)
+            self.port = port
+            self.portCount = portCount
+            transport = SDPText.string(octets, transportField)
+            self.octets = octets
+            connection = attributes.hasConnection ? attributes.connection : session.connection
+            direction = attributes.direction ?? session.direction ?? .sendrecv
+            hasRTCPMux = attributes.hasRTCPMux
+            isRTP = Self.isRTP(span, transportField)
+            payloads = isRTP ? attributes.payloads(octets, of: fields) : []
+            rtcpAddress = attributes.rtcpAddress(span, rtpPort: port, connection: connection)
+            lineRange = lines.indices
+            self.portField = portField
+            hasOwnConnection = attributes.hasConnection
+            explicitRTCP = attributes.rtcp.map { ($0.port, $0.address != nil) }
+            usesICE = attributes.usesICE || session.usesICE
+        }
     }
 }
 
@@ -59,39 +102,7 @@ extension SessionDescription.Media {
     /// An ICE agent without a candidate yet also writes 0.0.0.0, with port 9 (RFC 8840): that is no hold.
     package var isHeldByAddress: Bool { connection?.isUnspecified == true && !(usesICE && port == 9) }
 
-    /// Nil when the `m=` line lacks a field or its port is no port. A declined medium may come without formats.
-    init?(_ octets: [UInt8], lines: ArraySlice<SessionDescription.Line>, session: SessionLevel) {
-        let span = octets.span
-        guard let mediaLine = lines.first else { return nil }
-        var fields = FieldScanner(mediaLine.value)
-        guard let kindField = fields.next(span), let portField = fields.next(span), let transportField = fields.next(span),
-            let (port, portCount) = Self.ports(span, portField)
-        else { return nil }
-        var formatFields: [Range<Int>] = []
-        formatFields.reserveCapacity(8)
-        while let field = fields.next(span) { formatFields.append(field) }
-        guard !formatFields.isEmpty || port == 0 else { return nil }
-        let attributes = MediaAttributes(span, lines.dropFirst())
-
-        kind = SDPText.string(octets[kindField])
-        self.port = port
-        self.portCount = portCount
-        transport = SDPText.string(octets[transportField])
-        formats = formatFields.map { SDPText.string(octets[$0]) }
-        connection = attributes.hasConnection ? attributes.connection : session.connection
-        direction = attributes.direction ?? session.direction ?? .sendrecv
-        hasRTCPMux = attributes.hasRTCPMux
-        isRTP = Self.isRTP(span, transportField)
-        payloads = isRTP ? attributes.payloads(octets, of: formatFields) : []
-        rtcpAddress = attributes.rtcpAddress(span, rtpPort: port, connection: connection)
-        lineRange = lines.indices
-        self.portField = portField
-        hasOwnConnection = attributes.hasConnection
-        explicitRTCP = attributes.rtcp.map { ($0.port, $0.address != nil) }
-        usesICE = attributes.usesICE || session.usesICE
-    }
-
-    private static func isRTP(_ octets: Span<UInt8>, _ transport: Range<Int>) -> Bool {
+    fileprivate static func isRTP(_ octets: Span<UInt8>, _ transport: Range<Int>) -> Bool {
         // One of RTP/AVP, RTP/AVPF, RTP/SAVP, RTP/SAVPF, UDP/TLS/RTP/SAVP, UDP/TLS/RTP/SAVPF.
         let isOverDTLS = transport.count > 8 && octets.equals(transport.prefix(8), ignoringCase: "UDP/TLS/")
         let profile = isOverDTLS ? transport.dropFirst(8) : transport
@@ -101,7 +112,7 @@ extension SessionDescription.Media {
     }
 
     /// `49170` or `49170/2`.
-    private static func ports(_ octets: Span<UInt8>, _ field: Range<Int>) -> (port: UInt16, count: Int)? {
+    fileprivate static func ports(_ octets: Span<UInt8>, _ field: Range<Int>) -> (port: UInt16, count: Int)? {
         let slash = octets.firstIndex(of: Octet.slash, in: field)
         guard let port: UInt16 = SDPText.number(octets, field.lowerBound..<(slash ?? field.upperBound)) else { return nil }
         guard let slash else { return (port, 1) }
@@ -158,11 +169,13 @@ private struct MediaAttributes {
         table.append((number, fields.rest))
     }
 
-    func payloads(_ octets: [UInt8], of formats: [Range<Int>]) -> [SessionDescription.Payload] {
+    /// - Parameter formats: at the first of them.
+    func payloads(_ octets: [UInt8], of formats: FieldScanner) -> [SessionDescription.Payload] {
         let span = octets.span
         var payloads: [SessionDescription.Payload] = []
-        payloads.reserveCapacity(formats.count)
-        for format in formats {
+        payloads.reserveCapacity(8)
+        var formats = formats
+        while let format = formats.next(span) {
             guard let number: UInt8 = SDPText.number(span, format), number < 128,
                 !payloads.contains(where: { $0.number == number })
             else { continue }

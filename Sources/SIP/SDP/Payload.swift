@@ -35,7 +35,7 @@ extension SessionDescription.Payload {
     ///   - fmtp: the same of `a=fmtp`.
     init(_ octets: [UInt8], number: UInt8, rtpmap: Range<Int>?, fmtp: Range<Int>?) {
         self.number = number
-        self.fmtp = fmtp.map { SDPText.string(octets[$0]) }
+        self.fmtp = fmtp.map { SDPText.string(octets, $0) }
         if let rtpmap {
             // encoding/clock rate/channels
             let span = octets.span
@@ -45,7 +45,7 @@ extension SessionDescription.Payload {
             let rateEnd = span.firstIndex(of: Octet.slash, in: rate) ?? end
             let channels = min(rateEnd + 1, end)..<end
             let channelsEnd = span.firstIndex(of: Octet.slash, in: channels) ?? end
-            encodingName = SDPText.string(octets[rtpmap.lowerBound..<nameEnd])
+            encodingName = SDPText.string(octets, rtpmap.lowerBound..<nameEnd)
             clockRate = SDPText.number(span, rate.lowerBound..<rateEnd)
             channelCount = SDPText.number(span, channels.lowerBound..<channelsEnd) ?? 1
         } else {

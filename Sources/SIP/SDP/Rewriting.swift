@@ -110,8 +110,8 @@ extension SessionDescription {
         }
         if needsConnection { writer.write(connection: address.ip) }
         for payload in edit?.added ?? [] {
-            writer.write(Array("a=rtpmap:\(payload.mapText)".utf8)[...])
-            if let fmtp = payload.fmtp { writer.write(Array("a=fmtp:\(payload.number) \(fmtp)".utf8)[...]) }
+            writer.write("a=rtpmap:\(payload.mapText)".utf8.span)
+            if let fmtp = payload.fmtp { writer.write("a=fmtp:\(payload.number) \(fmtp)".utf8.span) }
         }
     }
 
@@ -159,11 +159,12 @@ extension SessionDescription {
         let value = lines[medium.lineRange.lowerBound].value
         if let edit {
             let formats = (edit.kept + edit.added.map(\.number)).map(String.init)
-            return writer.write(Array((["m=\(medium.kind)", "\(port)", medium.transport] + formats).joined(separator: " ").utf8)[...])
+            return writer.write((["m=\(medium.kind)", "\(port)", medium.transport] + formats).joined(separator: " ").utf8.span)
         }
+        let span = octets.span
         writer.write(
-            octets[value.lowerBound - 2..<medium.portField.lowerBound], port: port,
-            octets[medium.portField.upperBound..<value.upperBound])
+            span.extracting(value.lowerBound - 2..<medium.portField.lowerBound), port: port,
+            span.extracting(medium.portField.upperBound..<value.upperBound))
     }
 
     private func writeConnection(_ line: Line, replacedBy address: IPAddress, to writer: inout Writer) {
@@ -175,7 +176,7 @@ extension SessionDescription {
     }
 
     private func writeUnchanged(_ line: Line, to writer: inout Writer) {
-        writer.write(octets[line.value.lowerBound - 2..<line.value.upperBound])
+        writer.write(octets.span.extracting(line.whole))
     }
 }
 
@@ -185,26 +186,26 @@ private struct Writer {
 
     init(capacity: Int) { octets.reserveCapacity(capacity) }
 
-    mutating func write(_ line: ArraySlice<UInt8>) {
-        octets += line
+    mutating func write(_ line: Span<UInt8>) {
+        octets.append(copying: line)
         endLine()
     }
 
-    mutating func write(_ before: ArraySlice<UInt8>, port: UInt16, _ after: ArraySlice<UInt8>) {
-        octets += before
+    mutating func write(_ before: Span<UInt8>, port: UInt16, _ after: Span<UInt8>) {
+        octets.append(copying: before)
         octets.append(decimal: UInt64(port))
-        octets += after
+        octets.append(copying: after)
         endLine()
     }
 
     mutating func write(connection address: IPAddress) {
-        octets += "c=".utf8
+        octets.append("c=")
         SDPText.append(connection: address, to: &octets)
         endLine()
     }
 
     mutating func write(rtcpPort port: UInt16, at address: IPAddress?) {
-        octets += "a=rtcp:".utf8
+        octets.append("a=rtcp:")
         octets.append(decimal: UInt64(port))
         if let address {
             octets.append(SDPText.space)
@@ -213,8 +214,5 @@ private struct Writer {
         endLine()
     }
 
-    private mutating func endLine() {
-        octets.append(Octet.carriageReturn)
-        octets.append(Octet.lineFeed)
-    }
+    private mutating func endLine() { octets.append("\r\n") }
 }

@@ -52,8 +52,7 @@ package enum SDPAttribute: UInt8, Sendable, CaseIterable {
     }
 
     init(_ octets: Span<UInt8>, _ name: Range<Int>) {
-        var key: UInt128 = 0
-        for index in name.prefix(Self.keyOctets) { key = key << 8 | UInt128(octets[index]) }
+        let key = octets.vector(at: name.lowerBound).number(ofFirst: min(name.count, Self.keyOctets))
         self = Self.names[min(name.count, Self.names.count - 1)].first { $0.key == key }?.attribute ?? .other
     }
 
@@ -65,7 +64,7 @@ package enum SDPAttribute: UInt8, Sendable, CaseIterable {
         let longest = known.map(\.text.utf8.count).max() ?? 0
         return (0...longest + 1).map { count in
             known.filter { $0.text.utf8.count == count }.map { attribute in
-                (attribute.text.utf8.prefix(keyOctets).reduce(0) { $0 << 8 | UInt128($1) }, attribute)
+                (attribute.text.utf8.prefix(keyOctets).reversed().reduce(0) { $0 << 8 | UInt128($1) }, attribute)
             }
         }
     }()

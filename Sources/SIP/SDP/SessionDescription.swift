@@ -62,9 +62,13 @@ package struct SessionDescription: Sendable {
     /// More `m=` lines than this are no telephone call.
     package static let maximumMediaCount = 32
 
-    package init(parsing body: some Collection<UInt8>) throws(SDPError) {
-        try self.init(octets: Array(body))
+    package init(parsing body: ArraySlice<UInt8>) throws(SDPError) {
+        var octets: [UInt8] = []
+        octets.append(copying: body.span)
+        try self.init(octets: octets)
     }
+
+    package init(parsing body: [UInt8]) throws(SDPError) { try self.init(octets: body) }
 
     private init(octets: [UInt8]) throws(SDPError) {
         let span = octets.span
@@ -118,15 +122,15 @@ package struct SessionDescription: Sendable {
         var number = 0
         while start < octets.count {
             number += 1
-            var lineFeed = start
             // CR and NUL, apart from a CR before the LF.
             var strayCount = 0
-            while lineFeed < octets.count {
-                let octet = octets[lineFeed]
-                if octet <= Octet.carriageReturn {
-                    if octet == Octet.lineFeed { break }
-                    if octet == Octet.carriageReturn || octet == 0 { strayCount += 1 }
+            var lineFeed = start
+            while true {
+                lineFeed = octets.firstIndex(in: lineFeed..<octets.count) {
+                    $0.equal(Octet.lineFeed) .| $0.equal(Octet.carriageReturn) .| $0.equal(0)
                 }
+                guard lineFeed < octets.count, octets[lineFeed] != Octet.lineFeed else { break }
+                strayCount += 1
                 lineFeed += 1
             }
             var end = lineFeed
