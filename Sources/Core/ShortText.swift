@@ -31,6 +31,10 @@ struct ShortText {
 
     func append(to array: inout [UInt8]) { array.append(copying: octets.span.extracting(..<count)) }
 
+    func append(to output: inout OutputSpan<UInt8>) {
+        for index in 0..<count { output.append(octets[index]) }
+    }
+
     var string: String {
         // ASCII is UTF-8.
         guard let text = try? UTF8Span(validating: octets.span.extracting(..<count)) else { return "" }

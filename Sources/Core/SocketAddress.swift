@@ -237,6 +237,15 @@ extension SocketAddress: LosslessStringConvertible {
         text.append(to: &octets)
     }
 
+    /// The same where at most `longestText` octets have room.
+    public func append(to output: inout OutputSpan<UInt8>) {
+        var text = ShortText()
+        write(to: &text)
+        text.append(to: &output)
+    }
+
+    public static var longestText: Int { 64 }
+
     private func write(to text: inout ShortText) {
         if ip.family == .ipv6 { text.append(UInt8(ascii: "[")) }
         ip.write(to: &text)

@@ -7,9 +7,10 @@ import Testing
 @Suite struct ScanningReferenceTests {
     /// What the grammars tell apart, and ordinary text between, so that borders fall on every place of a vector.
     private static let pieces = [
-        "\r\n", "\r\n", "\r\n ", "\r\n\t", "\r", "\n", ":", ":", " ", "\t", ";", ",", "<", ">", "\"", "\\", "=", "?", "@", "[", "]", "\0", "\u{7f}",
-        "\u{fc}", "a", "Via", "from", "TO", "i", "CSeq", "Max-Forwards", "content-length", "P-Preferred-Identity", "X-Rather-Long-Name-Of-Nobody",
-        "branch=z9hG4bK776asdhds", "host.example.com", "192.0.2.1", "5060", "_-.", "sip:someone@somewhere", "a value of more than sixteen octets",
+        "\r\n", "\r\n", "\r\n ", "\r\n\t", "\r", "\n", ":", ":", " ", "\t", ";", ",", "<", ">", "\"", "\\", "=", "?", "@",
+        "[", "]", "\0", "\u{7f}", "\u{fc}", "a", "Via", "from", "TO", "i", "CSeq", "Max-Forwards", "content-length",
+        "P-Preferred-Identity", "X-Rather-Long-Name-Of-Nobody", "branch=z9hG4bK776asdhds", "host.example.com", "192.0.2.1",
+        "5060", "_-.", "sip:someone@somewhere", "a value of more than sixteen octets",
     ].map { Array($0.utf8) }
 
     private static func text(_ random: inout SeededRandom, pieces count: Int) -> [UInt8] {
@@ -25,8 +26,9 @@ import Testing
             _ = parser.read(octets.span)
             let found = (0..<parser.layout.headers.count).map { parser.layout.headers[$0, parser.furtherHeaders] }
             let expected = SimpleReader.headerLines(octets, from: 19)
-            #expect(found.map(\.nameRange) == expected.map(\.name), "seed \(seed): \(String(decoding: octets, as: UTF8.self))")
-            #expect(found.map(\.valueRange) == expected.map(\.value), "seed \(seed): \(String(decoding: octets, as: UTF8.self))")
+            let comment = "seed \(seed): \(String(decoding: octets, as: UTF8.self))"
+            #expect(found.map(\.nameRange) == expected.map(\.name), "\(comment)")
+            #expect(found.map(\.valueRange) == expected.map(\.value), "\(comment)")
             for field in found { #expect(field.name == SimpleReader.name(octets[field.nameRange])) }
         }
     }
@@ -34,11 +36,13 @@ import Testing
     @Test("a header name is known in any case and with no octet changed", arguments: 1...4 as ClosedRange<UInt64>)
     func headerNames(seed: UInt64) {
         var random = SeededRandom(seed: seed)
-        let spellings = HeaderName.allCases.flatMap { [$0.text] + ($0.compactForm.map { [String($0)] } ?? []) }.map { Array($0.utf8) }
-        for spelling in spellings {
+        let spellings = HeaderName.allCases.flatMap { [$0.text] + ($0.compactForm.map { [String($0)] } ?? []) }
+        for spelling in spellings.map({ Array($0.utf8) }) {
             for _ in 0..<50 {
                 var name = spelling.map { random.next() % 2 == 0 ? $0 : $0 ^ (Octet.isLetter($0) ? 0x20 : 0) }
-                if random.next() % 2 == 0, !name.isEmpty { name[Int(random.next() % UInt64(name.count))] ^= 1 << UInt8(random.next() % 8) }
+                if random.next() % 2 == 0, !name.isEmpty {
+                    name[Int(random.next() % UInt64(name.count))] ^= 1 << UInt8(random.next() % 8)
+                }
                 let around = [UInt8](repeating: 0x41, count: Int(random.next() % 20))
                 let octets = around + name + (random.next() % 2 == 0 ? around : [])
                 let range = around.count..<around.count + name.count
@@ -82,9 +86,10 @@ import Testing
 
     @Test("a keyword is one in any case, and with one octet changed it is none")
     func keywords() {
-        for (word, text) in [("tag", "tag"), ("SIP/2.0/", "SIP/2.0/"), ("+sip.instance", "+sip.instance"), ("application/sdp", "application/sdp")]
-            as [(Keyword, String)]
-        {
+        let words: [(Keyword, String)] = [
+            ("tag", "tag"), ("SIP/2.0/", "SIP/2.0/"), ("+sip.instance", "+sip.instance"), ("application/sdp", "application/sdp"),
+        ]
+        for (word, text) in words {
             let octets = Array(text.utf8)
             for changed in octets.indices {
                 for octet in UInt8.min...UInt8.max {
@@ -105,11 +110,15 @@ import Testing
 
 /// The rules in their simplest form, slow and without a second thought.
 private enum SimpleReader {
-    static func isHost(_ octet: UInt8) -> Bool { Octet.isLetter(octet) || Octet.isDigit(octet) || [0x2d, 0x2e, 0x5f].contains(octet) }
+    static func isHost(_ octet: UInt8) -> Bool {
+        Octet.isLetter(octet) || Octet.isDigit(octet) || [0x2d, 0x2e, 0x5f].contains(octet)
+    }
 
     static func name(_ octets: ArraySlice<UInt8>) -> HeaderName {
         let text = String(decoding: octets.map(Octet.lowercased), as: UTF8.self)
-        return HeaderName.allCases.first { $0 != .other && ($0.text.lowercased() == text || $0.compactForm.map(String.init) == text) } ?? .other
+        return HeaderName.allCases.first {
+            $0 != .other && ($0.text.lowercased() == text || $0.compactForm.map(String.init) == text)
+        } ?? .other
     }
 
     /// A name of token characters, a colon with white space before it, and all up to a CRLF that no white space follows.
@@ -156,7 +165,8 @@ private enum SimpleReader {
             position += 1
         }
         let starts = [range.lowerBound] + borders.map { $0 + 1 }
-        return zip(starts, borders + [range.upperBound]).map { octets.span.trimmingWhiteSpace($0..<$1) }.filter { !$0.isEmpty }
+        let elements = zip(starts, borders + [range.upperBound]).map { octets.span.trimmingWhiteSpace($0..<$1) }
+        return elements.filter { !$0.isEmpty }
     }
 
     static func parameters(_ octets: [UInt8], _ range: Range<Int>) -> (found: [Parameter], isMalformed: Bool) {

@@ -34,9 +34,11 @@ package struct MessageBuilder: Sendable {
     package init(response status: Int, reason: String? = nil) {
         precondition((100...699).contains(status), "a status is 100 to 699")
         self.init()
-        octets.append("SIP/2.0 ")
-        octets.append(decimal: UInt64(status))
-        octets.append(Octet.space)
+        octets.append(addingCapacity: 16) { line in
+            line.append("SIP/2.0 ")
+            line.append(decimal: UInt32(status))
+            line.append(Octet.space)
+        }
         Octet.appendUnfolded(reason ?? StatusCode.reasonPhrase(status), to: &octets)
         endLine()
     }
@@ -100,30 +102,31 @@ package struct MessageBuilder: Sendable {
     }
 
     package mutating func add(_ name: HeaderName, number: Int) {
-        begin(name)
-        octets.append(decimal: UInt64(clamping: number))
-        endLine()
+        addLine(name, capacity: 10) { $0.append(decimal: UInt32(clamping: number)) }
     }
 
     package mutating func addCSeq(_ number: UInt32, _ method: Method) {
-        begin(.cseq)
-        octets.append(decimal: UInt64(number))
-        octets.append(Octet.space)
-        append(method.text)
-        endLine()
+        let method = method.text
+        addLine(.cseq, capacity: 11 + method.utf8.count) { line in
+            line.append(decimal: number)
+            line.append(Octet.space)
+            line.append(copying: method.utf8.span)
+        }
     }
 
     /// Our Via, as `LocalEndpoint.via` has it.
     package mutating func addVia(_ endpoint: LocalEndpoint, branch: String) {
-        begin(.via)
-        octets.append("SIP/2.0/")
-        append(endpoint.transport.viaToken)
-        octets.append(Octet.space)
-        endpoint.address.append(to: &octets)
-        octets.append(";branch=")
-        Octet.appendUnfolded(branch, to: &octets)
-        octets.append(endpoint.transport.isReliable ? ";rport;alias" : ";rport")
-        endLine()
+        guard !branch.utf8.span.hasLineEnd else { return add(.via, endpoint.via(branch: branch)) }
+        let transport = endpoint.transport.viaToken
+        addLine(.via, capacity: SocketAddress.longestText + branch.utf8.count + 64) { line in
+            line.append("SIP/2.0/")
+            line.append(copying: transport.utf8.span)
+            line.append(Octet.space)
+            endpoint.address.append(to: &line)
+            line.append(";branch=")
+            line.append(copying: branch.utf8.span)
+            line.append(endpoint.transport.isReliable ? ";rport;alias" : ";rport")
+        }
     }
 
     package mutating func add(name: String, _ value: String) {
@@ -204,6 +207,18 @@ package struct MessageBuilder: Sendable {
         }
     }
 
+    /// A line whose value is written as it is made, `capacity` octets at most.
+    @inline(__always)
+    private mutating func addLine(
+        _ name: HeaderName, capacity: Int, _ writeValue: (inout OutputSpan<UInt8>) -> Void
+    ) {
+        begin(name)
+        octets.append(addingCapacity: capacity + 2) { line in
+            writeValue(&line)
+            line.append("\r\n")
+        }
+    }
+
     /// A part of a header value.
     private mutating func append(_ value: Span<UInt8>, of message: SIPMessage) {
         if message.isFolded { Octet.appendUnfolded(value, to: &octets) } else { octets.append(copying: value) }
@@ -244,21 +259,5 @@ package struct MessageBuilder: Sendable {
         let furtherValues = via.parameterRange.upperBound..<field.valueRange.upperBound
         append(span.extracting(furtherValues), of: request)
         endLine()
-    }
-}
-
-extension OutputSpan<UInt8> {
-    @inline(__always)
-    @_lifetime(self: copy self)
-    fileprivate mutating func append(copying octets: Span<UInt8>) {
-        precondition(octets.count <= freeCapacity)
-        // SAFETY: there is room by the line above; what is copied becomes initialized, and `count` says so.
-        unsafe withUnsafeMutableBufferPointer { buffer, count in
-            unsafe octets.withUnsafeBufferPointer { source in
-                guard let from = source.baseAddress, let to = buffer.baseAddress else { return }
-                unsafe (to + count).initialize(from: from, count: source.count)
-            }
-            count += octets.count
-        }
     }
 }

@@ -38,7 +38,7 @@ package struct MessageParser: Sendable {
         }
     }
 
-    /// Reads one datagram into `layout`.
+    /// Reads one datagram into `layout`: no more than that, and without an allocation.
     package mutating func read(_ octets: Span<UInt8>) -> Verdict {
         guard octets.count <= Self.maximumOctets else { return .discard(reason: "larger than 64 KiB") }
         problem = nil
@@ -184,7 +184,10 @@ package struct MessageParser: Sendable {
             note(400, "Header Ends Within a Line")
             return octets.count
         }
-        if isField { addField(octets, names.find(octets, start..<nameEnd), start..<nameEnd, octets.trimmingWhiteSpace(colon + 1..<end)) }
+        if isField {
+            let name = names.find(octets, start..<nameEnd)
+            addField(octets, name, start..<nameEnd, octets.trimmingWhiteSpace(colon + 1..<end))
+        }
         return end + 2
     }
 
@@ -216,7 +219,8 @@ package struct MessageParser: Sendable {
         _ octets: Span<UInt8>, _ name: HeaderName, _ nameRange: Range<Int>, _ value: Range<Int>
     ) {
         // A name we know is a token.
-        if name == .other, octets.endOfToken(from: nameRange.lowerBound, to: nameRange.upperBound) < nameRange.upperBound { return }
+        let end = nameRange.upperBound
+        if name == .other, octets.endOfToken(from: nameRange.lowerBound, to: end) < end { return }
         if HeaderFields.isFrequent(name), layout.headers.names.contains(name) {
             switch name {
             case .via, .contentType: break

@@ -15,7 +15,7 @@ package enum SDPAttribute: UInt8, Sendable, CaseIterable {
     case other
 
     /// On the wire; empty for `other`.
-    private var text: String {
+    var text: String {
         switch self {
         case .rtpmap: "rtpmap"
         case .fmtp: "fmtp"

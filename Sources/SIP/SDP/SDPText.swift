@@ -42,8 +42,8 @@ package enum SDPText {
 /// Words of fifteen octets at most, found by what they are as a number.
 private struct UsualWords: Sendable {
     static let shared = UsualWords([
-        "audio", "video", "image", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "udptl", "PCMU", "PCMA", "G729", "G722", "GSM", "opus", "iLBC",
-        "AMR", "AMR-WB", "telephone-event", "CN", "H264", "VP8", "0-15", "0-16", "annexb=no", "annexb=yes", "t38",
+        "audio", "video", "image", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "udptl", "PCMU", "PCMA", "G729", "G722", "GSM", "opus",
+        "iLBC", "AMR", "AMR-WB", "telephone-event", "CN", "H264", "VP8", "0-15", "0-16", "annexb=no", "annexb=yes", "t38",
     ])
 
     private static let capacity = 256

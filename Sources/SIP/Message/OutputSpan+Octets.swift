@@ -1,0 +1,37 @@
+/// Writing into the room that an array has made for a whole line, which is checked once and not for each part of it.
+extension OutputSpan<UInt8> {
+    @inline(__always)
+    @_lifetime(self: copy self)
+    mutating func append(copying octets: Span<UInt8>) {
+        unsafe octets.withUnsafeBufferPointer { unsafe append(copying: $0) }
+    }
+
+    /// A text that the program contains.
+    @inline(__always)
+    @_lifetime(self: copy self)
+    mutating func append(_ text: StaticString) {
+        text.withUTF8Buffer { unsafe append(copying: $0) }
+    }
+
+    @_lifetime(self: copy self)
+    mutating func append(decimal number: UInt32) {
+        var divisor: UInt32 = 1
+        while number / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            append(Octet.zero + UInt8(number / divisor % 10))
+            divisor /= 10
+        }
+    }
+
+    @inline(__always)
+    @_lifetime(self: copy self)
+    private mutating func append(copying octets: UnsafeBufferPointer<UInt8>) {
+        precondition(octets.count <= freeCapacity)
+        // SAFETY: there is room by the line above; what is copied becomes initialized, and `count` says so.
+        unsafe withUnsafeMutableBufferPointer { buffer, count in
+            guard let from = octets.baseAddress, let to = buffer.baseAddress else { return }
+            unsafe (to + count).initialize(from: from, count: octets.count)
+            count += octets.count
+        }
+    }
+}
