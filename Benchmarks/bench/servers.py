@@ -138,6 +138,8 @@ class NGServer(Server):
     """A server whose calls are set up and ended over the NG protocol."""
 
     ng_port = 0
+    #: Sockets it may keep on purpose when all calls have ended.
+    kept_sockets = 0
 
     def command(self):
         raise NotImplementedError
@@ -243,6 +245,7 @@ class Relayd(NGServer):
 
     name = "relayd"
     window = "1ms"
+    kept_sockets = 4 * MOST_CALLS
 
     def command(self):
         directory = self.log_path + ".d"

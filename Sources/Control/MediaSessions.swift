@@ -9,8 +9,8 @@ package import Relay
 /// A slot keeps its ports when its session ends, since the relay keeps its sockets (`SlotSockets`), and a call takes, on the
 /// worker with the fewest sessions, the first of these that there is:
 /// 1. one of at least `choice` slots with the same addresses whose ports have rested, at random, so that a stranger cannot guess
-///    its ports; it costs no system call. One that heard something within the last second is passed by: while an old peer goes
-///    on sending, nobody gets the ports it sends to;
+///    its ports; it costs no system call. One that heard something within the last seconds is passed by: while an old peer
+///    goes on sending, nobody gets the ports it sends to;
 /// 2. a slot that has no ports, and two pairs at random;
 /// 3. the slot whose ports have rested for longest, with these ports, for other addresses too;
 /// 4. the one whose ports will have rested first, and two pairs at random: its own ports go on resting.
@@ -113,7 +113,7 @@ package final class MediaSessions {
 
     private func isQuiet(_ slot: UInt32, now: Instant) -> Bool {
         let stray = activity.lastStray(slot)
-        return stray <= now && now - stray >= RelaySettings.standardQuietTime
+        return stray <= now && now - stray >= RelaySettings.usualQuietTime
     }
 
     private func take(ready slot: UInt32) -> Taken {

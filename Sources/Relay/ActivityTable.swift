@@ -11,7 +11,7 @@ public final class ActivityTable: @unchecked Sendable {
     // SAFETY of @unchecked: the memory is allocated once, holds atomics only, and lives as long as the table.
     let slots: UnsafeMutablePointer<Atomic<UInt64>>
     /// When the sockets of a session that has ended last heard something.
-    private let strays: UnsafeMutablePointer<Atomic<UInt64>>
+    let strays: UnsafeMutablePointer<Atomic<UInt64>>
     public let sessionCapacity: Int
 
     public init(sessionCapacity: Int) {

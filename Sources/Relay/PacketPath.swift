@@ -36,7 +36,7 @@ extension Verdict {
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
 ///
 /// SAFETY of its pointers: `legs` and `media` have two places for each session, `tally` one for each counter, and the shared tables two
-/// for each session of each worker, which `init` checks. Every stream comes from a token whose session `decide` checks
+/// for each session of each worker (`strays` one), which `init` checks. Every stream comes from a token whose session `decide` checks
 /// against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex` lie inside. Only this worker writes there.
 ///
 /// It makes no system call and knows no ring, so it runs over fabricated completions as well as over real ones. The
@@ -60,6 +60,7 @@ public struct PacketPath: ~Copyable {
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
     private let tally: UnsafeMutablePointer<UInt64>
     private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
+    private let strays: UnsafeMutablePointer<Atomic<UInt64>>
     private let statisticsSlots: UnsafeMutablePointer<LegCounts>
     private let timelines: UnsafeMutablePointer<MediaTimeline>
     /// One for each leg, used by those that are listened to; a page of it takes memory once one of its legs is.
@@ -95,6 +96,7 @@ public struct PacketPath: ~Copyable {
         unsafe tally = .allocate(capacity: Counter.allCases.count)
         unsafe tally.initialize(repeating: 0, count: Counter.allCases.count)
         unsafe activitySlots = activity.slots
+        unsafe strays = activity.strays
         unsafe statisticsSlots = statistics.slots
         unsafe timelines = statistics.timelines
         tableStride = workers
@@ -322,7 +324,7 @@ public struct PacketPath: ~Copyable {
     @inline(never)
     private mutating func dropped(session: Int, now: UInt64) {
         count(.droppedNoSession)
-        activity.noteStray(UInt32(session * tableStride + tableOffset), at: now)
+        unsafe strays[session * tableStride + tableOffset].store(now, ordering: .relaxed)
     }
 
     /// The same for a leg whose media is no RTP, or is listened to.

@@ -27,6 +27,9 @@ final class WorkerLink: Sendable {
     let events: Mailbox<WorkerEvent>
     let counters = CounterBlock()
     let tap = PacketTap()
+    /// What came until then the worker has looked at, in nanoseconds. Written by the worker alone, in each turn that left nothing
+    /// behind, and so once a second at least. Releasing: what `ActivityTable.lastStray` says was written before.
+    let heardUntil = Atomic<UInt64>(0)
     let reports: PacketTap?
     let activity: ActivityTable
     let statistics: StatisticsTable
@@ -236,9 +239,12 @@ public struct RelayPool: ~Copyable {
         return true
     }
 
-    private func isQuiet(_ slot: UInt32) -> Bool {
-        let (now, stray) = (MonotonicClock.now, activity.lastStray(slot))
-        return stray <= now && now - stray >= settings.quietTime
+    /// True when nothing came to the slot's sockets for a while after the end of their session, as far as its worker has looked.
+    func isQuiet(_ slot: UInt32) -> Bool {
+        guard let quietTime = settings.quietTime else { return true }
+        let heardUntil = Instant(nanoseconds: links[Int(slot) % links.count].heardUntil.load(ordering: .acquiring))
+        let stray = activity.lastStray(slot)
+        return stray <= heardUntil && heardUntil - stray >= quietTime
     }
 
     /// The slot has no sockets, and its worker's mailbox has room.

@@ -120,10 +120,11 @@ public struct RelaySettings: Sendable {
     public var doorbellDelay: Duration = .milliseconds(10)
     /// How long a connected socket is still asked for sources: strangers' datagrams may have been queued before the connect.
     var plainReceiveDelay: Duration = .milliseconds(500)
-    /// How long nothing may have come to the sockets of an ended session before another one gets them.
-    public internal(set) var quietTime = RelaySettings.standardQuietTime
-    /// A worker hears of what comes within milliseconds, so nothing of the old session's time is on the way any more.
-    public static let standardQuietTime = Duration.seconds(1)
+    /// How long nothing may have come to the sockets of an ended session before another one gets them, as far as the worker has
+    /// looked; nil, in tests, when that does not matter.
+    var quietTime: Duration? = .seconds(1)
+    /// After that time without a datagram sockets are usually ready: an idle worker looks once a second, and says so a turn later.
+    public static let usualQuietTime = Duration.milliseconds(3_200)
     /// Receive buffers of each worker, 2 KiB each; a power of two.
     public var receiveBuffers = 4096
     /// Sizes of each worker's ring: a burst on all sockets must fit among the completions. Powers of two.

@@ -4,12 +4,14 @@ internal import Core
 ///
 /// A session that is closed leaves its four sockets bound, and their receives armed, with its slot. One that is opened there with
 /// the same addresses costs neither a system call nor a wake-up: the worker learns of it with the first packet, before that is
-/// looked at. With other addresses, or when something came to them within the last second, the worker closes them first; a
-/// session that waits for that is opened a moment later, as `opened` says. Control has them closed when they are kept for long.
+/// looked at. With other addresses, or when they are not quiet, the worker closes them first; a session that waits for that is
+/// opened a moment later, as `opened` says. Control has them closed when they are kept for long.
 ///
 /// Nothing of one session reaches the next:
 /// - What comes while no session is open is read, counted as `droppedNoSession` and noted in `ActivityTable.lastStray`, which also
-///   says so as long as a receive does not go on. Whoever hands out slots passes one by that still hears something.
+///   says so as long as a receive does not go on. Sockets are quiet when their worker has looked at all that had come a second
+///   after that or after the end, by `WorkerLink.heardUntil`: so whatever was on the way then is gone. What an old peer sends
+///   later is a stranger's, as on any port, and judged by the source lock.
 /// - `closed` is sent once the sockets hear everybody again: disconnected, which also ends what ICMP says of the old peer, and
 ///   with receives that tell where a datagram comes from. Sockets of which something failed are closed and not kept.
 /// - What is done for one session alone carries its generation, receives that of the sockets.

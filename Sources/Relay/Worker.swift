@@ -1,5 +1,6 @@
 internal import Core
 internal import RTP
+internal import Synchronization
 internal import Uring
 
 /// One relay thread's state: a ring, its buffers, its sessions. Made and used by that thread alone.
@@ -103,12 +104,15 @@ struct Worker: ~Copyable {
 
     /// Ends every receive, so that the sockets are closed with the ring and not some time after it.
     private mutating func endReceives() throws(Errno) {
-        var armed = (0..<(slotsUsed * 4)).count { mode(stream: $0) != .none }
+        var armed: UInt32 = 0
+        for stream in 0..<(slotsUsed * 4) where mode(stream: stream) != .none {
+            cancelReceive(stream: stream)
+            armed += 1
+        }
         let deadline = MonotonicClock.now + .seconds(1)
-        ring.cancelAll()
-        try ring.submit()
         while armed > 0, MonotonicClock.now < deadline {
-            try ring.submitAndWait(timeout: .milliseconds(50))
+            // The kernel does no more at a time than is waited for.
+            try ring.submitAndWait(atLeast: min(armed, UInt32(Self.waveSize)), gather: .milliseconds(10), timeout: .milliseconds(50))
             for index in 0..<ring.takeCompletions(into: &batch) where !batch[index].hasMore {
                 let kind = batch[index].token.kind
                 if kind == PacketPath.receiveMessage || kind == PacketPath.receivePlain { armed -= 1 }
@@ -121,6 +125,7 @@ struct Worker: ~Copyable {
 
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
+        let formerTurn = now
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
         let due = nextDue
         // A limit for each wait would set the processor's timer in each turn.
@@ -136,6 +141,10 @@ struct Worker: ~Copyable {
         // that the kernel had no memory for is made up for, too.
         readMailbox()
         relayWave(count)
+        // What had come when this turn began has all been looked at.
+        if count < batch.capacity && starved.isEmpty && !ring.hasCompletions {
+            link.heardUntil.store(formerTurn, ordering: .releasing)
+        }
         if !starved.isEmpty { feedStarved() }
         if now >= nextHousekeeping { keepHouse() }
         flushEvents()
@@ -460,8 +469,7 @@ struct Worker: ~Copyable {
         return true
     }
 
-    /// What was heard on the sockets until now was dropped, and nothing was for a second: control has looked, and a receive that
-    /// does not go on would have told it.
+    /// What came in the time of the session before was dropped: control has seen to that.
     private mutating func reopen(_ id: SessionID) {
         let session = localSession(id)
         precondition(slots[session] == .kept, "control has seen that there are sockets")

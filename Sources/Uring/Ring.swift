@@ -373,12 +373,6 @@ public struct Ring: ~Copyable {
         return true
     }
 
-    /// Cancels every operation that is under way; each ends with a completion of its own.
-    public mutating func cancelAll() {
-        guard let entry = unsafe nextEntry() else { return }
-        unsafe curing_cancel_all(entry, Token.ignored.rawValue)
-    }
-
     /// Makes a completion with `delivered` appear on another ring. Only a failure completes here, with `token`.
     @discardableResult
     public mutating func ringDoorbell(of target: RingDescriptor, delivering delivered: Token, token: Token = .ignored) -> Bool {

@@ -74,7 +74,7 @@ struct MediaSessionsTests {
         let taken = try #require(stock.take())
         stock.media.giveBack(taken, now: stock.now)
         stock.now += .seconds(60)
-        stock.activity.noteStray(taken.session.index, at: stock.now.nanoseconds - 500_000_000)
+        stock.activity.noteStray(taken.session.index, at: stock.now.nanoseconds - 3_000_000_000)
         let noisy = try #require(stock.take())
         #expect(noisy.session.index != taken.session.index)
         stock.activity.noteStray(taken.session.index, at: .max)

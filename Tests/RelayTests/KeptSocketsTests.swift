@@ -16,7 +16,7 @@ extension RelayPoolTests.KeptSocketsTests {
         let faults = KernelFaults()
         var session: Session
 
-        init(quietTime: Duration = .zero, configure: (inout RelaySettings) -> Void = { _ in }) throws {
+        init(quietTime: Duration? = nil, configure: (inout RelaySettings) -> Void = { _ in }) throws {
             let faults = faults
             var bench = try Bench(capacity: 1) {
                 $0.faults = faults
@@ -107,6 +107,26 @@ extension RelayPoolTests.KeptSocketsTests {
         #expect(scene.reused == 0)
         // The very peers of the old session call again.
         try scene.expectCall(caller, callee)
+        try scene.bench.stop()
+    }
+
+    @Test("once nothing has come for the quiet time the very peers of the old session call again, and none of what they sent counts")
+    func quiet() throws {
+        var scene = try Scene(quietTime: .milliseconds(30))
+        let caller = try Endpoint()
+        let callee = try Endpoint()
+        try scene.expectCall(caller, callee)
+        for round in 0..<5 as Range<UInt64> {
+            try scene.bench.close(scene.session)
+            for sequence in 100..<164 as Range<UInt16> { try caller.rtp.send(rtp(sequence).span, to: scene.session.rtp(.caller)) }
+            let dropped = 64 * (round + 1)
+            #expect(try scene.bench.eventually { $0.counters(worker: 0)[.droppedNoSession] == dropped })
+            // The worker says at its next look how long it has heard nothing.
+            #expect(try scene.bench.eventually { $0.isQuiet(0) })
+            scene.session = try scene.bench.openAgain(scene.session)
+            #expect(scene.reused == round + 1)
+            try scene.expectCall(caller, callee)
+        }
         try scene.bench.stop()
     }
 

@@ -171,6 +171,14 @@ final class Endpoints {
         try sockets[index].socket.send(octets.span, to: address)
     }
 
+    /// What has come already; errors of earlier sends are passed over.
+    func waiting(_ index: Int) throws -> [UInt8]? {
+        for _ in 0..<8 {
+            if let received = try? sockets[index].socket.receive() { return received.octets }
+        }
+        return nil
+    }
+
     func next(_ index: Int) throws -> [UInt8]? { try sockets[index].socket.receiveWaiting()?.octets }
 }
 

@@ -170,7 +170,7 @@ struct RelayPoolTests {
         let (atOnce, rounds) = (50, 1000)
         var bench = try Bench(workers: 2, capacity: atOnce) {
             $0.doorbellDelay = .milliseconds(1)
-            if reuses { $0.quietTime = .zero }
+            if reuses { $0.quietTime = nil }
         }
         var source = PortSource()
         let ports = try (0..<atOnce).map { _ in (caller: try source.pair(on: .ipv4Loopback), callee: try source.pair(on: .ipv4Loopback)) }

@@ -162,11 +162,6 @@ static inline void curing_cancel(struct io_uring_sqe *entry, uint64_t target, ui
     entry->addr = target;
 }
 
-static inline void curing_cancel_all(struct io_uring_sqe *entry, uint64_t user_data) {
-    curing_fill(entry, IORING_OP_ASYNC_CANCEL, -1, 0, user_data, IOSQE_CQE_SKIP_SUCCESS);
-    entry->cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
-}
-
 static inline void curing_ring_doorbell(struct io_uring_sqe *entry, int ring, uint64_t delivered, uint64_t user_data) {
     curing_fill(entry, IORING_OP_MSG_RING, ring, 0, user_data, IOSQE_CQE_SKIP_SUCCESS);
     entry->off = delivered;
