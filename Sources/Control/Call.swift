@@ -130,6 +130,8 @@ final class Call {
     var hasHoldChanged = false
     var noMedia: NoMediaRule
     var activity: MediaActivity?
+    /// When a sweep has to look at it next.
+    var activityDue = Instant(nanoseconds: 0)
 
     // Times and history.
     let setupAt: Instant
@@ -255,13 +257,16 @@ final class Call {
     func note(
         _ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, isICMP: Bool = false, at now: Instant
     ) {
-        if ladder.count >= Self.ladderLimit {
-            ladder.remove(at: Self.firstLadderItems)
+        var items = ladder
+        ladder = []  // as above
+        if items.count >= Self.ladderLimit {
+            items.remove(at: Self.firstLadderItems)
             omittedLadderItems += 1
         }
-        ladder.append(
+        items.append(
             LadderItem(
                 at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission, isICMP: isICMP))
+        ladder = items
     }
 
     /// Whether a request of `leg`'s peer comes in order; remembers its CSeq when it does (RFC 3261 §12.2.2).
@@ -313,6 +318,16 @@ final class Call {
     func branch(of transaction: TransactionID) -> BranchID? { branches.first { $0.transaction == transaction }?.id }
 
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
+
+    /// Where requests in the dialog of `leg` go; nil before there is one.
+    func destination(of leg: Leg) -> Flow? { leg == .caller ? caller.destination : chosenBranch?.dialog.destination }
+
+    /// The next request in the dialog of `leg`; see `Dialog.request`. Nil before there is one.
+    func request(_ method: Method, of leg: Leg, branch: String, sentBy: LocalEndpoint) -> MessageBuilder? {
+        leg == .caller
+            ? caller.request(method, branch: branch, sentBy: sentBy)
+            : chosenBranch?.dialog.request(method, branch: branch, sentBy: sentBy)
+    }
 
     func setDialog(_ dialog: Dialog, of leg: Leg) {
         if leg == .caller { caller = dialog } else { callee = dialog }

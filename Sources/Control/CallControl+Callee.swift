@@ -60,11 +60,13 @@ extension CallControl {
         let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
-        let fromName = identity.isAnonymous ? IdentityPolicy.anonymousFrom : "\(displayName)<sip:\(user)\(sentBy.hostPort)>"
+        let local = identity.isAnonymous
+            ? "\(IdentityPolicy.anonymousFrom);tag=\(localTag)"
+            : "\(displayName)<sip:\(user)\(sentBy.hostPort)>;tag=\(localTag)"
         let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
         var dialog = Dialog(
             calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
-            local: "\(fromName);tag=\(localTag)", remote: "\(toName)<\(target.to)>",
+            local: local, remote: "\(toName)<\(target.to)>",
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         let branch = call.addBranch { Branch(id: $0, target: target, dialog: dialog) }
@@ -163,7 +165,7 @@ extension CallControl {
         of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
-        var rewrites = [SessionDescription.MediaRewrite](repeating: .decline, count: description.media.count)
+        var rewrites: [SessionDescription.MediaRewrite] = description.media.map { _ in .decline }
         let ip = mediaInterface(leg, of: call).advertised
         for number in call.mediumNumbers where call[medium: number].isOpen {
             guard let place = call.place(of: number, main: index), rewrites.indices.contains(place) else { continue }
@@ -212,11 +214,11 @@ extension CallControl {
         guard let call = calls[number] else { return }
         // An offer that came with the 2xx is answered in our ACK, once the caller has answered it.
         guard !call.asksForOffer || call.machine.winner != id || call.branches[id.rawValue].isSettled else { return }
-        var dialog = call.branches[id.rawValue].dialog
-        let builder = dialog.request(
-            .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination),
-            sequence: call.branches[id.rawValue].response?.cseq.number ?? dialog.localSequence)
-        call.branches[id.rawValue].acknowledgement = builder.finish()
+        let branch = call.branches[id.rawValue]
+        let (viaBranch, sentBy) = (newBranch(), endpoint(for: branch.dialog.destination))
+        let sequence = branch.response?.cseq.number ?? branch.dialog.localSequence
+        let builder = branch.dialog.request(.ack, branch: viaBranch, sentBy: sentBy, sequence: sequence)
+        branch.acknowledgement = builder.finish()
         sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
     }
 
@@ -244,14 +246,13 @@ extension CallControl {
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
         if leg == .callee, let call = calls[number] { declineLateOffer(of: number, call, now: now) }
-        guard let call = calls[number], var dialog = call.dialog(of: leg) else { return }
+        guard let call = calls[number], let destination = call.destination(of: leg) else { return }
         let branch = newBranch()
-        var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
+        guard var builder = call.request(.bye, of: leg, branch: branch, sentBy: endpoint(for: destination)) else { return }
         builder.add(.reason, reason(of: call))
         builder.add(.userAgent, configuration.sip.userAgent)
-        if leg == .caller { calls[number]?.caller = dialog } else { calls[number]?.callee = dialog }
-        let id = send(builder.finish(), .bye, branch: branch, to: dialog.destination, for: number, leg, now: now)
-        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: dialog)
+        let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
+        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: call.dialog(of: leg))
     }
 
     /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.

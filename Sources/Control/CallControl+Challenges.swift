@@ -67,8 +67,9 @@ extension CallControl {
     }
 
     /// Remembers what a challenge of this BYE is answered with.
-    mutating func noteBye(_ id: TransactionID, of trunk: SharedTrunk?, in dialog: Dialog) {
+    mutating func noteBye(_ id: TransactionID, of trunk: SharedTrunk?, in dialog: @autoclosure () -> Dialog?) {
         openByes.insert(id)
-        if let trunk, trunk.username != nil { challengedByes[id] = OpenBye(trunk: trunk.name, dialog: dialog) }
+        guard let trunk, trunk.username != nil, let dialog = dialog() else { return }
+        challengedByes[id] = OpenBye(trunk: trunk.name, dialog: dialog)
     }
 }

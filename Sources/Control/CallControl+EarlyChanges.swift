@@ -107,11 +107,11 @@ extension CallControl {
     }
 
     /// A dialog of a callee that rings beside the one whose session the caller has.
-    func isBesideEarly(_ request: SIPMessage) -> Bool {
+    mutating func isBesideEarly(_ request: SIPMessage) -> Bool {
         guard let tag = request.toTag, let (_, leg, call) = call(of: request.callID, localTag: tag), leg == .callee else {
             return false
         }
-        return call.branches.contains { $0.dialog.hasLocalTag(tag) && call.machine.isOpen($0.id) }
+        return call.branches.contains { tag.isText($0.dialog.localTag) && call.machine.isOpen($0.id) }
     }
 
     // MARK: An offer in a reliable response

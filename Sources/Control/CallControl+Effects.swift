@@ -32,16 +32,15 @@ extension CallControl {
 
     private mutating func callConnected(_ number: CallNumber, now: Instant) {
         counters.add(to: .callsAnswered)
-        calls[number]?.answerAt = now
-        if calls[number]?.isDirect == false { calls[number]?.activity = MediaActivity(connectedAt: now) }
+        guard let call = calls[number] else { return }
+        call.answerAt = now
+        if !call.isDirect { call.activity = MediaActivity(connectedAt: now) }
         monitored.insert(number)
-        if let call = calls[number] {
-            startTimers(of: call, now: now)
-            listenForDigits(of: call)
-        }
+        startTimers(of: call, now: now)
+        listenForDigits(of: call)
         scheduleTimer(of: number)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
-        emit(.callAnswered, for: calls[number], now: now)
+        emit(.callAnswered, for: call, now: now)
     }
 
     private mutating func listenForDigits(of call: Call) {
@@ -57,11 +56,11 @@ extension CallControl {
         counters.add(to: .callsReleased)
         if release.cause == .noMedia { counters.add(to: .callsReleasedNoMedia) }
         monitored.remove(number)
-        observe(number, now: now)
-        calls[number]?.activity?.account(until: now)
-        calls[number]?.releaseAt = now
-        endMidDialog(of: number, now: now)
         guard let call = calls[number] else { return }
+        observe(call)
+        call.activity?.account(until: now)
+        call.releaseAt = now
+        endMidDialog(of: number, now: now)
         for index in call.branches.indices { call.branches[index].setupTimer = nil }
         emit(
             .callReleased, for: call,
@@ -119,8 +118,8 @@ extension CallControl {
     // MARK: Silence
 
     /// Takes in when each leg was last heard.
-    private mutating func observe(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let session = call.main.session else { return }
+    private func observe(_ call: Call) {
+        guard let session = call.main.session else { return }
         call.activity?.observe(
             caller: media.activity.last(session.index, .caller), callee: media.activity.last(session.index, .callee))
         // A party is heard as long as one of its media is.
@@ -138,14 +137,19 @@ extension CallControl {
     mutating func sweep(now: Instant) {
         var silent: [CallNumber] = []
         for number in monitored {
-            observe(number, now: now)
-            if let call = calls[number], call.hasHoldChanged {
+            guard let call = calls[number], call.hasHoldChanged || call.activityDue <= now else { continue }
+            observe(call)
+            if call.hasHoldChanged {
                 call.hasHoldChanged = false
                 call.activity?.restart(at: now)
             }
-            guard let call = calls[number], let activity = call.activity else { continue }
-            if now - activity.accountedUntil >= MediaActivity.accountInterval { calls[number]?.activity?.account(until: now) }
+            guard var activity = call.activity else { continue }
+            if now - activity.accountedUntil >= MediaActivity.accountInterval { activity.account(until: now) }
+            call.activity = activity
             if isSilent(call, activity, at: now) { silent.append(number) }
+            // In between, a call can neither have been silent for long enough nor have something to account.
+            let account = activity.accountedUntil + MediaActivity.accountInterval
+            call.activityDue = min(account, activity.earliestEnd(call.noMedia) ?? account)
         }
         // In the order they came: a set has none, and one seed has to give one run.
         for number in silent.sorted(by: { $0.rawValue < $1.rawValue }) {
@@ -160,7 +164,7 @@ extension CallControl {
         }
     }
 
-    private func isSilent(_ call: Call, _ activity: MediaActivity, at now: Instant) -> Bool {
+    private mutating func isSilent(_ call: Call, _ activity: MediaActivity, at now: Instant) -> Bool {
         // Ahead for nearly every call in every sweep: then nothing else has to be looked at.
         guard let earliest = activity.earliestEnd(call.noMedia), earliest <= now else { return false }
         var rule = call.noMedia
@@ -199,9 +203,9 @@ extension CallControl {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
         vacateSource(of: call)
-        if let name = call.calleeTrunk?.name, let answerAt = call.answerAt {
-            trunkStates[name]?.ended += 1
-            trunkStates[name]?.duration += (call.releaseAt ?? now) - answerAt
+        if let answerAt = call.answerAt, let name = call.calleeTrunk?.name, let state = trunkStates[name] {
+            state.ended += 1
+            state.duration += (call.releaseAt ?? now) - answerAt
         }
         let releaseAt = call.releaseAt ?? now
         var facts = facts(of: call, now: now)
@@ -227,7 +231,7 @@ extension CallControl {
         call.shed()
     }
 
-    private func direction(_ leg: Leg, of call: Call) -> CallRecord.Direction {
+    private mutating func direction(_ leg: Leg, of call: Call) -> CallRecord.Direction {
         let statistics = call.main[leg].evidence?.statistics ?? LegStatistics()
         var direction = CallRecord.Direction(
             packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,

@@ -11,7 +11,7 @@ extension CallControl {
     ///   - leg: who is to read it.
     ///   - calleeTrunk: of the branch concerned; nil for a phone.
     ///   - offer: what `leg` itself had offered when this answers it; nil when this is an offer.
-    func rewritten(
+    mutating func rewritten(
         _ description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: SharedTrunk?,
         answering offer: SessionDescription?, _ call: Call
     ) -> [UInt8] {
@@ -23,7 +23,7 @@ extension CallControl {
     }
 
     /// What becomes of the formats of each audio medium. Digits are converted in the main one only.
-    private func formatEdits(
+    private mutating func formatEdits(
         of description: SessionDescription, _ index: Int?, to leg: Leg, calleeTrunk: SharedTrunk?,
         answering offer: SessionDescription?, _ call: Call
     ) -> [Int: SessionDescription.FormatEdit] {

@@ -141,7 +141,7 @@ extension CallControl {
             furtherSessions[session]?.isAbandoned = true
         }
         call[medium: number].leave(media)
-        for leg in Leg.allCases { call[medium: number][leg].describe(nil) }
+        for leg in Leg.allCases { call[medium: number][leg].forgetDescription() }
     }
 
     // MARK: The main one
@@ -162,7 +162,8 @@ extension CallControl {
         }
         callsBySession[further.taken.session] = number
         var others = call.further
-        swap(&call.main, &others[other - 1])
+        others[other - 1] = call.main
+        call.main = call[medium: other]
         call.further = others
     }
 

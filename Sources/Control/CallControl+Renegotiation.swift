@@ -474,7 +474,7 @@ extension CallControl {
     /// The other party's description as `leg` gets it: with the relay's address towards `leg`, and the formats it may have.
     ///
     /// - Parameter offer: what `leg` had offered, when this is the answer.
-    func describe(
+    mutating func describe(
         _ description: SessionDescription, _ index: Int?, to leg: Leg, answering offer: SessionDescription? = nil, _ call: Call
     ) -> [UInt8] {
         rewritten(description, index, to: leg, calleeTrunk: call.calleeTrunk, answering: offer, call)

@@ -119,7 +119,7 @@ extension CallControl {
         guard call.invite.accepts("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
         }
-        if let family = call.main[.caller].address?.ip.family, configuration.mediaInterface(for: family) == nil {
+        if let family = call.main[.caller].address?.ip.family, sharedConfiguration.value.mediaInterface(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
         guard hasCodec(of: call, for: nil) else {
@@ -191,7 +191,7 @@ extension CallControl {
 
     /// An INVITE of ours has come back to us by way of proxies, for the same number (RFC 3261 §16.3). With another number it
     /// is a spiral, and welcome.
-    private func isLoop(_ invite: SIPMessage) -> Bool {
+    private mutating func isLoop(_ invite: SIPMessage) -> Bool {
         invite.listValues(.via).dropFirst().contains { value in
             guard let via = Via(value), endpoints.contains(via), let branch = via.branchText,
                 let octets = transactions.sentRequest(branch: branch, method: .invite),
@@ -385,23 +385,31 @@ extension CallControl {
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.
-    func dialog(of request: SIPMessage) -> (call: CallNumber, leg: Leg)? {
+    mutating func dialog(of request: SIPMessage) -> (call: CallNumber, leg: Leg)? {
         guard let tag = request.toTag, let (number, leg, call) = call(of: request.callID, localTag: tag) else { return nil }
-        // A branch that lost is no leg of the call. The caller may still use the tag it got before its present one.
-        let isOfLeg = leg == .caller
-            ? call.caller.isFrom(peerTag: request.fromTag)
-            : call.chosenBranch.map { $0.dialog.hasLocalTag(tag) && $0.dialog.isFrom(peerTag: request.fromTag) } ?? false
-        return isOfLeg ? (number, leg) : nil
+        let peerTag: String?
+        if leg == .caller {
+            peerTag = call.caller.remoteTag  // it may still use the tag it got before its present one
+        } else {
+            // A branch that lost is no leg of the call.
+            guard let branch = call.chosenBranch, tag.isText(branch.dialog.localTag) else { return nil }
+            peerTag = branch.dialog.remoteTag
+        }
+        // Any tag may be the peer's before it has given one.
+        guard let peerTag else { return (number, leg) }
+        return request.fromTag?.isText(peerTag) == true ? (number, leg) : nil
     }
 
     /// The call that has, or had, a dialog with this Call-ID and this tag on our side.
-    func call(of callID: ArraySlice<UInt8>, localTag: ArraySlice<UInt8>?) -> (number: CallNumber, leg: Leg, call: Call)? {
+    mutating func call(
+        of callID: ArraySlice<UInt8>, localTag: ArraySlice<UInt8>?
+    ) -> (number: CallNumber, leg: Leg, call: Call)? {
         guard let localTag, let key = DialogKey(localTag), let (number, leg) = callsByDialog[key], let call = calls[number] else {
             return nil
         }
         let isOfCall = leg == .caller
-            ? call.caller.hasCallID(callID)
-            : call.branches.contains { $0.dialog.hasLocalTag(localTag) && $0.dialog.hasCallID(callID) }
+            ? callID.isText(call.caller.callID)
+            : call.branches.contains { localTag.isText($0.dialog.localTag) && callID.isText($0.dialog.callID) }
         return isOfCall ? (number, leg, call) : nil
     }
 

@@ -10,7 +10,7 @@ extension CallControl {
     private static let refreshRetry = Duration.seconds(10)
 
     /// What holds towards this trunk: its own settings, else those of `[sip]`.
-    func sessionTimer(towards trunk: SharedTrunk?) -> SessionTimer {
+    mutating func sessionTimer(towards trunk: SharedTrunk?) -> SessionTimer {
         let sip = configuration.sip
         return SessionTimer(
             policy: SessionTimer.Policy(
@@ -164,7 +164,7 @@ extension CallControl {
         case 422 where call[leg].timer.refused(SessionTimer.Terms(response)):
             self.refresh(leg, of: number, call, now: now)
         case _ where refresh.method == .update && (status == 405 || status == 501):
-            call[leg].allowed?.remove(.update)
+            call[leg].allowed = call[leg].allowed?.subtracting(Methods(.update))
             self.refresh(leg, of: number, call, now: now)
         case 481: peerLost(leg, number, now: now)
         case 408: refreshUnanswered(leg, number, call, now: now)

@@ -13,7 +13,7 @@ extension CallControl {
 
     /// The TCP flow that a long request takes in place of a UDP one: towards a trunk that is not bound to UDP, when relayd
     /// itself listens for TCP. Nil when it goes by UDP.
-    func streamInstead(of flow: Flow, for request: [UInt8], now: Instant) -> Flow? {
+    mutating func streamInstead(of flow: Flow, for request: [UInt8], now: Instant) -> Flow? {
         guard !flow.isReliable, request.count > Self.datagramLimit, now >= withoutStreams[flow.remote] ?? now,
             let trunk = configuration.trunks.first(where: { $0.address == flow.remote }), trunk.namedTransport == nil
         else { return nil }
@@ -31,7 +31,7 @@ extension CallControl {
     func mediaInterface(_ leg: Leg, of call: Call) -> MediaInterface {
         let target = call.calleeTrunk?.address.ip ?? call.attempts.first?.targets.first?.destination.ip
         let family = leg == .caller ? call.main[.caller].address?.ip.family ?? call.source.ip.family : target?.family
-        return family.flatMap { configuration.mediaInterface(for: $0) }
+        return family.flatMap { sharedConfiguration.value.mediaInterface(for: $0) }
             ?? MediaInterface(
                 name: "default", address: configuration.mediaAddress, advertised: configuration.advertisedMediaAddress)
     }

@@ -40,7 +40,7 @@ extension CallControl {
             }
             let isFull = trunk.capacity > 0 && callsByTrunk[trunk.name, default: 0] >= trunk.capacity
                 && !call.occupiedTrunks.contains(trunk.name)
-            if isFull || trunkStates[trunk.name]?.outgoing.take(now: now) != true {
+            if isFull || !state.outgoing.take(now: now) {
                 isBusy = true
                 call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .full))
                 continue
@@ -116,7 +116,7 @@ extension CallControl {
     }
 
     /// The called user at a trunk, as route and trunk want it: parameters as they came, host and port of the trunk.
-    func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
+    mutating func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
         let trunk = candidate.trunk
         let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
         let dialled = call.invite.uri
@@ -127,9 +127,11 @@ extension CallControl {
         // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
         let scheme = dialled.scheme == .sips ? "sips" : "sip"
         let address = trunk.address.description
-        func uri(_ scheme: String, _ user: String) -> String { user.isEmpty ? "\(scheme):\(address)" : "\(scheme):\(user)@\(address)" }
+        func uri(_ scheme: String, _ user: String) -> String {
+            user.isEmpty ? "\(scheme):\(address)" : "\(scheme):\(user)@\(address)"
+        }
         var target = CalleeTarget(
-            trunk: trunk, timers: configuration.timers(for: trunk.value), uri: uri(scheme, called), to: uri("sip", to))
+            trunk: trunk, timers: sharedConfiguration.value.timers(for: trunk.value), uri: uri(scheme, called), to: uri("sip", to))
         if trunk.transport != .udp, dialled.scheme != .sips { target.uri += ";transport=\(trunk.transport.rawValue)" }
         if isPhone { target.uri += ";user=phone" }
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {

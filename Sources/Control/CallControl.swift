@@ -9,6 +9,9 @@ package import SIP
 ///
 /// Sans-IO: datagrams, relay events and the time go in; datagrams, relay commands, records and events come out through
 /// `takeOutputs`, to be carried out in order. The simulation runs exactly this code on a virtual clock.
+///
+/// What is called for each message is `mutating`, also where it changes nothing: a call of another method begins with a copy of
+/// the whole value, which has kilobytes.
 package struct CallControl {
     package enum Output: Sendable {
         /// A SIP message. Report a refusal by the network with `sendFailed`.
@@ -44,7 +47,12 @@ package struct CallControl {
         var identity: InviteIdentity?
     }
 
-    package internal(set) var configuration: Configuration
+    package internal(set) var configuration: Configuration {
+        get { sharedConfiguration.value }
+        set { sharedConfiguration = Boxed(newValue) }
+    }
+    /// For those who call its methods, to whom the other would be copied.
+    private(set) var sharedConfiguration: Boxed<Configuration>
     var routing: Routing
     /// Our own addresses.
     let endpoints: LocalEndpoints
@@ -139,7 +147,7 @@ package struct CallControl {
         configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom,
         digestKey: [UInt8]? = nil, now: Instant, wallTime: WallTime
     ) {
-        self.configuration = configuration
+        sharedConfiguration = Boxed(configuration)
         self.media = media
         self.counters = counters
         self.random = random

@@ -23,12 +23,17 @@ final class CallMedium {
         /// What the relay has measured, once the session is closed.
         var evidence: MediaEvidence?
 
-        func describe(_ media: SessionDescription.Media?) {
+        /// Of which `formats` was made.
+        private var payloads: [SessionDescription.Payload] = []
+
+        func describe(_ media: SessionDescription.Media) {
             // One description is taken in several times.
-            if media?.payloads != described?.payloads { formats = media.map { PayloadFormats($0) } }
-            isHold = media?.isHold ?? false
+            if formats == nil || media.payloads != payloads { (formats, payloads) = (PayloadFormats(media), media.payloads) }
+            isHold = media.isHold
             described = media
         }
+
+        func forgetDescription() { (described, formats, isHold) = (nil, nil, false) }
     }
 
     /// Which `m=` line it is in every description of the call (RFC 3264 §8).

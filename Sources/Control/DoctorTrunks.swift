@@ -25,13 +25,13 @@ package struct DoctorTrunks: Sendable {
 
 extension CallControl {
     /// The doctor's way for a call from `source`; nil for everybody else.
-    func doctorRoute(from source: SocketAddress, now: Instant) -> (caller: SharedTrunk, callee: SharedTrunk)? {
+    mutating func doctorRoute(from source: SocketAddress, now: Instant) -> (caller: SharedTrunk, callee: SharedTrunk)? {
         guard let doctor, isFromDoctor(source, now: now) else { return nil }
         return (doctor.caller, doctor.callee)
     }
 
     /// A source that needs no credentials, as a trunk's.
-    func isFromDoctor(_ source: SocketAddress, now: Instant) -> Bool {
+    mutating func isFromDoctor(_ source: SocketAddress, now: Instant) -> Bool {
         doctor.map { now < $0.expiresAt && source == $0.caller.address } ?? false
     }
 }

@@ -76,7 +76,7 @@ struct MediaProxy: Equatable {
 
 extension CallControl {
     /// For a call that has its first route, and perhaps more.
-    func mediaProxy(of call: Call) -> MediaProxy {
+    mutating func mediaProxy(of call: Call) -> MediaProxy {
         let connection = call.offer.flatMap { $0.media[call.main.place].connection }
         let announced = connection.flatMap { $0.isUnspecified ? nil : $0 }
         // What a party says of itself, where its SIP does not come from there: it is behind something.

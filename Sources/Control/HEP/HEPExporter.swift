@@ -105,7 +105,7 @@ package struct RTPReport: Sendable {
 extension CallControl {
     /// What SIP messages of one call have in common for a collector: the caller's Call-ID, on both legs. The message's own
     /// Call-ID where it belongs to no call.
-    func correlation(of octets: [UInt8], _ direction: SIPTrace.Direction) -> [UInt8] {
+    mutating func correlation(of octets: [UInt8], _ direction: SIPTrace.Direction) -> [UInt8] {
         let message: SIPMessage
         switch SIPMessage.parse(octets) {
         case .message(let parsed), .answerable(let parsed, _, _): message = parsed
@@ -125,7 +125,7 @@ extension CallControl {
     }
 
     /// One for each side that sent anything.
-    func makeRTPReports(of call: Call, now: Instant) -> [RTPReport] {
+    mutating func makeRTPReports(of call: Call, now: Instant) -> [RTPReport] {
         Leg.allCases.compactMap { leg in
             guard let evidence = call.main[leg].evidence,
                 let source = evidence.statistics.source, evidence.statistics.packets > 0

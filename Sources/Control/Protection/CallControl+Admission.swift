@@ -29,7 +29,7 @@ extension CallControl {
         if rank != .other, request.method == .invite, request.toTag == nil { refuseForLoad(request, from: source) }
     }
 
-    private func rank(of source: Flow, now: Instant) -> AdmissionQueue.Rank {
+    private mutating func rank(of source: Flow, now: Instant) -> AdmissionQueue.Rank {
         if isTrunk(source) || isFromDoctor(source.remote, now: now) { return .trunk }
         return isRegistered(source) ? .phone : .other
     }

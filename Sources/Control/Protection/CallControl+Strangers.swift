@@ -15,7 +15,7 @@ extension CallControl {
     func isRegistered(_ flow: Flow) -> Bool { phones?.registrar.table.binding(from: flow.remote) != nil }
 
     /// A request of nobody we know that cannot lead to a challenge either: there is nothing it could become.
-    func isStrangers(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
+    mutating func isStrangers(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
         let mayProveItself = phones != nil && request.toTag == nil && (request.method == .register || request.method == .invite)
         return !mayProveItself && !isTrunk(source) && !isRegistered(source) && !isFromDoctor(source.remote, now: now)
     }

@@ -6,10 +6,10 @@ import SIP
 /// Calls from users and to users.
 extension CallControl {
     /// The trunk whose calls this user places.
-    func trunk(of user: UserIndex?) -> SharedTrunk? { user.flatMap { phones?.trunks[$0] }.flatMap { routing.trunk(named: $0) } }
+    mutating func trunk(of user: UserIndex?) -> SharedTrunk? { user.flatMap { phones?.trunks[$0] }.flatMap { routing.trunk(named: $0) } }
 
     /// The caller is a user who has proven it. A trunk's has many numbers, and says itself which one calls.
-    func identify(_ call: Call, as user: UserIndex) {
+    mutating func identify(_ call: Call, as user: UserIndex) {
         guard let phones else { return }
         if phones.trunks[user] == nil { call.callerIdentity = phones.users[user].identity }
         call.caller.isBehindNAT = NATEvidence(call.invite, contact: call.invite.contact?.uri, flow: call.source) != .none
@@ -17,7 +17,7 @@ extension CallControl {
 
     /// Whom to call to reach a user: contacts with the greatest q first, those with the same q at once (RFC 3261 §16.6). None
     /// when it is not registered.
-    func attempts(toReach user: UserIndex, by call: Call, now: Instant) -> [CalleeAttempt] {
+    mutating func attempts(toReach user: UserIndex, by call: Call, now: Instant) -> [CalleeAttempt] {
         guard let phones else { return [] }
         let name = phones.users[user].nameText
         var attempts: [(quality: UInt16, attempt: CalleeAttempt)] = []
@@ -33,7 +33,7 @@ extension CallControl {
     }
 
     /// What a diagnosis has to know of a user that is called.
-    func registrationFacts(of user: UserIndex, now: Instant) -> RegistrationFacts? {
+    mutating func registrationFacts(of user: UserIndex, now: Instant) -> RegistrationFacts? {
         guard let phones else { return nil }
         var facts = RegistrationFacts(user: phones.users[user].nameText, state: .never)
         guard let (id, binding) = phones.registrar.targets(of: user, now: now).first else {

@@ -31,7 +31,7 @@ extension CallControl {
         }
     }
 
-    func isScanner(_ request: SIPMessage) -> Bool {
+    mutating func isScanner(_ request: SIPMessage) -> Bool {
         guard !scanners.isEmpty, let field = request.first(.userAgent) else { return false }
         let agent = request.value(field)
         return scanners.contains { agent.containsIgnoringCase($0) }

@@ -12,8 +12,8 @@ package struct Dialog: Sendable {
     package private(set) var remote: String
     /// The Contact URI of the peer: Request-URI of our requests.
     package private(set) var remoteTarget: String
-    /// What its latest Contact names; nil for a host name, or without one.
-    package private(set) var contactAddress: SocketAddress?
+    /// Where `remoteTarget` points.
+    private var target: Target
     package private(set) var routeSet: [String]
     /// Of our last request; ACK repeats that of its INVITE.
     package private(set) var localSequence: UInt32
@@ -21,7 +21,7 @@ package struct Dialog: Sendable {
     package private(set) var fallback: Flow
     /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
     package var isBehindNAT = false {
-        didSet { if isBehindNAT { destination = fallback } else if oldValue { locate(Target(remoteTarget)) } }
+        didSet { if isBehindNAT != oldValue { locate() } }
     }
     /// Where a request of this dialog goes: the first route, else the target.
     ///
@@ -41,15 +41,14 @@ package struct Dialog: Sendable {
         local = request.toTag == nil ? "\(to);tag=\(localTag)" : to
         remote = request.text(.from) ?? ""
         let contact = request.contact?.uri
-        let target = contact ?? request.from.uri
-        remoteTarget = target.text
+        let uri = contact ?? request.from.uri
+        remoteTarget = uri.text
+        target = Target(uri, isContact: contact != nil)
         routeSet = Self.routes(request)
         localSequence = 0
         fallback = source
         destination = source
-        let place = Target(target)
-        if contact != nil { contactAddress = place.address }
-        locate(place)
+        locate()
     }
 
     /// The user agent client's side, before any answer (§12.1.2).
@@ -66,12 +65,16 @@ package struct Dialog: Sendable {
         self.local = local
         self.remote = remote
         remoteTarget = target
+        self.target = Target(SIPURI(target), isContact: false)
         self.routeSet = routeSet
         localSequence = sequence
         fallback = destination
         self.destination = destination
-        locate(Target(target))
+        locate()
     }
+
+    /// What the peer's latest Contact names; nil for a host name, or without one.
+    package var contactAddress: SocketAddress? { target.isContact ? target.address : nil }
 
     /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
     package mutating func update(with response: SIPMessage, source: Flow) {
@@ -85,15 +88,6 @@ package struct Dialog: Sendable {
     package func isOf(_ request: SIPMessage) -> Bool {
         request.callID.elementsEqual(callID.utf8) && request.fromTag?.elementsEqual(localTag.utf8) == true
             && request.toTag.map { String(decoding: $0, as: UTF8.self) } == remoteTag
-    }
-
-    package func hasCallID(_ callID: ArraySlice<UInt8>) -> Bool { Octet.isSame(callID, self.callID) }
-    package func hasLocalTag(_ tag: ArraySlice<UInt8>) -> Bool { Octet.isSame(tag, localTag) }
-
-    /// Whether a request with this From tag may be the peer's: any may, before it has given one.
-    package func isFrom(peerTag: ArraySlice<UInt8>?) -> Bool {
-        guard let remoteTag else { return true }
-        return peerTag.map { Octet.isSame($0, remoteTag) } ?? false
     }
 
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
@@ -128,30 +122,39 @@ package struct Dialog: Sendable {
 
     private mutating func takeTarget(from message: SIPMessage, source: Flow) {
         fallback = source
-        let contact = message.contact?.uri
-        let target = contact.map { Target($0) } ?? Target(remoteTarget)
-        contactAddress = contact == nil ? nil : target.address
-        if let contact { remoteTarget = contact.text }
-        locate(target)
+        // A 2xx mostly repeats the Contact of the response before it.
+        if !target.isContact || !message.hasContact(remoteTarget) {
+            if let contact = message.contact?.uri {
+                remoteTarget = contact.text
+                target = Target(contact, isContact: true)
+            } else {
+                target.isContact = false
+            }
+        }
+        locate()
     }
 
     /// Where a URI points.
-    private struct Target {
+    private struct Target: Sendable {
         /// Nil for a host name.
         let address: SocketAddress?
         /// As the URI asks for.
         let transport: Transport?
+        /// The peer's latest message had it.
+        var isContact: Bool
 
-        init(_ uri: SIPURI?) { (address, transport) = (uri?.socketAddress, uri?.transport) }
-        init(_ uri: String) { self.init(SIPURI(uri)) }
+        init(_ uri: SIPURI?, isContact: Bool) {
+            (address, transport) = (uri?.socketAddress, uri?.transport)
+            self.isContact = isContact
+        }
     }
 
     /// Sets `destination` anew.
-    private mutating func locate(_ target: Target) {
+    private mutating func locate() {
         if isBehindNAT {
             destination = fallback
         } else if let route = routeSet.first.flatMap({ NameAddress($0)?.uri }) {
-            destination = destination(of: Target(route))
+            destination = destination(of: Target(route, isContact: false))
         } else {
             destination = destination(of: target)
         }
@@ -171,5 +174,20 @@ package struct Dialog: Sendable {
 
     private static func routes(_ message: SIPMessage) -> [String] {
         message.listValues(.recordRoute).map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension SIPMessage {
+    /// Whether its only Contact is this URI in angle brackets and nothing else.
+    fileprivate func hasContact(_ uri: String) -> Bool {
+        var found: HeaderField?
+        for field in headers where field.name == .contact {
+            guard found == nil else { return false }
+            found = field
+        }
+        guard let found else { return false }
+        let value = value(found)
+        return value.first == UInt8(ascii: "<") && value.last == UInt8(ascii: ">")
+            && value.dropFirst().dropLast().isText(uri)
     }
 }

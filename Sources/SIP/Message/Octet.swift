@@ -71,14 +71,6 @@ enum Octet {
         return true
     }
 
-    /// The same octets, letters of the same case.
-    static func isSame(_ left: ArraySlice<UInt8>, _ right: String) -> Bool {
-        guard left.count == right.utf8.count else { return false }
-        let (left, right) = (left.span, right.utf8.span)
-        for index in left.indices where left[index] != right[index] { return false }
-        return true
-    }
-
     static func equal(_ left: String, _ right: String) -> Bool {
         guard left.utf8.count == right.utf8.count else { return false }
         let (left, right) = (left.utf8.span, right.utf8.span)
@@ -259,5 +251,15 @@ extension Span where Element == UInt8 {
         octets.reserveCapacity(range.count)
         for index in range { octets.append(self[index]) }
         return octets
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// Whether these are the octets of `text`, letters of the same case.
+    package func isText(_ text: String) -> Bool {
+        guard count == text.utf8.count else { return false }
+        let (octets, others) = (span, text.utf8.span)
+        for index in octets.indices where octets[index] != others[index] { return false }
+        return true
     }
 }

@@ -42,6 +42,22 @@ package struct SIPMessage: Sendable {
         package var startIndex: Int { 0 }
         package var endIndex: Int { message.stored.layout.headers.count }
         package subscript(index: Int) -> HeaderField { message.stored.layout.headers[index, message.stored.furtherHeaders] }
+
+        // The one that every collection has would ask for each field by way of a witness table in other modules.
+        package func makeIterator() -> Iterator { Iterator(headers: self) }
+
+        package struct Iterator: IteratorProtocol {
+            fileprivate let headers: Headers
+            private var index = 0
+
+            fileprivate init(headers: Headers) { self.headers = headers }
+
+            package mutating func next() -> HeaderField? {
+                guard index < headers.endIndex else { return nil }
+                defer { index += 1 }
+                return headers[index]
+            }
+        }
     }
 
     /// Reads one datagram. Never fails to give an answer: see `ParseOutcome`.

@@ -31,7 +31,7 @@ package struct TransactionLayer {
 
     final class Client {
         let id: TransactionID
-        var machine: ClientMachine
+        private(set) var machine: ClientMachine
         let key: TransactionKey
         let method: Method
         let openedAt: Instant
@@ -59,11 +59,18 @@ package struct TransactionLayer {
             self.destination = destination
             self.fallback = fallback
         }
+
+        /// What is assigned anew, and not changed in place, needs no check at run time that nobody else is changing it.
+        func change(_ change: (inout ClientMachine) -> Void) {
+            var changed = machine
+            change(&changed)
+            machine = changed
+        }
     }
 
     final class Server {
         let id: TransactionID
-        var machine: ServerMachine
+        private(set) var machine: ServerMachine
         let key: TransactionKey
         let source: Flow
         let destination: Flow
@@ -77,6 +84,12 @@ package struct TransactionLayer {
             self.key = key
             self.source = source
             destination = ResponseDestination.flow(for: request, source: source)
+        }
+
+        func change(_ change: (inout ServerMachine) -> Void) {
+            var changed = machine
+            change(&changed)
+            machine = changed
         }
     }
 
@@ -131,9 +144,9 @@ package struct TransactionLayer {
         if let server = serversByKey[key] {
             var effects = serverEffects.taken()
             if message.method == .ack {
-                server.machine.receiveACK(now: now, effects: &effects)
+                server.change { $0.receiveACK(now: now, effects: &effects) }
             } else {
-                server.machine.receiveRequest(effects: &effects)
+                server.change { $0.receiveRequest(effects: &effects) }
             }
             if !effects.contains(.deliverACK) { outputs.append(.absorbed(server.id, message)) }
             carryOut(&effects, server, message, outputs: &outputs)
@@ -162,7 +175,7 @@ package struct TransactionLayer {
         }
         var effects = clientEffects.taken()
         client.hasHeard = true
-        client.machine.receive(status: status, now: now, effects: &effects)
+        client.change { $0.receive(status: status, now: now, effects: &effects) }
         if effects.contains(.sendACK), client.acknowledgement == nil {
             client.acknowledgement = Self.acknowledgement(for: message, to: client.request)
         }
@@ -202,7 +215,7 @@ package struct TransactionLayer {
     ) {
         guard let server = servers[id] else { return }
         var effects = serverEffects.taken()
-        server.machine.respond(status: status, now: now, effects: &effects)
+        server.change { $0.respond(status: status, now: now, effects: &effects) }
         if !effects.isEmpty { server.response = response }
         carryOut(&effects, server, nil, outputs: &outputs)
     }
@@ -239,14 +252,14 @@ package struct TransactionLayer {
     /// The INVITE of `id` was cancelled: it ends within 64*T1 whether or not its callee reacts (RFC 3261 §9.1).
     package mutating func cancelSent(_ id: TransactionID, now: Instant) {
         guard let client = clients[id] else { return }
-        client.machine.cancelSent(now: now)
+        client.change { $0.cancelSent(now: now) }
         schedule(client)
     }
 
     /// Nobody waits for the answer to the INVITE of `id` any more: it ends within 64*T1.
     package mutating func abandon(_ id: TransactionID, now: Instant) {
         guard let client = clients[id] else { return }
-        client.machine.abandon(now: now)
+        client.change { $0.abandon(now: now) }
         schedule(client)
     }
 
@@ -258,10 +271,12 @@ package struct TransactionLayer {
             (client.request, client.destination) = fallback
             client.fallback = nil
             client.hasSent = false
-            client.machine = ClientMachine(
-                method: client.method, isReliable: client.destination.isReliable, now: now, effects: &effects)
+            client.change {
+                $0 = ClientMachine(
+                    method: client.method, isReliable: client.destination.isReliable, now: now, effects: &effects)
+            }
         } else {
-            client.machine.transportFailed(effects: &effects)
+            client.change { $0.transportFailed(effects: &effects) }
         }
         carryOut(&effects, client, response: nil, outputs: &outputs)
     }
@@ -272,12 +287,12 @@ package struct TransactionLayer {
             if let client = clients[id] {
                 client.scheduled = nil
                 var effects = clientEffects.taken()
-                client.machine.advance(to: now, effects: &effects)
+                client.change { $0.advance(to: now, effects: &effects) }
                 carryOut(&effects, client, response: nil, outputs: &outputs)
             } else if let server = servers[id] {
                 server.scheduled = nil
                 var effects = serverEffects.taken()
-                server.machine.advance(to: now, effects: &effects)
+                server.change { $0.advance(to: now, effects: &effects) }
                 carryOut(&effects, server, nil, outputs: &outputs)
             }
         }
