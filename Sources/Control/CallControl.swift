@@ -316,17 +316,20 @@ package struct CallControl {
         advancePhones(to: now)
     }
 
-    /// When `advance` is due next; nil when nothing waits.
-    package var nextDeadline: Instant? { .earliest(callDeadline, phoneDeadline) }
+    /// When `advance` is due next; nil when nothing waits. Asked in every turn: a getter that changes nothing would be given a copy
+    /// of all of this.
+    package var nextDeadline: Instant? { mutating get { .earliest(callDeadline, phoneDeadline) } }
 
     /// The same without what phones and their keep-alives want.
     package var callDeadline: Instant? {
-        .earliest(
-            .earliest(.earliest(transactions.nextDeadline, callTimers.nextDue), nextTestDeadline),
-            .earliest(trunkTimers.nextDue, nextSweep))
+        mutating get {
+            .earliest(
+                .earliest(.earliest(transactions.nextDeadline, callTimers.nextDue), nextTestDeadline),
+                .earliest(trunkTimers.nextDue, nextSweep))
+        }
     }
 
-    package var phoneDeadline: Instant? { phones?.nextDeadline }
+    package var phoneDeadline: Instant? { mutating get { phones?.nextDeadline } }
 
     /// How long what comes next may be gathered before it is given to `receive`.
     package mutating func gatherTime(at now: Instant) -> Duration { phoneTraffic.gatherTime(at: now) }

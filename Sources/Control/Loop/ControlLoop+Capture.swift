@@ -171,7 +171,7 @@ extension ControlLoop {
     }
 
     /// When captures have to be looked after again.
-    func captureDeadline(at now: Instant) -> Instant? {
+    mutating func captureDeadline(at now: Instant) -> Instant? {
         captures.items.values.contains { !$0.callIDs.isEmpty && !$0.isEnding } ? now + Self.followInterval : nil
     }
 

@@ -379,14 +379,14 @@ package struct ControlLoop: ~Copyable {
     }
 
     /// What is due in the same few milliseconds is done in one turn. Keep-alives are spread more finely than that.
-    private func nextDeadline(at now: Instant) -> Instant? {
+    private mutating func nextDeadline(at now: Instant) -> Instant? {
         if control.isAnyoneWaiting { return now }
         let step = UInt64(Self.timerStep.nanoseconds)
         let due = laxDeadline(at: now).map { Instant(nanoseconds: (min($0.nanoseconds, .max - step) + step - 1) / step * step) }
         return .earliest(due, control.phoneDeadline)
     }
 
-    private func laxDeadline(at now: Instant) -> Instant? {
+    private mutating func laxDeadline(at now: Instant) -> Instant? {
         var due = Instant.earliest(control.callDeadline, ngControl.nextDeadline)
         due = .earliest(.earliest(due, sip.nextDeadline), stopDeadline)
         // While calls are up the wall clock is followed; an idle daemon sleeps.

@@ -232,7 +232,7 @@ struct Ledger {
 
     // MARK: What holds once all is over
 
-    mutating func checkEnd(_ control: borrowing CallControl, _ worker: WorkerStub, at now: Instant) {
+    mutating func checkEnd(_ control: inout CallControl, _ worker: WorkerStub, at now: Instant) {
         if !control.isEmpty { fail("something is left", at: now) }
         if control.nextDeadline != nil { fail("a timer is left", at: now) }
         if worker.sessionCount != 0 { fail("a session is left open", at: now) }

@@ -228,7 +228,7 @@ final class SimulatedWorld {
         run(for: .seconds(150))
         // Until the last timer of something that is gone has passed: those of sessions are long.
         if control.isEmpty, control.nextDeadline != nil { run(for: .seconds(4 * 3_600)) }
-        ledger.checkEnd(control, worker, at: now)
+        ledger.checkEnd(&control, worker, at: now)
     }
 
     /// What relayd sent to that peer: methods, and statuses of responses to INVITE.
