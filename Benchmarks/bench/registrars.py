@@ -9,12 +9,8 @@ from . import report, servers, sip
 
 LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".build", "c", "sip-load")
 
-#: Of the users, those that register again and again at first, until trace, buffers and allocator have the size they keep. What
-#: grows from then on are bindings.
-FIRST_USERS = 1000
 #: 64 times T1, and some.
 TRANSACTION_SECONDS = 34
-SETTLING_SECONDS = 9
 #: A second, while CPU is not looked at.
 BULK_RATE = 4000
 #: Of the users, the last ones are measured: among all the others.
@@ -68,17 +64,15 @@ def measure_registrations(options, kind, directory, drive):
 def measure_bindings(options, kind, directory, drive, unregistered):
     users = options.users
     phone = f"{servers.ADDRESS}:{servers.free_udp_port()}"
-    rate = options.registration_rate if options.quick else BULK_RATE
-    first = min(FIRST_USERS, users // 2)
+    # So slow that the tables of transactions, which are there from the start, need not grow.
+    rate = options.registration_rate if options.quick else BULK_RATE / 2
     with kind(options.server_core, directory, (phone, phone), users=users) as server:
         server.start()
-        register(options, server, drive, phone, 0, first, rate, 1 if options.quick else SETTLING_SECONDS)
-        forget_transactions(options)
         before = server.memory_bytes()
-        failed, _ = register(options, server, drive, phone, first, users - first, rate)
+        failed, _ = register(options, server, drive, phone, 0, users, rate)
         forget_transactions(options)
         grown = server.memory_bytes() - before
-        result = {"bytesPerBinding": grown / (users - first), "notCompleted": unregistered + failed}
+        result = {"bytesPerBinding": grown / users, "notCompleted": unregistered + failed}
         if not options.quick:
             time.sleep(2)
             result["keepAlive"] = drive(options, server, "listens", rate, LISTENING_SECONDS, "--caller", phone)
