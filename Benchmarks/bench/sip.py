@@ -90,6 +90,8 @@ class Relayd(SIPServer):
     """The whole daemon with its defaults: media allocated, records written. Its worker and its control share the core."""
 
     name = "relayd"
+    #: The program; None: the release build.
+    binary = None
 
     def command(self):
         configuration = os.path.join(self.directory, "relayd.toml")
@@ -100,13 +102,19 @@ class Relayd(SIPServer):
                 f'[limits]\ncalls = 4900\ntransactions = 1000000\n[control]\nsocket = "{self.directory}/relayd.sock"\n'
                 f'[records]\ndirectory = "{self.directory}"\n[log]\nlevel = "warning"\n')
             file.write(self.more())
-        return [servers.relayd_binary(), "--config", configuration]
+        return [self.binary or servers.relayd_binary(), "--config", configuration]
 
     def more(self):
         caller, callee = self.callee
         return (
             f'[[trunk]]\nname = "load"\naddress = "{caller}"\n'
             f'[[trunk]]\nname = "callee"\naddress = "{callee}"\nprefixes = [""]\n')
+
+
+def other_relayd(binary):
+    """relayd of another build, named after where it lies."""
+    path = os.path.abspath(binary)
+    return type("OtherRelayd", (Relayd,), {"name": path.strip("/").replace("/", "_"), "binary": path})
 
 
 class Kamailio(SIPServer):

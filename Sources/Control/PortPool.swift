@@ -40,13 +40,7 @@ package struct PortPool: Sendable {
     /// When the next pair leaves quarantine; nil when none rests.
     package var nextRelease: Instant? { quarantinedCount > 0 ? quarantine[firstResting].until : nil }
 
-    /// Takes a random free pair; nil when all are in use or resting.
-    package mutating func take(now: Instant, random: inout SeededRandom) -> UInt16? {
-        advance(to: now)
-        return free.isEmpty ? nil : takeFree(random: &random)
-    }
-
-    /// Takes one of `freeCount`, of which there is one.
+    /// Takes a random one of `freeCount` pairs, which must be one at least.
     mutating func takeFree(random: inout SeededRandom) -> UInt16 {
         free.swapAt(Int.random(in: 0..<free.count, using: &random), free.count - 1)
         let pair = free.removeLast()

@@ -1,4 +1,4 @@
-import Control
+@testable import Control
 import Core
 import Testing
 
@@ -110,5 +110,13 @@ extension Array {
     fileprivate mutating func swapOut(at index: Int) -> Element {
         swapAt(index, count - 1)
         return removeLast()
+    }
+}
+
+extension PortPool {
+    /// A pair as `MediaSessions` takes it; nil when all are in use or resting.
+    fileprivate mutating func take(now: Instant, random: inout SeededRandom) -> UInt16? {
+        advance(to: now)
+        return freeCount == 0 ? nil : takeFree(random: &random)
     }
 }

@@ -40,14 +40,7 @@ extension RelayPoolTests.KeptSocketsTests {
         /// Media, and RTCP, of these two both ways, from the first packets on; statistics are those of this session alone.
         mutating func expectCall(_ caller: borrowing Endpoint, _ callee: borrowing Endpoint, packets: UInt16 = 20) throws {
             try bench.lock(session, caller, callee)
-            for sequence in 1..<packets {
-                try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
-                try callee.rtp.send(rtp(sequence, ssrc: 2).span, to: session.rtp(.callee))
-                #expect(try callee.rtp.receiveWaiting()?.octets == rtp(sequence))
-                #expect(try caller.rtp.receiveWaiting()?.octets == rtp(sequence, ssrc: 2))
-            }
-            try caller.rtcp.send(rtcp(ssrc: 1).span, to: session.rtcp(.caller))
-            #expect(try callee.rtcp.receiveWaiting()?.octets == rtcp(ssrc: 1))
+            try bench.exchange(session, caller, callee, 1..<packets)
             for leg in Leg.allCases {
                 let statistics = bench.pool.statistics[session.id.index, leg]
                 #expect(statistics.packets == UInt64(packets) && statistics.strangersDropped == 0 && statistics.portRefusals == 0)

@@ -47,14 +47,7 @@ extension RelayPoolTests.KernelFaultTests {
 
         /// Media and RTCP pass both ways, nothing else is on the way, and the session can be closed.
         mutating func expectMediaAndClose() throws {
-            for sequence in 60_000..<60_020 as Range<UInt16> {
-                try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
-                try callee.rtp.send(rtp(sequence, ssrc: 2).span, to: session.rtp(.callee))
-                #expect(try callee.rtp.receiveWaiting()?.octets == rtp(sequence))
-                #expect(try caller.rtp.receiveWaiting()?.octets == rtp(sequence, ssrc: 2))
-            }
-            try caller.rtcp.send(rtcp(ssrc: 1).span, to: session.rtcp(.caller))
-            #expect(try callee.rtcp.receiveWaiting()?.octets == rtcp(ssrc: 1))
+            try bench.exchange(session, caller, callee, 60_000..<60_020)
             try bench.close(session)
             try bench.stop()
         }

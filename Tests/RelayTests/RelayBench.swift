@@ -95,6 +95,22 @@ struct Bench: ~Copyable {
         #expect(heard == rtp(0), sourceLocation: sourceLocation)
     }
 
+    /// Media pass both ways, and RTCP, of two that are locked; nothing else is on the way.
+    func exchange(
+        _ session: Session, _ caller: borrowing Endpoint, _ callee: borrowing Endpoint, _ sequences: Range<UInt16>,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        for sequence in sequences {
+            try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+            try callee.rtp.send(rtp(sequence, ssrc: 2).span, to: session.rtp(.callee))
+            let (atCallee, atCaller) = (try callee.rtp.receiveWaiting()?.octets, try caller.rtp.receiveWaiting()?.octets)
+            #expect(atCallee == rtp(sequence) && atCaller == rtp(sequence, ssrc: 2), sourceLocation: sourceLocation)
+        }
+        try caller.rtcp.send(rtcp(ssrc: 1).span, to: session.rtcp(.caller))
+        let report = try callee.rtcp.receiveWaiting()?.octets
+        #expect(report == rtcp(ssrc: 1), sourceLocation: sourceLocation)
+    }
+
     mutating func close(_ session: Session) throws {
         try send(.close(session.id))
         while let event = try event() {
