@@ -38,7 +38,7 @@ sanitize:
 		swift test --skip-build --sanitize=thread --scratch-path .build-tsan --disable-xctest --filter $(SANITIZED)
 	@scripts/phase "build (AddressSanitizer)" swift build --build-tests --sanitize=address --scratch-path .build-asan
 	@scripts/phase "tests (AddressSanitizer)" env ASAN_OPTIONS=detect_leaks=0 \
-		swift test --skip-build --sanitize=address --scratch-path .build-asan .build-fuzz --disable-xctest --filter $(SANITIZED)
+		swift test --skip-build --sanitize=address --scratch-path .build-asan --disable-xctest --filter $(SANITIZED)
 
 SECONDS = 30
 
