@@ -323,7 +323,7 @@ final class Call {
     func destination(of leg: Leg) -> Flow? { leg == .caller ? caller.destination : chosenBranch?.dialog.destination }
 
     /// The next request in the dialog of `leg`; see `Dialog.request`. Nil before there is one.
-    func request(_ method: Method, of leg: Leg, branch: String, sentBy: LocalEndpoint) -> MessageBuilder? {
+    func request(_ method: Method, of leg: Leg, branch: ViaBranch, sentBy: LocalEndpoint) -> MessageBuilder? {
         leg == .caller
             ? caller.request(method, branch: branch, sentBy: sentBy)
             : chosenBranch?.dialog.request(method, branch: branch, sentBy: sentBy)

@@ -22,7 +22,7 @@ extension CallControl {
     /// What we are called on the way to `flow`.
     func endpoint(for flow: Flow) -> LocalEndpoint { endpoints.endpoint(for: flow) }
 
-    mutating func newBranch() -> String { "z9hG4bK" + random.token(count: 16) }
+    mutating func newBranch() -> ViaBranch { ViaBranch(random: &random) }
 
     // MARK: Requests to the callee
 
@@ -57,33 +57,49 @@ extension CallControl {
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
-        let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
-        let local = identity.isAnonymous
-            ? "\(IdentityPolicy.anonymousFrom);tag=\(localTag)"
-            : "\(displayName)<sip:\(user)\(sentBy.hostPort)>;tag=\(localTag)"
-        let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
+        var local: [UInt8] = []
+        local.reserveCapacity(112)
+        if identity.isAnonymous {
+            local.append(IdentityPolicy.anonymousFrom)
+        } else {
+            Self.append(displayName: from, to: &local)
+            local.append("<sip:")
+            if let user = target.fromUser ?? call.callerIdentity ?? from.uri.user {
+                local.append(copying: user.utf8.span)
+                local.append(UInt8(ascii: "@"))
+            }
+            local.append(copying: sentBy.hostPort.utf8.span)
+            local.append(UInt8(ascii: ">"))
+        }
+        local.append(";tag=")
+        local.append(copying: localTag.utf8.span)
+        var remote: [UInt8] = []
+        remote.reserveCapacity(112)
+        Self.append(displayName: call.invite.to, to: &remote)
+        remote.append(UInt8(ascii: "<"))
+        remote.append(copying: target.to.span)
+        remote.append(UInt8(ascii: ">"))
         var dialog = Dialog(
-            calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
-            local: local, remote: "\(toName)<\(target.to)>",
+            calling: target.uri, callID: newCallID(at: sentBy.address.ip), localTag: localTag, local: local, remote: remote,
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         let branch = call.addBranch { Branch(id: $0, target: target, dialog: dialog) }
-        branch.viaBranch = newBranch()
+        let viaBranch = newBranch()
+        branch.viaBranch = viaBranch
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
-            .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
-        builder.add(.allow, Self.allow)
+        builder.add(lines: Self.allowLine)
         branch.side.timer = sessionTimer(towards: target.trunk)
         let extensions = Self.supported(branch.side.timer, reliableResponses: takesReliable)
         if let extensions { builder.add(.supported, extensions) }
         for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         for field in call.invite.headers where isPassedThrough(field, of: call.invite) && !identity.withheld.contains(field.name) {
             builder.copy(field, from: call.invite)
         }
@@ -98,9 +114,24 @@ extension CallControl {
         remember(branch.dialog, of: call, number, .callee)
         if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
         branch.transaction = send(
-            builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
+            builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return branch.id
+    }
+
+    private static func append(displayName address: NameAddress, to value: inout [UInt8]) {
+        guard let name = address.displayNameOctets else { return }
+        value.append(copying: name.span)
+        value.append(UInt8(ascii: " "))
+    }
+
+    mutating func newCallID(at ip: IPAddress) -> [UInt8] {
+        var callID: [UInt8] = []
+        callID.reserveCapacity(48)
+        random.appendToken(count: 20, to: &callID)
+        callID.append(UInt8(ascii: "@"))
+        ip.append(to: &callID)
+        return callID
     }
 
     /// Answers the challenge of a trunk; false when it is a refusal.
@@ -124,10 +155,9 @@ extension CallControl {
         // The refusal made no dialog: the next INVITE has no To tag either.
         let target = call.branches[id.rawValue].target
         let former = call.branches[id.rawValue].dialog
-        var dialog = Dialog(
-            calling: target.uri, callID: former.callID, localTag: former.localTag, local: former.local,
-            remote: invite.text(.to) ?? former.remote, sequence: former.localSequence, destination: target.destination,
-            routeSet: target.routes)
+        let remote = invite.first(.to).map(invite.value) ?? former.remote
+        var dialog = former.again(
+            calling: target.uri, remote: Array(remote), destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         var builder = dialog.request(
             .invite, branch: viaBranch, sentBy: endpoint(for: sent.destination), maxForwards: invite.maxForwards ?? 70)
@@ -166,7 +196,7 @@ extension CallControl {
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
         var rewrites: [SessionDescription.MediaRewrite] = description.media.map { _ in .decline }
-        let ip = mediaInterface(leg, of: call).advertised
+        let ip = mediaAddresses(leg, of: call).advertised
         for number in call.mediumNumbers where call[medium: number].isOpen {
             guard let place = call.place(of: number, main: index), rewrites.indices.contains(place) else { continue }
             rewrites[place] = .relay(SocketAddress(ip: ip, port: call[medium: number].port(of: leg)))
@@ -175,16 +205,18 @@ extension CallControl {
     }
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction,
+            let viaBranch = call.branches[id.rawValue].viaBranch
+        else { return }
         // Its 2xx has come and waited for the caller's PRACK: that is acknowledged and hung up, not cancelled.
         if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
-            of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
+            of: transaction, branch: viaBranch, for: number, .callee,
             reason: reason(of: call, branch: id), now: now)
     }
 
     mutating func sendCancel(
-        of id: TransactionID, branch: String, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
+        of id: TransactionID, branch: ViaBranch, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
     ) {
         guard let cancel = cancelled(id, reason: reason, now: now) else { return }
         _ = send(cancel.octets, .cancel, branch: branch, to: cancel.destination, for: number, leg, now: now)
@@ -239,7 +271,7 @@ extension CallControl {
         let destination = call.branches[id.rawValue].dialog.destination
         var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
         builder.add(.reason, reason(of: call, branch: id))
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         let bye = send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now)
         noteBye(bye, of: call.branches[id.rawValue].target.trunk, in: call.branches[id.rawValue].dialog)
     }
@@ -250,7 +282,7 @@ extension CallControl {
         let branch = newBranch()
         guard var builder = call.request(.bye, of: leg, branch: branch, sentBy: endpoint(for: destination)) else { return }
         builder.add(.reason, reason(of: call))
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
         noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: call.dialog(of: leg))
     }
@@ -267,7 +299,7 @@ extension CallControl {
     }
 
     mutating func send(
-        _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
+        _ request: [UInt8], _ method: Method, branch: ViaBranch, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results = resultList()
@@ -381,7 +413,6 @@ extension CallControl {
             if !isKnown, call.deferredAnswers.count < Self.maximumForks { call.deferredAnswers.append((response, source, branch.id)) }
             return
         }
-        let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         let index = branch.id.rawValue
         if branch.acknowledgement.isEmpty {
             call.branches[index].setupTimer = nil
@@ -392,10 +423,11 @@ extension CallControl {
             call.branches[index].response = response
             takeAnswer(response, from: source, branch.id, of: call)
             enqueue(.calleeAnswered(branch.id, hasAnswer: call.branches[index].media != nil), for: number)
-        } else if branch.dialog.remoteTag == tag {
+        } else if branch.dialog.hasRemoteTag(response.toTag) {
             sendAcknowledgement(branch.id, of: number, isRetransmission: true, now: now)  // our ACK was lost
         } else {
-            forkAnswered(response, tag: tag ?? "", from: source, branch, number, call, now: now)
+            let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            forkAnswered(response, tag: tag, from: source, branch, number, call, now: now)
         }
     }
 
@@ -628,11 +660,11 @@ extension CallControl {
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
             builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
-            builder.add(.allow, Self.allow)
+            builder.add(lines: Self.allowLine)
             if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.server, configuration.sip.userAgent)
+        builder.add(lines: settings.serverLine)
         return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }
 }

@@ -138,9 +138,10 @@ extension CallControl {
         let leg = change.machine.responder
         let method: Method = change.machine.passedAs == .invite ? .invite : .update
         let body = change.offer.map { describe($0, change.mediumIndex, to: leg, call) }
-        change.branch = newBranch()
+        let branch = newBranch()
+        change.branch = branch
         change.outgoing = sendInDialog(
-            method, branch: change.branch, of: number, leg, copying: change.request,
+            method, branch: branch, of: number, leg, copying: change.request,
             headers: call.machine.isConnected ? Self.timerHeaders(call[leg].timer) : [], body: body,
             contentType: body == nil ? nil : "application/sdp", now: now)
     }
@@ -149,7 +150,7 @@ extension CallControl {
     /// are passed through.
     @discardableResult
     mutating func sendInDialog(
-        _ method: Method, branch: String, of number: CallNumber, _ leg: Leg, copying original: SIPMessage? = nil,
+        _ method: Method, branch: ViaBranch, of number: CallNumber, _ leg: Leg, copying original: SIPMessage? = nil,
         headers: [(HeaderName, String)] = [], body: [UInt8]? = nil, contentType: String? = nil, now: Instant
     ) -> TransactionID? {
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return nil }
@@ -158,11 +159,11 @@ extension CallControl {
         call.setDialog(dialog, of: leg)
         if method == .invite || method == .update {
             builder.add(.contact, endpoint(for: dialog.destination).contact)
-            builder.add(.allow, Self.allow)
+            builder.add(lines: Self.allowLine)
             if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         if let original {
             let (source, target) = leg == .callee ? (call.callerTrunk, call.calleeTrunk) : (call.calleeTrunk, call.callerTrunk)
             let withheld = IdentityPolicy(original, from: source, to: target).withheld
@@ -358,8 +359,9 @@ extension CallControl {
     }
 
     private mutating func cancelChange(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let change = call.change, let id = change.outgoing else { return }
-        sendCancel(of: id, branch: change.branch, for: number, change.machine.responder, reason: nil, now: now)
+        guard let call = calls[number], let change = call.change, let id = change.outgoing, let branch = change.branch
+        else { return }
+        sendCancel(of: id, branch: branch, for: number, change.machine.responder, reason: nil, now: now)
     }
 
     private mutating func answerChange(_ change: SessionChange, _ call: Call, _ number: CallNumber, now: Instant) {
@@ -390,11 +392,11 @@ extension CallControl {
             to: request, status: status, reason: reason, toTag: call.dialog(of: leg)?.localTag, source: source)
         if status < 300, request.method == .invite || request.method == .update {
             builder.add(.contact, endpoint(for: source).contact)
-            builder.add(.allow, Self.allow)
+            builder.add(lines: Self.allowLine)
             if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
         }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.server, configuration.sip.userAgent)
+        builder.add(lines: settings.serverLine)
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
         var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)

@@ -125,20 +125,29 @@ extension CallControl {
         let toUser = call.invite.to.uri.user
         let to = toUser == call.calledNumber ? called : toUser ?? ""
         // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
-        let scheme = dialled.scheme == .sips ? "sips" : "sip"
-        let address = trunk.address.description
-        func uri(_ scheme: String, _ user: String) -> String {
-            user.isEmpty ? "\(scheme):\(address)" : "\(scheme):\(user)@\(address)"
-        }
+        let isSecure = dialled.scheme == .sips
+        var uri = Self.uri(isSecure ? "sips:" : "sip:", called, at: trunk.address)
+        if trunk.transport != .udp, !isSecure { uri += ";transport=\(trunk.transport.rawValue)".utf8 }
+        if isPhone { uri.append(";user=phone") }
         var target = CalleeTarget(
-            trunk: trunk, timers: sharedConfiguration.value.timers(for: trunk.value), uri: uri(scheme, called), to: uri("sip", to))
-        if trunk.transport != .udp, dialled.scheme != .sips { target.uri += ";transport=\(trunk.transport.rawValue)" }
-        if isPhone { target.uri += ";user=phone" }
+            trunk: trunk, timers: settings.timers(for: trunk), uri: uri, to: Self.uri("sip:", to, at: trunk.address))
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
             target.fromUser = trunk.callerOut.apply(to: candidate.caller.apply(to: rewritten))
         }
         return target
+    }
+
+    private static func uri(_ scheme: StaticString, _ user: String, at address: SocketAddress) -> [UInt8] {
+        var uri: [UInt8] = []
+        uri.reserveCapacity(80)
+        uri.append(scheme)
+        if !user.isEmpty {
+            uri.append(copying: user.utf8.span)
+            uri.append(UInt8(ascii: "@"))
+        }
+        address.append(to: &uri)
+        return uri
     }
 
     // MARK: Limits
@@ -242,7 +251,7 @@ extension CallControl {
         builder.add(.cseq, "1 OPTIONS")
         builder.add(.contact, local.contact)
         builder.add(.accept, "application/sdp")
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         var results = resultList()
         let id = transactions.send(
             builder.finish(), method: .options, branch: branch, to: flow, now: now, outputs: &results)

@@ -48,11 +48,11 @@ package struct CallControl {
     }
 
     package internal(set) var configuration: Configuration {
-        get { sharedConfiguration.value }
-        set { sharedConfiguration = Boxed(newValue) }
+        get { settings.configuration }
+        set { settings = SettingsInUse(newValue) }
     }
-    /// For those who call its methods, to whom the other would be copied.
-    private(set) var sharedConfiguration: Boxed<Configuration>
+    /// The same, with what is made of it once.
+    private(set) var settings: SettingsInUse
     var routing: Routing
     /// Our own addresses.
     let endpoints: LocalEndpoints
@@ -147,7 +147,7 @@ package struct CallControl {
         configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom,
         digestKey: [UInt8]? = nil, now: Instant, wallTime: WallTime
     ) {
-        sharedConfiguration = Boxed(configuration)
+        settings = SettingsInUse(configuration)
         self.media = media
         self.counters = counters
         self.random = random

@@ -7,9 +7,9 @@ struct CalleeTarget: Sendable {
     /// Nil for a registered phone.
     var trunk: SharedTrunk?
     /// Request-URI.
-    var uri: String
+    var uri: [UInt8]
     /// The URI of To.
-    var to: String
+    var to: [UInt8]
     /// Where the INVITE is sent, whatever `uri` and `routes` say.
     var destination: Flow
     /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
@@ -21,7 +21,7 @@ struct CalleeTarget: Sendable {
     /// The user of From; nil: as the caller has it.
     var fromUser: String?
 
-    init(trunk: SharedTrunk, timers: SetupTimers, uri: String, to: String) {
+    init(trunk: SharedTrunk, timers: SetupTimers, uri: [UInt8], to: [UInt8]) {
         self.trunk = trunk
         self.uri = uri
         self.to = to
@@ -30,8 +30,8 @@ struct CalleeTarget: Sendable {
     }
 
     init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {
-        self.uri = uri
-        self.to = to
+        self.uri = Array(uri.utf8)
+        self.to = Array(to.utf8)
         self.destination = destination
         self.routes = routes
         self.timers = timers

@@ -70,6 +70,13 @@ extension IPAddress: LosslessStringConvertible {
         text.append(to: &octets)
     }
 
+    /// The same where at most `SocketAddress.longestText` octets have room.
+    public func append(to output: inout OutputSpan<UInt8>) {
+        var text = ShortText()
+        write(to: &text)
+        text.append(to: &output)
+    }
+
     fileprivate func write(to text: inout ShortText) {
         switch family {
         case .ipv4:
