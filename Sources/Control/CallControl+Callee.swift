@@ -8,13 +8,12 @@ import SIP
 /// The callee's leg: the INVITE that is placed, what comes back, and the media of both legs.
 extension CallControl {
     /// What goes to the callee as it came, because neither leg's addresses are in it.
-    private static func isPassedThrough(_ name: HeaderName) -> Bool {
-        switch name {
-        case .alertInfo, .callInfo, .date, .diversion, .historyInfo, .organization, .pAssertedIdentity, .pPreferredIdentity,
-            .priority, .privacy, .remotePartyID, .subject: true
-        default: false
-        }
-    }
+    private static let passedThrough = HeaderNames([
+        .alertInfo, .callInfo, .date, .diversion, .historyInfo, .organization, .pAssertedIdentity, .pPreferredIdentity, .priority,
+        .privacy, .remotePartyID, .subject,
+    ])
+    /// The same with what may begin with `X-`.
+    private static let perhapsPassedThrough = HeaderNames(HeaderName.allCases.filter { passedThrough.contains($0) || $0 == .other })
 
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
@@ -35,7 +34,7 @@ extension CallControl {
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
         call.answer = nil
-        call.relayedStatuses = []
+        call.relayedStatuses = ProvisionalStatuses()
         // Without an offer in the INVITE a reliable response is one, which the caller must be able to answer.
         let takesReliable = !call.asksForOffer || (attempt.targets.count == 1 && knowsReliability(call))
         let ids = attempt.targets.map { place($0, takesReliable: takesReliable, of: call, number, now: now) }
@@ -90,19 +89,16 @@ extension CallControl {
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
             .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
+        builder.addContact(sentBy, isSecure: call.isSecure)
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
         builder.add(lines: Self.allowLine)
         branch.side.timer = sessionTimer(towards: target.trunk)
-        let extensions = Self.supported(branch.side.timer, reliableResponses: takesReliable)
-        if let extensions { builder.add(.supported, extensions) }
-        for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
+        Self.addSupported(branch.side.timer, reliableResponses: takesReliable, to: &builder)
+        Self.addTimerHeaders(branch.side.timer, to: &builder)
         builder.add(lines: settings.userAgentLine)
-        for field in call.invite.headers where isPassedThrough(field, of: call.invite) && !identity.withheld.contains(field.name) {
-            builder.copy(field, from: call.invite)
-        }
+        passThrough(call.invite, withholding: identity.withheld, to: &builder)
         if identity.asksForPrivacy { builder.add(.privacy, "id") }
         if identity.assertsIdentity, let name = call.callerIdentity {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.hostPort)>")
@@ -112,7 +108,7 @@ extension CallControl {
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         remember(branch.dialog, of: call, number, .callee)
-        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
+        target.state?.countAttempt(at: now)
         branch.transaction = send(
             builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: viaBranch,
             to: target.destination, for: number, .callee, now: now)
@@ -169,7 +165,7 @@ extension CallControl {
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
-        for (name, value) in Self.timerHeaders(call.branches[id.rawValue].side.timer) { builder.add(name, value) }
+        Self.addTimerHeaders(call.branches[id.rawValue].side.timer, to: &builder)
         call.repeatInvite(of: id)
         call.branches[id.rawValue].dialog = dialog
         call.branches[id.rawValue].viaBranch = viaBranch
@@ -182,8 +178,16 @@ extension CallControl {
         return true
     }
 
-    func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
-        guard field.name == .other else { return Self.isPassedThrough(field.name) }
+    /// Copies what goes to the other side as it came.
+    func passThrough(_ message: SIPMessage, withholding withheld: Set<HeaderName>, to builder: inout MessageBuilder) {
+        guard message.hasAny(of: Self.perhapsPassedThrough) else { return }
+        for field in message.headers where isPassedThrough(field, of: message) && !withheld.contains(field.name) {
+            builder.copy(field, from: message)
+        }
+    }
+
+    private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
+        guard field.name == .other else { return Self.passedThrough.contains(field.name) }
         let name = message.nameText(field)
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
     }
@@ -270,7 +274,7 @@ extension CallControl {
         let viaBranch = newBranch()
         let destination = call.branches[id.rawValue].dialog.destination
         var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
-        builder.add(.reason, reason(of: call, branch: id))
+        addReason(of: call, branch: id, to: &builder)
         builder.add(lines: settings.userAgentLine)
         let bye = send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now)
         noteBye(bye, of: call.branches[id.rawValue].target.trunk, in: call.branches[id.rawValue].dialog)
@@ -281,7 +285,7 @@ extension CallControl {
         guard let call = calls[number], let destination = call.destination(of: leg) else { return }
         let branch = newBranch()
         guard var builder = call.request(.bye, of: leg, branch: branch, sentBy: endpoint(for: destination)) else { return }
-        builder.add(.reason, reason(of: call))
+        addReason(of: call, to: &builder)
         builder.add(lines: settings.userAgentLine)
         let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
         noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: call.dialog(of: leg))
@@ -296,6 +300,14 @@ extension CallControl {
         let release = call.machine.release
         let cause = release?.cause ?? .normal
         return "Q.850;cause=\(cause.q850(status: release?.status ?? 200));text=\"\(cause.sentence)\""
+    }
+
+    private func addReason(of call: Call, branch: BranchID? = nil, to builder: inout MessageBuilder) {
+        let isOwn = call.receivedReason == nil && (branch == nil || call.machine.winner == nil || call.machine.winner == branch)
+        guard isOwn else { return builder.add(.reason, reason(of: call, branch: branch)) }
+        let release = call.machine.release
+        let cause = release?.cause ?? .normal
+        builder.addReason(q850: cause.q850(status: release?.status ?? 200), text: cause.sentence)
     }
 
     mutating func send(
@@ -598,7 +610,7 @@ extension CallControl {
         guard let call = calls[number], let winner = call.machine.winner else { return }
         if call.chosen != winner { leaveEarlySession(of: number, call, now: now) }
         call.choose(winner)
-        if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
+        call.chosenBranch?.target.state?.countAnswer()
         // What was agreed on since the first answer stands, and need not be said again; nor need what is being asked for.
         let isSettled = call.branches[winner.rawValue].isSettled
         let keepsMedia = isSettled || call.change != nil
@@ -607,8 +619,8 @@ extension CallControl {
         guard let answer = call.answer else { return }
         if !keepsMedia { expectCaller(call) }
         if call.change == nil, isSettled || !call.asksForOffer { endUnwantedMedia(of: call) }
-        let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
-        let octets = respond(number, status: 200, reason: nil, timer, body: isSettled ? nil : answer, now: now)
+        let timer = timerAnswer(to: call.invite, of: .caller, call, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer: timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
@@ -640,12 +652,12 @@ extension CallControl {
 
     @discardableResult
     private mutating func respond(
-        _ number: CallNumber, status: Int, reason: String?, _ headers: [(HeaderName, String)] = [], body: [UInt8]?,
-        now: Instant
+        _ number: CallNumber, status: Int, reason: String?, _ headers: [(HeaderName, String)] = [],
+        timer: SessionTimer.Answer? = nil, body: [UInt8]?, now: Instant
     ) -> [UInt8] {
         guard let call = calls[number] else { return [] }
         if status >= 200 { call.reliable?.finish() }
-        let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
+        let octets = self.response(of: call, status: status, reason: reason, headers, timer: timer, body: body)
         var results = resultList()
         transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
         enqueue(&results)
@@ -654,16 +666,21 @@ extension CallControl {
 
     /// A response to the caller's INVITE.
     func response(
-        of call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)], body: [UInt8]?
+        of call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)], timer: SessionTimer.Answer? = nil,
+        body: [UInt8]?
     ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
+            builder.addContact(endpoint(for: call.source), isSecure: call.isSecure)
             builder.add(lines: Self.allowLine)
-            if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
+            Self.addSupported(call[.caller].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
+        if let timer {
+            builder.addSessionExpires(timer.interval, refresher: timer.refresher)
+            if timer.isRequired { builder.add(lines: "Require: timer\r\n") }
+        }
         builder.add(lines: settings.serverLine)
         return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }

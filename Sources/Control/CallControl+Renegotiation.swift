@@ -21,6 +21,16 @@ extension CallControl {
         return reliableResponses ? "timer, 100rel" : "timer"
     }
 
+    /// The same as a header line, where there is anything to say.
+    static func addSupported(_ timer: SessionTimer, reliableResponses: Bool = false, to builder: inout MessageBuilder) {
+        switch (timer.policy.isOff, reliableResponses) {
+        case (true, true): builder.add(lines: "Supported: 100rel\r\n")
+        case (true, false): break
+        case (false, true): builder.add(lines: "Supported: timer, 100rel\r\n")
+        case (false, false): builder.add(lines: "Supported: timer\r\n")
+        }
+    }
+
     // MARK: The request
 
     mutating func receiveChange(
@@ -158,18 +168,16 @@ extension CallControl {
             method, branch: branch, sentBy: endpoint(for: dialog.destination), maxForwards: max(0, (original?.maxForwards ?? 71) - 1))
         call.setDialog(dialog, of: leg)
         if method == .invite || method == .update {
-            builder.add(.contact, endpoint(for: dialog.destination).contact)
+            builder.addContact(endpoint(for: dialog.destination))
             builder.add(lines: Self.allowLine)
-            if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
+            Self.addSupported(call[leg].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.userAgentLine)
         if let original {
             let (source, target) = leg == .callee ? (call.callerTrunk, call.calleeTrunk) : (call.calleeTrunk, call.callerTrunk)
             let withheld = IdentityPolicy(original, from: source, to: target).withheld
-            for field in original.headers where isPassedThrough(field, of: original) && !withheld.contains(field.name) {
-                builder.copy(field, from: original)
-            }
+            passThrough(original, withholding: withheld, to: &builder)
         }
         return send(
             builder.finish(body: body ?? [], contentType: contentType), method, branch: branch, to: dialog.destination,
@@ -393,7 +401,7 @@ extension CallControl {
         if status < 300, request.method == .invite || request.method == .update {
             builder.add(.contact, endpoint(for: source).contact)
             builder.add(lines: Self.allowLine)
-            if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
+            Self.addSupported(call[leg].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)

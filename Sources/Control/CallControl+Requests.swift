@@ -55,9 +55,10 @@ extension CallControl {
         let callee = doctorRoute == nil ? phones?.user(called: invite.uri) : nil
         let number = nextCallNumber()
         let call = Call(
-            id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
+            id: unusedCallID(), recordID: newRecordID(now), invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
             noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
+        call.callerState = callerTrunk.flatMap { trunkStates[$0.name] }
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
@@ -67,7 +68,7 @@ extension CallControl {
             call.registration = registrationFacts(of: callee, now: now)
         }
         if let doctorRoute {
-            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee))])]
+            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee), nil)])]
         }
         let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
@@ -75,7 +76,7 @@ extension CallControl {
         takeMediaSettings(of: call)
         remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        if let callerTrunk { occupy(callerTrunk, by: call) }
+        if let callerTrunk { occupy(call.callerState?.load ?? load(of: callerTrunk.name), by: call) }
         emit(
             .callSetup, for: call,
             [
@@ -141,8 +142,8 @@ extension CallControl {
             return (.callsRefusedSource, "\(call.source.ip) has its \(limit) calls (limits.calls_per_source)")
         }
         if let trunk = call.callerTrunk {
-            let isTooFast = trunkStates[trunk.name]?.incoming.take(now: now) == false
-            if trunk.capacity > 0, callsByTrunk[trunk.name, default: 0] >= trunk.capacity {
+            let isTooFast = call.callerState?.incoming.take(now: now) == false
+            if trunk.capacity > 0, (call.callerState?.load.calls ?? 0) >= trunk.capacity {
                 return (.callsRefusedTrunkCapacity, "Trunk \(trunk.name) has as many calls as its capacity, \(trunk.capacity)")
             }
             if isTooFast {
@@ -266,6 +267,15 @@ extension CallControl {
         if let call = calls[number] { closeFurtherMedia(of: call) }
         enqueue(.mediaClosed, for: number)
         enqueue(.release(cause: cause, status: 503, party: .relayd), for: number)
+    }
+
+    private mutating func newRecordID(_ now: Instant) -> String {
+        var id: [UInt8] = []
+        id.reserveCapacity(32)
+        id.append(decimal: UInt64(clamping: wallTime(now).milliseconds))
+        id.append(UInt8(ascii: "-"))
+        random.appendToken(count: 12, to: &id)
+        return String(decoding: id, as: UTF8.self)
     }
 
     private mutating func unusedCallID() -> String {

@@ -3,9 +3,11 @@ import Core
 import SIP
 
 /// Where one INVITE of a call goes.
-struct CalleeTarget: Sendable {
+struct CalleeTarget {
     /// Nil for a registered phone.
     var trunk: SharedTrunk?
+    /// Nil also for trunks that nothing is known of, as those of a test call.
+    var state: TrunkState?
     /// Request-URI.
     var uri: [UInt8]
     /// The URI of To.
@@ -21,8 +23,9 @@ struct CalleeTarget: Sendable {
     /// The user of From; nil: as the caller has it.
     var fromUser: String?
 
-    init(trunk: SharedTrunk, timers: SetupTimers, uri: [UInt8], to: [UInt8]) {
+    init(trunk: SharedTrunk, _ state: TrunkState?, timers: SetupTimers, uri: [UInt8], to: [UInt8]) {
         self.trunk = trunk
+        self.state = state
         self.uri = uri
         self.to = to
         destination = Flow(trunk.transport, to: trunk.address)
@@ -39,6 +42,6 @@ struct CalleeTarget: Sendable {
 }
 
 /// Whom a call tries at one time: one target, or several that ring together and of which the first to answer wins.
-struct CalleeAttempt: Sendable {
+struct CalleeAttempt {
     var targets: [CalleeTarget]
 }

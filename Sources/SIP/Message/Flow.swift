@@ -48,6 +48,7 @@ package struct LocalEndpoint: Hashable, Sendable {
     private final class Texts: Sendable {
         let hostPort: String
         let contact: String
+        let contactLine: [UInt8]
         /// What stands around a branch: a whole line.
         let viaStart: [UInt8]
         let viaEnd: [UInt8]
@@ -55,6 +56,7 @@ package struct LocalEndpoint: Hashable, Sendable {
         init(_ transport: Transport, _ address: SocketAddress, parameters: String) {
             hostPort = address.description
             contact = "<sip:" + hostPort + parameters + ">"
+            contactLine = Array("Contact: \(contact)\r\n".utf8)
             viaStart = Array("Via: SIP/2.0/\(transport.viaToken) \(address);branch=".utf8)
             // `alias` lets the peer send its own requests by the same connection (RFC 5923 §5).
             viaEnd = Array((transport.isReliable ? ";rport;alias\r\n" : ";rport\r\n").utf8)
@@ -82,6 +84,8 @@ package struct LocalEndpoint: Hashable, Sendable {
     package var hostPort: String { texts.hostPort }
     /// Where the peer sends its requests in a dialog.
     package var contact: String { texts.contact }
+    /// The same as a header line.
+    var contactLine: [UInt8] { texts.contactLine }
 
     /// The value of Via.
     package func via(branch: ViaBranch) -> String {

@@ -208,6 +208,39 @@ package struct MessageBuilder: Sendable {
         addLine(name, capacity: 10) { $0.append(decimal: UInt32(clamping: number)) }
     }
 
+    /// Why a request was sent, as the telephone network counts (RFC 3326).
+    ///
+    /// - Parameter text: without quotes.
+    package mutating func addReason(q850 cause: Int, text: String) {
+        guard text.utf8.allSatisfy({ $0 >= Octet.space && $0 != Octet.quote && $0 != Octet.backslash }) else {
+            return addLine(.reason, capacity: 32) { $0.append("Q.850;cause="); $0.append(decimal: UInt32(clamping: cause)) }
+        }
+        addLine(.reason, capacity: 40 + text.utf8.count) { line in
+            line.append("Q.850;cause=")
+            line.append(decimal: UInt32(clamping: cause))
+            line.append(";text=\"")
+            line.append(copying: text.utf8.span)
+            line.append("\"")
+        }
+    }
+
+    /// Where requests of a dialog are to go.
+    package mutating func addContact(_ endpoint: LocalEndpoint, isSecure: Bool = false) {
+        if isSecure { add(.contact, endpoint.contact(isSecure: true)) } else { add(lines: endpoint.contactLine) }
+    }
+
+    /// RFC 4028 §4.
+    package mutating func addSessionExpires(_ interval: Duration, refresher: SessionTimer.Refresher?) {
+        addLine(.sessionExpires, capacity: 32) { line in
+            line.append(decimal: UInt32(clamping: interval.components.seconds))
+            switch refresher {
+            case .uac: line.append(";refresher=uac")
+            case .uas: line.append(";refresher=uas")
+            case nil: break
+            }
+        }
+    }
+
     package mutating func addCSeq(_ number: UInt32, _ method: Method) {
         let method = method.text
         addLine(.cseq, capacity: 11 + method.utf8.count) { line in
@@ -259,12 +292,17 @@ package struct MessageBuilder: Sendable {
     package consuming func finish() -> [UInt8] { finish(body: [UInt8](), contentType: nil) }
 
     private mutating func finish(_ body: Span<UInt8>, _ contentType: String?) {
-        if let contentType { add(.contentType, contentType) }
-        if isCompact {
+        guard !isCompact, contentType?.utf8.span.hasLineEnd != true else {
+            if let contentType { add(.contentType, contentType) }
             add(.contentLength, number: body.count)
             return endLine(andAppending: body)
         }
-        octets.append(addingCapacity: 32 + body.count) { lines in
+        octets.append(addingCapacity: 64 + (contentType?.utf8.count ?? 0) + body.count) { lines in
+            if let contentType {
+                lines.append("Content-Type: ")
+                lines.append(copying: contentType.utf8.span)
+                lines.append("\r\n")
+            }
             lines.append("Content-Length: ")
             lines.append(decimal: UInt32(clamping: body.count))
             lines.append("\r\n\r\n")

@@ -120,11 +120,19 @@ struct HeaderFields: Sendable {
 }
 
 /// Some of the names, one bit each.
-struct HeaderNames: Sendable {
+package struct HeaderNames: Sendable {
     private var bits = InlineArray<2, UInt64>(repeating: 0)
 
+    init() {}
+
+    package init(_ names: [HeaderName]) {
+        for name in names { insert(name) }
+    }
+
+    func intersects(_ other: HeaderNames) -> Bool { bits[0] & other.bits[0] | bits[1] & other.bits[1] != 0 }
+
     @inline(__always)
-    func contains(_ name: HeaderName) -> Bool { bits[Int(name.rawValue >> 6)] >> UInt64(name.rawValue & 63) & 1 != 0 }
+    package func contains(_ name: HeaderName) -> Bool { bits[Int(name.rawValue >> 6)] >> UInt64(name.rawValue & 63) & 1 != 0 }
     @inline(__always)
     mutating func insert(_ name: HeaderName) { bits[Int(name.rawValue >> 6)] |= 1 &<< UInt64(name.rawValue & 63) }
 }

@@ -181,6 +181,9 @@ extension SIPMessage {
     /// Whether there is a line of that name.
     package func has(_ name: HeaderName) -> Bool { stored.layout.headers.names.contains(name) }
 
+    /// Whether there is a line of one of these names.
+    package func hasAny(of names: HeaderNames) -> Bool { stored.layout.headers.names.intersects(names) }
+
     package func first(_ name: HeaderName) -> HeaderField? {
         stored.first(name).map { stored.field($0) }
     }
