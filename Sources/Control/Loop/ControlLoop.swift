@@ -96,7 +96,9 @@ package struct ControlLoop: ~Copyable {
     private static let ownDescriptors = 256
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
-    private static let timerStep = Duration.milliseconds(4)
+    /// Where calls come all the time something is always due, and most of it is done in turns that messages make. What is left
+    /// wakes this thread once in so long.
+    private static let timerStep = Duration.milliseconds(16)
     /// Of one turn, with which each message is sent as soon as it is there.
     private static let fewCompletions = 8
     /// Completions that are worth a turn at once.
@@ -397,12 +399,13 @@ package struct ControlLoop: ~Copyable {
             atLeast: gather > .zero ? Self.gatherGoal : 1, gather: min(gather, timeout ?? gather), timeout: timeout)
     }
 
-    /// What is due in the same few milliseconds is done in one turn. Keep-alives are spread more finely than that.
+    /// What is due in the same few milliseconds is done in one turn. Keep-alives are spread more finely than that, and a worker
+    /// whose mailbox was full reads it at once.
     private mutating func nextDeadline(at now: Instant) -> Instant? {
         if control.isAnyoneWaiting { return now }
         let step = UInt64(Self.timerStep.nanoseconds)
         let due = laxDeadline(at: now).map { Instant(nanoseconds: (min($0.nanoseconds, .max - step) + step - 1) / step * step) }
-        return .earliest(due, control.phoneDeadline)
+        return .earliest(.earliest(due, control.phoneDeadline), waitingCommands.isEmpty ? nil : now + .milliseconds(1))
     }
 
     private mutating func laxDeadline(at now: Instant) -> Instant? {
@@ -417,7 +420,6 @@ package struct ControlLoop: ~Copyable {
             let next = now + Self.reportInterval
             due = min(due ?? next, next)
         }
-        if !waitingCommands.isEmpty { due = now + .milliseconds(1) }
         if clients.areWaiting || ng.areWaiting { due = min(due ?? now + .seconds(1), now + .seconds(1)) }
         return due
     }
