@@ -14,9 +14,9 @@ package struct KeepAliveBatch: Sendable {
 
     /// The same, for each listener what leaves from there. Mostly there is one.
     var byListener: [(listener: UInt8?, batch: KeepAliveBatch)] {
-        let present = Set(flows.map(\.listener))
-        guard present.count > 1 else { return present.map { ($0, self) } }
-        return present.sorted { $0 ?? 0 < $1 ?? 0 }.map { listener in
+        guard let first = flows.first?.listener else { return [(nil, self)] }
+        guard flows.contains(where: { $0.listener != first }) else { return [(first, self)] }
+        return Set(flows.map(\.listener)).sorted { $0 ?? 0 < $1 ?? 0 }.map { listener in
             let places = flows.indices.filter { flows[$0].listener == listener }
             var requests: [UInt8] = []
             var ends: [Int] = []
@@ -46,7 +46,7 @@ struct KeepAlives {
     /// What is known of one binding beyond its schedule.
     struct Proof {
         var lastHeard: Instant
-        /// Anything that went through the pinhole, in either direction.
+        /// Anything that went through the pinhole, in either direction; of what went out, only what asks for an answer.
         var lastTraffic: Instant
         /// The generation of the binding it is about.
         var generation: UInt32 = 0
@@ -172,25 +172,28 @@ struct KeepAlives {
         var flows: [Flow] = []
         bindings.reserveCapacity(due.count)
         flows.reserveCapacity(due.count)
+        table.appendFlows(at: due, ids: &bindings, flows: &flows)
+        if case .datagram(let octets) = payload {
+            return KeepAliveBatch(payload: octets, bindings: bindings, flows: flows, requests: [], requestEnds: [])
+        }
         var requests: [UInt8] = []
         var ends: [Int] = []
-        for index in due {
-            guard let (id, flow) = table.flow(at: index) else { continue }
-            bindings.append(id)
-            flows.append(flow)
-            proofs[Int(index)].silence = UInt32(clamping: (now - proofs[Int(index)].lastTraffic).milliseconds)
-            proofs[Int(index)].lastTraffic = now
-            if payload.isEliciting, let binding = table[id] {
-                setUnanswered(proofs[Int(index)].unanswered &+ 1, of: Int(index))
-                let listener = Int(endpoints.listener(for: flow) ?? 0)
-                options[listener].write(to: binding.contact, route: binding.path, id: id, into: &request)
-                requests += request
-                ends.append(requests.count)
-            }
+        for (id, flow) in zip(bindings, flows) {
+            let index = Int(id.index)
+            proofs[index].silence = UInt32(clamping: (now - proofs[index].lastTraffic).milliseconds)
+            proofs[index].lastTraffic = now
+            setUnanswered(proofs[index].unanswered &+ 1, of: index)
+            guard let binding = table[id] else { preconditionFailure("a binding whose turn it is is there") }
+            let listener = Int(endpoints.listener(for: flow) ?? 0)
+            options[listener].write(to: binding.contact, route: binding.path, id: id, into: &request)
+            requests += request
+            ends.append(requests.count)
         }
-        let octets: [UInt8] = if case .datagram(let octets) = payload { octets } else { [] }
-        return KeepAliveBatch(payload: octets, bindings: bindings, flows: flows, requests: requests, requestEnds: ends)
+        return KeepAliveBatch(payload: [], bindings: bindings, flows: flows, requests: requests, requestEnds: ends)
     }
+
+    /// All of the batch that was taken last has left.
+    mutating func sent(at now: Instant) { schedule.sent(at: now) }
 
     /// The binding that a response is about, if it answers one of ours from where that binding is.
     func binding(answeredBy response: SIPMessage, from source: Flow, _ table: BindingTable) -> BindingID? {

@@ -33,10 +33,14 @@ package struct BindingTable: Sendable {
         return (id(at: index), slots[Int(index)])
     }
 
-    /// The way to the binding in a slot, without a copy of all the rest; nil when the slot is free.
-    package func flow(at index: UInt32) -> (id: BindingID, flow: Flow)? {
-        guard index < slots.count, slots[Int(index)].generation % 2 == 1 else { return nil }
-        return (id(at: index), slots[Int(index)].flow)
+    /// Appends the ways to the bindings in slots that are in use, without copies of all the rest.
+    package func appendFlows(at indices: [UInt32], ids: inout [BindingID], flows: inout [Flow]) {
+        for index in indices {
+            let generation = slots[Int(index)].generation
+            precondition(generation % 2 == 1, "the slot of a binding is in use")
+            ids.append(BindingID(index: index, generation: generation))
+            flows.append(slots[Int(index)].flow)
+        }
     }
 
     /// A user's bindings, the newest first.
