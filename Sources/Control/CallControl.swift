@@ -365,6 +365,8 @@ package struct CallControl {
     /// The wall clock may be stepped; call this now and then.
     package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
 
+    package var hasOutputs: Bool { mutating get { !outputs.isEmpty } }
+
     /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {
         var taken: [Output] = []
