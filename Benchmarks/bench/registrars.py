@@ -11,6 +11,9 @@ LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 #: 64 times T1, and some.
 TRANSACTION_SECONDS = 34
+#: Memory is at rest when it changes by no more than this in a second; it is waited for so long.
+SETTLED_BYTES = 1 << 16
+SETTLING_SECONDS = 30
 #: A second, while CPU is not looked at.
 BULK_RATE = 4000
 #: Of the users, the last ones are measured: among all the others.
@@ -76,21 +79,32 @@ def measure_bindings(options, kind, directory, drive, unregistered):
     rate = options.registration_rate if options.quick else BULK_RATE / 2
     with kind(options.server_core, directory, (phone, phone), users=users) as server:
         server.start()
-        before = server.memory_bytes()
-        failed, _ = register(options, server, drive, phone, 0, users, rate)
-        forget_transactions(options)
-        grown = server.memory_bytes() - before
-        result = {"bytesPerBinding": grown / users, "notCompleted": unregistered + failed}
+        half = users // 2
+        failed, _ = register(options, server, drive, phone, 0, half, rate)
+        before = settled_memory(options, server)
+        more, _ = register(options, server, drive, phone, half, users - half, rate)
+        after = settled_memory(options, server)
+        result = {"bytesPerBinding": (after - before) / (users - half), "notCompleted": unregistered + failed + more}
+        result["memoryBytes"] = [before, after]
         if not options.quick:
             time.sleep(2)
             result["keepAlive"] = drive(options, server, "listens", rate, LISTENING_SECONDS, "--caller", phone)
         return result
 
 
-def forget_transactions(options):
-    """Waits until the last request's transaction is over (timer J, RFC 3261 §17.2.2), so that what is left are bindings."""
-    if not options.quick:
-        time.sleep(TRANSACTION_SECONDS)
+def settled_memory(options, server):
+    """What is in memory once the last request's transaction is over (timer J, RFC 3261 §17.2.2) and nothing is on its way."""
+    if options.quick:
+        return server.memory_bytes()
+    time.sleep(TRANSACTION_SECONDS)
+    before, deadline = server.memory_bytes(), time.monotonic() + SETTLING_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        now = server.memory_bytes()
+        if abs(now - before) <= SETTLED_BYTES:
+            return now
+        before = now
+    raise servers.ServerFailed(f"{server.name}: its memory does not come to rest")
 
 
 def send_bare(options, kind):

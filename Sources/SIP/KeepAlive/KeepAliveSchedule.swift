@@ -98,6 +98,8 @@ package struct KeepAliveSchedule: Sendable {
     private let credit: UInt64
     private let batchLimit: Int
     private var states: [State] = []
+    /// It takes no memory for more bindings than this before there are as many.
+    private let expectedCount: Int
     package private(set) var count = 0
 
     // The wheel.
@@ -132,8 +134,9 @@ package struct KeepAliveSchedule: Sendable {
     /// When `takeDue` has something to do next; nil while there is no binding.
     package private(set) var nextTick: Instant?
 
-    package init(settings: Settings, now: Instant) {
+    package init(settings: Settings, expectedCount: Int = .max, now: Instant) {
         self.settings = settings
+        self.expectedCount = expectedCount
         spacing = UInt64(settings.spacing)
         period = UInt64(settings.period.nanoseconds)
         credit = UInt64(settings.credit.nanoseconds)
@@ -161,7 +164,7 @@ package struct KeepAliveSchedule: Sendable {
     /// - Parameter isFresh: false for a binding of an earlier run: nobody knows how long its pinhole has been silent, so it is
     ///   due at once as well.
     package mutating func insert(_ index: UInt32, isFresh: Bool = true, now: Instant) {
-        while states.count <= Int(index) { states.append(State(lastSent: now)) }
+        while states.count <= Int(index) { states.append(State(lastSent: now), expectingAtMost: expectedCount) }
         guard !states[Int(index)].isPresent else { return }
         if count == 0 { skip(to: now) }
         let isDue = states[Int(index)].isDue

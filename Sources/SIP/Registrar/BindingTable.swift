@@ -9,7 +9,13 @@ package struct BindingTable: Sendable {
     private var sources = SourceIndex()
     package private(set) var count = 0
 
-    package init(userCount: Int) { heads = Array(repeating: .max, count: userCount) }
+    /// It takes no memory for more bindings than this before there are as many.
+    var expectedCount: Int
+
+    package init(userCount: Int, expectedCount: Int = .max) {
+        heads = Array(repeating: .max, count: userCount)
+        self.expectedCount = expectedCount
+    }
 
     mutating func makeRoom(forUsers count: Int) {
         if count > heads.count { heads += Array(repeating: .max, count: count - heads.count) }
@@ -71,7 +77,7 @@ package struct BindingTable: Sendable {
         } else {
             index = UInt32(slots.count)
             binding.generation = 1
-            slots.append(binding)
+            slots.append(binding, expectingAtMost: expectedCount)
         }
         heads[user] = index
         count += 1
