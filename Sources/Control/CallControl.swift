@@ -129,7 +129,7 @@ package struct CallControl {
 
     private var lastCallNumber: UInt64 = 0
     private var work: [Work] = []
-    /// What `drain` is at, the last one first.
+    /// What `drain` is at.
     private var workAtHand: [Work] = []
     private var outputs: [Output] = []
     /// Memory for what one step leads to, used again and again.
@@ -424,8 +424,7 @@ package struct CallControl {
 
     /// Empties what came from `resultList`.
     mutating func enqueue(_ results: inout [TransactionLayer.Output]) {
-        if results.count > 1 { results.reverse() }
-        while let result = results.popLast() { work.append(.transaction(result)) }
+        for result in results { work.append(.transaction(result)) }
         spareResults.giveBack(&results)
     }
 
@@ -451,14 +450,13 @@ package struct CallControl {
         precondition(workAtHand.isEmpty, "what is to be done leads to more work, and not to its being done")
         while !work.isEmpty {
             swap(&work, &workAtHand)
-            // What is taken from the end of an array is moved out of it, and not copied.
-            if workAtHand.count > 1 { workAtHand.reverse() }
-            while let next = workAtHand.popLast() {
-                switch consume next {
+            for index in workAtHand.indices {
+                switch workAtHand[index] {
                 case .transaction(let result): handle(result, now: now)
                 case .call(let number, let event): handle(event, for: number, now: now)
                 }
             }
+            workAtHand.removeAll(keepingCapacity: true)
         }
     }
 
@@ -583,16 +581,6 @@ package struct CallControl {
     ) {
         guard let use = transactionUses[transaction] else { return }
         calls[use.call]?.note(
-            Self.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
-    }
-
-    /// What a ladder says of a message: the method, or status and reason phrase.
-    static func summary(of octets: [UInt8]) -> String {
-        let end = min(octets.count, 256)
-        // A method has no slash, and a response begins with `SIP/2.0`.
-        let isResponse = end > 8 && octets[3] == UInt8(ascii: "/")
-        let start = isResponse ? 8 : 0
-        let stop = octets[start..<end].firstIndex { $0 < 0x20 || ($0 == 0x20 && !isResponse) } ?? end
-        return String(decoding: octets[start..<min(stop, start + 48)], as: UTF8.self)
+            SIPMessage.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 }

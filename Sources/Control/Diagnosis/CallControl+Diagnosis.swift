@@ -184,8 +184,9 @@ extension MessageFact {
             let method: Method
             if let status {
                 let index = open.lastIndex { facts[$0].leg == item.leg && facts[$0].isReceived != item.isReceived }
-                let known = facts.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
-                if let index, !(item.isRetransmission && known != nil) {
+                let known = index != nil && !item.isRetransmission
+                    ? nil : facts.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
+                if let index, known == nil {
                     method = facts[open[index]].method
                     if status >= 200 { open.remove(at: index) }
                 } else {
