@@ -35,7 +35,8 @@ package struct CallControl {
 
     /// What is still to be done before control returns: messages lead to call events, those to further messages.
     private enum Work {
-        case transaction(TransactionLayer.Output)
+        /// What transactions want, by its place in `results`: this way work is moved about as a few numbers.
+        case transaction(Int)
         case call(CallNumber, BackToBackCall.Event)
     }
 
@@ -132,8 +133,10 @@ package struct CallControl {
     /// What `drain` is at.
     private var workAtHand: [Work] = []
     private var outputs: [Output] = []
+    /// What transactions want since `work` was last done with; what was carried out is `.ended` here.
+    private var results: [TransactionLayer.Output] = []
+    private var enqueuedResults = 0
     /// Memory for what one step leads to, used again and again.
-    private var spareResults: [TransactionLayer.Output] = []
     private var spareEffects: [BackToBackCall.Effect] = []
     /// Who hears events.
     package var audience = EventAudience.everyone
@@ -419,13 +422,25 @@ package struct CallControl {
         return limits.transactions > 0 ? limits.transactions : 1_000 + 20 * limits.calls
     }
 
-    /// An array for `enqueue`, which keeps its memory.
-    mutating func resultList() -> [TransactionLayer.Output] { spareResults.taken() }
+    /// For transactions to append to. It has to go back by `enqueue` before the next one is asked for.
+    mutating func resultList() -> [TransactionLayer.Output] {
+        var list: [TransactionLayer.Output] = []
+        swap(&list, &results)
+        return list
+    }
 
-    /// Empties what came from `resultList`.
-    mutating func enqueue(_ results: inout [TransactionLayer.Output]) {
-        for result in results { work.append(.transaction(result)) }
-        spareResults.giveBack(&results)
+    /// Takes back what came from `resultList`.
+    mutating func enqueue(_ list: inout [TransactionLayer.Output]) {
+        swap(&list, &results)
+        for place in enqueuedResults..<results.count { work.append(.transaction(place)) }
+        enqueuedResults = results.count
+    }
+
+    /// Moves it out of the list, so that nothing of it is copied.
+    private mutating func takeResult(_ place: Int) -> TransactionLayer.Output {
+        var result = TransactionLayer.Output.ended(TransactionID(rawValue: 0))
+        swap(&result, &results[place])
+        return result
     }
 
     mutating func enqueue(_ event: BackToBackCall.Event, for number: CallNumber) { work.append(.call(number, event)) }
@@ -452,11 +467,15 @@ package struct CallControl {
             swap(&work, &workAtHand)
             for index in workAtHand.indices {
                 switch workAtHand[index] {
-                case .transaction(let result): handle(result, now: now)
+                case .transaction(let place): handle(takeResult(place), now: now)
                 case .call(let number, let event): handle(event, for: number, now: now)
                 }
             }
             workAtHand.removeAll(keepingCapacity: true)
+        }
+        if enqueuedResults > 0 {
+            results.removeAll(keepingCapacity: true)
+            enqueuedResults = 0
         }
     }
 
