@@ -178,6 +178,8 @@ final class Call {
     private var presentPassedRequests: [TransactionID: PassedRequest] = [:]
     private var presentActivity: MediaActivity?
 
+    /// As the record has them.
+    var recordedCallIDs: (caller: String, callee: String?)?
     /// What the record says was found from these, as far as they stay as they are.
     var finalFacts: Boxed<CallFacts>?
 

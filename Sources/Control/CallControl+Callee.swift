@@ -29,7 +29,8 @@ extension CallControl {
     mutating func placeNextAttempt(of number: CallNumber, now: Instant) {
         guard let call = calls[number], call.machine.release == nil, call.machine.media == .open, !call.attempts.isEmpty
         else { return }
-        let attempt = call.attempts.removeFirst()
+        let attempt = call.attempts[0]
+        call.attempts = call.attempts.count == 1 ? [] : Array(call.attempts.dropFirst())
         precondition(!attempt.targets.isEmpty, "an attempt has targets")
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil

@@ -438,7 +438,7 @@ package struct CallControl {
 
     /// Moves it out of the list, so that nothing of it is copied.
     private mutating func takeResult(_ place: Int) -> TransactionLayer.Output {
-        var result = TransactionLayer.Output.ended(TransactionID(rawValue: 0))
+        var result = TransactionLayer.Output.none
         swap(&result, &results[place])
         return result
     }

@@ -22,9 +22,10 @@ extension CallControl {
 
     /// After the end with the facts that the record was made of.
     func evidence(of call: Call, now: Instant) -> CallEvidence {
-        CallEvidence(
-            number: call.number, id: call.id, recordID: call.recordID, callerCallID: call.caller.callID,
-            calleeCallID: call.calleeCallID, callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
+        let callIDs = call.recordedCallIDs ?? (call.caller.callID, call.calleeCallID)
+        return CallEvidence(
+            number: call.number, id: call.id, recordID: call.recordID, callerCallID: callIDs.caller, calleeCallID: callIDs.callee,
+            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             setup: (call.setupAt, wallTime(call.setupAt)), messages: call.ladder, omitted: call.omittedLadderItems,
             facts: call.finalFacts ?? Boxed(facts(of: call, now: now)))
     }

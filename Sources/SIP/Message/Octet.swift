@@ -114,6 +114,12 @@ enum Octet {
         }
     }
 
+    static func oneLine(_ value: Span<UInt8>) -> [UInt8] {
+        var octets: [UInt8] = []
+        appendUnfolded(value, to: &octets)
+        return octets
+    }
+
     static func appendUnfolded(_ value: String, to output: inout [UInt8]) { appendUnfolded(value.utf8.span, to: &output) }
 
     /// The value as text on one line; octets that are not UTF-8 become U+FFFD.

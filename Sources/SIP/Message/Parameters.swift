@@ -96,6 +96,7 @@ enum Parameters {
 struct ListScanner: Sendable {
     private var index: Int
     private let end: Int
+    private var hasComma = false
 
     init(_ range: Range<Int>) {
         index = range.lowerBound
@@ -108,7 +109,7 @@ struct ListScanner: Sendable {
         while index < end {
             let start = index
             // Most lists are of one element: without a comma nothing else has to be looked at.
-            let hasComma = octets.firstIndex(of: Octet.comma, in: index..<end) != nil
+            if !hasComma { hasComma = octets.firstIndex(of: Octet.comma, in: index..<end) != nil }
             let stop = hasComma ? endOfElement(octets) : end
             index = min(stop + 1, end)
             let element = octets.trimmingWhiteSpace(start..<stop)
