@@ -9,11 +9,12 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
         case ipv6 = 6
     }
 
-    public let family: Family
     /// The first eight octets of an IPv6 address; zero for IPv4.
     public let high: UInt64
     /// The last eight octets of an IPv6 address; the four octets of an IPv4 address in the low half.
     public let low: UInt64
+    /// Last: a port has room behind it, so that a socket address takes 20 octets and not 26.
+    public let family: Family
 
     @inlinable @inline(always)
     public init(ipv4 value: UInt32) {
