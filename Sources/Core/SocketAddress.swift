@@ -9,11 +9,12 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
         case ipv6 = 6
     }
 
-    public let family: Family
     /// The first eight octets of an IPv6 address; zero for IPv4.
     public let high: UInt64
     /// The last eight octets of an IPv6 address; the four octets of an IPv4 address in the low half.
     public let low: UInt64
+    /// Last: a port has room behind it, so that a socket address takes 20 octets and not 26.
+    public let family: Family
 
     @inlinable @inline(always)
     public init(ipv4 value: UInt32) {
@@ -72,9 +73,18 @@ extension IPAddress: LosslessStringConvertible {
 
     /// The same where at most `SocketAddress.longestText` octets have room.
     public func append(to output: inout OutputSpan<UInt8>) {
-        var text = ShortText()
-        write(to: &text)
-        text.append(to: &output)
+        guard family == .ipv4 else {
+            var text = ShortText()
+            write(to: &text)
+            return text.append(to: &output)
+        }
+        for part in 0..<4 {
+            if part > 0 { output.append(UInt8(ascii: ".")) }
+            let number = UInt8(truncatingIfNeeded: low >> UInt64(24 - 8 * part))
+            if number >= 100 { output.append(UInt8(ascii: "0") + number / 100) }
+            if number >= 10 { output.append(UInt8(ascii: "0") + number / 10 % 10) }
+            output.append(UInt8(ascii: "0") + number % 10)
+        }
     }
 
     fileprivate func write(to text: inout ShortText) {

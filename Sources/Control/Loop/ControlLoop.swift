@@ -547,7 +547,7 @@ package struct ControlLoop: ~Copyable {
                 case .registration(let line): registrations?.append(line)
                 case .keepAlive(let batch):
                     let (errors, nanoseconds) = sip.send(batch, by: &keepAlives)
-                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
+                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: MonotonicClock.now)
                     takeNetworkErrors(now: now)
                 }
             }
