@@ -11,6 +11,9 @@ LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 #: 64 times T1, and some.
 TRANSACTION_SECONDS = 34
+#: Memory is at rest when it changes by no more than this in a second; it is waited for so long.
+SETTLED_BYTES = 1 << 16
+SETTLING_SECONDS = 30
 #: A second, while CPU is not looked at.
 BULK_RATE = 4000
 #: Of the users, the last ones are measured: among all the others.
@@ -26,12 +29,20 @@ class BareSender:
     """No registrar: what the same keep-alives cost a loop of sendto in C, in place of a server."""
 
     name = "bare-sendto"
+    arguments = ()
+
+
+class BareBatches(BareSender):
+    """The same as relayd sends them: 64 with one sendmmsg, four times a millisecond apart, then a rest."""
+
+    name = "bare-sendmmsg"
+    arguments = ("--batch", "64")
 
 
 def measure(options, kind, directory, drive):
     """Two servers, anew: one without keep-alives for the CPU of registrations, one with them for memory and their own CPU."""
-    if kind is BareSender:
-        return send_bare(options)
+    if issubclass(kind, BareSender):
+        return send_bare(options, kind)
     result = measure_registrations(options, kind, directory, drive)
     result.update(measure_bindings(options, kind, directory, drive, result.pop("unregistered")))
     return result
@@ -68,24 +79,35 @@ def measure_bindings(options, kind, directory, drive, unregistered):
     rate = options.registration_rate if options.quick else BULK_RATE / 2
     with kind(options.server_core, directory, (phone, phone), users=users) as server:
         server.start()
-        before = server.memory_bytes()
-        failed, _ = register(options, server, drive, phone, 0, users, rate)
-        forget_transactions(options)
-        grown = server.memory_bytes() - before
-        result = {"bytesPerBinding": grown / users, "notCompleted": unregistered + failed}
+        half = users // 2
+        failed, _ = register(options, server, drive, phone, 0, half, rate)
+        before = settled_memory(options, server)
+        more, _ = register(options, server, drive, phone, half, users - half, rate)
+        after = settled_memory(options, server)
+        result = {"bytesPerBinding": (after - before) / (users - half), "notCompleted": unregistered + failed + more}
+        result["memoryBytes"] = [before, after]
         if not options.quick:
             time.sleep(2)
             result["keepAlive"] = drive(options, server, "listens", rate, LISTENING_SECONDS, "--caller", phone)
         return result
 
 
-def forget_transactions(options):
-    """Waits until the last request's transaction is over (timer J, RFC 3261 §17.2.2), so that what is left are bindings."""
-    if not options.quick:
-        time.sleep(TRANSACTION_SECONDS)
+def settled_memory(options, server):
+    """What is in memory once the last request's transaction is over (timer J, RFC 3261 §17.2.2) and nothing is on its way."""
+    if options.quick:
+        return server.memory_bytes()
+    time.sleep(TRANSACTION_SECONDS)
+    before, deadline = server.memory_bytes(), time.monotonic() + SETTLING_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        now = server.memory_bytes()
+        if abs(now - before) <= SETTLED_BYTES:
+            return now
+        before = now
+    raise servers.ServerFailed(f"{server.name}: its memory does not come to rest")
 
 
-def send_bare(options):
+def send_bare(options, kind):
     """As many messages to one listening socket as the users would get, from the core the servers run on."""
     phone = f"{servers.ADDRESS}:{servers.free_udp_port()}"
     seconds = 0.2 if options.quick else LISTENING_SECONDS / 2
@@ -98,7 +120,7 @@ def send_bare(options):
     time.sleep(0.3)
     rate = max(1, options.users / KEEP_ALIVE_SECONDS)
     sent = subprocess.run(
-        command(options.server_core, "sends", seconds, "--rate", str(rate)), capture_output=True, text=True, check=True)
+        command(options.server_core, "sends", seconds, "--rate", str(rate), *kind.arguments), capture_output=True, text=True, check=True)
     heard = json.loads(listener.communicate()[0])
     result = json.loads(sent.stdout)
     result["notCompleted"] = result["messages"] - heard["messages"]
@@ -147,10 +169,10 @@ def table(options, measured):
             if name in ours and name in theirs
         ]
         lines.append("  relayd / kamailio: " + ", ".join(parts))
-    floor = measured.get(BareSender.name)
-    if floor:
+    for kind in (BareSender, BareBatches):
+        floor = measured.get(kind.name)
         for peer in (ours, theirs):
-            if peer and "keepAliveMicroseconds" in peer:
+            if floor and peer and "keepAliveMicroseconds" in peer:
                 ratio = report.ratio(peer["keepAliveMicroseconds"]["rounds"], floor["keepAliveMicroseconds"]["rounds"])
-                lines.append(f"  keep-alives, {'relayd' if peer is ours else 'kamailio'} / {BareSender.name}: {report._range(ratio, 2)}")
+                lines.append(f"  keep-alives, {'relayd' if peer is ours else 'kamailio'} / {kind.name}: {report._range(ratio, 2)}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ final class Branch {
     var remoteSequence: UInt32?
     /// The INVITE client transaction, and the branch of its Via.
     var transaction: TransactionID?
-    var viaBranch = ""
+    var viaBranch: ViaBranch?
     /// The ACK for the 2xx, sent again for each retransmission of it; empty until there is one.
     var acknowledgement: [UInt8] = []
     /// The ACK for each further branch of a fork behind this one that answered, by its To tag; one BYE goes with the first.

@@ -27,6 +27,8 @@ final class Call {
     let inviteTransaction: TransactionID
     let source: Flow
     let callerTrunk: SharedTrunk?
+    /// Nil also for trunks that nothing is known of, as those of a test call.
+    var callerState: TrunkState?
     var caller: Dialog
     /// Highest CSeq received in this dialog.
     var callerSequence: UInt32
@@ -36,10 +38,10 @@ final class Call {
     var answerOctets: [UInt8] = []
     var answerRetransmission: SuccessRetransmission?
     /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
-    var reliable: ReliableProvisionals?
+    @Replaced var reliable: ReliableProvisionals? = nil
     var reliableResponses: [UInt32: (status: Int, octets: [UInt8], describes: BranchID?)] = [:]
     /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
-    var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
+    @Replaced var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
@@ -55,10 +57,10 @@ final class Call {
     /// The called number as it is routed: after the rules of the trunk it comes from.
     var routedNumber = ""
     /// Trunks that may still be tried.
-    var routes: [Routing.Candidate] = []
+    @Replaced var routes: [Routing.Candidate] = []
     var routesTried = 0
     /// Routes that were left out, and why.
-    var skippedRoutes: [CallFacts.Attempt] = []
+    @Replaced var skippedRoutes: [CallFacts.Attempt] = []
     /// Why there was no room for it.
     var reachedLimit: String?
     /// What ICMP said of its requests.
@@ -68,7 +70,7 @@ final class Call {
     /// Of the called user, when it was called.
     var registration: RegistrationFacts?
     /// Whom to try, in order; the first one is next.
-    var attempts: [CalleeAttempt] = []
+    @Replaced var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
     private(set) var branches: [Branch] = []
     /// The branch that is the call's callee leg, or would be: the winner; before the answer the one whose media the caller
@@ -77,21 +79,21 @@ final class Call {
     /// The trunk of the chosen branch; before there is one, that of the first attempt.
     var calleeTrunk: SharedTrunk?
     /// Trunks of whose capacity this call takes one each.
-    var occupiedTrunks: [String] = []
+    var occupiedTrunks: [TrunkLoad] = []
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
-    var dialogKeys: [DialogKey] = []
+    @Replaced var dialogKeys: [DialogKey] = []
 
     // What happens once it is up.
     private let callerSide = CallSide()
     /// The change of the session that is under way.
-    var change: SessionChange?
+    @Replaced var change: SessionChange? = nil
     var changeDeadline: Instant?
     /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
-    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
+    @Replaced var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
     /// Requests of relayd's own that keep a session alive.
-    var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
+    @Replaced var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
     /// The earliest of what both session timers and the longest duration want.
     var timerDeadline: Instant?
     /// The one that ran out and ended the call.
@@ -99,13 +101,13 @@ final class Call {
     /// When the call has lasted long enough.
     var endsAt: Instant?
     /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
-    var abandonedChanges: Set<TransactionID> = []
+    @Replaced var abandonedChanges: Set<TransactionID> = []
     /// Nothing else refers to the call any more.
     var isForgetDue = false
     /// By the leg that sends them, where they are converted.
-    var digits: [Leg: CallDigits] = [:]
+    @Replaced var digits: [Leg: CallDigits] = [:]
     /// By the transaction that asks the other leg.
-    var passedRequests: [TransactionID: PassedRequest] = [:]
+    @Replaced var passedRequests: [TransactionID: PassedRequest] = [:]
 
     // Media.
     var proxy = MediaProxy.present
@@ -123,13 +125,13 @@ final class Call {
     /// The branch whose description the caller has acknowledged (RFC 3262): it may be asked anew before the answer.
     var agreedBranch: BranchID?
     /// Provisional statuses that the caller has got in this attempt.
-    var relayedStatuses: Set<Int> = []
+    var relayedStatuses = ProvisionalStatuses()
     /// The answer as the caller gets it.
     var answer: [UInt8]?
     /// A hold began or ended since the last sweep: silence so far counts no longer.
     var hasHoldChanged = false
     var noMedia: NoMediaRule
-    var activity: MediaActivity?
+    @Replaced var activity: MediaActivity? = nil
     /// When a sweep has to look at it next.
     var activityDue = Instant(nanoseconds: 0)
 
@@ -186,14 +188,17 @@ final class Call {
         inviteTransaction = transaction
         self.source = source
         self.callerTrunk = callerTrunk
-        caller = Dialog(serving: invite, localTag: localTag, source: source)
-        callerContact = caller.contactAddress
+        let dialog = Dialog(serving: invite, localTag: localTag, source: source)
+        caller = dialog
+        callerContact = dialog.contactAddress
         fromUser = invite.from.uri.user ?? ""
         calledNumber = invite.uri.user ?? ""
         callerSequence = invite.cseq.number
         self.noMedia = noMedia
         setupAt = now
-        ladder.reserveCapacity(Self.usualLadderItems)
+        var items: [LadderItem] = []
+        items.reserveCapacity(Self.usualLadderItems)
+        ladder = items
     }
 
     /// The caller asked for TLS on every hop.
@@ -323,7 +328,7 @@ final class Call {
     func destination(of leg: Leg) -> Flow? { leg == .caller ? caller.destination : chosenBranch?.dialog.destination }
 
     /// The next request in the dialog of `leg`; see `Dialog.request`. Nil before there is one.
-    func request(_ method: Method, of leg: Leg, branch: String, sentBy: LocalEndpoint) -> MessageBuilder? {
+    func request(_ method: Method, of leg: Leg, branch: ViaBranch, sentBy: LocalEndpoint) -> MessageBuilder? {
         leg == .caller
             ? caller.request(method, branch: branch, sentBy: sentBy)
             : chosenBranch?.dialog.request(method, branch: branch, sentBy: sentBy)
@@ -347,4 +352,14 @@ final class Call {
 
     /// Of the callee's side: the chosen branch; nobody's before there is one.
     subscript(leg: Leg) -> CallSide { leg == .caller ? callerSide : chosenBranch?.side ?? CallSide() }
+}
+
+/// Some of the statuses 100 to 199, one bit each.
+struct ProvisionalStatuses {
+    private var bits: UInt128 = 0
+
+    func contains(_ status: Int) -> Bool { Self.bit(status).map { bits & $0 != 0 } ?? false }
+    mutating func insert(_ status: Int) { bits |= Self.bit(status) ?? 0 }
+
+    private static func bit(_ status: Int) -> UInt128? { (100..<200).contains(status) ? 1 << UInt128(status - 100) : nil }
 }

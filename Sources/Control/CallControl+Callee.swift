@@ -8,13 +8,12 @@ import SIP
 /// The callee's leg: the INVITE that is placed, what comes back, and the media of both legs.
 extension CallControl {
     /// What goes to the callee as it came, because neither leg's addresses are in it.
-    private static func isPassedThrough(_ name: HeaderName) -> Bool {
-        switch name {
-        case .alertInfo, .callInfo, .date, .diversion, .historyInfo, .organization, .pAssertedIdentity, .pPreferredIdentity,
-            .priority, .privacy, .remotePartyID, .subject: true
-        default: false
-        }
-    }
+    private static let passedThrough = HeaderNames([
+        .alertInfo, .callInfo, .date, .diversion, .historyInfo, .organization, .pAssertedIdentity, .pPreferredIdentity, .priority,
+        .privacy, .remotePartyID, .subject,
+    ])
+    /// The same with what may begin with `X-`.
+    private static let perhapsPassedThrough = HeaderNames(HeaderName.allCases.filter { passedThrough.contains($0) || $0 == .other })
 
     /// Answers of this many further branches of a fork are acknowledged; a peer that makes up more is not served.
     private static let maximumForks = 16
@@ -22,7 +21,7 @@ extension CallControl {
     /// What we are called on the way to `flow`.
     func endpoint(for flow: Flow) -> LocalEndpoint { endpoints.endpoint(for: flow) }
 
-    mutating func newBranch() -> String { "z9hG4bK" + random.token(count: 16) }
+    mutating func newBranch() -> ViaBranch { ViaBranch(random: &random) }
 
     // MARK: Requests to the callee
 
@@ -35,7 +34,7 @@ extension CallControl {
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
         call.answer = nil
-        call.relayedStatuses = []
+        call.relayedStatuses = ProvisionalStatuses()
         // Without an offer in the INVITE a reliable response is one, which the caller must be able to answer.
         let takesReliable = !call.asksForOffer || (attempt.targets.count == 1 && knowsReliability(call))
         let ids = attempt.targets.map { place($0, takesReliable: takesReliable, of: call, number, now: now) }
@@ -57,36 +56,49 @@ extension CallControl {
         let sentBy = endpoint(for: target.destination)
         let localTag = random.token(count: 12)
         let from = call.invite.from
-        let displayName = from.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
-        let user = (target.fromUser ?? call.callerIdentity ?? from.uri.user).map { $0 + "@" } ?? ""
         let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
-        let local = identity.isAnonymous
-            ? "\(IdentityPolicy.anonymousFrom);tag=\(localTag)"
-            : "\(displayName)<sip:\(user)\(sentBy.hostPort)>;tag=\(localTag)"
-        let toName = call.invite.to.displayNameOctets.map { String(decoding: $0, as: UTF8.self) + " " } ?? ""
+        var local: [UInt8] = []
+        local.reserveCapacity(112)
+        if identity.isAnonymous {
+            local.append(IdentityPolicy.anonymousFrom)
+        } else {
+            Self.append(displayName: from, to: &local)
+            local.append("<sip:")
+            if let user = target.fromUser ?? call.callerIdentity ?? from.uri.user {
+                local.append(copying: user.utf8.span)
+                local.append(UInt8(ascii: "@"))
+            }
+            local.append(copying: sentBy.hostPort.utf8.span)
+            local.append(UInt8(ascii: ">"))
+        }
+        local.append(";tag=")
+        local.append(copying: localTag.utf8.span)
+        var remote: [UInt8] = []
+        remote.reserveCapacity(112)
+        Self.append(displayName: call.invite.to, to: &remote)
+        remote.append(UInt8(ascii: "<"))
+        remote.append(copying: target.to.span)
+        remote.append(UInt8(ascii: ">"))
         var dialog = Dialog(
-            calling: target.uri, callID: "\(random.token(count: 20))@\(sentBy.address.ip)", localTag: localTag,
-            local: local, remote: "\(toName)<\(target.to)>",
+            calling: target.uri, callID: newCallID(at: sentBy.address.ip), localTag: localTag, local: local, remote: remote,
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         let branch = call.addBranch { Branch(id: $0, target: target, dialog: dialog) }
-        branch.viaBranch = newBranch()
+        let viaBranch = newBranch()
+        branch.viaBranch = viaBranch
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = branch.dialog.request(
-            .invite, branch: branch.viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
-        builder.add(.contact, sentBy.contact(isSecure: call.isSecure))
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
+        builder.addContact(sentBy, isSecure: call.isSecure)
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
-        builder.add(.allow, Self.allow)
+        builder.add(lines: Self.allowLine)
         branch.side.timer = sessionTimer(towards: target.trunk)
-        let extensions = Self.supported(branch.side.timer, reliableResponses: takesReliable)
-        if let extensions { builder.add(.supported, extensions) }
-        for (name, value) in Self.timerHeaders(branch.side.timer) { builder.add(name, value) }
-        builder.add(.userAgent, configuration.sip.userAgent)
-        for field in call.invite.headers where isPassedThrough(field, of: call.invite) && !identity.withheld.contains(field.name) {
-            builder.copy(field, from: call.invite)
-        }
+        Self.addSupported(branch.side.timer, reliableResponses: takesReliable, to: &builder)
+        Self.addTimerHeaders(branch.side.timer, to: &builder)
+        builder.add(lines: settings.userAgentLine)
+        passThrough(call.invite, withholding: identity.withheld, to: &builder)
         if identity.asksForPrivacy { builder.add(.privacy, "id") }
         if identity.assertsIdentity, let name = call.callerIdentity {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.hostPort)>")
@@ -96,11 +108,26 @@ extension CallControl {
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         remember(branch.dialog, of: call, number, .callee)
-        if let name = target.trunk?.name { trunkStates[name]?.countAttempt(at: now) }
+        target.state?.countAttempt(at: now)
         branch.transaction = send(
-            builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: branch.viaBranch,
+            builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: viaBranch,
             to: target.destination, for: number, .callee, now: now)
         return branch.id
+    }
+
+    private static func append(displayName address: NameAddress, to value: inout [UInt8]) {
+        guard let name = address.displayNameOctets else { return }
+        value.append(copying: name.span)
+        value.append(UInt8(ascii: " "))
+    }
+
+    mutating func newCallID(at ip: IPAddress) -> [UInt8] {
+        var callID: [UInt8] = []
+        callID.reserveCapacity(48)
+        random.appendToken(count: 20, to: &callID)
+        callID.append(UInt8(ascii: "@"))
+        ip.append(to: &callID)
+        return callID
     }
 
     /// Answers the challenge of a trunk; false when it is a refusal.
@@ -124,10 +151,9 @@ extension CallControl {
         // The refusal made no dialog: the next INVITE has no To tag either.
         let target = call.branches[id.rawValue].target
         let former = call.branches[id.rawValue].dialog
-        var dialog = Dialog(
-            calling: target.uri, callID: former.callID, localTag: former.localTag, local: former.local,
-            remote: invite.text(.to) ?? former.remote, sequence: former.localSequence, destination: target.destination,
-            routeSet: target.routes)
+        let remote = invite.first(.to).map(invite.value) ?? former.remote
+        var dialog = former.again(
+            calling: target.uri, remote: Array(remote), destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         var builder = dialog.request(
             .invite, branch: viaBranch, sentBy: endpoint(for: sent.destination), maxForwards: invite.maxForwards ?? 70)
@@ -139,7 +165,7 @@ extension CallControl {
         if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
-        for (name, value) in Self.timerHeaders(call.branches[id.rawValue].side.timer) { builder.add(name, value) }
+        Self.addTimerHeaders(call.branches[id.rawValue].side.timer, to: &builder)
         call.repeatInvite(of: id)
         call.branches[id.rawValue].dialog = dialog
         call.branches[id.rawValue].viaBranch = viaBranch
@@ -152,8 +178,16 @@ extension CallControl {
         return true
     }
 
-    func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
-        guard field.name == .other else { return Self.isPassedThrough(field.name) }
+    /// Copies what goes to the other side as it came.
+    func passThrough(_ message: SIPMessage, withholding withheld: Set<HeaderName>, to builder: inout MessageBuilder) {
+        guard message.hasAny(of: Self.perhapsPassedThrough) else { return }
+        for field in message.headers where isPassedThrough(field, of: message) && !withheld.contains(field.name) {
+            builder.copy(field, from: message)
+        }
+    }
+
+    private func isPassedThrough(_ field: HeaderField, of message: SIPMessage) -> Bool {
+        guard field.name == .other else { return Self.passedThrough.contains(field.name) }
         let name = message.nameText(field)
         return name.count > 2 && name.prefix(2).lowercased() == "x-"
     }
@@ -166,7 +200,7 @@ extension CallControl {
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
         var rewrites: [SessionDescription.MediaRewrite] = description.media.map { _ in .decline }
-        let ip = mediaInterface(leg, of: call).advertised
+        let ip = mediaAddresses(leg, of: call).advertised
         for number in call.mediumNumbers where call[medium: number].isOpen {
             guard let place = call.place(of: number, main: index), rewrites.indices.contains(place) else { continue }
             rewrites[place] = .relay(SocketAddress(ip: ip, port: call[medium: number].port(of: leg)))
@@ -175,16 +209,18 @@ extension CallControl {
     }
 
     mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction else { return }
+        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction,
+            let viaBranch = call.branches[id.rawValue].viaBranch
+        else { return }
         // Its 2xx has come and waited for the caller's PRACK: that is acknowledged and hung up, not cancelled.
         if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
-            of: transaction, branch: call.branches[id.rawValue].viaBranch, for: number, .callee,
+            of: transaction, branch: viaBranch, for: number, .callee,
             reason: reason(of: call, branch: id), now: now)
     }
 
     mutating func sendCancel(
-        of id: TransactionID, branch: String, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
+        of id: TransactionID, branch: ViaBranch, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
     ) {
         guard let cancel = cancelled(id, reason: reason, now: now) else { return }
         _ = send(cancel.octets, .cancel, branch: branch, to: cancel.destination, for: number, leg, now: now)
@@ -238,8 +274,8 @@ extension CallControl {
         let viaBranch = newBranch()
         let destination = call.branches[id.rawValue].dialog.destination
         var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
-        builder.add(.reason, reason(of: call, branch: id))
-        builder.add(.userAgent, configuration.sip.userAgent)
+        addReason(of: call, branch: id, to: &builder)
+        builder.add(lines: settings.userAgentLine)
         let bye = send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now)
         noteBye(bye, of: call.branches[id.rawValue].target.trunk, in: call.branches[id.rawValue].dialog)
     }
@@ -249,8 +285,8 @@ extension CallControl {
         guard let call = calls[number], let destination = call.destination(of: leg) else { return }
         let branch = newBranch()
         guard var builder = call.request(.bye, of: leg, branch: branch, sentBy: endpoint(for: destination)) else { return }
-        builder.add(.reason, reason(of: call))
-        builder.add(.userAgent, configuration.sip.userAgent)
+        addReason(of: call, to: &builder)
+        builder.add(lines: settings.userAgentLine)
         let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
         noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: call.dialog(of: leg))
     }
@@ -266,8 +302,16 @@ extension CallControl {
         return "Q.850;cause=\(cause.q850(status: release?.status ?? 200));text=\"\(cause.sentence)\""
     }
 
+    private func addReason(of call: Call, branch: BranchID? = nil, to builder: inout MessageBuilder) {
+        let isOwn = call.receivedReason == nil && (branch == nil || call.machine.winner == nil || call.machine.winner == branch)
+        guard isOwn else { return builder.add(.reason, reason(of: call, branch: branch)) }
+        let release = call.machine.release
+        let cause = release?.cause ?? .normal
+        builder.addReason(q850: cause.q850(status: release?.status ?? 200), text: cause.sentence)
+    }
+
     mutating func send(
-        _ request: [UInt8], _ method: Method, branch: String, to destination: Flow, for number: CallNumber,
+        _ request: [UInt8], _ method: Method, branch: ViaBranch, to destination: Flow, for number: CallNumber,
         _ leg: Leg, now: Instant
     ) -> TransactionID {
         var results = resultList()
@@ -381,7 +425,6 @@ extension CallControl {
             if !isKnown, call.deferredAnswers.count < Self.maximumForks { call.deferredAnswers.append((response, source, branch.id)) }
             return
         }
-        let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
         let index = branch.id.rawValue
         if branch.acknowledgement.isEmpty {
             call.branches[index].setupTimer = nil
@@ -392,10 +435,11 @@ extension CallControl {
             call.branches[index].response = response
             takeAnswer(response, from: source, branch.id, of: call)
             enqueue(.calleeAnswered(branch.id, hasAnswer: call.branches[index].media != nil), for: number)
-        } else if branch.dialog.remoteTag == tag {
+        } else if branch.dialog.hasRemoteTag(response.toTag) {
             sendAcknowledgement(branch.id, of: number, isRetransmission: true, now: now)  // our ACK was lost
         } else {
-            forkAnswered(response, tag: tag ?? "", from: source, branch, number, call, now: now)
+            let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            forkAnswered(response, tag: tag, from: source, branch, number, call, now: now)
         }
     }
 
@@ -566,7 +610,7 @@ extension CallControl {
         guard let call = calls[number], let winner = call.machine.winner else { return }
         if call.chosen != winner { leaveEarlySession(of: number, call, now: now) }
         call.choose(winner)
-        if let name = call.calleeTrunk?.name { trunkStates[name]?.answered += 1 }
+        call.chosenBranch?.target.state?.countAnswer()
         // What was agreed on since the first answer stands, and need not be said again; nor need what is being asked for.
         let isSettled = call.branches[winner.rawValue].isSettled
         let keepsMedia = isSettled || call.change != nil
@@ -575,8 +619,8 @@ extension CallControl {
         guard let answer = call.answer else { return }
         if !keepsMedia { expectCaller(call) }
         if call.change == nil, isSettled || !call.asksForOffer { endUnwantedMedia(of: call) }
-        let timer = timerHeaders(answering: call.invite, of: .caller, call, now: now)
-        let octets = respond(number, status: 200, reason: nil, timer, body: isSettled ? nil : answer, now: now)
+        let timer = timerAnswer(to: call.invite, of: .caller, call, now: now)
+        let octets = respond(number, status: 200, reason: nil, timer: timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
         scheduleTimer(of: number)
@@ -608,12 +652,12 @@ extension CallControl {
 
     @discardableResult
     private mutating func respond(
-        _ number: CallNumber, status: Int, reason: String?, _ headers: [(HeaderName, String)] = [], body: [UInt8]?,
-        now: Instant
+        _ number: CallNumber, status: Int, reason: String?, _ headers: [(HeaderName, String)] = [],
+        timer: SessionTimer.Answer? = nil, body: [UInt8]?, now: Instant
     ) -> [UInt8] {
         guard let call = calls[number] else { return [] }
         if status >= 200 { call.reliable?.finish() }
-        let octets = self.response(of: call, status: status, reason: reason, headers, body: body)
+        let octets = self.response(of: call, status: status, reason: reason, headers, timer: timer, body: body)
         var results = resultList()
         transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)
         enqueue(&results)
@@ -622,17 +666,22 @@ extension CallControl {
 
     /// A response to the caller's INVITE.
     func response(
-        of call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)], body: [UInt8]?
+        of call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)], timer: SessionTimer.Answer? = nil,
+        body: [UInt8]?
     ) -> [UInt8] {
         var builder = MessageBuilder.response(
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
-            builder.add(.contact, endpoint(for: call.source).contact(isSecure: call.isSecure))
-            builder.add(.allow, Self.allow)
-            if let supported = Self.supported(call[.caller].timer) { builder.add(.supported, supported) }
+            builder.addContact(endpoint(for: call.source), isSecure: call.isSecure)
+            builder.add(lines: Self.allowLine)
+            Self.addSupported(call[.caller].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.server, configuration.sip.userAgent)
+        if let timer {
+            builder.addSessionExpires(timer.interval, refresher: timer.refresher)
+            if timer.isRequired { builder.add(lines: "Require: timer\r\n") }
+        }
+        builder.add(lines: settings.serverLine)
         return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }
 }

@@ -36,8 +36,7 @@ extension CallControl {
             .via, .maxForwards, .from, .to, .callID, .cseq, .route, .authorization, .proxyAuthorization, .contentType, .contentLength,
         ]
         for field in request.headers where !written.contains(field.name) { builder.copy(field, from: request) }
-        let uri = String(decoding: request.requestURI, as: UTF8.self)
-        if let (header, value) = authorization(for: trunk, request.method, uri: uri) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunk, request.method, uri: Array(request.requestURI)) { builder.add(header, octets: value) }
         let body = Array(request.body)
         let octets = builder.finish(body: body, contentType: body.isEmpty ? nil : request.text(.contentType))
         if let branch { branch.dialog = dialog } else if !isBye { call?.setDialog(dialog, of: use.leg) }
@@ -53,7 +52,7 @@ extension CallControl {
     }
 
     /// Whoever waits for the answer waits for that of the new transaction.
-    private static func replace(_ old: TransactionID, by new: TransactionID, branch: String, in call: Call) {
+    private static func replace(_ old: TransactionID, by new: TransactionID, branch: ViaBranch, in call: Call) {
         if call.change?.outgoing == old {
             call.change?.outgoing = new
             call.change?.branch = branch

@@ -203,10 +203,7 @@ extension CallControl {
         guard let call = calls[number], let release = call.machine.release else { return }
         vacateTrunks(of: call)
         vacateSource(of: call)
-        if let answerAt = call.answerAt, let name = call.calleeTrunk?.name, let state = trunkStates[name] {
-            state.ended += 1
-            state.duration += (call.releaseAt ?? now) - answerAt
-        }
+        if let answerAt = call.answerAt { call.chosenBranch?.target.state?.countEnd(after: (call.releaseAt ?? now) - answerAt) }
         let releaseAt = call.releaseAt ?? now
         var facts = facts(of: call, now: now)
         facts.messages = MessageFact.of(call.ladder, since: call.setupAt)

@@ -8,11 +8,11 @@ extension CallControl {
     // MARK: Credentials
 
     /// What a request to `name` carries when it has challenged us before.
-    mutating func authorization(for name: String?, _ method: Method, uri: String) -> (HeaderName, [UInt8])? {
+    mutating func authorization(for name: String?, _ method: Method, uri: [UInt8]) -> (HeaderName, [UInt8])? {
         guard let name, let trunk = trunkStates[name]?.trunk, let username = trunk.username, var digest = trunkStates[name]?.digest
         else { return nil }
         let value = digest.authorization(
-            username: Array(username.utf8), password: Array((trunk.password ?? "").utf8), method: method, uri: Array(uri.utf8),
+            username: Array(username.utf8), password: Array((trunk.password ?? "").utf8), method: method, uri: uri,
             clientNonce: Array(random.token(count: 16).utf8), engine: digestEngine)
         trunkStates[name]?.digest = digest
         return (digest.header, value)
@@ -61,9 +61,9 @@ extension CallControl {
         builder.add(.cseq, "\(registration.sequence) REGISTER")
         builder.add(.contact, "<sip:\(user)@\(local.hostAndParameters)>")
         builder.add(.expires, "\(expires.components.seconds)")
-        if let (header, value) = authorization(for: name, .register, uri: uri) { builder.add(header, octets: value) }
-        builder.add(.allow, Self.allow)
-        builder.add(.userAgent, configuration.sip.userAgent)
+        if let (header, value) = authorization(for: name, .register, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
+        builder.add(lines: Self.allowLine)
+        builder.add(lines: settings.userAgentLine)
         var results = resultList()
         let id = transactions.send(
             builder.finish(), method: .register, branch: branch, to: flow, now: now, outputs: &results)

@@ -118,7 +118,7 @@ extension CallControl {
         let destination = call.branches[id.rawValue].dialog.destination
         var builder = call.branches[id.rawValue].dialog.request(.prack, branch: viaBranch, sentBy: endpoint(for: destination))
         builder.add(.rack, "\(sequence) \(response.cseq.text)")
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         let octets = builder.finish(body: answer, contentType: answer.isEmpty ? nil : "application/sdp")
         _ = send(octets, .prack, branch: viaBranch, to: destination, for: number, .callee, now: now)
     }

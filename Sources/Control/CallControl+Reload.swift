@@ -14,7 +14,7 @@ extension CallControl {
         scanners = newer.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
         for trunk in newer.trunks {
             guard let state = trunkStates[trunk.name] else {
-                trunkStates[trunk.name] = TrunkState(SharedTrunk(trunk), now: now)
+                trunkStates[trunk.name] = TrunkState(SharedTrunk(trunk), load(of: trunk.name), now: now)
                 if trunk.probe == .always { planProbe(of: trunk.name, at: now) }
                 if trunk.register == .on { planRegister(of: trunk.name, at: now) }
                 continue

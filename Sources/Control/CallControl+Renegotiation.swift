@@ -21,6 +21,16 @@ extension CallControl {
         return reliableResponses ? "timer, 100rel" : "timer"
     }
 
+    /// The same as a header line, where there is anything to say.
+    static func addSupported(_ timer: SessionTimer, reliableResponses: Bool = false, to builder: inout MessageBuilder) {
+        switch (timer.policy.isOff, reliableResponses) {
+        case (true, true): builder.add(lines: "Supported: 100rel\r\n")
+        case (true, false): break
+        case (false, true): builder.add(lines: "Supported: timer, 100rel\r\n")
+        case (false, false): builder.add(lines: "Supported: timer\r\n")
+        }
+    }
+
     // MARK: The request
 
     mutating func receiveChange(
@@ -138,9 +148,10 @@ extension CallControl {
         let leg = change.machine.responder
         let method: Method = change.machine.passedAs == .invite ? .invite : .update
         let body = change.offer.map { describe($0, change.mediumIndex, to: leg, call) }
-        change.branch = newBranch()
+        let branch = newBranch()
+        change.branch = branch
         change.outgoing = sendInDialog(
-            method, branch: change.branch, of: number, leg, copying: change.request,
+            method, branch: branch, of: number, leg, copying: change.request,
             headers: call.machine.isConnected ? Self.timerHeaders(call[leg].timer) : [], body: body,
             contentType: body == nil ? nil : "application/sdp", now: now)
     }
@@ -149,7 +160,7 @@ extension CallControl {
     /// are passed through.
     @discardableResult
     mutating func sendInDialog(
-        _ method: Method, branch: String, of number: CallNumber, _ leg: Leg, copying original: SIPMessage? = nil,
+        _ method: Method, branch: ViaBranch, of number: CallNumber, _ leg: Leg, copying original: SIPMessage? = nil,
         headers: [(HeaderName, String)] = [], body: [UInt8]? = nil, contentType: String? = nil, now: Instant
     ) -> TransactionID? {
         guard let call = calls[number], var dialog = call.dialog(of: leg) else { return nil }
@@ -157,18 +168,16 @@ extension CallControl {
             method, branch: branch, sentBy: endpoint(for: dialog.destination), maxForwards: max(0, (original?.maxForwards ?? 71) - 1))
         call.setDialog(dialog, of: leg)
         if method == .invite || method == .update {
-            builder.add(.contact, endpoint(for: dialog.destination).contact)
-            builder.add(.allow, Self.allow)
-            if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
+            builder.addContact(endpoint(for: dialog.destination))
+            builder.add(lines: Self.allowLine)
+            Self.addSupported(call[leg].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         if let original {
             let (source, target) = leg == .callee ? (call.callerTrunk, call.calleeTrunk) : (call.calleeTrunk, call.callerTrunk)
             let withheld = IdentityPolicy(original, from: source, to: target).withheld
-            for field in original.headers where isPassedThrough(field, of: original) && !withheld.contains(field.name) {
-                builder.copy(field, from: original)
-            }
+            passThrough(original, withholding: withheld, to: &builder)
         }
         return send(
             builder.finish(body: body ?? [], contentType: contentType), method, branch: branch, to: dialog.destination,
@@ -358,8 +367,9 @@ extension CallControl {
     }
 
     private mutating func cancelChange(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let change = call.change, let id = change.outgoing else { return }
-        sendCancel(of: id, branch: change.branch, for: number, change.machine.responder, reason: nil, now: now)
+        guard let call = calls[number], let change = call.change, let id = change.outgoing, let branch = change.branch
+        else { return }
+        sendCancel(of: id, branch: branch, for: number, change.machine.responder, reason: nil, now: now)
     }
 
     private mutating func answerChange(_ change: SessionChange, _ call: Call, _ number: CallNumber, now: Instant) {
@@ -390,11 +400,11 @@ extension CallControl {
             to: request, status: status, reason: reason, toTag: call.dialog(of: leg)?.localTag, source: source)
         if status < 300, request.method == .invite || request.method == .update {
             builder.add(.contact, endpoint(for: source).contact)
-            builder.add(.allow, Self.allow)
-            if let supported = Self.supported(call[leg].timer) { builder.add(.supported, supported) }
+            builder.add(lines: Self.allowLine)
+            Self.addSupported(call[leg].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.server, configuration.sip.userAgent)
+        builder.add(lines: settings.serverLine)
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
         var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)

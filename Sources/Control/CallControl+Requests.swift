@@ -13,7 +13,7 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
     }
 
-    static let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
+    static var allowLine: StaticString { "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK\r\n" }
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
         // INVITE, REGISTER and what belongs to a dialog look for themselves.
@@ -55,9 +55,10 @@ extension CallControl {
         let callee = doctorRoute == nil ? phones?.user(called: invite.uri) : nil
         let number = nextCallNumber()
         let call = Call(
-            id: unusedCallID(), recordID: "\(wallTime(now).milliseconds)-\(random.token(count: 12))", invite: invite,
+            id: unusedCallID(), recordID: newRecordID(now), invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
             noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
+        call.callerState = callerTrunk.flatMap { trunkStates[$0.name] }
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
         call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
@@ -67,7 +68,7 @@ extension CallControl {
             call.registration = registrationFacts(of: callee, now: now)
         }
         if let doctorRoute {
-            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee))])]
+            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee), nil)])]
         }
         let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
@@ -75,7 +76,7 @@ extension CallControl {
         takeMediaSettings(of: call)
         remember(call.caller, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
-        if let callerTrunk { occupy(callerTrunk, by: call) }
+        if let callerTrunk { occupy(call.callerState?.load ?? load(of: callerTrunk.name), by: call) }
         emit(
             .callSetup, for: call,
             [
@@ -119,7 +120,7 @@ extension CallControl {
         guard call.invite.accepts("application/sdp") else {
             return Refusal(cause: .mediaNotAcceptable, status: 406, headers: [(.accept, "application/sdp")])
         }
-        if let family = call.main[.caller].address?.ip.family, sharedConfiguration.value.mediaInterface(for: family) == nil {
+        if let family = call.main[.caller].address?.ip.family, settings.mediaAddresses(for: family) == nil {
             return Refusal(cause: .mediaNotAcceptable, status: 488)
         }
         guard hasCodec(of: call, for: nil) else {
@@ -141,8 +142,8 @@ extension CallControl {
             return (.callsRefusedSource, "\(call.source.ip) has its \(limit) calls (limits.calls_per_source)")
         }
         if let trunk = call.callerTrunk {
-            let isTooFast = trunkStates[trunk.name]?.incoming.take(now: now) == false
-            if trunk.capacity > 0, callsByTrunk[trunk.name, default: 0] >= trunk.capacity {
+            let isTooFast = call.callerState?.incoming.take(now: now) == false
+            if trunk.capacity > 0, (call.callerState?.load.calls ?? 0) >= trunk.capacity {
                 return (.callsRefusedTrunkCapacity, "Trunk \(trunk.name) has as many calls as its capacity, \(trunk.capacity)")
             }
             if isTooFast {
@@ -193,7 +194,7 @@ extension CallControl {
     /// is a spiral, and welcome.
     private mutating func isLoop(_ invite: SIPMessage) -> Bool {
         invite.listValues(.via).dropFirst().contains { value in
-            guard let via = Via(value), endpoints.contains(via), let branch = via.branchText,
+            guard let via = Via(value), endpoints.contains(via), let branch = via.branch.flatMap(ViaBranch.init),
                 let octets = transactions.sentRequest(branch: branch, method: .invite),
                 case .message(let sent) = SIPMessage.parse(octets)
             else { return false }
@@ -266,6 +267,15 @@ extension CallControl {
         if let call = calls[number] { closeFurtherMedia(of: call) }
         enqueue(.mediaClosed, for: number)
         enqueue(.release(cause: cause, status: 503, party: .relayd), for: number)
+    }
+
+    private mutating func newRecordID(_ now: Instant) -> String {
+        var id: [UInt8] = []
+        id.reserveCapacity(32)
+        id.append(decimal: UInt64(clamping: wallTime(now).milliseconds))
+        id.append(UInt8(ascii: "-"))
+        random.appendToken(count: 12, to: &id)
+        return String(decoding: id, as: UTF8.self)
     }
 
     private mutating func unusedCallID() -> String {
@@ -387,17 +397,15 @@ extension CallControl {
     /// the one that was taken in the peer's tag only.
     mutating func dialog(of request: SIPMessage) -> (call: CallNumber, leg: Leg)? {
         guard let tag = request.toTag, let (number, leg, call) = call(of: request.callID, localTag: tag) else { return nil }
-        let peerTag: String?
         if leg == .caller {
-            peerTag = call.caller.remoteTag  // it may still use the tag it got before its present one
-        } else {
-            // A branch that lost is no leg of the call.
-            guard let branch = call.chosenBranch, tag.isText(branch.dialog.localTag) else { return nil }
-            peerTag = branch.dialog.remoteTag
+            // It may still use the tag it got before its present one.
+            return call.caller.isPeerTag(request.fromTag) ? (number, leg) : nil
         }
-        // Any tag may be the peer's before it has given one.
-        guard let peerTag else { return (number, leg) }
-        return request.fromTag?.isText(peerTag) == true ? (number, leg) : nil
+        // A branch that lost is no leg of the call.
+        guard let branch = call.chosenBranch, tag.isText(branch.dialog.localTag), branch.dialog.isPeerTag(request.fromTag) else {
+            return nil
+        }
+        return (number, leg)
     }
 
     /// The call that has, or had, a dialog with this Call-ID and this tag on our side.
@@ -408,8 +416,8 @@ extension CallControl {
             return nil
         }
         let isOfCall = leg == .caller
-            ? callID.isText(call.caller.callID)
-            : call.branches.contains { localTag.isText($0.dialog.localTag) && callID.isText($0.dialog.callID) }
+            ? call.caller.hasCallID(callID)
+            : call.branches.contains { localTag.isText($0.dialog.localTag) && $0.dialog.hasCallID(callID) }
         return isOfCall ? (number, leg, call) : nil
     }
 
@@ -421,9 +429,9 @@ extension CallControl {
     ) {
         var builder = MessageBuilder.response(
             to: request, status: status, toTag: toTag ?? random.token(count: 12), source: source)
-        if status == 405 || status == 501 || request.method == .options { builder.add(.allow, Self.allow) }
+        if status == 405 || status == 501 || request.method == .options { builder.add(lines: Self.allowLine) }
         for (name, value) in headers { builder.add(name, value) }
-        builder.add(.server, configuration.sip.userAgent)
+        builder.add(lines: settings.serverLine)
         var results = resultList()
         transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)
         enqueue(&results)

@@ -30,10 +30,22 @@ extension CallControl {
         return headers
     }
 
+    /// The same, written at once.
+    static func addTimerHeaders(_ timer: SessionTimer, to builder: inout MessageBuilder) {
+        guard let offered = timer.offered else { return }
+        builder.addSessionExpires(offered.interval, refresher: offered.refresher)
+        if let minimum = offered.minimum { builder.add(.minSE, number: Int(minimum.components.seconds)) }
+    }
+
     /// What a 2xx of ours to a request of `leg` says, from which its timer runs anew.
-    mutating func timerHeaders(answering request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> [(HeaderName, String)] {
-        guard let answer = call[leg].timer.answer(SessionTimer.Terms(request), now: now) else { return [] }
+    mutating func timerAnswer(to request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> SessionTimer.Answer? {
+        guard let answer = call[leg].timer.answer(SessionTimer.Terms(request), now: now) else { return nil }
         timersChanged(call)
+        return answer
+    }
+
+    mutating func timerHeaders(answering request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> [(HeaderName, String)] {
+        guard let answer = timerAnswer(to: request, of: leg, call, now: now) else { return [] }
         var headers: [(HeaderName, String)] = [
             (.sessionExpires, "\(answer.interval.components.seconds);refresher=\(answer.refresher.rawValue)")
         ]

@@ -55,27 +55,26 @@ extension CallControl {
         let uri = "sip:\(test.number)@\(trunk.address)" + (trunk.transport == .udp ? "" : ";transport=\(trunk.transport.rawValue)")
         var dialog: Dialog
         if let former = test.dialog {
-            dialog = Dialog(
-                calling: uri, callID: former.callID, localTag: former.localTag, local: former.local, remote: "<\(uri)>",
-                sequence: former.localSequence, destination: flow)
+            dialog = former.again(calling: Array(uri.utf8), remote: Array("<\(uri)>".utf8), destination: flow)
         } else {
             let tag = random.token(count: 12)
             dialog = Dialog(
                 calling: uri, callID: "\(random.token(count: 20))@\(local.address.ip)", localTag: tag,
                 local: "<sip:\(test.caller)@\(local.address)>;tag=\(tag)", remote: "<\(uri)>", sequence: 0, destination: flow)
         }
-        test.viaBranch = newBranch()
-        var builder = dialog.request(.invite, branch: test.viaBranch, sentBy: local)
+        let viaBranch = newBranch()
+        test.viaBranch = viaBranch
+        var builder = dialog.request(.invite, branch: viaBranch, sentBy: local)
         builder.add(.contact, local.contact)
-        if let (header, value) = authorization(for: trunk.name, .invite, uri: uri) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunk.name, .invite, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
         builder.add(.allow, "INVITE, ACK, CANCEL, BYE, OPTIONS")
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         test.dialog = dialog
         test.stage = .inviting
         test.deadline = now + Self.ringingLimit
         test.note("INVITE sent", at: now)
         let id = sendTest(
-            builder.finish(body: testOffer(test, trunk), contentType: "application/sdp"), .invite, branch: test.viaBranch, to: flow,
+            builder.finish(body: testOffer(test, trunk), contentType: "application/sdp"), .invite, branch: viaBranch, to: flow,
             token, now: now)
         test.transaction = id
         testCalls[token] = test
@@ -105,7 +104,7 @@ extension CallControl {
     }
 
     private mutating func sendTest(
-        _ octets: [UInt8], _ method: SIP.Method, branch: String, to flow: Flow, _ token: UInt64, now: Instant
+        _ octets: [UInt8], _ method: SIP.Method, branch: ViaBranch, to flow: Flow, _ token: UInt64, now: Instant
     ) -> TransactionID {
         var results = resultList()
         let id = transactions.send(octets, method: method, branch: branch, to: flow, now: now, outputs: &results)
@@ -133,7 +132,7 @@ extension CallControl {
             guard var dialog = test.dialog else { return }
             let branch = newBranch()
             var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
-            builder.add(.userAgent, configuration.sip.userAgent)
+            builder.add(lines: settings.userAgentLine)
             test.dialog = dialog
             test.note("BYE sent", at: now)
             testCalls[token] = test
@@ -142,10 +141,10 @@ extension CallControl {
     }
 
     private mutating func cancelTest(_ test: inout TestCall, _ token: UInt64, now: Instant) {
-        guard let id = test.transaction, let cancel = cancelled(id, now: now) else { return }
+        guard let id = test.transaction, let branch = test.viaBranch, let cancel = cancelled(id, now: now) else { return }
         test.isCancelSent = true
         test.note("CANCEL sent", at: now)
-        _ = sendTest(cancel.octets, .cancel, branch: test.viaBranch, to: cancel.destination, token, now: now)
+        _ = sendTest(cancel.octets, .cancel, branch: branch, to: cancel.destination, token, now: now)
     }
 
     // MARK: What comes back

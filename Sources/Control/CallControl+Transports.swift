@@ -28,11 +28,9 @@ extension CallControl {
 
     /// Where the media socket of a leg is, and what its peer is told: of the peer's address family. Without one of that family
     /// the default stands in.
-    func mediaInterface(_ leg: Leg, of call: Call) -> MediaInterface {
+    func mediaAddresses(_ leg: Leg, of call: Call) -> SettingsInUse.MediaAddresses {
         let target = call.calleeTrunk?.address.ip ?? call.attempts.first?.targets.first?.destination.ip
         let family = leg == .caller ? call.main[.caller].address?.ip.family ?? call.source.ip.family : target?.family
-        return family.flatMap { sharedConfiguration.value.mediaInterface(for: $0) }
-            ?? MediaInterface(
-                name: "default", address: configuration.mediaAddress, advertised: configuration.advertisedMediaAddress)
+        return family.flatMap { settings.mediaAddresses(for: $0) } ?? settings.otherMedia
     }
 }

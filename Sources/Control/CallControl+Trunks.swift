@@ -38,34 +38,35 @@ extension CallControl {
                 call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .resting))
                 continue
             }
-            let isFull = trunk.capacity > 0 && callsByTrunk[trunk.name, default: 0] >= trunk.capacity
-                && !call.occupiedTrunks.contains(trunk.name)
+            let isFull = trunk.capacity > 0 && state.load.calls >= trunk.capacity
+                && !call.occupiedTrunks.contains { $0 === state.load }
             if isFull || !state.outgoing.take(now: now) {
                 isBusy = true
                 call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .full))
                 continue
             }
             call.routesTried += 1
-            occupy(trunk, by: call)
-            return .success(target(of: call, by: candidate))
+            occupy(state.load, by: call)
+            return .success(target(of: call, by: candidate, state))
         }
-        if let outCandidate, !isBusy, takeLastResort(outCandidate.trunk, call, now: now) {
-            return .success(target(of: call, by: outCandidate))
+        if let outCandidate, !isBusy, let state = trunkStates[outCandidate.trunk.name],
+            takeLastResort(outCandidate.trunk, state, call, now: now)
+        {
+            return .success(target(of: call, by: outCandidate, state))
         }
         let retryAfter = max(configuration.limits.retryAfter, rest ?? .zero)
         return .failure(RouteFailure(reason: isBusy ? .busy(retryAfter: retryAfter) : .down))
     }
 
     /// Nothing else is left: the probe may not have seen yet that the trunk is back. One call a second finds out.
-    private mutating func takeLastResort(_ trunk: SharedTrunk, _ call: Call, now: Instant) -> Bool {
+    private mutating func takeLastResort(_ trunk: SharedTrunk, _ state: TrunkState, _ call: Call, now: Instant) -> Bool {
         guard configuration.routing.lastResort, call.routesTried == 0,
-            trunk.capacity == 0 || callsByTrunk[trunk.name, default: 0] < trunk.capacity,
-            trunkStates[trunk.name]?.lastResortAt.map({ now - $0 >= .seconds(1) }) ?? true,
-            trunkStates[trunk.name]?.outgoing.take(now: now) == true
+            trunk.capacity == 0 || state.load.calls < trunk.capacity,
+            state.lastResortAt.map({ now - $0 >= .seconds(1) }) ?? true, state.outgoing.take(now: now)
         else { return false }
-        trunkStates[trunk.name]?.lastResortAt = now
+        state.lastResortAt = now
         call.routesTried += 1
-        occupy(trunk, by: call)
+        occupy(state.load, by: call)
         return true
     }
 
@@ -81,7 +82,7 @@ extension CallControl {
         call.choose(id)
         if call.attempts.isEmpty, mayFailOver(call, after: failure) {
             // The caller's own place stays taken, also where its trunk is the one that failed.
-            if let name = call.calleeTrunk?.name, name != call.callerTrunk?.name { vacate(name, by: call) }
+            if let load = call.chosenBranch?.target.state?.load, load !== call.callerState?.load { vacate(load, by: call) }
             if case .success(let target) = nextRoute(of: call, now: now) {
                 call.attempts = [CalleeAttempt(targets: [target])]
                 counters.add(to: .callsRerouted)
@@ -116,7 +117,7 @@ extension CallControl {
     }
 
     /// The called user at a trunk, as route and trunk want it: parameters as they came, host and port of the trunk.
-    mutating func target(of call: Call, by candidate: Routing.Candidate) -> CalleeTarget {
+    mutating func target(of call: Call, by candidate: Routing.Candidate, _ state: TrunkState?) -> CalleeTarget {
         let trunk = candidate.trunk
         let called = trunk.calledOut.apply(to: candidate.called.apply(to: call.routedNumber))
         let dialled = call.invite.uri
@@ -125,15 +126,12 @@ extension CallControl {
         let toUser = call.invite.to.uri.user
         let to = toUser == call.calledNumber ? called : toUser ?? ""
         // What was promised to the caller holds on both legs; with sips the transport is TLS anyway (RFC 5630 §3.1.3).
-        let scheme = dialled.scheme == .sips ? "sips" : "sip"
-        let address = trunk.address.description
-        func uri(_ scheme: String, _ user: String) -> String {
-            user.isEmpty ? "\(scheme):\(address)" : "\(scheme):\(user)@\(address)"
-        }
+        let isSecure = dialled.scheme == .sips
+        var uri = Self.uri(isSecure ? "sips:" : "sip:", called, at: trunk.address)
+        if trunk.transport != .udp, !isSecure { uri += ";transport=\(trunk.transport.rawValue)".utf8 }
+        if isPhone { uri.append(";user=phone") }
         var target = CalleeTarget(
-            trunk: trunk, timers: sharedConfiguration.value.timers(for: trunk.value), uri: uri(scheme, called), to: uri("sip", to))
-        if trunk.transport != .udp, dialled.scheme != .sips { target.uri += ";transport=\(trunk.transport.rawValue)" }
-        if isPhone { target.uri += ";user=phone" }
+            trunk: trunk, state, timers: settings.timers(for: trunk), uri: uri, to: Self.uri("sip:", to, at: trunk.address))
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)
             target.fromUser = trunk.callerOut.apply(to: candidate.caller.apply(to: rewritten))
@@ -141,23 +139,35 @@ extension CallControl {
         return target
     }
 
+    private static func uri(_ scheme: StaticString, _ user: String, at address: SocketAddress) -> [UInt8] {
+        var uri: [UInt8] = []
+        uri.reserveCapacity(80)
+        uri.append(scheme)
+        if !user.isEmpty {
+            uri.append(copying: user.utf8.span)
+            uri.append(UInt8(ascii: "@"))
+        }
+        address.append(to: &uri)
+        return uri
+    }
+
     // MARK: Limits
 
     /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
-    mutating func occupy(_ trunk: SharedTrunk, by call: Call) {
-        guard !call.occupiedTrunks.contains(trunk.name) else { return }
-        call.occupiedTrunks.append(trunk.name)
-        callsByTrunk[trunk.name, default: 0] += 1
+    mutating func occupy(_ load: TrunkLoad, by call: Call) {
+        guard !call.occupiedTrunks.contains(where: { $0 === load }) else { return }
+        call.occupiedTrunks = call.occupiedTrunks + [load]
+        load.add()
     }
 
-    private mutating func vacate(_ name: String, by call: Call) {
-        guard let index = call.occupiedTrunks.firstIndex(of: name) else { return }
-        call.occupiedTrunks.remove(at: index)
-        callsByTrunk[name, default: 0] -= 1
+    private mutating func vacate(_ load: TrunkLoad, by call: Call) {
+        guard call.occupiedTrunks.contains(where: { $0 === load }) else { return }
+        call.occupiedTrunks = call.occupiedTrunks.filter { $0 !== load }
+        load.remove()
     }
 
     mutating func vacateTrunks(of call: Call) {
-        for name in call.occupiedTrunks { callsByTrunk[name, default: 0] -= 1 }
+        for load in call.occupiedTrunks { load.remove() }
         call.occupiedTrunks = []
     }
 
@@ -165,13 +175,14 @@ extension CallControl {
 
     /// A response to an INVITE says how its trunk is.
     mutating func noteResponse(_ response: SIPMessage, of branch: Branch, now: Instant) {
-        guard let name = branch.target.trunk?.name, let status = response.status else { return }
+        guard let state = branch.target.state, let status = response.status else { return }
+        let name = state.trunk.name
         if status == 503 {
             let seconds = response.text(.retryAfter).flatMap { Int($0.prefix { $0.isASCII && $0.isNumber }) }
             trunkFailed(
                 name, "503 \(response.reasonPhrase)", retryAfter: seconds.map { .seconds(min($0, 3_600)) }, now: now)
         } else {
-            trunkIsAlive(name, now: now)
+            trunkIsAlive(state, now: now)
         }
     }
 
@@ -190,10 +201,10 @@ extension CallControl {
         return currentError == nil ? interval : min(interval, TimerValues.standard.t2)
     }
 
-    private mutating func trunkIsAlive(_ name: String, now: Instant) {
-        guard trunkStates[name]?.health.isAlive(now: now) == .cameUp else { return }
-        emit(.trunkUp, for: nil, ["trunk": name], now: now)
-        if trunkStates[name]?.trunk.probe != .always { trunkStates[name]?.nextProbe = nil }
+    private mutating func trunkIsAlive(_ state: TrunkState, now: Instant) {
+        guard state.health.isAlive(now: now) == .cameUp, trunkStates[state.trunk.name] === state else { return }
+        emit(.trunkUp, for: nil, ["trunk": state.trunk.name], now: now)
+        if state.trunk.probe != .always { state.nextProbe = nil }
     }
 
     // MARK: Probes
@@ -242,7 +253,7 @@ extension CallControl {
         builder.add(.cseq, "1 OPTIONS")
         builder.add(.contact, local.contact)
         builder.add(.accept, "application/sdp")
-        builder.add(.userAgent, configuration.sip.userAgent)
+        builder.add(lines: settings.userAgentLine)
         var results = resultList()
         let id = transactions.send(
             builder.finish(), method: .options, branch: branch, to: flow, now: now, outputs: &results)
@@ -285,7 +296,7 @@ extension CallControl {
         guard let state = trunkStates[name] else { return }
         trunkStates[name]?.probe = nil
         trunkStates[name]?.probeResult = result
-        if failed { trunkFailed(name, "OPTIONS: \(result)", now: now) } else { trunkIsAlive(name, now: now) }
+        if failed { trunkFailed(name, "OPTIONS: \(result)", now: now) } else { trunkIsAlive(state, now: now) }
         let isWatched = state.trunk.probe == .always || (failed && trunkStates[name]?.health.isDown == true)
         if isWatched, !isDraining { planProbe(of: name, at: now + probeInterval) }
         for waiting in waitingProbes where waiting.trunk == name {
@@ -317,7 +328,7 @@ extension CallControl {
             return TrunkReport(
                 name: state.trunk.name, address: state.trunk.address, state: condition,
                 since: health.downSince.map(wallTime), restsUntil: health.rests(at: now) ? health.restsUntil.map(wallTime) : nil,
-                calls: callsByTrunk[state.trunk.name, default: 0], capacity: state.trunk.capacity,
+                calls: state.load.calls, capacity: state.trunk.capacity,
                 callsPerSecond: state.rate(at: now), callsPerSecondLimit: state.trunk.callsPerSecond,
                 attempts: state.attempts, answered: state.answered,
                 answerSeizureRatio: state.attempts == 0 ? nil : Double(state.answered) / Double(state.attempts),

@@ -48,11 +48,11 @@ package struct CallControl {
     }
 
     package internal(set) var configuration: Configuration {
-        get { sharedConfiguration.value }
-        set { sharedConfiguration = Boxed(newValue) }
+        get { settings.configuration }
+        set { settings = SettingsInUse(newValue) }
     }
-    /// For those who call its methods, to whom the other would be copied.
-    private(set) var sharedConfiguration: Boxed<Configuration>
+    /// The same, with what is made of it once.
+    private(set) var settings: SettingsInUse
     var routing: Routing
     /// Our own addresses.
     let endpoints: LocalEndpoints
@@ -83,8 +83,8 @@ package struct CallControl {
     /// Calls whose media goes past relayd, as long as it would be relayed.
     var directCalls: Set<CallNumber> = []
     var callTimers = TimerQueue<CallNumber>()
-    /// Calls of each trunk, by name, until their record is written.
-    var callsByTrunk: [String: Int] = [:]
+    /// Of every trunk that ever was, by name.
+    private var trunkLoads: [String: TrunkLoad] = [:]
     /// What else is known of them, by name.
     var trunkStates: [String: TrunkState]
     var trunkTimers = TimerQueue<String>()
@@ -147,13 +147,12 @@ package struct CallControl {
         configuration: Configuration, media: MediaSessions, counters: CounterBlock, random: SeededRandom,
         digestKey: [UInt8]? = nil, now: Instant, wallTime: WallTime
     ) {
-        sharedConfiguration = Boxed(configuration)
+        settings = SettingsInUse(configuration)
         self.media = media
         self.counters = counters
         self.random = random
         routing = Routing(trunks: configuration.trunks, routes: configuration.routes)
-        trunkStates = Dictionary(
-            configuration.trunks.map { ($0.name, TrunkState(SharedTrunk($0), now: now)) }, uniquingKeysWith: { first, _ in first })
+        trunkStates = [:]
         endpoints = configuration.sip.endpoints
         clocks = (now, wallTime)
         strangers = StrangerTable(now: now)
@@ -163,8 +162,18 @@ package struct CallControl {
         callRate = CallRate(rate: configuration.limits.callsPerSecond, now: now)
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
         scanners = configuration.protection.scanners.map { $0.lowercased().utf8.map { $0 } }
+        for trunk in configuration.trunks where trunkStates[trunk.name] == nil {
+            trunkStates[trunk.name] = TrunkState(SharedTrunk(trunk), load(of: trunk.name), now: now)
+        }
         reserveTables()
         if !configuration.users.isEmpty { phones = makePhones(digestKey, now: now) }
+    }
+
+    mutating func load(of trunk: String) -> TrunkLoad {
+        if let known = trunkLoads[trunk] { return known }
+        let load = TrunkLoad()
+        trunkLoads[trunk] = load
+        return load
     }
 
     /// To begin with users.
@@ -359,11 +368,13 @@ package struct CallControl {
     package var isEmpty: Bool {
         calls.isEmpty && transactionUses.isEmpty && presentInvites.isEmpty && callsByDialog.isEmpty && callsByID.isEmpty
             && callsBySession.isEmpty && furtherSessions.isEmpty && testSessions.isEmpty && testTransactions.isEmpty && directCalls.isEmpty && monitored.isEmpty && openByes.isEmpty && challengedByes.isEmpty && transactions.count == 0 && trunkTransactions.isEmpty
-            && callsByTrunk.values.allSatisfy { $0 == 0 } && admission.isEmpty && media.usedPairCount == 0
+            && trunkLoads.values.allSatisfy { $0.calls == 0 } && admission.isEmpty && media.usedPairCount == 0
     }
 
     /// The wall clock may be stepped; call this now and then.
     package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
+
+    package var hasOutputs: Bool { mutating get { !outputs.isEmpty } }
 
     /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {

@@ -28,6 +28,7 @@ final class CallMedium {
 
         func describe(_ media: SessionDescription.Media) {
             // One description is taken in several times.
+            if media === described { return }
             if formats == nil || media.payloads != payloads { (formats, payloads) = (PayloadFormats(media), media.payloads) }
             isHold = media.isHold
             described = media

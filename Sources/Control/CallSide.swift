@@ -61,7 +61,7 @@ struct SessionChange {
     let source: Flow
     /// The request made from it.
     var outgoing: TransactionID?
-    var branch = ""
+    var branch: ViaBranch?
     var hasProvisional = false
     /// It was sent again for want of a longer session (422).
     var isRetried = false

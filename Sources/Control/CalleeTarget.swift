@@ -3,13 +3,15 @@ import Core
 import SIP
 
 /// Where one INVITE of a call goes.
-struct CalleeTarget: Sendable {
+struct CalleeTarget {
     /// Nil for a registered phone.
     var trunk: SharedTrunk?
+    /// Nil also for trunks that nothing is known of, as those of a test call.
+    var state: TrunkState?
     /// Request-URI.
-    var uri: String
+    var uri: [UInt8]
     /// The URI of To.
-    var to: String
+    var to: [UInt8]
     /// Where the INVITE is sent, whatever `uri` and `routes` say.
     var destination: Flow
     /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
@@ -21,8 +23,9 @@ struct CalleeTarget: Sendable {
     /// The user of From; nil: as the caller has it.
     var fromUser: String?
 
-    init(trunk: SharedTrunk, timers: SetupTimers, uri: String, to: String) {
+    init(trunk: SharedTrunk, _ state: TrunkState?, timers: SetupTimers, uri: [UInt8], to: [UInt8]) {
         self.trunk = trunk
+        self.state = state
         self.uri = uri
         self.to = to
         destination = Flow(trunk.transport, to: trunk.address)
@@ -30,8 +33,8 @@ struct CalleeTarget: Sendable {
     }
 
     init(uri: String, to: String, destination: Flow, routes: [String] = [], timers: SetupTimers = SetupTimers()) {
-        self.uri = uri
-        self.to = to
+        self.uri = Array(uri.utf8)
+        self.to = Array(to.utf8)
         self.destination = destination
         self.routes = routes
         self.timers = timers
@@ -39,6 +42,6 @@ struct CalleeTarget: Sendable {
 }
 
 /// Whom a call tries at one time: one target, or several that ring together and of which the first to answer wins.
-struct CalleeAttempt: Sendable {
+struct CalleeAttempt {
     var targets: [CalleeTarget]
 }

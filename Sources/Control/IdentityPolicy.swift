@@ -48,5 +48,5 @@ struct IdentityPolicy: Equatable {
     }
 
     /// The value of From without its tag, where nobody is named (RFC 3323 §4.1.1.3).
-    static let anonymousFrom = "\"Anonymous\" <sip:anonymous@anonymous.invalid>"
+    static var anonymousFrom: StaticString { "\"Anonymous\" <sip:anonymous@anonymous.invalid>" }
 }

@@ -27,7 +27,7 @@ struct TestCall {
     var stage = Stage.opening
     var dialog: Dialog?
     var transaction: TransactionID?
-    var viaBranch = ""
+    var viaBranch: ViaBranch?
     var challenges = 0
     var hasHeard = false
     var isCancelSent = false

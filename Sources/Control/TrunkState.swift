@@ -2,22 +2,40 @@ import Configuration
 import Core
 import SIP
 
-/// What call control knows of one trunk while it runs. Only `CallControl` holds one.
+/// How many calls a trunk has, to it and from it, until their records are written. It stays when the trunk goes: it may come
+/// back while calls of its former self are up.
+final class TrunkLoad {
+    private(set) var calls = 0
+
+    // Assigned anew: see `Call`.
+    func add() { calls = calls + 1 }
+    func remove() { calls = calls - 1 }
+}
+
+/// What call control knows of one trunk while it runs. `CallControl` holds it, and calls that have to do with the trunk.
 final class TrunkState {
     var trunk: SharedTrunk
-    var health = TrunkHealth()
+    let load: TrunkLoad
+    @Replaced var health = TrunkHealth()
     /// Of calls to it, and of calls from it.
-    var outgoing: TokenBucket
-    var incoming: TokenBucket
+    @Replaced var outgoing: TokenBucket
+    @Replaced var incoming: TokenBucket
 
     /// INVITEs sent to it, and how they fared.
-    var attempts: UInt64 = 0
+    @Replaced var attempts: UInt64 = 0
     var answered: UInt64 = 0
     /// Of its answered calls that have ended.
     var ended: UInt64 = 0
     var duration = Duration.zero
     /// INVITEs in this second and in the one before it.
-    private var second: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
+    @Replaced private var second: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
+
+    func countAnswer() { answered = answered + 1 }
+
+    func countEnd(after length: Duration) {
+        ended = ended + 1
+        duration = duration + length
+    }
 
     /// When it is asked again whether it is there; nil: not at present.
     var nextProbe: Instant?
@@ -32,8 +50,9 @@ final class TrunkState {
     var digest: DigestClient?
     var registration = OutboundRegistration()
 
-    init(_ trunk: SharedTrunk, now: Instant) {
+    init(_ trunk: SharedTrunk, _ load: TrunkLoad, now: Instant) {
         self.trunk = trunk
+        self.load = load
         outgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
         incoming = TokenBucket(rate: trunk.callsPerSecond, now: now)
     }

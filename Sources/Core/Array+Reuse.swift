@@ -15,6 +15,14 @@ extension Array {
         swap(&memory, &self)
     }
 
+    /// Appends. When that takes more memory, it is as much again as before, and no more than `limit` elements need as long as they
+    /// are enough: an array that only doubles keeps up to twice what it ever needs.
+    @inlinable
+    public mutating func append(_ element: Element, expectingAtMost limit: Int) {
+        if count == capacity, count < limit { reserveCapacity(Swift.min(Swift.max(2 * count, 16), limit)) }
+        append(element)
+    }
+
     /// Moves everything to `taken`, whose own memory serves for what comes next.
     @inlinable
     package mutating func moveAll(into taken: inout [Element]) {

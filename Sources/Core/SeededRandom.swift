@@ -31,15 +31,39 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
         return result
     }
 
-    /// `count` characters of `0-9a-z`, about 5 bits each: tags, branches, Call-IDs (RFC 3261 §19.3 wants 32 bits).
+    /// `count` characters of `0-9a-v`, 5 bits each: tags, branches, Call-IDs (RFC 3261 §19.3 wants 32 bits).
     ///
     /// - Precondition: 64 at most.
     public mutating func token(count: Int) -> String {
         var text = ShortText()
-        for _ in 0..<count {
-            let digit = UInt8(truncatingIfNeeded: next() >> 32 % 36)
-            text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-        }
+        appendToken(count: count) { text.append($0) }
         return text.string
     }
+
+    /// The same to the end of `octets`.
+    public mutating func appendToken(count: Int, to octets: inout [UInt8]) {
+        appendToken(count: count) { octets.append($0) }
+    }
+
+    @inline(__always)
+    private mutating func appendToken(count: Int, _ append: (UInt8) -> Void) {
+        var word: UInt64 = 0
+        for index in 0..<count {
+            if index & 7 == 0 { word = tokenWord() }
+            append(UInt8(truncatingIfNeeded: word))
+            word >>= 8
+        }
+    }
+
+    /// Eight characters of a token, the first one in the lowest octet.
+    public mutating func tokenWord() -> UInt64 {
+        let bits = next() >> 24
+        var word: UInt64 = 0
+        for index in 0..<8 as Range<UInt64> { word |= (bits >> (5 * index) & 31) << (8 * index) }
+        // Ten and more are letters: in each octet, 118 brings these to its highest bit.
+        let letters = (word &+ 118 &* Self.eachOctet) >> 7 & Self.eachOctet
+        return word &+ UInt64(UInt8(ascii: "0")) &* Self.eachOctet &+ letters &* 39
+    }
+
+    private static let eachOctet: UInt64 = 0x0101_0101_0101_0101
 }

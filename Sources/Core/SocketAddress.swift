@@ -9,11 +9,12 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
         case ipv6 = 6
     }
 
-    public let family: Family
     /// The first eight octets of an IPv6 address; zero for IPv4.
     public let high: UInt64
     /// The last eight octets of an IPv6 address; the four octets of an IPv4 address in the low half.
     public let low: UInt64
+    /// Last: a port has room behind it, so that a socket address takes 20 octets and not 26.
+    public let family: Family
 
     @inlinable @inline(always)
     public init(ipv4 value: UInt32) {
@@ -70,6 +71,13 @@ extension IPAddress: LosslessStringConvertible {
         text.append(to: &octets)
     }
 
+    /// The same where at most `SocketAddress.longestText` octets have room.
+    public func append(to output: inout OutputSpan<UInt8>) {
+        var text = ShortText()
+        write(to: &text)
+        text.append(to: &output)
+    }
+
     fileprivate func write(to text: inout ShortText) {
         switch family {
         case .ipv4:
@@ -117,36 +125,32 @@ extension IPAddress: LosslessStringConvertible {
 
     /// The same from octets of a message.
     public init?(ascii octets: Span<UInt8>) {
-        for index in octets.indices where octets[index] == UInt8(ascii: ":") {
-            guard let value = Self.ipv6Value(octets) else { return nil }
+        if let value = Self.ipv4Value(octets, 0..<octets.count) {
+            self.init(ipv4: value)
+        } else if let value = Self.ipv6Value(octets) {
             self.init(ipv6High: UInt64(value >> 64), low: UInt64(truncatingIfNeeded: value))
-            return
+        } else {
+            return nil
         }
-        guard let value = Self.ipv4Value(octets, 0..<octets.count) else { return nil }
-        self.init(ipv4: value)
     }
 
     private static func ipv4Value(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt32? {
-        var value: UInt32 = 0
-        var part: UInt32 = 0
-        var digits = 0
-        var parts = 0
+        guard range.count <= 15 else { return nil }
+        var (value, part): (UInt32, UInt32) = (0, 0)
+        var (digits, parts) = (0, 0)
         for index in range {
-            let octet = octets[index]
-            if octet == UInt8(ascii: ".") {
-                guard digits > 0, parts < 3 else { return nil }
-                value = value << 8 | part
-                parts += 1
-                part = 0
-                digits = 0
+            let digit = octets[index] &- 0x30
+            if digit < 10 {
+                part = part &* 10 &+ UInt32(digit)
+                digits &+= 1
             } else {
-                guard (0x30...0x39).contains(octet), digits < 3 else { return nil }
-                part = part * 10 + UInt32(octet - 0x30)
-                digits += 1
-                guard part <= 255 else { return nil }
+                guard octets[index] == UInt8(ascii: "."), digits > 0, digits <= 3, part <= 255 else { return nil }
+                value = value << 8 | part
+                parts &+= 1
+                (part, digits) = (0, 0)
             }
         }
-        guard parts == 3, digits > 0 else { return nil }
+        guard parts == 3, digits > 0, digits <= 3, part <= 255 else { return nil }
         return value << 8 | part
     }
 
@@ -158,6 +162,7 @@ extension IPAddress: LosslessStringConvertible {
         /// How many groups stand before `::`.
         var gap: Int?
         var index = 0
+        guard octets.count > 0 else { return nil }
         if octets[0] == UInt8(ascii: ":") {
             guard octets.count >= 2, octets[1] == UInt8(ascii: ":") else { return nil }
             gap = 0

@@ -18,6 +18,8 @@ public struct TimerQueue<Key: Sendable>: Sendable {
     }
 
     @usableFromInline var heap: [Entry] = []
+    /// It takes no memory for more entries than this before there are as many.
+    public var expectedCount = Int.max
 
     @inlinable
     public init() {}
@@ -33,7 +35,7 @@ public struct TimerQueue<Key: Sendable>: Sendable {
     @inlinable
     public mutating func schedule(_ key: Key, at due: Instant) {
         let entry = Entry(due: due, key: key)
-        heap.append(entry)
+        heap.append(entry, expectingAtMost: expectedCount)
         var place = heap.count - 1
         while place > 0 {
             let parent = (place - 1) / 2

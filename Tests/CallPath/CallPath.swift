@@ -46,6 +46,7 @@ struct CallPath {
         control = CallControl(
             configuration: configuration, media: media, counters: CounterBlock(), random: SeededRandom(seed: 2), now: now,
             wallTime: WallTime(milliseconds: 1_800_000_000_000))
+        control.audience = EventAudience(logLevel: configuration.log.level, hasSubscribers: false)
     }
 
     private mutating func placeCall(_ number: Int) {

@@ -136,7 +136,7 @@ import Testing
         script.ringing = []
         script.answer = .silence
         world.placeCall(script)
-        world.run(for: .milliseconds(20))
+        world.run(for: .milliseconds(100))
         let invite = try #require(world.traffic.last { !$0.isReceived && $0.peer == firstSide }).message.octets
         let text = String(decoding: invite, as: UTF8.self)
         let branch = try #require(text.firstRange(of: "branch=z9hG4bK").map { text[$0.upperBound...].prefix(16) })

@@ -51,6 +51,34 @@ struct TraceTests {
         }
     }
 
+    @Test("what a call waits for is sent before the 100, and the 100 before what comes after it")
+    func order() async throws {
+        let number = "4930123456"
+        try await Testbed.with({ $0.trunks[1].prefixes = [number] }) { bed in
+            let customer = try UDPSocket(bed.customer)
+            let carrier = try UDPSocket(bed.carrier)
+            customer.send(invite(to: number, bed), to: bed.daemon.sipAddress)
+            _ = try await eventually("the carrier has the INVITE") { carrier.receive() }
+            customer.send(invite(to: "4420222", bed), to: bed.daemon.sipAddress)
+            _ = try await eventually("the other call is refused") {
+                customer.receive().flatMap { String(decoding: $0.octets, as: UTF8.self).hasPrefix("SIP/2.0 404 ") ? true : nil }
+            }
+            let routed = try await messages(bed, ["--number", number]).map(firstLine).map { $0.prefix(11) }
+            #expect(routed.prefix(3) == ["INVITE sip:", "INVITE sip:", "SIP/2.0 100"])
+            let refused = try await messages(bed, ["--number", "4420222"]).map(firstLine).map { $0.prefix(11) }
+            #expect(refused.prefix(3) == ["INVITE sip:", "SIP/2.0 100", "SIP/2.0 404"])
+        }
+    }
+
+    private func invite(to number: String, _ bed: Testbed) -> String {
+        let lines = [
+            "INVITE sip:\(number)@\(bed.daemon.sipAddress) SIP/2.0", "Via: SIP/2.0/UDP \(bed.customer);branch=z9hG4bK-\(number)",
+            "Max-Forwards: 70", "From: <sip:1@\(bed.customer)>;tag=1", "To: <sip:\(number)@\(bed.daemon.sipAddress)>",
+            "Call-ID: \(number)@order", "CSeq: 1 INVITE", "Contact: <sip:\(bed.customer)>", "Content-Length: 0", "", "",
+        ]
+        return lines.joined(separator: "\r\n")
+    }
+
     private func messages(_ bed: Testbed, _ arguments: [String]) async throws -> [TracedSIPMessage] {
         let result = try await bed.daemon.relayctl(["trace", "--json"] + arguments)
         #expect(result.code == 0, "\(result.errors)")

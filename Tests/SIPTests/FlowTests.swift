@@ -9,16 +9,16 @@ struct FlowTests {
     private let endpoints = LocalEndpoints([.init(.udp, Self.udp), .init(.tls, Self.tls), .init(.udp, Self.ipv6)])
 
     @Test("Via and Contact follow the flow: transport and address family", arguments: [
-        ("udp", "198.51.100.7:5060", "SIP/2.0/UDP 192.0.2.1:5060;branch=b;rport", "<sip:192.0.2.1:5060>"),
-        ("udp", "[2001:db8::7]:5060", "SIP/2.0/UDP [2001:db8::1]:5060;branch=b;rport", "<sip:[2001:db8::1]:5060>"),
-        ("tls", "198.51.100.7:5061", "SIP/2.0/TLS 192.0.2.1:5061;branch=b;rport;alias", "<sip:192.0.2.1:5061;transport=tls>"),
+        ("udp", "198.51.100.7:5060", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKb;rport", "<sip:192.0.2.1:5060>"),
+        ("udp", "[2001:db8::7]:5060", "SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bKb;rport", "<sip:[2001:db8::1]:5060>"),
+        ("tls", "198.51.100.7:5061", "SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bKb;rport;alias", "<sip:192.0.2.1:5061;transport=tls>"),
         // Nobody listens for TCP: answers come by the connection, requests of the peer's by UDP.
-        ("tcp", "198.51.100.7:5060", "SIP/2.0/TCP 192.0.2.1:5060;branch=b;rport;alias", "<sip:192.0.2.1:5060>"),
+        ("tcp", "198.51.100.7:5060", "SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bKb;rport;alias", "<sip:192.0.2.1:5060>"),
     ])
     func endpoint(transport: String, remote: String, via: String, contact: String) throws {
         let flow = Flow(try #require(Transport(rawValue: transport)), to: try #require(SocketAddress(remote)))
         let endpoint = endpoints.endpoint(for: flow)
-        #expect(endpoint.via(branch: "b") == via)
+        #expect(endpoint.via(branch: "z9hG4bKb") == via)
         #expect(endpoint.contact == contact)
     }
 

@@ -140,6 +140,36 @@ import Testing
         #expect(run.sent.count >= 380_000)
     }
 
+    @Test("batches follow one another a millisecond apart, four full ones between two rests")
+    func rests() {
+        var run = Run(.init())
+        for index in 0..<100_000 { run.schedule.insert(UInt32(index), now: Self.start) }
+        run.run(for: .seconds(60))
+        run.sent.removeAll()
+        run.run(for: .seconds(10))
+        var batches = 0
+        var rests = 0
+        for (one, next) in zip(run.sent, run.sent.dropFirst()) where one.at != next.at {
+            batches += 1
+            if next.at - one.at > .milliseconds(1) { rests += 1 }
+        }
+        #expect(run.sent.count >= 55 * batches)
+        #expect((100...150).contains(rests), "\(rests) rests in 10 s")
+    }
+
+    @Test("a batch that took its time keeps the next one at a distance")
+    func slowBatch() throws {
+        var schedule = KeepAliveSchedule(settings: .init(), now: Self.start)
+        for index in 0..<10_000 { schedule.insert(UInt32(index), isFresh: false, now: Self.start) }
+        var batch: [UInt32] = []
+        let now = Self.start + .seconds(1)
+        schedule.takeDue(now: now, into: &batch)
+        #expect(batch.count == 64)
+        #expect(schedule.nextTick == now + .milliseconds(1))
+        schedule.sent(at: now + .milliseconds(30))
+        #expect(schedule.nextTick == now + .milliseconds(31))
+    }
+
     @Test("a slot that is used again begins anew; an empty schedule never wakes")
     func reuse() {
         var run = Run(.init())

@@ -384,7 +384,7 @@ private struct LayerWorld {
         builder.add(.contact, "<sip:192.0.2.1>")
         let octets = builder.finish()
         var id: TransactionID?
-        let seen = told { id = $0.send(octets, method: kind, branch: branch, to: Self.peer, now: $1, outputs: &$2) }
+        let seen = told { id = $0.send(octets, method: kind, branch: ViaBranch(stringLiteral: branch), to: Self.peer, now: $1, outputs: &$2) }
         lastSent = id
         sent.append(id!)
         return seen

@@ -125,7 +125,7 @@ extension CallFacts.Attempt {
             case .some(..<300): .noAnswer
             case .some(let status): .status(status)
             }
-        self.init(branch.target.trunk?.name ?? branch.target.uri, outcome)
+        self.init(branch.target.trunk?.name ?? String(decoding: branch.target.uri, as: UTF8.self), outcome)
     }
 }
 

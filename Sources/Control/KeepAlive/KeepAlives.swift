@@ -14,9 +14,9 @@ package struct KeepAliveBatch: Sendable {
 
     /// The same, for each listener what leaves from there. Mostly there is one.
     var byListener: [(listener: UInt8?, batch: KeepAliveBatch)] {
-        let present = Set(flows.map(\.listener))
-        guard present.count > 1 else { return present.map { ($0, self) } }
-        return present.sorted { $0 ?? 0 < $1 ?? 0 }.map { listener in
+        guard let first = flows.first?.listener else { return [(nil, self)] }
+        guard flows.contains(where: { $0.listener != first }) else { return [(first, self)] }
+        return Set(flows.map(\.listener)).sorted { $0 ?? 0 < $1 ?? 0 }.map { listener in
             let places = flows.indices.filter { flows[$0].listener == listener }
             var requests: [UInt8] = []
             var ends: [Int] = []
@@ -46,11 +46,25 @@ struct KeepAlives {
     /// What is known of one binding beyond its schedule.
     struct Proof {
         var lastHeard: Instant
-        /// Anything that went through the pinhole, in either direction.
-        var lastTraffic: Instant
+        var answers: UInt32 = 0
+        /// Sent since the last answer.
+        var unanswered: UInt32 = 0
+        /// Milliseconds: the longest silence that an answer came after.
+        var survived: UInt32 = 0
+    }
+
+    /// When something came from a binding.
+    private struct Heard {
+        var at: Instant
         /// The generation of the binding it is about.
         var generation: UInt32 = 0
-        var answers: UInt32 = 0
+    }
+
+    /// Whether a binding answers.
+    private struct Answers {
+        /// Anything that went through the pinhole, in either direction.
+        var lastTraffic: Instant
+        var count: UInt32 = 0
         /// Sent since the last answer.
         var unanswered: UInt32 = 0
         /// Milliseconds of silence before the last message, and the longest that an answer came after.
@@ -74,7 +88,10 @@ struct KeepAlives {
     private let endpoints: LocalEndpoints
     /// By listener: each OPTIONS names the one it leaves from.
     private var options: [KeepAliveOptions]
-    private var proofs: [Proof] = []
+    private var heard: [Heard] = []
+    /// Nothing where no answer is asked for.
+    private var answersBySlot: [Answers] = []
+    private let expectedCount: Int
     /// By slot, of the few bindings that have any.
     private var refusals: [UInt32: Refusals] = [:]
     private var due: [UInt32] = []
@@ -88,11 +105,17 @@ struct KeepAlives {
     private var accountedCycle: Instant
     private var hasWarned = false
 
-    init(_ settings: Configuration.KeepAlive, endpoints: LocalEndpoints, userAgent: String, runName: String, now: Instant) {
+    /// - Parameter expectedCount: no memory is taken for more bindings than this before there are as many.
+    init(
+        _ settings: Configuration.KeepAlive, expectedCount: Int, endpoints: LocalEndpoints, userAgent: String, runName: String,
+        now: Instant
+    ) {
         self.settings = settings
         payload = KeepAlivePayload(settings.message)
         schedule = KeepAliveSchedule(
-            settings: .init(period: settings.period, interval: settings.interval, quantity: settings.quantity), now: now)
+            settings: .init(period: settings.period, interval: settings.interval, quantity: settings.quantity),
+            expectedCount: expectedCount, now: now)
+        self.expectedCount = expectedCount
         self.endpoints = endpoints
         options = endpoints.listeners.map { KeepAliveOptions(via: $0.advertised, userAgent: userAgent, run: runName) }
         accountedCycle = now
@@ -102,48 +125,67 @@ struct KeepAlives {
     var nextTick: Instant? { schedule.nextTick }
 
     subscript(id: BindingID) -> (state: KeepAliveSchedule.State, proof: Proof, refusals: Refusals?)? {
-        guard let state = schedule[id.index], proofs[Int(id.index)].generation == id.generation else { return nil }
-        return (state, proofs[Int(id.index)], refusals[id.index])
+        guard isPresent(id), let state = schedule[id.index] else { return nil }
+        var proof = Proof(lastHeard: heard[Int(id.index)].at)
+        if payload.isEliciting {
+            let answers = answersBySlot[Int(id.index)]
+            (proof.answers, proof.unanswered, proof.survived) = (answers.count, answers.unanswered, answers.survived)
+        }
+        return (state, proof, refusals[id.index])
+    }
+
+    private func isPresent(_ id: BindingID) -> Bool {
+        id.index < heard.count && heard[Int(id.index)].generation == id.generation
     }
 
     /// Brings the schedule in line with a binding that was added or refreshed.
     mutating func update(_ id: BindingID, _ binding: Binding, isFresh: Bool, now: Instant) {
         guard isOn, binding.needsKeepAlive, binding.transport == .udp else { return remove(id) }
-        while proofs.count <= Int(id.index) { proofs.append(Proof(lastHeard: now, lastTraffic: now)) }
-        if proofs[Int(id.index)].generation != id.generation {
+        let index = Int(id.index)
+        while heard.count <= index { heard.append(Heard(at: now), expectingAtMost: expectedCount) }
+        while payload.isEliciting, answersBySlot.count <= index {
+            answersBySlot.append(Answers(lastTraffic: now), expectingAtMost: expectedCount)
+        }
+        if !isPresent(id) {
             schedule.remove(id.index)
-            setUnanswered(0, of: Int(id.index))
-            proofs[Int(id.index)] = Proof(lastHeard: now, lastTraffic: now, generation: id.generation)
+            setUnanswered(0, of: index)
+            heard[index].generation = id.generation
+            if payload.isEliciting { answersBySlot[index] = Answers(lastTraffic: now) }
             refusals[id.index] = nil
         }
-        proofs[Int(id.index)].lastHeard = now
-        proofs[Int(id.index)].lastTraffic = now
+        noteTraffic(from: index, now: now)
         schedule.insert(id.index, isFresh: isFresh, now: now)
     }
 
     mutating func remove(_ id: BindingID) {
-        guard id.index < proofs.count, proofs[Int(id.index)].generation == id.generation else { return }
+        guard isPresent(id) else { return }
         schedule.remove(id.index)
         setUnanswered(0, of: Int(id.index))
-        proofs[Int(id.index)].generation = 0
+        heard[Int(id.index)].generation = 0
         refusals[id.index] = nil
     }
 
+    private mutating func noteTraffic(from index: Int, now: Instant) {
+        heard[index].at = now
+        if payload.isEliciting { answersBySlot[index].lastTraffic = now }
+    }
+
     private mutating func setUnanswered(_ count: UInt32, of index: Int) {
-        let wasLost = proofs[index].unanswered >= Self.lostAfter
-        proofs[index].unanswered = count
+        guard payload.isEliciting else { return }
+        let wasLost = answersBySlot[index].unanswered >= Self.lostAfter
+        answersBySlot[index].unanswered = count
         if wasLost != (count >= Self.lostAfter) { unreachableCount += wasLost ? -1 : 1 }
     }
 
     /// Something was heard from where the binding is.
     mutating func heard(_ id: BindingID, isAnswer: Bool, now: Instant) {
         guard self[id] != nil else { return }
-        proofs[Int(id.index)].lastHeard = now
-        proofs[Int(id.index)].lastTraffic = now
-        guard isAnswer else { return }
-        setUnanswered(0, of: Int(id.index))
-        proofs[Int(id.index)].survived = max(proofs[Int(id.index)].survived, proofs[Int(id.index)].silence)
-        proofs[Int(id.index)].answers += 1
+        let index = Int(id.index)
+        noteTraffic(from: index, now: now)
+        guard isAnswer, payload.isEliciting else { return }
+        setUnanswered(0, of: index)
+        answersBySlot[index].survived = max(answersBySlot[index].survived, answersBySlot[index].silence)
+        answersBySlot[index].count += 1
         answers += 1
     }
 
@@ -172,25 +214,28 @@ struct KeepAlives {
         var flows: [Flow] = []
         bindings.reserveCapacity(due.count)
         flows.reserveCapacity(due.count)
+        table.appendFlows(at: due, ids: &bindings, flows: &flows)
+        if case .datagram(let octets) = payload {
+            return KeepAliveBatch(payload: octets, bindings: bindings, flows: flows, requests: [], requestEnds: [])
+        }
         var requests: [UInt8] = []
         var ends: [Int] = []
-        for index in due {
-            guard let (id, flow) = table.flow(at: index) else { continue }
-            bindings.append(id)
-            flows.append(flow)
-            proofs[Int(index)].silence = UInt32(clamping: (now - proofs[Int(index)].lastTraffic).milliseconds)
-            proofs[Int(index)].lastTraffic = now
-            if payload.isEliciting, let binding = table[id] {
-                setUnanswered(proofs[Int(index)].unanswered &+ 1, of: Int(index))
-                let listener = Int(endpoints.listener(for: flow) ?? 0)
-                options[listener].write(to: binding.contact, route: binding.path, id: id, into: &request)
-                requests += request
-                ends.append(requests.count)
-            }
+        for (id, flow) in zip(bindings, flows) {
+            let index = Int(id.index)
+            answersBySlot[index].silence = UInt32(clamping: (now - answersBySlot[index].lastTraffic).milliseconds)
+            answersBySlot[index].lastTraffic = now
+            setUnanswered(answersBySlot[index].unanswered &+ 1, of: index)
+            guard let binding = table[id] else { preconditionFailure("a binding whose turn it is is there") }
+            let listener = Int(endpoints.listener(for: flow) ?? 0)
+            options[listener].write(to: binding.contact, route: binding.path, id: id, into: &request)
+            requests += request
+            ends.append(requests.count)
         }
-        let octets: [UInt8] = if case .datagram(let octets) = payload { octets } else { [] }
-        return KeepAliveBatch(payload: octets, bindings: bindings, flows: flows, requests: requests, requestEnds: ends)
+        return KeepAliveBatch(payload: [], bindings: bindings, flows: flows, requests: requests, requestEnds: ends)
     }
+
+    /// All of the batch that was taken last has left.
+    mutating func sent(at now: Instant) { schedule.sent(at: now) }
 
     /// The binding that a response is about, if it answers one of ours from where that binding is.
     func binding(answeredBy response: SIPMessage, from source: Flow, _ table: BindingTable) -> BindingID? {

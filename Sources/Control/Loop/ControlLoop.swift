@@ -79,6 +79,8 @@ package struct ControlLoop: ~Copyable {
     /// Memory for what both controls want, used again and again.
     private var spareOutputs: [CallControl.Output] = []
     private var spareNGOutputs: [NGCallControl.Output] = []
+    /// Datagrams that are sent last in a turn.
+    private var postponed: [(octets: [UInt8], destination: Flow, transaction: TransactionID?)] = []
     /// Commands the worker's mailbox had no room for.
     private var waitingCommands: [RelayCommand] = []
     let startedAt: (instant: Instant, wall: WallTime)
@@ -95,6 +97,8 @@ package struct ControlLoop: ~Copyable {
     /// Of different ways in which callbacks fail: a proxy's own words are among them.
     private static let callbackFailureLimit = 32
     private static let timerStep = Duration.milliseconds(4)
+    /// Of one turn, with which each message is sent as soon as it is there.
+    private static let fewCompletions = 8
     /// Completions that are worth a turn at once.
     private static let gatherGoal: UInt32 = 64
     /// For new requests, in one turn.
@@ -318,7 +322,14 @@ package struct ControlLoop: ~Copyable {
         control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
         ngControl.audience = control.audience
         inbox.setHearsRecords(control.audience.hears(.record))
-        for index in 0..<count { handle(batch[index], now: now) }
+        for index in 0..<count {
+            handle(batch[index], now: now)
+            // What a message led to need not wait for what the next one leads to.
+            if index + 1 < count, count <= Self.fewCompletions, control.hasOutputs {
+                carryOut(now: now)
+                try? ring.submit()
+            }
+        }
         sipBuffers.publish()
         serveNewRequests(now: now)
         takeRelayEvents(now: now)
@@ -338,8 +349,16 @@ package struct ControlLoop: ~Copyable {
             if hep != nil { exportReports() }
             sendWaitingCommands()
         } while takeRelayEvents(now: now)
-        while let slot = media.nextUnwanted(now: now), pool.drop(slot: slot) { media.removeUnwanted() }
+        if !postponed.isEmpty {
+            sendPostponed(now: now)
+            // One that is refused leads to more.
+            carryOut(now: now)
+        }
         pool.flushDoorbells(on: &ring, now: now)
+        // With few messages each one's way counts; with many, one system call for all of them does.
+        if count <= Self.fewCompletions, !ring.isSubmitted { try? ring.submit() }
+        trace.settle()
+        while let slot = media.nextUnwanted(now: now), pool.drop(slot: slot) { media.removeUnwanted() }
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
@@ -508,7 +527,12 @@ package struct ControlLoop: ~Copyable {
             for output in outputs {
                 switch output {
                 case .send(let octets, let destination, let transaction):
-                    send(octets, to: destination, transaction, now: now)
+                    if !destination.isReliable, Self.isTrying(octets) {
+                        postponed.append((octets, destination, transaction))
+                    } else {
+                        if let transaction, !postponed.isEmpty { sendPostponed(of: transaction, now: now) }
+                        send(octets, to: destination, transaction, now: now)
+                    }
                 case .unreachable(let octets, let address): traceError(octets, about: address)
                 case .reuse(let connection, let address): sip.setAlias(address, of: connection)
                 case .endConnection(let connection): sip.end(connection, now: now)
@@ -521,13 +545,34 @@ package struct ControlLoop: ~Copyable {
                 case .registration(let line): registrations?.append(line)
                 case .keepAlive(let batch):
                     let (errors, nanoseconds) = sip.send(batch, by: &keepAlives)
-                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: now)
+                    control.keepAlivesSent(errors: errors, nanoseconds: nanoseconds, now: MonotonicClock.now)
                     takeNetworkErrors(now: now)
                 }
             }
             control.takeOutputs(into: &outputs)  // a refused send leads to more
         }
         spareOutputs.giveBack(&outputs)
+    }
+
+    /// A 100 keeps its receiver from asking again: what others wait for goes before it.
+    private static func isTrying(_ octets: [UInt8]) -> Bool {
+        octets.count > 11 && octets[0] == UInt8(ascii: "S") && octets[3] == UInt8(ascii: "/") && octets[8] == UInt8(ascii: "1")
+            && octets[9] == UInt8(ascii: "0") && octets[10] == UInt8(ascii: "0")
+    }
+
+    /// Sends what was postponed.
+    ///
+    /// - Parameter transaction: only what belongs to it, since something that comes after it is to be sent; nil: everything.
+    private mutating func sendPostponed(of transaction: TransactionID? = nil, now: Instant) {
+        var index = 0
+        while index < postponed.count {
+            if let transaction, postponed[index].transaction != transaction {
+                index += 1
+                continue
+            }
+            let (octets, destination, transaction) = postponed.remove(at: index)
+            send(octets, to: destination, transaction, now: now)
+        }
     }
 
     private mutating func send(
@@ -579,8 +624,8 @@ package struct ControlLoop: ~Copyable {
     private mutating func traceMessage(_ octets: [UInt8], _ direction: SIPTrace.Direction, _ flow: Flow) {
         let local = sip.local(of: flow)
         let microseconds = WallClock.microseconds
-        trace.record(
-            octets.span, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
+        trace.note(
+            octets, direction, peer: flow.remote, local: local, transport: .init(flow.transport), microseconds: microseconds)
         hep?.export(
             sip: octets, direction, flow: flow, local: local, microseconds: microseconds,
             correlation: control.correlation(of: octets, direction), on: &ring)

@@ -87,7 +87,7 @@ extension CallControl {
                 to: request, status: status, reason: reason, toTag: tag, source: source.remote, isCompact: isCompact)
             for (name, value) in headers { builder.add(name, value) }
             // A stranger need not know who is here.
-            if isTrusted { builder.add(.server, configuration.sip.userAgent) }
+            if isTrusted { builder.add(lines: settings.serverLine) }
             let octets = isCompact ? builder.finishDatagram() : builder.finish()
             guard octets.count <= limit else { continue }
             return output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))

@@ -191,7 +191,10 @@ extension CallControl {
     // MARK: Keep-alives
 
     /// What the network said of a batch: errors by binding, and the processor time it took.
+    ///
+    /// - Parameter now: when the last of it left.
     package mutating func keepAlivesSent(errors: [(binding: BindingID, errno: Int32)], nanoseconds: UInt64, now: Instant) {
+        phones?.keepAlives.sent(at: now)
         phones?.keepAlives.spent(nanoseconds)
         for error in errors {
             counters.add(to: .keepAliveErrors)

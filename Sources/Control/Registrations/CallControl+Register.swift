@@ -36,7 +36,7 @@ extension CallControl {
         let tag = String(fingerprint(of: request) & 0xffff_ffff_ffff, radix: 36)
         var builder = MessageBuilder.response(to: request, status: 200, toTag: tag, source: source)
         addRegistered(request, of: user, to: &builder, now: now)
-        builder.add(.server, configuration.sip.userAgent)
+        builder.add(lines: settings.serverLine)
         output(.send(builder.finish(), to: ResponseDestination.flow(for: request, source: source), transaction: nil))
     }
 
@@ -73,7 +73,7 @@ extension CallControl {
         case .done:
             var builder = MessageBuilder.response(to: request, status: 200, toTag: random.token(count: 12), source: source)
             addRegistered(request, of: user, to: &builder, now: now)
-            builder.add(.server, configuration.sip.userAgent)
+            builder.add(lines: settings.serverLine)
             var results = resultList()
             transactions.respond(id, status: 200, builder.finish(), now: now, outputs: &results)
             enqueue(&results)

@@ -45,8 +45,8 @@ struct Phones {
         queue = RegisterQueue(
             ratePerSource: configuration.protection.registersPerSource, rate: configuration.protection.registers, now: now)
         keepAlives = KeepAlives(
-            configuration.keepAlive, endpoints: configuration.sip.endpoints, userAgent: configuration.sip.userAgent,
-            runName: runName, now: now)
+            configuration.keepAlive, expectedCount: configuration.limits.bindings, endpoints: configuration.sip.endpoints,
+            userAgent: configuration.sip.userAgent, runName: runName, now: now)
     }
 
     /// The user that a called number or name belongs to.

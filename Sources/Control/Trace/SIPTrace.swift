@@ -3,8 +3,8 @@ package import Uring
 
 /// Every SIP message relayd received or sent, as octets, in memory that is set aside at start: the newest push out the oldest.
 ///
-/// Recording copies the octets and writes one header; nothing is parsed, searched or allocated until somebody asks. Control
-/// thread only.
+/// Recording copies the octets and writes one header; nothing is parsed, searched or allocated until somebody asks. Even that
+/// can wait until what a message led to is on its way: see `note`. Control thread only.
 package final class SIPTrace {
     package enum Direction: UInt8, Sendable, BitwiseCopyable { case received, sent }
 
@@ -48,10 +48,32 @@ package final class SIPTrace {
     private var headers: [Header] = []
     private let slotCount: Int
     private var position: UInt64 = 0
+    private var firstKept: UInt64 = 0
+    private var keptCount: UInt64 = 0
+
+    /// A message that `settle` will keep.
+    private struct Note {
+        let octets: [UInt8]
+        let direction: Direction
+        let transport: Transport
+        let peer: SocketAddress
+        let local: SocketAddress
+        let microseconds: Int64
+    }
+
+    private var notes: [Note] = []
+
     /// The oldest message that is still there; equal to `next` when none is.
-    package private(set) var oldest: UInt64 = 0
+    package var oldest: UInt64 {
+        settle()
+        return firstKept
+    }
+
     /// How many messages were ever recorded: the number the next one gets.
-    package private(set) var next: UInt64 = 0
+    package var next: UInt64 {
+        settle()
+        return keptCount
+    }
 
     /// - Parameter octets: of memory, headers included.
     /// - Throws: `ENOMEM`.
@@ -64,9 +86,40 @@ package final class SIPTrace {
     /// Takes all its memory: see `ResidentMemory`.
     package func populate() { memory.populate() }
 
-    /// Keeps a copy. What does not fit at all is not kept.
+    /// Keeps a copy, and before it of what was noted. What does not fit at all is not kept.
     package func record(
         _ octets: Span<UInt8>, _ direction: Direction, peer: SocketAddress, local: SocketAddress, transport: Transport = .udp,
+        microseconds: Int64
+    ) {
+        settle()
+        keep(octets, direction, peer: peer, local: local, transport: transport, microseconds: microseconds)
+    }
+
+    /// Keeps a copy with the next call of `settle`, or once somebody asks for it.
+    ///
+    /// The copy goes into memory that no cache holds. A message that is relayed need not wait for that.
+    package func note(
+        _ octets: [UInt8], _ direction: Direction, peer: SocketAddress, local: SocketAddress, transport: Transport, microseconds: Int64
+    ) {
+        notes.append(
+            Note(
+                octets: octets, direction: direction, transport: transport, peer: peer, local: local,
+                microseconds: microseconds))
+    }
+
+    /// Keeps what was noted, in its order.
+    package func settle() {
+        guard !notes.isEmpty else { return }
+        for note in notes {
+            keep(
+                note.octets.span, note.direction, peer: note.peer, local: note.local, transport: note.transport,
+                microseconds: note.microseconds)
+        }
+        notes.removeAll(keepingCapacity: true)
+    }
+
+    private func keep(
+        _ octets: Span<UInt8>, _ direction: Direction, peer: SocketAddress, local: SocketAddress, transport: Transport,
         microseconds: Int64
     ) {
         let capacity = UInt64(memory.count)
@@ -76,14 +129,16 @@ package final class SIPTrace {
         let offset = position % capacity
         if capacity - offset < count { position += capacity - offset }
         let end = position + count
-        while oldest < next, next - oldest >= UInt64(slotCount) || headers[slot(oldest)].position + capacity < end { oldest += 1 }
+        while firstKept < keptCount,
+            keptCount - firstKept >= UInt64(slotCount) || headers[slot(firstKept)].position + capacity < end
+        { firstKept += 1 }
         memory.write(octets, at: Int(position % capacity))
         let header = Header(
             microseconds: microseconds, peer: peer, local: local, direction: direction, transport: transport,
             length: UInt32(count), position: position)
-        if headers.count < slotCount { headers.append(header) } else { headers[slot(next)] = header }
+        if headers.count < slotCount { headers.append(header) } else { headers[slot(keptCount)] = header }
         position = end
-        next += 1
+        keptCount += 1
     }
 
     /// Nil for a message that is not there any more, or not yet.

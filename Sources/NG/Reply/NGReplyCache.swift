@@ -5,38 +5,33 @@ package import Core
 /// For every message: `begin`; when it says `.new`, carry the command out, `finish` with the answer and send it. The
 /// owner is one thread, the clock is the caller's.
 ///
-/// Keys and answers lie one after the other in pieces of memory, which go as a whole once everything in them has expired: a
-/// proxy that sets up a thousand calls a second has a hundred thousand answers here, and each in memory of its own would take
-/// twice as much.
+/// Answers lie one after the other in pieces of memory, which go as a whole once everything in them has expired: a proxy that
+/// sets up a thousand calls a second has a hundred thousand answers here, and each in memory of its own would take twice as
+/// much.
 package struct NGReplyCache: Sendable {
     /// Cookie and command, and the Call-ID: two proxies in containers of the same image produce the same cookies, and
     /// one must never be given the other's description.
     package struct Key: Hashable, Sendable {
-        /// A copy: slices would keep the whole datagrams.
-        fileprivate let octets: [UInt8]
-        private let cookieCount: UInt32
-        /// It is looked up several times, and hashed once. Seeded anew in each process.
-        fileprivate let digest: UInt32
+        /// A copy: a slice would keep the whole datagram.
+        private let cookieOctets: [UInt8]
+        /// Stands for all three. Each process hashes with a secret of its own, so that nobody can choose keys that are taken for
+        /// one another, and that two of those kept are is a chance of 1 in 10¹⁵ for each request.
+        fileprivate let digest: UInt64
 
         package init(_ envelope: NGEnvelope) {
             let command = envelope.dictionary["command"]?.octets ?? []
             let callID = envelope.dictionary["call-id"]?.octets ?? []
-            var octets: [UInt8] = []
-            octets.reserveCapacity(envelope.cookie.count + command.count + callID.count + 2)
-            octets += envelope.cookie
-            octets.append(0)
-            octets += command
-            octets.append(0)
-            octets += callID
-            self.octets = octets
-            cookieCount = UInt32(envelope.cookie.count)
+            cookieOctets = Array(envelope.cookie)
             var hasher = Hasher()
-            // SAFETY: the hasher reads the octets during the call.
-            unsafe octets.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-            digest = UInt32(truncatingIfNeeded: hasher.finalize())
+            for part in [envelope.cookie[...], command[...], callID[...]] {
+                hasher.combine(part.count)
+                // SAFETY: the hasher reads the octets during the call.
+                unsafe part.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+            }
+            digest = UInt64(bitPattern: Int64(hasher.finalize()))
         }
 
-        package var cookie: ArraySlice<UInt8> { octets[..<Int(cookieCount)] }
+        package var cookie: ArraySlice<UInt8> { cookieOctets[...] }
     }
 
     package enum Lookup: Equatable, Sendable {
@@ -55,10 +50,16 @@ package struct NGReplyCache: Sendable {
         let count: UInt32
     }
 
+    /// Of the memory: requests that are answered later than others may have theirs in any piece.
+    private struct Piece: Sendable {
+        var octets: [UInt8] = []
+        /// Answers in it that are still kept.
+        var count = 0
+    }
+
     private struct Entry: Sendable {
         let expiry: Instant
-        let digest: UInt32
-        let key: Place
+        let digest: UInt64
         var reply: Place?
     }
 
@@ -72,8 +73,8 @@ package struct NGReplyCache: Sendable {
     private var removedCount: UInt32 = 0
     /// The numbers of entries with bit 31 set, each in its digest's place or the next free one after it; zero is a free place.
     private var table: [UInt32] = Array(repeating: 0, count: 64)
-    /// The oldest first. An answer lies in the piece of its key, or in a later one.
-    private var memory: [[UInt8]] = []
+    /// The oldest first.
+    private var memory: [Piece] = []
     private var firstPiece: UInt32 = 0
     /// Of all answers kept.
     package private(set) var octetCount = 0
@@ -96,7 +97,7 @@ package struct NGReplyCache: Sendable {
         removeExpired(now: now)
         if let index = index(of: key) { return entries[index].reply.map { .answered(Array(octets(at: $0))) } ?? .inProgress }
         if count >= capacity { removeOldest() }
-        entries.append(Entry(expiry: now + lifetime, digest: key.digest, key: keep(key.octets)))
+        entries.append(Entry(expiry: now + lifetime, digest: key.digest))
         // Half of the places stay free, so that a search is short.
         if count * 2 > table.count { rebuildTable(places: table.count * 2) } else { insert(entries.count - 1) }
         return .new
@@ -106,7 +107,6 @@ package struct NGReplyCache: Sendable {
     package mutating func finish(_ key: Key, reply: [UInt8]) {
         guard let index = index(of: key), entries[index].reply == nil else { return }
         entries[index].reply = keep(reply)
-        octetCount += reply.count
         while octetCount > octetCapacity, count > 1 { removeOldest() }
     }
 
@@ -116,7 +116,7 @@ package struct NGReplyCache: Sendable {
     }
 
     private mutating func removeOldest() {
-        octetCount -= entries[firstEntry].reply.map { Int($0.count) } ?? 0
+        if let reply = entries[firstEntry].reply { forget(reply) }
         removeOldestFromTable()
         firstEntry += 1
         removedCount = (removedCount + 1) & Self.numbers
@@ -125,28 +125,36 @@ package struct NGReplyCache: Sendable {
             entries.removeFirst(firstEntry)
             firstEntry = 0
         }
-        let oldest = firstEntry < entries.count ? entries[firstEntry].key.piece : firstPiece &+ UInt32(memory.count)
-        while firstPiece != oldest {
-            memory.removeFirst()
-            firstPiece &+= 1
-        }
     }
 
     // MARK: The octets
 
     private mutating func keep(_ octets: [UInt8]) -> Place {
-        if memory.isEmpty || memory[memory.count - 1].count + octets.count > Self.pieceOctets {
-            memory.append([])
-            memory[memory.count - 1].reserveCapacity(max(Self.pieceOctets, octets.count))
+        if memory.isEmpty || memory[memory.count - 1].octets.count + octets.count > Self.pieceOctets {
+            memory.append(Piece())
+            memory[memory.count - 1].octets.reserveCapacity(max(Self.pieceOctets, octets.count))
         }
         let last = memory.count - 1
-        let place = Place(piece: firstPiece &+ UInt32(last), start: UInt32(memory[last].count), count: UInt32(octets.count))
-        memory[last] += octets
+        let place = Place(
+            piece: firstPiece &+ UInt32(last), start: UInt32(memory[last].octets.count), count: UInt32(octets.count))
+        memory[last].octets += octets
+        memory[last].count += 1
+        octetCount += octets.count
         return place
     }
 
+    /// A piece goes with the last answer in it, once those before it are gone.
+    private mutating func forget(_ place: Place) {
+        octetCount -= Int(place.count)
+        memory[Int(place.piece &- firstPiece)].count -= 1
+        while let first = memory.first, first.count == 0 {
+            memory.removeFirst()
+            firstPiece &+= 1
+        }
+    }
+
     private func octets(at place: Place) -> ArraySlice<UInt8> {
-        memory[Int(place.piece &- firstPiece)][Int(place.start)..<Int(place.start + place.count)]
+        memory[Int(place.piece &- firstPiece)].octets[Int(place.start)..<Int(place.start + place.count)]
     }
 
     // MARK: The table
@@ -159,18 +167,20 @@ package struct NGReplyCache: Sendable {
 
     private func index(marked mark: UInt32) -> Int { firstEntry + Int((mark &- removedCount) & Self.numbers) }
 
+    private func home(of digest: UInt64) -> Int { Int(truncatingIfNeeded: digest) & (table.count - 1) }
+
     private func index(of key: Key) -> Int? {
-        var place = Int(key.digest) & (table.count - 1)
+        var place = home(of: key.digest)
         while table[place] != 0 {
             let index = index(marked: table[place])
-            if entries[index].digest == key.digest, octets(at: entries[index].key).elementsEqual(key.octets) { return index }
+            if entries[index].digest == key.digest { return index }
             place = (place + 1) & (table.count - 1)
         }
         return nil
     }
 
     private mutating func insert(_ index: Int) {
-        var place = Int(entries[index].digest) & (table.count - 1)
+        var place = home(of: entries[index].digest)
         while table[place] != 0 { place = (place + 1) & (table.count - 1) }
         table[place] = mark(ofEntry: index)
     }
@@ -183,12 +193,12 @@ package struct NGReplyCache: Sendable {
     /// Empties the oldest entry's place, and moves up those after it that would not be found any more.
     private mutating func removeOldestFromTable() {
         let mask = table.count - 1
-        var free = Int(entries[firstEntry].digest) & mask
+        var free = home(of: entries[firstEntry].digest)
         while table[free] != mark(ofEntry: firstEntry) { free = (free + 1) & mask }
         table[free] = 0
         var place = (free + 1) & mask
         while table[place] != 0 {
-            let home = Int(entries[index(marked: table[place])].digest) & mask
+            let home = self.home(of: entries[index(marked: table[place])].digest)
             // It may move when its own place is not between the free one and where it is.
             if (place - home) & mask >= (place - free) & mask {
                 table[free] = table[place]

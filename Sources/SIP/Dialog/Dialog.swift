@@ -2,19 +2,15 @@ package import Core
 
 /// One side's state of a dialog (RFC 3261 §12): what a request inside it is made of.
 package struct Dialog: Sendable {
-    package let callID: String
     package let localTag: String
-    /// Nil until the peer has given one.
-    package private(set) var remoteTag: String?
-    /// From of our requests, tag included.
-    package let local: String
-    /// To of our requests.
-    package private(set) var remote: String
+    /// Call-ID, From and To of our requests, and the peer's tag.
+    private var identity: Identity
     /// The Contact URI of the peer: Request-URI of our requests.
-    package private(set) var remoteTarget: String
-    /// Where `remoteTarget` points.
+    private var targetURI: [UInt8]
+    /// Where `targetURI` points.
     private var target: Target
-    package private(set) var routeSet: [String]
+    /// Route header values, each on one line.
+    private var routes: [[UInt8]]
     /// Of our last request; ACK repeats that of its INVITE.
     package private(set) var localSequence: UInt32
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
@@ -34,17 +30,17 @@ package struct Dialog: Sendable {
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
-        callID = String(decoding: request.callID, as: UTF8.self)
         self.localTag = localTag
-        remoteTag = request.fromTag.map { String(decoding: $0, as: UTF8.self) }
-        let to = request.text(.to) ?? ""
-        local = request.toTag == nil ? "\(to);tag=\(localTag)" : to
-        remote = request.text(.from) ?? ""
+        let octets = request.octets.span
+        identity = Identity(
+            callID: octets.extracting(request.callIDRange), from: octets.extracting(request.range(of: .to)),
+            ownTag: request.toTag == nil ? localTag : nil, to: octets.extracting(request.range(of: .from)),
+            remoteTag: request.fromTag, isFolded: request.isFolded)
         let contact = request.contact?.uri
         let uri = contact ?? request.from.uri
-        remoteTarget = uri.text
+        targetURI = Array(uri.slice)
         target = Target(uri, isContact: contact != nil)
-        routeSet = Self.routes(request)
+        routes = Self.routes(request)
         localSequence = 0
         fallback = source
         destination = source
@@ -54,40 +50,77 @@ package struct Dialog: Sendable {
     /// The user agent client's side, before any answer (§12.1.2).
     ///
     /// - Parameters:
+    ///   - target: octets that no URI may hold (white space and controls) are left out.
     ///   - local: the From value of the request, with `localTag`.
     ///   - routeSet: Route values of its first request, from configuration or a registration's Path.
     package init(
-        calling target: String, callID: String, localTag: String, local: String, remote: String, sequence: UInt32,
+        calling target: [UInt8], callID: [UInt8], localTag: String, local: [UInt8], remote: [UInt8], sequence: UInt32,
         destination: Flow, routeSet: [String] = []
     ) {
-        self.callID = callID
         self.localTag = localTag
-        self.local = local
-        self.remote = remote
-        remoteTarget = target
+        identity = Identity(
+            callID: callID.span, from: local.span, to: remote.span, remoteTag: nil, isFolded: true)
+        targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
         self.target = Target(SIPURI(target), isContact: false)
-        self.routeSet = routeSet
+        routes = routeSet.map { Self.oneLine($0.utf8.span) }
         localSequence = sequence
         fallback = destination
         self.destination = destination
         locate()
     }
 
+    package init(
+        calling target: String, callID: String, localTag: String, local: String, remote: String, sequence: UInt32,
+        destination: Flow, routeSet: [String] = []
+    ) {
+        self.init(
+            calling: Array(target.utf8), callID: Array(callID.utf8), localTag: localTag, local: Array(local.utf8),
+            remote: Array(remote.utf8), sequence: sequence, destination: destination, routeSet: routeSet)
+    }
+
+    /// What the same request begins that is sent once more to `target`: no answer to this one has made a dialog.
+    package func again(
+        calling target: [UInt8], remote: [UInt8], destination: Flow, routeSet: [String] = []
+    ) -> Dialog {
+        Dialog(
+            calling: target, callID: Array(identity.callID), localTag: localTag, local: Array(identity.from), remote: remote,
+            sequence: localSequence, destination: destination, routeSet: routeSet)
+    }
+
+    package var callID: String { String(decoding: identity.callID, as: UTF8.self) }
+    /// From of our requests, tag included.
+    package var local: ArraySlice<UInt8> { identity.from }
+    /// To of our requests.
+    package var remote: ArraySlice<UInt8> { identity.to }
+    /// Nil until the peer has given one.
+    package var remoteTag: String? { identity.remoteTag.map { String(decoding: $0, as: UTF8.self) } }
+    package var remoteTarget: String { String(decoding: targetURI, as: UTF8.self) }
+
+    package func hasCallID(_ callID: ArraySlice<UInt8>) -> Bool { callID.isEqual(to: identity.callID) }
+
+    /// Whether this is the peer's tag, where it has given one.
+    package func hasRemoteTag(_ tag: ArraySlice<UInt8>?) -> Bool {
+        guard let remoteTag = identity.remoteTag else { return tag == nil }
+        return tag.map { $0.isEqual(to: remoteTag) } ?? false
+    }
+
+    /// Whether this may be the peer's tag: any may before it has given one.
+    package func isPeerTag(_ tag: ArraySlice<UInt8>?) -> Bool { identity.remoteTag == nil || hasRemoteTag(tag) }
+
     /// What the peer's latest Contact names; nil for a host name, or without one.
     package var contactAddress: SocketAddress? { target.isContact ? target.address : nil }
 
     /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
     package mutating func update(with response: SIPMessage, source: Flow) {
-        remoteTag = response.toTag.map { String(decoding: $0, as: UTF8.self) }
-        remote = response.text(.to) ?? remote
-        routeSet = Self.routes(response).reversed()
+        identity.update(
+            to: response.octets.span.extracting(response.range(of: .to)), remoteTag: response.toTag, isFolded: response.isFolded)
+        routes = Self.routes(response).reversed()
         takeTarget(from: response, source: source)
     }
 
     /// Whether a request of ours was sent in this dialog: Call-ID and both tags are its own (§12).
     package func isOf(_ request: SIPMessage) -> Bool {
-        request.callID.elementsEqual(callID.utf8) && request.fromTag?.elementsEqual(localTag.utf8) == true
-            && request.toTag.map { String(decoding: $0, as: UTF8.self) } == remoteTag
+        hasCallID(request.callID) && request.fromTag?.isText(localTag) == true && hasRemoteTag(request.toTag)
     }
 
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
@@ -103,29 +136,50 @@ package struct Dialog: Sendable {
     ///   - sentBy: what Via carries.
     ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
     package mutating func request(
-        _ method: Method, branch: String, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70
+        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70
     ) -> MessageBuilder {
         if sequence == nil { localSequence += 1 }
+        var uri = targetURI
+        var routes = routes
         // A strict router wants itself as Request-URI and the target at the end of the routes.
-        let strictRouter = routeSet.first.flatMap { NameAddress($0)?.uri }.flatMap { $0.parameter("lr") == nil ? $0 : nil }
-        var builder = MessageBuilder(request: method, uri: strictRouter?.text ?? remoteTarget)
-        builder.addVia(sentBy, branch: branch)
-        for route in strictRouter == nil ? routeSet[...] : routeSet.dropFirst() { builder.add(.route, route) }
-        if strictRouter != nil { builder.add(.route, "<\(remoteTarget)>") }
-        builder.add(.maxForwards, number: maxForwards)
-        builder.add(.from, local)
-        builder.add(.to, remote)
-        builder.add(.callID, callID)
-        builder.addCSeq(sequence ?? localSequence, method)
-        return builder
+        if let router = routes.first.flatMap({ NameAddress($0)?.uri }), router.parameter("lr") == nil {
+            uri = Array(router.slice)
+            routes.removeFirst()
+            routes.append([Octet.less] + targetURI + [Octet.greater])
+        }
+        let name = method.text
+        let count = 2 * name.utf8.count + uri.count + sentBy.viaCount(branch: branch)
+            + routes.reduce(0) { $0 + $1.count + 9 } + identity.lines.count + 64
+        let identity = identity
+        let number = sequence ?? localSequence
+        return MessageBuilder(count: count) { lines in
+            lines.append(copying: name.utf8.span)
+            lines.append(Octet.space)
+            lines.append(copying: uri.span)
+            lines.append(" SIP/2.0\r\n")
+            sentBy.appendVia(branch: branch, to: &lines)
+            for route in routes {
+                lines.append("Route: ")
+                lines.append(copying: route.span)
+                lines.append("\r\n")
+            }
+            lines.append("Max-Forwards: ")
+            lines.append(decimal: UInt32(clamping: maxForwards))
+            lines.append("\r\n")
+            lines.append(copying: identity.lines.span)
+            lines.append(decimal: number)
+            lines.append(Octet.space)
+            lines.append(copying: name.utf8.span)
+            lines.append("\r\n")
+        }
     }
 
     private mutating func takeTarget(from message: SIPMessage, source: Flow) {
         fallback = source
         // A 2xx mostly repeats the Contact of the response before it.
-        if !target.isContact || !message.hasContact(remoteTarget) {
+        if !target.isContact || !message.hasContact(targetURI) {
             if let contact = message.contact?.uri {
-                remoteTarget = contact.text
+                targetURI = Array(contact.slice)
                 target = Target(contact, isContact: true)
             } else {
                 target.isContact = false
@@ -153,7 +207,7 @@ package struct Dialog: Sendable {
     private mutating func locate() {
         if isBehindNAT {
             destination = fallback
-        } else if let route = routeSet.first.flatMap({ NameAddress($0)?.uri }) {
+        } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
             destination = destination(of: Target(route, isContact: false))
         } else {
             destination = destination(of: target)
@@ -172,22 +226,88 @@ package struct Dialog: Sendable {
             transport, to: address, listener: fallback.listener, connection: isOwner ? fallback.connection : nil)
     }
 
-    private static func routes(_ message: SIPMessage) -> [String] {
-        message.listValues(.recordRoute).map { String(decoding: $0, as: UTF8.self) }
+    private static func routes(_ message: SIPMessage) -> [[UInt8]] {
+        guard message.has(.recordRoute) else { return [] }
+        return message.listValues(.recordRoute).map { oneLine($0.span) }
+    }
+
+    private static func oneLine(_ value: Span<UInt8>) -> [UInt8] {
+        var octets: [UInt8] = []
+        Octet.appendUnfolded(value, to: &octets)
+        return octets
+    }
+}
+
+/// What every request of a dialog says of it, as it is written: From, To, Call-ID, and CSeq up to its number.
+private struct Identity: Sendable {
+    /// Those lines, and behind them the peer's tag.
+    private var octets: [UInt8] = []
+    private let fromRange: Range<Int>
+    private let toRange: Range<Int>
+    private let callIDRange: Range<Int>
+    private let linesEnd: Int
+    private let hasRemoteTag: Bool
+
+    /// - Parameters:
+    ///   - ownTag: to be put behind `from`.
+    ///   - isFolded: a value may go over several lines.
+    init(
+        callID: Span<UInt8>, from: Span<UInt8>, ownTag: String? = nil, to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?, isFolded: Bool
+    ) {
+        octets.reserveCapacity(from.count + to.count + callID.count + (remoteTag?.count ?? 0) + 64)
+        octets.append("From: ")
+        let fromStart = octets.count
+        Self.append(from, isFolded, to: &octets)
+        if let ownTag {
+            octets.append(";tag=")
+            octets.append(copying: ownTag.utf8.span)
+        }
+        fromRange = fromStart..<octets.count
+        octets.append("\r\nTo: ")
+        let toStart = octets.count
+        Self.append(to, isFolded, to: &octets)
+        toRange = toStart..<octets.count
+        octets.append("\r\nCall-ID: ")
+        let callIDStart = octets.count
+        Self.append(callID, isFolded, to: &octets)
+        callIDRange = callIDStart..<octets.count
+        octets.append("\r\nCSeq: ")
+        linesEnd = octets.count
+        hasRemoteTag = remoteTag != nil
+        if let remoteTag { octets.append(copying: remoteTag.span) }
+    }
+
+    private static func append(_ value: Span<UInt8>, _ isFolded: Bool, to octets: inout [UInt8]) {
+        if isFolded { Octet.appendUnfolded(value, to: &octets) } else { octets.append(copying: value) }
+    }
+
+    var from: ArraySlice<UInt8> { octets[fromRange] }
+    var to: ArraySlice<UInt8> { octets[toRange] }
+    var callID: ArraySlice<UInt8> { octets[callIDRange] }
+    var remoteTag: ArraySlice<UInt8>? { hasRemoteTag ? octets[linesEnd...] : nil }
+    var lines: ArraySlice<UInt8> { octets[..<linesEnd] }
+
+    /// The peer says anew who it is; mostly it repeats itself.
+    mutating func update(to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?, isFolded: Bool) {
+        let former = octets
+        let hasSameTag = remoteTag.map { $0.isEqual(to: former[linesEnd...]) } ?? true
+        if hasRemoteTag == (remoteTag != nil), hasSameTag, to.isEqual(to: former.span.extracting(toRange)) { return }
+        self = Identity(
+            callID: former.span.extracting(callIDRange), from: former.span.extracting(fromRange), to: to, remoteTag: remoteTag,
+            isFolded: isFolded)
     }
 }
 
 extension SIPMessage {
+    /// The value of the first header line of that name, as it came; empty without one.
+    fileprivate func range(of name: HeaderName) -> Range<Int> { first(name)?.valueRange ?? 0..<0 }
+
     /// Whether its only Contact is this URI in angle brackets and nothing else.
-    fileprivate func hasContact(_ uri: String) -> Bool {
-        var found: HeaderField?
-        for field in headers where field.name == .contact {
-            guard found == nil else { return false }
-            found = field
-        }
-        guard let found else { return false }
-        let value = value(found)
-        return value.first == UInt8(ascii: "<") && value.last == UInt8(ascii: ">")
-            && value.dropFirst().dropLast().isText(uri)
+    fileprivate func hasContact(_ uri: [UInt8]) -> Bool {
+        var fields = all(.contact)
+        guard let value = fields.next()?.valueRange, fields.next() == nil, value.count == uri.count + 2 else { return false }
+        let octets = octets.span
+        return octets[value.lowerBound] == Octet.less && octets[value.upperBound - 1] == Octet.greater
+            && octets.extracting(value.lowerBound + 1..<value.upperBound - 1).isEqual(to: uri.span)
     }
 }

@@ -7,6 +7,9 @@ package import Core
 /// than the settings say. When there are more bindings than that can serve, who still waits when its place comes round again
 /// keeps its turn: every gap grows alike, and nobody starves.
 ///
+/// What costs most is waking up, when nothing of this is in the processor's caches: so a few batches follow one another, each
+/// a millisecond after the one before, and then there is a rest.
+///
 /// Sans-IO: `takeDue` says whom to send to now; then ask `nextTick`.
 package struct KeepAliveSchedule: Sendable {
     package struct Settings: Equatable, Sendable {
@@ -31,16 +34,22 @@ package struct KeepAliveSchedule: Sendable {
         var spacing: Int64 { max(1, interval.nanoseconds / Int64(quantity)) }
         /// Messages that go out together: what a millisecond of the even spread holds, and never fewer than 64 may.
         package var batchLimit: Int { max(KeepAliveSchedule.batchLimit, Int((1_000_000 + spacing - 1) / spacing)) }
-        /// From one batch to the next with so many bindings: what it takes for most of one to come due, so that waking up is worth
-        /// it and a batch that is late by a few of them still takes all. A burst is spread over at least ten batches.
+        /// From the first batch after a rest to the next such one, with so many bindings: the time in which enough of them come due.
+        /// A burst is spread over at least five of these times.
         func tick(bindings: Int) -> Duration {
             let spacing = max(spacing, period.nanoseconds / Int64(max(1, bindings)))
-            let longest = max(Self.shortestTick, min(Self.longestTick, interval.nanoseconds / 10))
-            return .nanoseconds(min(longest, max(Self.shortestTick, spacing * Int64(batchLimit) * 5 / 8)))
+            return .nanoseconds(min(longestTick, max(Self.shortestTick, spacing * runLimit)))
         }
 
+        /// Time that went by unused counts so much, which is what comes due in the longest tick.
+        var credit: Duration { .nanoseconds(min(longestTick, spacing * (runLimit - 1))) }
+        /// Messages that leave between two rests.
+        private var runLimit: Int64 { Int64(Self.batchesInRun * batchLimit) }
+        private var longestTick: Int64 { max(Self.shortestTick, min(Self.longestTick, interval.nanoseconds / 5)) }
+
+        private static let batchesInRun = 4
         private static let shortestTick: Int64 = 1_000_000
-        private static let longestTick: Int64 = 20_000_000
+        private static let longestTick: Int64 = 100_000_000
     }
 
     /// What is known of one binding's keep-alives.
@@ -53,11 +62,7 @@ package struct KeepAliveSchedule: Sendable {
         /// Milliseconds.
         package internal(set) var longestGap: UInt32 = 0
         fileprivate var place: UInt16 = 0
-        /// Neighbours at the same place.
-        fileprivate var previous = UInt32.max
-        fileprivate var next = UInt32.max
-        /// Who is due after this one.
-        fileprivate var nextDue = UInt32.max
+        /// Stands in the queue. A slot that was given up there stays until its turn comes.
         fileprivate var isDue = false
         fileprivate var isPresent = false
     }
@@ -81,13 +86,20 @@ package struct KeepAliveSchedule: Sendable {
 
     /// In any millisecond, unless the settings force more.
     package static let batchLimit = 64
+    private static let batchGap = Duration.milliseconds(1)
     private static let placeCount = 4_096
     /// The wheel turns once in this part of the period, so that the time it takes to wake up misses no deadline.
     private static let slack = 0.98
-    private static let none = UInt32.max
 
     package let settings: Settings
+    // What the settings amount to, in nanoseconds: asked for with each message.
+    private let spacing: UInt64
+    private let period: UInt64
+    private let credit: UInt64
+    private let batchLimit: Int
     private var states: [State] = []
+    /// It takes no memory for more bindings than this before there are as many.
+    private let expectedCount: Int
     package private(set) var count = 0
 
     // The wheel.
@@ -96,20 +108,23 @@ package struct KeepAliveSchedule: Sendable {
     private let width: Int64
     /// The next place the wheel comes to, counted from the origin on.
     private var cursor: Int64 = 0
-    private var heads = [UInt32](repeating: none, count: placeCount)
-    private var loads = [UInt32](repeating: 0, count: placeCount)
+    /// The bindings at each: side by side, so that looking at one need not wait for the one before.
+    private var places = [[UInt32]](repeating: [], count: placeCount)
     /// One bit for each place with bindings.
     private var occupied = [UInt64](repeating: 0, count: placeCount / 64)
     private var insertions: UInt64 = 0
 
-    // Who is due, in order.
-    private var firstDue = none
-    private var lastDue = none
+    /// Who is due, in order, from `dueStart` on.
+    private var queue: [UInt32] = []
+    private var dueStart = 0
     /// When the next message may go out, by the even spread.
     private var sendableAt: Instant
-    private var lastTick: Instant
-    /// From the last batch to the next.
-    private var tick: Duration
+    /// When the last rest was over.
+    private var runStart: Instant
+    /// No batch before this.
+    private var restsUntil: Instant
+    /// Between two runs of batches.
+    private var isRested = true
 
     /// The cycle under way, and the last complete one.
     package private(set) var cycle: Cycle
@@ -119,13 +134,18 @@ package struct KeepAliveSchedule: Sendable {
     /// When `takeDue` has something to do next; nil while there is no binding.
     package private(set) var nextTick: Instant?
 
-    package init(settings: Settings, now: Instant) {
+    package init(settings: Settings, expectedCount: Int = .max, now: Instant) {
         self.settings = settings
+        self.expectedCount = expectedCount
+        spacing = UInt64(settings.spacing)
+        period = UInt64(settings.period.nanoseconds)
+        credit = UInt64(settings.credit.nanoseconds)
+        batchLimit = settings.batchLimit
         origin = now
         width = max(1, Int64(Double(settings.period.nanoseconds) * Self.slack) / Int64(Self.placeCount))
         sendableAt = now
-        tick = settings.tick(bindings: 0)
-        lastTick = now + .nanoseconds(-tick.nanoseconds)
+        runStart = now
+        restsUntil = now
         cycle = Cycle(startedAt: now)
     }
 
@@ -144,16 +164,13 @@ package struct KeepAliveSchedule: Sendable {
     /// - Parameter isFresh: false for a binding of an earlier run: nobody knows how long its pinhole has been silent, so it is
     ///   due at once as well.
     package mutating func insert(_ index: UInt32, isFresh: Bool = true, now: Instant) {
-        while states.count <= Int(index) { states.append(State(lastSent: now)) }
+        while states.count <= Int(index) { states.append(State(lastSent: now), expectingAtMost: expectedCount) }
         guard !states[Int(index)].isPresent else { return }
         if count == 0 { skip(to: now) }
-        let wasDue = states[Int(index)].isDue
-        let successor = states[Int(index)].nextDue
+        let isDue = states[Int(index)].isDue
         states[Int(index)] = State(lastSent: now)
         states[Int(index)].isPresent = true
-        // A slot that was given up while it was due still stands in that queue.
-        states[Int(index)].isDue = wasDue
-        states[Int(index)].nextDue = successor
+        states[Int(index)].isDue = isDue
         count += 1
         link(index, at: freePlace())
         if !isFresh { makeDue(index) }
@@ -175,7 +192,7 @@ package struct KeepAliveSchedule: Sendable {
         func place(_ number: UInt64) -> Int { Int((number &* 0x9e37_79b9_7f4a_7c15) >> 52) }
         let first = place(insertions)
         let second = place(insertions ^ 0x5555_5555)
-        return loads[second] < loads[first] ? second : first
+        return places[second].count < places[first].count ? second : first
     }
 
     // MARK: Ticks
@@ -186,42 +203,53 @@ package struct KeepAliveSchedule: Sendable {
         closeCycle(now: now)
         turnWheel(to: now)
         defer { setNextTick() }
-        guard firstDue != Self.none, lastTick + tick <= now else { return }
-        lastTick = now
-        // Time that went by unused is no credit beyond what one batch holds.
-        let credit = settings.spacing * Int64(settings.batchLimit - 1)
-        sendableAt = max(sendableAt, now + .nanoseconds(-credit))
-        while batch.count < settings.batchLimit, firstDue != Self.none, sendableAt <= now {
-            let index = firstDue
-            firstDue = states[Int(index)].nextDue
-            if firstDue == Self.none { lastDue = Self.none }
-            states[Int(index)].nextDue = Self.none
-            states[Int(index)].isDue = false
+        guard dueCount > 0, restsUntil <= now else { return }
+        sendableAt.nanoseconds = max(sendableAt.nanoseconds, now.nanoseconds - min(credit, now.nanoseconds))
+        while batch.count < batchLimit, sendableAt <= now, let index = nextDue() {
             guard states[Int(index)].isPresent else { continue }
             serve(index, now: now)
             batch.append(index)
-            sendableAt += .nanoseconds(settings.spacing)
+            sendableAt.nanoseconds += spacing
         }
         cycle.largestBatch = max(cycle.largestBatch, batch.count)
-        // Who was left over is not to wait for what comes due meanwhile.
-        tick = settings.tick(bindings: firstDue == Self.none ? count : .max)
+        if isRested { runStart = now }
+        // Who is left over because of the settings is not to wait for what comes due meanwhile.
+        let tick = settings.tick(bindings: dueCount == 0 ? count : .max)
+        restsUntil = now + Self.batchGap
+        isRested = !isNextBatchFull(at: restsUntil)
+        if isRested { restsUntil = max(restsUntil, runStart + tick) }
+    }
+
+    /// All that was taken last has left: the next batch keeps its distance from that, unless the settings leave no time for it.
+    package mutating func sent(at now: Instant) {
+        guard batchLimit == Self.batchLimit else { return }
+        restsUntil = max(restsUntil, now + Self.batchGap)
+        setNextTick()
+    }
+
+    /// Whether all who are due now, or as many as a batch holds, may be sent to then.
+    private func isNextBatchFull(at then: Instant) -> Bool {
+        let count = min(dueCount, batchLimit)
+        return count > 0 && sendableAt.nanoseconds + spacing * UInt64(count - 1) <= then.nanoseconds
     }
 
     private mutating func serve(_ index: UInt32, now: Instant) {
-        let gap = now - states[Int(index)].lastSent
-        let milliseconds = UInt32(clamping: gap.milliseconds)
-        if states[Int(index)].lastSent < cycle.startedAt { cycle.served += 1 }
-        if gap > settings.period {
-            states[Int(index)].missed += 1
+        var state = states[Int(index)]
+        let gap = now.nanoseconds - min(now, state.lastSent).nanoseconds
+        let milliseconds = UInt32(clamping: gap / 1_000_000)
+        if state.lastSent < cycle.startedAt { cycle.served += 1 }
+        if gap > period {
+            state.missed += 1
             cycle.missedDeadlines += 1
             missedDeadlines += 1
         }
-        states[Int(index)].longestGap = max(states[Int(index)].longestGap, milliseconds)
+        state.longestGap = max(state.longestGap, milliseconds)
         cycle.longestGap = max(cycle.longestGap, milliseconds)
         cycle.messages += 1
         messages += 1
-        states[Int(index)].sent += 1
-        states[Int(index)].lastSent = now
+        state.sent += 1
+        state.lastSent = now
+        states[Int(index)] = state
     }
 
     private mutating func turnWheel(to now: Instant) {
@@ -229,11 +257,7 @@ package struct KeepAliveSchedule: Sendable {
         // After a long sleep everyone is due once, not once for each turn that was missed.
         if target - cursor > Int64(Self.placeCount) { cursor = target - Int64(Self.placeCount) }
         while cursor <= target {
-            var index = heads[Int(cursor % Int64(Self.placeCount))]
-            while index != Self.none {
-                makeDue(index)
-                index = states[Int(index)].next
-            }
+            for index in places[Int(cursor % Int64(Self.placeCount))] { makeDue(index) }
             cursor += 1
         }
     }
@@ -243,12 +267,27 @@ package struct KeepAliveSchedule: Sendable {
         cursor = max(cursor, (now - origin).nanoseconds / width)
     }
 
+    private var dueCount: Int { queue.count - dueStart }
+
     private mutating func makeDue(_ index: UInt32) {
         guard !states[Int(index)].isDue else { return }
         states[Int(index)].isDue = true
-        states[Int(index)].nextDue = Self.none
-        if lastDue == Self.none { firstDue = index } else { states[Int(lastDue)].nextDue = index }
-        lastDue = index
+        queue.append(index)
+    }
+
+    private mutating func nextDue() -> UInt32? {
+        guard dueCount > 0 else { return nil }
+        let index = queue[dueStart]
+        dueStart += 1
+        states[Int(index)].isDue = false
+        if dueStart == queue.count {
+            queue.removeAll(keepingCapacity: true)
+            dueStart = 0
+        } else if dueStart >= 4_096, dueStart * 2 >= queue.count {
+            queue.removeFirst(dueStart)
+            dueStart = 0
+        }
+        return index
     }
 
     private mutating func setNextTick() {
@@ -256,11 +295,7 @@ package struct KeepAliveSchedule: Sendable {
             nextTick = nil
             return
         }
-        if firstDue != Self.none {
-            nextTick = max(sendableAt, lastTick + tick)
-        } else {
-            nextTick = max(origin + .nanoseconds(nextOccupied() * width), lastTick + tick)
-        }
+        nextTick = max(dueCount > 0 ? sendableAt : origin + .nanoseconds(nextOccupied() * width), restsUntil)
     }
 
     /// The next place from the cursor on that has bindings, counted as the cursor is.
@@ -284,11 +319,7 @@ package struct KeepAliveSchedule: Sendable {
         guard now - cycle.startedAt >= settings.period else { return }
         // The wheel has been at every place: who was not served is due.
         var waiting = 0
-        var index = firstDue
-        while index != Self.none {
-            if states[Int(index)].isPresent, states[Int(index)].lastSent < cycle.startedAt { waiting += 1 }
-            index = states[Int(index)].nextDue
-        }
+        for index in queue[dueStart...] where states[Int(index)].isPresent && states[Int(index)].lastSent < cycle.startedAt { waiting += 1 }
         cycle.expected = cycle.served + waiting
         lastCycle = cycle
         let elapsed = (now - cycle.startedAt).nanoseconds / settings.period.nanoseconds * settings.period.nanoseconds
@@ -298,23 +329,19 @@ package struct KeepAliveSchedule: Sendable {
     // MARK: Places
 
     private mutating func link(_ index: UInt32, at place: Int) {
-        let first = heads[place]
         states[Int(index)].place = UInt16(place)
-        states[Int(index)].next = first
-        if first != Self.none { states[Int(first)].previous = index }
-        heads[place] = index
-        loads[place] += 1
+        places[place].append(index)
         occupied[place / 64] |= 1 << UInt64(place % 64)
     }
 
     private mutating func unlink(_ index: UInt32) {
-        let state = states[Int(index)]
-        let place = Int(state.place)
-        if state.previous == Self.none { heads[place] = state.next } else { states[Int(state.previous)].next = state.next }
-        if state.next != Self.none { states[Int(state.next)].previous = state.previous }
-        states[Int(index)].previous = Self.none
-        states[Int(index)].next = Self.none
-        loads[place] -= 1
-        if loads[place] == 0 { occupied[place / 64] &= ~(1 << UInt64(place % 64)) }
+        let place = Int(states[Int(index)].place)
+        guard let position = places[place].firstIndex(of: index) else { preconditionFailure("a binding is at its place") }
+        places[place].swapAt(position, places[place].count - 1)
+        places[place].removeLast()
+        if places[place].isEmpty {
+            places[place] = []
+            occupied[place / 64] &= ~(1 << UInt64(place % 64))
+        }
     }
 }

@@ -42,27 +42,67 @@ package struct LocalEndpoint: Hashable, Sendable {
     package let address: SocketAddress
     /// Whether we are reached there by `transport`. Otherwise only the connections that we open ourselves are of it.
     package let isListening: Bool
-    /// `address` in words.
-    package let hostPort: String
-    /// Where the peer sends its requests in a dialog.
-    package let contact: String
+    private let texts: Texts
+
+    /// The same in words, which never change.
+    private final class Texts: Sendable {
+        let hostPort: String
+        let contact: String
+        let contactLine: [UInt8]
+        /// What stands around a branch: a whole line.
+        let viaStart: [UInt8]
+        let viaEnd: [UInt8]
+
+        init(_ transport: Transport, _ address: SocketAddress, parameters: String) {
+            hostPort = address.description
+            contact = "<sip:" + hostPort + parameters + ">"
+            contactLine = Array("Contact: \(contact)\r\n".utf8)
+            viaStart = Array("Via: SIP/2.0/\(transport.viaToken) \(address);branch=".utf8)
+            // `alias` lets the peer send its own requests by the same connection (RFC 5923 §5).
+            viaEnd = Array((transport.isReliable ? ";rport;alias\r\n" : ";rport\r\n").utf8)
+        }
+    }
 
     package init(_ transport: Transport = .udp, _ address: SocketAddress, isListening: Bool = true) {
         self.transport = transport
         self.address = address
         self.isListening = isListening
-        hostPort = address.description
-        contact = "<sip:" + hostPort + Self.parameters(transport, isListening: isListening) + ">"
+        texts = Texts(transport, address, parameters: Self.parameters(transport, isListening: isListening))
     }
+
+    package static func == (left: LocalEndpoint, right: LocalEndpoint) -> Bool {
+        left.transport == right.transport && left.address == right.address && left.isListening == right.isListening
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(address) }
 
     private static func parameters(_ transport: Transport, isListening: Bool) -> String {
         transport == .udp || !isListening ? "" : ";transport=\(transport.rawValue)"
     }
 
-    /// The value of Via. `alias` lets the peer send its own requests by the same connection (RFC 5923 §5).
-    package func via(branch: String) -> String {
-        "SIP/2.0/\(transport.viaToken) \(address);branch=\(branch);rport\(transport.isReliable ? ";alias" : "")"
+    /// `address` in words.
+    package var hostPort: String { texts.hostPort }
+    /// Where the peer sends its requests in a dialog.
+    package var contact: String { texts.contact }
+    /// The same as a header line.
+    var contactLine: [UInt8] { texts.contactLine }
+
+    /// The value of Via.
+    package func via(branch: ViaBranch) -> String {
+        let line = [UInt8](capacity: viaCount(branch: branch)) { appendVia(branch: branch, to: &$0) }
+        return String(decoding: line.dropFirst(5).dropLast(2), as: UTF8.self)
     }
+
+    /// The line of Via.
+    func appendVia(branch: ViaBranch, to output: inout OutputSpan<UInt8>) {
+        let (start, end) = (texts.viaStart, texts.viaEnd)
+        output.append(copying: start.span)
+        branch.append(to: &output)
+        output.append(copying: end.span)
+    }
+
+    /// Octets that `appendVia` writes.
+    func viaCount(branch: ViaBranch) -> Int { texts.viaStart.count + branch.count + texts.viaEnd.count }
 
     /// Host and port of an own URI, with the transport where it is not what the scheme says anyway.
     package var hostAndParameters: String { hostPort + Self.parameters(transport, isListening: isListening) }
@@ -71,7 +111,7 @@ package struct LocalEndpoint: Hashable, Sendable {
     package func contact(isSecure: Bool) -> String { isSecure ? "<sips:\(hostPort)>" : contact }
 
     /// A request that was made for another transport, as it goes by this one: with our Via in place of its first one.
-    package func replacingVia(of request: [UInt8], branch: String) -> [UInt8] {
+    package func replacingVia(of request: [UInt8], branch: ViaBranch) -> [UInt8] {
         guard case .message(let message) = SIPMessage.parse(request), let via = message.first(.via) else { return request }
         return Array(request[..<via.valueRange.lowerBound]) + self.via(branch: branch).utf8
             + request[via.valueRange.upperBound...]

@@ -9,7 +9,17 @@ package struct MessageBuilder: Sendable {
     private var isCompact = false
 
     /// As much as nearly every header takes. What is kept for retransmission is kept for half a minute.
-    private init() { octets.reserveCapacity(600) }
+    private static let usualCount = 600
+
+    private init(capacity: Int = usualCount) { octets.reserveCapacity(capacity) }
+
+    /// A request that a dialog has begun; see `Dialog.request`.
+    ///
+    /// - Parameter count: of what `write` writes, at most: whole lines.
+    init(count: Int, _ write: (inout OutputSpan<UInt8>) -> Void) {
+        self.init(capacity: max(Self.usualCount, count + 300))
+        octets.append(addingCapacity: count, initializingWith: write)
+    }
 
     private init(request method: String, uri: Span<UInt8>) {
         self.init()
@@ -56,34 +66,127 @@ package struct MessageBuilder: Sendable {
         to request: SIPMessage, status: Int, reason: String? = nil, toTag: String?, source: SocketAddress,
         isCompact: Bool = false
     ) -> MessageBuilder {
-        var builder = MessageBuilder(response: status, reason: reason)
-        builder.isCompact = isCompact
+        let reason = reason ?? StatusCode.reasonPhrase(status)
+        let via = request.viaLayout
+        let isOneLine = !reason.utf8.span.hasLineEnd && toTag?.utf8.span.hasLineEnd != true
+        guard !isCompact, !request.isFolded, via.isUsual, isOneLine else {
+            var builder = MessageBuilder(response: status, reason: reason)
+            builder.isCompact = isCompact
+            builder.addLines(of: request, status: status, toTag: toTag, source: source)
+            return builder
+        }
+        // What nearly every request is like, in one step.
+        let count = request.bodyStart + 8 * request.headers.count + reason.utf8.count + (toTag?.utf8.count ?? 0)
+            + 2 * SocketAddress.longestText + 64
+        return MessageBuilder(count: count) { lines in
+            lines.append("SIP/2.0 ")
+            lines.append(decimal: UInt32(status))
+            lines.append(Octet.space)
+            lines.append(copying: reason.utf8.span)
+            lines.append("\r\nVia: ")
+            let octets = request.octets.span
+            var isTopVia = true
+            for field in request.all(.via) {
+                if isTopVia {
+                    appendTopVia(octets, via, end: field.valueRange.upperBound, source: source, to: &lines)
+                } else {
+                    lines.append("\r\nVia: ")
+                    lines.append(copying: octets.extracting(field.valueRange))
+                }
+                isTopVia = false
+            }
+            if let field = request.first(.from) {
+                lines.append("\r\nFrom: ")
+                lines.append(copying: octets.extracting(field.valueRange))
+            }
+            if let field = request.first(.to) {
+                lines.append("\r\nTo: ")
+                lines.append(copying: octets.extracting(field.valueRange))
+                if let toTag, request.toTag == nil {
+                    lines.append(";tag=")
+                    lines.append(copying: toTag.utf8.span)
+                }
+            }
+            if let field = request.first(.callID) {
+                lines.append("\r\nCall-ID: ")
+                lines.append(copying: octets.extracting(field.valueRange))
+            }
+            if let field = request.first(.cseq) {
+                lines.append("\r\nCSeq: ")
+                lines.append(copying: octets.extracting(field.valueRange))
+            }
+            if status == 100, let field = request.first(.timestamp) {
+                lines.append("\r\nTimestamp: ")
+                lines.append(copying: octets.extracting(field.valueRange))
+            }
+            if takesRecordRoute(status, request) {
+                for field in request.all(.recordRoute) {
+                    lines.append("\r\nRecord-Route: ")
+                    lines.append(copying: octets.extracting(field.valueRange))
+                }
+            }
+            lines.append("\r\n")
+        }
+    }
+
+    /// Where a dialog may begin.
+    private static func takesRecordRoute(_ status: Int, _ request: SIPMessage) -> Bool {
+        guard (101...299).contains(status) else { return false }
+        switch request.method {
+        case .invite, .subscribe, .refer: return true
+        default: return false
+        }
+    }
+
+    /// The top Via as it came, with the port it came from behind `rport`, and with `received`.
+    private static func appendTopVia(
+        _ octets: Span<UInt8>, _ via: ViaLayout, end valueEnd: Int, source: SocketAddress, to line: inout OutputSpan<UInt8>
+    ) {
+        let start = via.headRange.lowerBound
+        let end = via.parameterRange.upperBound
+        if let rport = via.rportParameter {
+            line.append(copying: octets.extracting(start..<rport.lowerBound + "rport".utf8.count))
+            line.append(Octet.equals)
+            line.append(decimal: UInt32(source.port))
+            line.append(copying: octets.extracting(rport.upperBound..<end))
+        } else {
+            line.append(copying: octets.extracting(start..<end))
+        }
+        // RFC 3581 §4: with `rport` always, else when sent-by does not say it already.
+        if via.hasRport || IPAddress(ascii: octets.extracting(via.hostPort.hostRange)) != source.ip {
+            line.append(";received=")
+            source.ip.append(to: &line)
+        }
+        line.append(copying: octets.extracting(end..<valueEnd))
+    }
+
+    /// What a response has of its request, line by line, in whatever way they are written.
+    private mutating func addLines(of request: SIPMessage, status: Int, toTag: String?, source: SocketAddress) {
         var isTopVia = true
-        for field in request.headers where field.name == .via {
+        for field in request.all(.via) {
             if isTopVia {
-                builder.addTopVia(field, of: request, source: source)
+                addTopVia(field, of: request, source: source)
             } else {
-                builder.copy(field, from: request)
+                copy(field, from: request)
             }
             isTopVia = false
         }
-        if let field = request.first(.from) { builder.copy(field, from: request) }
+        if let field = request.first(.from) { copy(field, from: request) }
         if let field = request.first(.to) {
-            builder.begin(.to)
-            builder.append(request.value(field).span, of: request)
+            begin(.to)
+            append(request.value(field).span, of: request)
             if request.toTag == nil, let toTag {
-                builder.octets.append(";tag=")
-                Octet.appendUnfolded(toTag, to: &builder.octets)
+                octets.append(";tag=")
+                Octet.appendUnfolded(toTag, to: &octets)
             }
-            builder.endLine()
+            endLine()
         }
-        if let field = request.first(.callID) { builder.copy(field, from: request) }
-        if let field = request.first(.cseq) { builder.copy(field, from: request) }
-        if status == 100, let field = request.first(.timestamp) { builder.copy(field, from: request) }
-        if (101...299).contains(status), [.invite, .subscribe, .refer].contains(request.method) {
-            for field in request.all(.recordRoute) { builder.copy(field, from: request) }
+        if let field = request.first(.callID) { copy(field, from: request) }
+        if let field = request.first(.cseq) { copy(field, from: request) }
+        if status == 100, let field = request.first(.timestamp) { copy(field, from: request) }
+        if Self.takesRecordRoute(status, request) {
+            for field in request.all(.recordRoute) { copy(field, from: request) }
         }
-        return builder
     }
 
     package static func response(
@@ -105,6 +208,39 @@ package struct MessageBuilder: Sendable {
         addLine(name, capacity: 10) { $0.append(decimal: UInt32(clamping: number)) }
     }
 
+    /// Why a request was sent, as the telephone network counts (RFC 3326).
+    ///
+    /// - Parameter text: without quotes.
+    package mutating func addReason(q850 cause: Int, text: String) {
+        guard text.utf8.allSatisfy({ $0 >= Octet.space && $0 != Octet.quote && $0 != Octet.backslash }) else {
+            return addLine(.reason, capacity: 32) { $0.append("Q.850;cause="); $0.append(decimal: UInt32(clamping: cause)) }
+        }
+        addLine(.reason, capacity: 40 + text.utf8.count) { line in
+            line.append("Q.850;cause=")
+            line.append(decimal: UInt32(clamping: cause))
+            line.append(";text=\"")
+            line.append(copying: text.utf8.span)
+            line.append("\"")
+        }
+    }
+
+    /// Where requests of a dialog are to go.
+    package mutating func addContact(_ endpoint: LocalEndpoint, isSecure: Bool = false) {
+        if isSecure { add(.contact, endpoint.contact(isSecure: true)) } else { add(lines: endpoint.contactLine) }
+    }
+
+    /// RFC 4028 §4.
+    package mutating func addSessionExpires(_ interval: Duration, refresher: SessionTimer.Refresher?) {
+        addLine(.sessionExpires, capacity: 32) { line in
+            line.append(decimal: UInt32(clamping: interval.components.seconds))
+            switch refresher {
+            case .uac: line.append(";refresher=uac")
+            case .uas: line.append(";refresher=uas")
+            case nil: break
+            }
+        }
+    }
+
     package mutating func addCSeq(_ number: UInt32, _ method: Method) {
         let method = method.text
         addLine(.cseq, capacity: 11 + method.utf8.count) { line in
@@ -115,19 +251,14 @@ package struct MessageBuilder: Sendable {
     }
 
     /// Our Via, as `LocalEndpoint.via` has it.
-    package mutating func addVia(_ endpoint: LocalEndpoint, branch: String) {
-        guard !branch.utf8.span.hasLineEnd else { return add(.via, endpoint.via(branch: branch)) }
-        let transport = endpoint.transport.viaToken
-        addLine(.via, capacity: SocketAddress.longestText + branch.utf8.count + 64) { line in
-            line.append("SIP/2.0/")
-            line.append(copying: transport.utf8.span)
-            line.append(Octet.space)
-            endpoint.address.append(to: &line)
-            line.append(";branch=")
-            line.append(copying: branch.utf8.span)
-            line.append(endpoint.transport.isReliable ? ";rport;alias" : ";rport")
-        }
+    package mutating func addVia(_ endpoint: LocalEndpoint, branch: ViaBranch) {
+        octets.append(addingCapacity: endpoint.viaCount(branch: branch)) { endpoint.appendVia(branch: branch, to: &$0) }
     }
+
+    /// Whole lines, each with its end, that the program itself has made.
+    package mutating func add(lines: [UInt8]) { octets.append(copying: lines.span) }
+
+    package mutating func add(lines: StaticString) { octets.append(lines) }
 
     package mutating func add(name: String, _ value: String) {
         precondition(!name.isEmpty && name.utf8.allSatisfy(Octet.isToken), "a header name is a token")
@@ -161,10 +292,26 @@ package struct MessageBuilder: Sendable {
     package consuming func finish() -> [UInt8] { finish(body: [UInt8](), contentType: nil) }
 
     private mutating func finish(_ body: Span<UInt8>, _ contentType: String?) {
-        if let contentType { add(.contentType, contentType) }
-        add(.contentLength, number: body.count)
+        guard !isCompact, contentType?.utf8.span.hasLineEnd != true else {
+            if let contentType { add(.contentType, contentType) }
+            add(.contentLength, number: body.count)
+            return endLine(andAppending: body)
+        }
+        octets.append(addingCapacity: 64 + (contentType?.utf8.count ?? 0) + body.count) { lines in
+            if let contentType {
+                lines.append("Content-Type: ")
+                lines.append(copying: contentType.utf8.span)
+                lines.append("\r\n")
+            }
+            lines.append("Content-Length: ")
+            lines.append(decimal: UInt32(clamping: body.count))
+            lines.append("\r\n\r\n")
+            lines.append(copying: body)
+        }
+    }
+
+    private mutating func endLine(andAppending body: Span<UInt8>) {
         endLine()
-        octets.reserveCapacity(octets.count + body.count)
         octets.append(copying: body)
     }
 

@@ -63,6 +63,8 @@ struct HeaderFields: Sendable {
     private(set) var count = 0
     /// Of which names there are lines.
     private(set) var names = HeaderNames()
+    /// Of which names there are several.
+    private(set) var repeated = HeaderNames()
     private var inPlace = InlineArray<24, HeaderField>(
         repeating: HeaderField(name: .other, nameRange: 0..<0, valueRange: 0..<0))
     /// Where the first line is of each name up to Content-Length, whose order in `HeaderName` this relies on.
@@ -79,7 +81,22 @@ struct HeaderFields: Sendable {
     func firstIndex(of name: HeaderName, _ further: [HeaderField]) -> Int? {
         guard names.contains(name) else { return nil }
         if Self.isFrequent(name) { return Int(firsts[Int(name.rawValue)]) }
-        return (0..<count).first { self[$0, further].name == name }
+        return index(of: name, from: 0, further)
+    }
+
+    /// The index of the line of that name behind the one at `index`.
+    @inline(__always)
+    func index(of name: HeaderName, after index: Int, _ further: [HeaderField]) -> Int? {
+        repeated.contains(name) ? self.index(of: name, from: index + 1, further) : nil
+    }
+
+    private func index(of name: HeaderName, from start: Int, _ further: [HeaderField]) -> Int? {
+        var index = start
+        while index < count {
+            if self[index, further].name == name { return index }
+            index += 1
+        }
+        return nil
     }
 
     @inline(__always)
@@ -91,21 +108,31 @@ struct HeaderFields: Sendable {
         if Self.isFrequent(field.name), !names.contains(field.name) { firsts[Int(field.name.rawValue)] = UInt8(count) }
         if count < Self.countInPlace { inPlace[count] = field } else { further.append(field) }
         count += 1
+        if names.contains(field.name) { repeated.insert(field.name) }
         names.insert(field.name)
     }
 
     mutating func removeAll() {
         count = 0
         names = HeaderNames()
+        repeated = HeaderNames()
     }
 }
 
 /// Some of the names, one bit each.
-struct HeaderNames: Sendable {
+package struct HeaderNames: Sendable {
     private var bits = InlineArray<2, UInt64>(repeating: 0)
 
+    init() {}
+
+    package init(_ names: [HeaderName]) {
+        for name in names { insert(name) }
+    }
+
+    func intersects(_ other: HeaderNames) -> Bool { bits[0] & other.bits[0] | bits[1] & other.bits[1] != 0 }
+
     @inline(__always)
-    func contains(_ name: HeaderName) -> Bool { bits[Int(name.rawValue >> 6)] >> UInt64(name.rawValue & 63) & 1 != 0 }
+    package func contains(_ name: HeaderName) -> Bool { bits[Int(name.rawValue >> 6)] >> UInt64(name.rawValue & 63) & 1 != 0 }
     @inline(__always)
     mutating func insert(_ name: HeaderName) { bits[Int(name.rawValue >> 6)] |= 1 &<< UInt64(name.rawValue & 63) }
 }

@@ -67,7 +67,7 @@ extension SIPMessage {
         guard has(.allow) else { return nil }
         let span = octets.span
         var methods: Methods = []
-        for field in headers where field.name == .allow {
+        for field in all(.allow) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) { methods.insert(Methods(Method(span, range))) }
         }

@@ -254,12 +254,26 @@ extension Span where Element == UInt8 {
     }
 }
 
-extension ArraySlice<UInt8> {
-    /// Whether these are the octets of `text`, letters of the same case.
-    package func isText(_ text: String) -> Bool {
-        guard count == text.utf8.count else { return false }
-        let (octets, others) = (span, text.utf8.span)
-        for index in octets.indices where octets[index] != others[index] { return false }
-        return true
+extension Span where Element == UInt8 {
+    /// Eight octets at a time.
+    func isEqual(to other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        guard count >= 8 else {
+            for index in indices where self[index] != other[index] { return false }
+            return true
+        }
+        var index = 0
+        while index < count - 8 {
+            guard word(at: index) == other.word(at: index) else { return false }
+            index += 8
+        }
+        return word(at: count - 8) == other.word(at: count - 8)
     }
+}
+
+extension ArraySlice<UInt8> {
+    package func isEqual(to other: ArraySlice<UInt8>) -> Bool { span.isEqual(to: other.span) }
+
+    /// Whether these are the octets of `text`, letters of the same case.
+    package func isText(_ text: String) -> Bool { span.isEqual(to: text.utf8.span) }
 }

@@ -17,6 +17,10 @@ package struct SIPMessage: Sendable {
             self.layout = layout
             self.furtherHeaders = furtherHeaders
         }
+
+        func field(_ index: Int) -> HeaderField { layout.headers[index, furtherHeaders] }
+        func first(_ name: HeaderName) -> Int? { layout.headers.firstIndex(of: name, furtherHeaders) }
+        func next(_ name: HeaderName, after index: Int) -> Int? { layout.headers.index(of: name, after: index, furtherHeaders) }
     }
 
     init(_ octets: [UInt8], _ layout: MessageLayout, _ furtherHeaders: [HeaderField]) {
@@ -31,6 +35,10 @@ package struct SIPMessage: Sendable {
     /// A header value may hold line ends.
     var isFolded: Bool { stored.layout.isFolded }
     var viaLayout: ViaLayout { stored.layout.via }
+    /// Behind the line end that ends the header.
+    var bodyStart: Int { bodyRange.lowerBound }
+    /// Of the top Via.
+    var branchRange: Range<Int>? { stored.layout.via.branchRange }
     var cseqMethodRange: Range<Int> { stored.layout.cseq.methodRange }
 
     /// The header lines in their order.
@@ -41,7 +49,7 @@ package struct SIPMessage: Sendable {
 
         package var startIndex: Int { 0 }
         package var endIndex: Int { message.stored.layout.headers.count }
-        package subscript(index: Int) -> HeaderField { message.stored.layout.headers[index, message.stored.furtherHeaders] }
+        package subscript(index: Int) -> HeaderField { message.stored.field(index) }
 
         // The one that every collection has would ask for each field by way of a witness table in other modules.
         package func makeIterator() -> Iterator { Iterator(headers: self) }
@@ -57,6 +65,25 @@ package struct SIPMessage: Sendable {
                 defer { index += 1 }
                 return headers[index]
             }
+        }
+    }
+
+    /// The lines of one name in their order.
+    package struct Fields: Sequence, IteratorProtocol, Sendable {
+        private let message: SIPMessage
+        private let name: HeaderName
+        private var following: Int?
+
+        fileprivate init(_ name: HeaderName, of message: SIPMessage) {
+            self.message = message
+            self.name = name
+            following = message.stored.first(name)
+        }
+
+        package mutating func next() -> HeaderField? {
+            guard let index = following else { return nil }
+            following = message.stored.next(name, after: index)
+            return message.stored.field(index)
         }
     }
 
@@ -95,7 +122,8 @@ package struct SIPMessage: Sendable {
 
     // MARK: What every message has
 
-    package var callID: ArraySlice<UInt8> { octets[stored.layout.callIDRange] }
+    package var callID: ArraySlice<UInt8> { octets[callIDRange] }
+    var callIDRange: Range<Int> { stored.layout.callIDRange }
     package var cseq: CSeq {
         let layout = stored.layout.cseq
         return CSeq(
@@ -115,9 +143,8 @@ package struct SIPMessage: Sendable {
     package var maxForwards: Int? { stored.layout.maxForwards.map(Int.init) }
     /// The first Contact that is an address; nil also for `*`.
     package var contact: NameAddress? {
-        guard has(.contact) else { return nil }
         let span = octets.span
-        for field in headers where field.name == .contact {
+        for field in all(.contact) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) {
                 if let layout = NameAddressLayout(span, range) { return NameAddress(octets: octets, layout: layout) }
@@ -127,7 +154,7 @@ package struct SIPMessage: Sendable {
     }
     /// `Contact: *` (RFC 3261 §10.2.2).
     package var hasContactWildcard: Bool {
-        headers.contains { $0.name == .contact && value($0).elementsEqual([Octet.asterisk]) }
+        all(.contact).contains { value($0).elementsEqual([Octet.asterisk]) }
     }
     /// Compares type and subtype, without parameters: `application/sdp`.
     package func hasContentType(_ type: String) -> Bool {
@@ -154,11 +181,14 @@ extension SIPMessage {
     /// Whether there is a line of that name.
     package func has(_ name: HeaderName) -> Bool { stored.layout.headers.names.contains(name) }
 
+    /// Whether there is a line of one of these names.
+    package func hasAny(of names: HeaderNames) -> Bool { stored.layout.headers.names.intersects(names) }
+
     package func first(_ name: HeaderName) -> HeaderField? {
-        stored.layout.headers.firstIndex(of: name, stored.furtherHeaders).map { headers[$0] }
+        stored.first(name).map { stored.field($0) }
     }
 
-    package func all(_ name: HeaderName) -> some Sequence<HeaderField> { headers.lazy.filter { $0.name == name } }
+    package func all(_ name: HeaderName) -> Fields { Fields(name, of: self) }
 
     /// As written, folding included: for people and programs `text` is better.
     package func value(_ field: HeaderField) -> ArraySlice<UInt8> { octets[field.valueRange] }
@@ -199,7 +229,7 @@ extension SIPMessage {
         guard has(name) else { return [] }
         let span = octets.span
         var values: [ArraySlice<UInt8>] = []
-        for field in headers where field.name == name {
+        for field in all(name) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) { values.append(octets[range]) }
         }
@@ -208,16 +238,12 @@ extension SIPMessage {
 
     /// Exactly one value of Via, over all lines.
     package var hasOneVia: Bool {
-        let span = octets.span
-        var count = 0
-        for field in headers where field.name == .via {
-            var scanner = ListScanner(field.valueRange)
-            while scanner.next(span) != nil {
-                count += 1
-                if count > 1 { return false }
-            }
-        }
-        return count == 1
+        guard let field = first(.via), !stored.layout.headers.repeated.contains(.via) else { return false }
+        // The first one was read as far as it goes.
+        let end = viaLayout.parameterRange.upperBound
+        guard end < field.valueRange.upperBound else { return true }
+        var further = ListScanner(end..<field.valueRange.upperBound)
+        return further.next(octets.span) == nil
     }
 
     /// The addresses of a list header (Contact, Route, Record-Route, Path, Diversion, P-Asserted-Identity …); values
@@ -226,7 +252,7 @@ extension SIPMessage {
         guard has(name) else { return [] }
         let span = octets.span
         var addresses: [NameAddress] = []
-        for field in headers where field.name == name {
+        for field in all(name) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) {
                 guard let layout = NameAddressLayout(span, range) else { continue }
@@ -241,7 +267,7 @@ extension SIPMessage {
     package func hasToken(_ token: String, in name: HeaderName) -> Bool {
         guard has(name) else { return false }
         let span = octets.span
-        for field in headers where field.name == name {
+        for field in all(name) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) {
                 if span.equals(range, ignoringCaseOf: token) { return true }

@@ -65,8 +65,13 @@ struct ViaLayout: Sendable {
     @Compact var parameterRange = 0..<0
     @CompactOptional var branchRange: Range<Int>? = nil
     @CompactOptional var receivedRange: Range<Int>? = nil
+    var hasReceived = false
     var hasRport = false
     var rport: UInt16?
+    /// `rport` with its value; nil where there is none or more than one.
+    @CompactOptional var rportParameter: Range<Int>? = nil
+    /// Well-formed, without `received`, and with one `rport` at most.
+    var isUsual: Bool { isWellFormed && !hasReceived && hasRport == (rportParameter != nil) }
     /// False when version or parameters are broken: enough is known to answer, nothing to go on with.
     var isWellFormed = true
 
@@ -117,9 +122,11 @@ struct ViaLayout: Sendable {
             if octets.equals(name, ignoringCase: "branch") {
                 if branchRange == nil, let value = parameter.valueRange, !value.isEmpty { branchRange = value }
             } else if octets.equals(name, ignoringCase: "rport") {
+                rportParameter = hasRport ? nil : name.lowerBound..<(parameter.valueRange?.upperBound ?? name.upperBound)
                 hasRport = true
                 if let value = parameter.valueRange { rport = octets.decimal(value, limit: 65535).map(UInt16.init) }
             } else if octets.equals(name, ignoringCase: "received") {
+                hasReceived = true
                 receivedRange = parameter.valueRange.map { Self.withoutBrackets(octets, $0) }
             }
         }

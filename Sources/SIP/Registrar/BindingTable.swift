@@ -9,7 +9,13 @@ package struct BindingTable: Sendable {
     private var sources = SourceIndex()
     package private(set) var count = 0
 
-    package init(userCount: Int) { heads = Array(repeating: .max, count: userCount) }
+    /// It takes no memory for more bindings than this before there are as many.
+    var expectedCount: Int
+
+    package init(userCount: Int, expectedCount: Int = .max) {
+        heads = Array(repeating: .max, count: userCount)
+        self.expectedCount = expectedCount
+    }
 
     mutating func makeRoom(forUsers count: Int) {
         if count > heads.count { heads += Array(repeating: .max, count: count - heads.count) }
@@ -33,10 +39,14 @@ package struct BindingTable: Sendable {
         return (id(at: index), slots[Int(index)])
     }
 
-    /// The way to the binding in a slot, without a copy of all the rest; nil when the slot is free.
-    package func flow(at index: UInt32) -> (id: BindingID, flow: Flow)? {
-        guard index < slots.count, slots[Int(index)].generation % 2 == 1 else { return nil }
-        return (id(at: index), slots[Int(index)].flow)
+    /// Appends the ways to the bindings in slots that are in use, without copies of all the rest.
+    package func appendFlows(at indices: [UInt32], ids: inout [BindingID], flows: inout [Flow]) {
+        for index in indices {
+            let generation = slots[Int(index)].generation
+            precondition(generation % 2 == 1, "the slot of a binding is in use")
+            ids.append(BindingID(index: index, generation: generation))
+            flows.append(slots[Int(index)].flow)
+        }
     }
 
     /// A user's bindings, the newest first.
@@ -67,7 +77,7 @@ package struct BindingTable: Sendable {
         } else {
             index = UInt32(slots.count)
             binding.generation = 1
-            slots.append(binding)
+            slots.append(binding, expectingAtMost: expectedCount)
         }
         heads[user] = index
         count += 1

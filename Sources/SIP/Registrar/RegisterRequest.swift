@@ -64,7 +64,7 @@ package struct RegisterRequest: Sendable {
         self.path = path
         var contacts: [Contact] = []
         var hasWildcard = false
-        for field in request.headers where field.name == .contact {
+        for field in request.all(.contact) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) {
                 if span.equals(range, ignoringCase: "*") {

@@ -43,7 +43,8 @@ package struct Registrar: Sendable {
 
     package init(userCount: Int, settings: Settings) {
         self.settings = settings
-        table = BindingTable(userCount: userCount)
+        table = BindingTable(userCount: userCount, expectedCount: settings.bindings)
+        expiries.expectedCount = settings.bindings
     }
 
     package var count: Int { table.count }
@@ -170,6 +171,8 @@ package struct Registrar: Sendable {
     /// For what comes from now on: who is beyond them already stays.
     package mutating func setLimits(bindings: Int, perUser: Int) {
         settings.bindings = bindings
+        table.expectedCount = bindings
+        expiries.expectedCount = bindings
         settings.bindingsPerUser = perUser
     }
 

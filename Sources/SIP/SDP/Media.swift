@@ -6,8 +6,8 @@ extension SessionDescription {
         case sendrecv, sendonly, recvonly, inactive
     }
 
-    /// One `m=` line with the lines that belong to it.
-    package struct Media: Sendable {
+    /// One `m=` line with the lines that belong to it. A reference: both sides of a call and each step hand it on.
+    package final class Media: Sendable {
         /// `audio`, `video`, `image`, …
         package let kind: String
         /// 0 when the medium is declined or no longer wanted (RFC 3264 §6, §8.2).
@@ -42,6 +42,7 @@ extension SessionDescription {
 
         /// The formats as the `m=` line has them.
         package var formats: [String] {
+            let octets = octets
             let span = octets.span
             var fields = FieldScanner(formatFields)
             var formats: [String] = []
@@ -72,7 +73,7 @@ extension SessionDescription {
             direction = attributes.direction ?? session.direction ?? .sendrecv
             hasRTCPMux = attributes.hasRTCPMux
             isRTP = Self.isRTP(span, transportField)
-            payloads = isRTP ? attributes.payloads(octets, of: fields) : []
+            payloads = isRTP ? attributes.payloads(octets, of: fields, lines.dropFirst()) : []
             rtcpAddress = attributes.rtcpAddress(span, rtpPort: port, connection: connection)
             lineRange = lines.indices
             self.portField = portField
@@ -130,15 +131,11 @@ private struct MediaAttributes {
     var usesICE = false
     /// The address is as it was written: it may be a host name.
     var rtcp: (port: UInt16, address: Range<Int>?)?
-    /// By payload type; the first of two lines for the same type counts.
-    private var rtpmaps: [(number: UInt8, value: Range<Int>)] = []
-    private var fmtps: [(number: UInt8, value: Range<Int>)] = []
 
     init(_ octets: Span<UInt8>, _ lines: ArraySlice<SessionDescription.Line>) {
         for line in lines {
             switch line.attribute {
-            case .rtpmap: Self.add(octets, line.attributeValue, to: &rtpmaps)
-            case .fmtp: Self.add(octets, line.attributeValue, to: &fmtps)
+            case .rtpmap, .fmtp: break
             case .rtcpMux: hasRTCPMux = true
             case .iceUfrag: usesICE = true
             case .rtcp where rtcp == nil: rtcp = Self.rtcp(octets, line.attributeValue)
@@ -159,19 +156,17 @@ private struct MediaAttributes {
         return (port, fields.next(octets))
     }
 
-    /// Takes `96 opus/48000/2` apart at its first space.
-    private static func add(_ octets: Span<UInt8>, _ value: Range<Int>, to table: inout [(number: UInt8, value: Range<Int>)]) {
-        var fields = FieldScanner(value)
-        guard let first = fields.next(octets), let number: UInt8 = SDPText.number(octets, first), !fields.rest.isEmpty,
-            !table.contains(where: { $0.number == number })
-        else { return }
-        if table.isEmpty { table.reserveCapacity(8) }
-        table.append((number, fields.rest))
-    }
-
-    /// - Parameter formats: at the first of them.
-    func payloads(_ octets: [UInt8], of formats: FieldScanner) -> [SessionDescription.Payload] {
+    /// - Parameters:
+    ///   - formats: at the first of them.
+    ///   - lines: below the `m=` line.
+    func payloads(
+        _ octets: [UInt8], of formats: FieldScanner, _ lines: ArraySlice<SessionDescription.Line>
+    ) -> [SessionDescription.Payload] {
         let span = octets.span
+        /// Of two lines for the same type the first counts.
+        func text(_ attribute: SDPAttribute, _ number: UInt8) -> Range<Int>? {
+            lines.first { $0.payloadType == number && $0.attribute == attribute && !$0.formatText.isEmpty }?.formatText
+        }
         var payloads: [SessionDescription.Payload] = []
         payloads.reserveCapacity(8)
         var formats = formats
@@ -180,9 +175,7 @@ private struct MediaAttributes {
                 !payloads.contains(where: { $0.number == number })
             else { continue }
             payloads.append(
-                SessionDescription.Payload(
-                    octets, number: number, rtpmap: rtpmaps.first { $0.number == number }?.value,
-                    fmtp: fmtps.first { $0.number == number }?.value))
+                SessionDescription.Payload(octets, number: number, rtpmap: text(.rtpmap, number), fmtp: text(.fmtp, number)))
         }
         return payloads
     }

@@ -26,7 +26,7 @@ extension SessionDescription {
     ///   - edits: what becomes of the formats of those media that are named.
     package func rewritten(_ rewrites: [MediaRewrite], formats edits: [Int: FormatEdit] = [:]) -> [UInt8] {
         precondition(rewrites.count == media.count, "each medium needs to be told what becomes of it")
-        var writer = Writer(capacity: octets.count + 48 * (media.count + 1))
+        var writer = Writer(of: octets, capacity: octets.count + 48 * (media.count + 1))
         let sessionAddress = sessionAddress(for: rewrites)
         let isSessionReplaced = sessionAddress != nil && connection?.isUnspecified != true
         writeSession(address: sessionAddress, to: &writer)
@@ -40,7 +40,7 @@ extension SessionDescription {
                 writeKept(medium, isSessionReplaced: isSessionReplaced, to: &writer)
             }
         }
-        return writer.octets
+        return writer.finish()
     }
 
     /// What the session's `c=` is to say: the address of the first medium that relies on it, else of any relayed one.
@@ -175,44 +175,77 @@ extension SessionDescription {
         }
     }
 
-    private func writeUnchanged(_ line: Line, to writer: inout Writer) {
-        writer.write(octets.span.extracting(line.whole))
-    }
+    private func writeUnchanged(_ line: Line, to writer: inout Writer) { writer.keep(line.whole) }
 }
 
 /// Collects lines.
 private struct Writer {
-    private(set) var octets: [UInt8] = []
+    private var octets: [UInt8] = []
+    /// What lines are kept from.
+    private let source: [UInt8]
+    /// Lines that are kept and stand one behind the other, to be written as one piece.
+    private var kept = 0..<0
 
-    init(capacity: Int) { octets.reserveCapacity(capacity) }
+    init(of source: [UInt8], capacity: Int) {
+        self.source = source
+        octets.reserveCapacity(capacity)
+    }
+
+    consuming func finish() -> [UInt8] {
+        writeKept()
+        return octets
+    }
+
+    /// A line as it is.
+    mutating func keep(_ line: Range<Int>) {
+        let isNext = !kept.isEmpty && line.lowerBound == kept.upperBound + 2 && source[kept.upperBound] == Octet.carriageReturn
+        if isNext {
+            kept = kept.lowerBound..<line.upperBound
+        } else {
+            writeKept()
+            kept = line
+        }
+    }
+
+    private mutating func writeKept() {
+        guard !kept.isEmpty else { return }
+        let (source, range) = (source, kept)
+        octets.append(copying: source.span.extracting(range))
+        octets.append("\r\n")
+        kept = 0..<0
+    }
 
     mutating func write(_ line: Span<UInt8>) {
+        writeKept()
         octets.append(copying: line)
-        endLine()
+        octets.append("\r\n")
     }
 
     mutating func write(_ before: Span<UInt8>, port: UInt16, _ after: Span<UInt8>) {
-        octets.append(copying: before)
-        octets.append(decimal: UInt64(port))
-        octets.append(copying: after)
-        endLine()
+        writeKept()
+        octets.append(addingCapacity: before.count + after.count + 8) { line in
+            line.append(copying: before)
+            line.append(decimal: UInt32(port))
+            line.append(copying: after)
+            line.append("\r\n")
+        }
     }
 
     mutating func write(connection address: IPAddress) {
+        writeKept()
         octets.append("c=")
         SDPText.append(connection: address, to: &octets)
-        endLine()
+        octets.append("\r\n")
     }
 
     mutating func write(rtcpPort port: UInt16, at address: IPAddress?) {
+        writeKept()
         octets.append("a=rtcp:")
         octets.append(decimal: UInt64(port))
         if let address {
             octets.append(SDPText.space)
             SDPText.append(connection: address, to: &octets)
         }
-        endLine()
+        octets.append("\r\n")
     }
-
-    private mutating func endLine() { octets.append("\r\n") }
 }

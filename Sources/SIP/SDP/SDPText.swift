@@ -12,6 +12,9 @@ package enum SDPText {
     /// A run of digits that fits `Value`; nil for anything else, a sign included.
     package static func number<Value: FixedWidthInteger>(_ octets: Span<UInt8>, _ range: Range<Int>) -> Value? {
         guard !range.isEmpty else { return nil }
+        if Value.bitWidth <= 32 {
+            return octets.decimal(range, limit: Int(clamping: Value.max)).map { Value($0) }
+        }
         var value: Value = 0
         for index in range {
             let octet = octets[index]

@@ -26,6 +26,7 @@ package struct SessionDescription: Sendable {
         private let start: UInt32
         private let end: UInt32
         private let nameEnd: UInt32
+        private let textStart: UInt32
 
         init(_ octets: Span<UInt8>, type: UInt8, value: Range<Int>) {
             self.type = type
@@ -35,6 +36,7 @@ package struct SessionDescription: Sendable {
                 attribute = .other
                 payloadType = nil
                 nameEnd = end
+                textStart = end
                 return
             }
             let colon = octets.firstIndex(of: Octet.colon, in: value) ?? value.upperBound
@@ -42,10 +44,12 @@ package struct SessionDescription: Sendable {
             attribute = SDPAttribute(octets, value.lowerBound..<colon)
             switch attribute {
             case .rtpmap, .fmtp, .rtcpFeedback:
-                let text = min(colon + 1, value.upperBound)..<value.upperBound
-                let space = octets.firstIndex(of: SDPText.space, in: text) ?? text.upperBound
-                payloadType = SDPText.number(octets, text.lowerBound..<space)
-            default: payloadType = nil
+                var fields = FieldScanner(min(colon + 1, value.upperBound)..<value.upperBound)
+                payloadType = fields.next(octets).flatMap { SDPText.number(octets, $0) }
+                textStart = UInt32(fields.rest.lowerBound)
+            default:
+                payloadType = nil
+                textStart = end
             }
         }
 
@@ -57,6 +61,8 @@ package struct SessionDescription: Sendable {
         package var attributeName: Range<Int> { Int(start)..<Int(nameEnd) }
         /// Of an `a=` line: what follows the colon; empty without one.
         package var attributeValue: Range<Int> { min(Int(nameEnd) + 1, Int(end))..<Int(end) }
+        /// What follows the payload type.
+        var formatText: Range<Int> { Int(textStart)..<Int(end) }
     }
 
     /// More `m=` lines than this are no telephone call.

@@ -1,52 +1,53 @@
 import Core
 
-/// What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3).
+/// What a response is matched to its request by (RFC 3261 §17.1.3). The branch is ours, and CANCEL shares it with the INVITE it
+/// cancels.
+struct SentRequestKey: Hashable, Sendable {
+    let branch: ViaBranch
+    /// As CSeq names it.
+    let method: Method
+
+    init(_ branch: ViaBranch, _ method: Method) {
+        self.branch = branch
+        self.method = method
+    }
+
+    /// Nil where it is no branch of ours.
+    init?(response: SIPMessage) {
+        guard let range = response.branchRange, let branch = ViaBranch(response.octets.span, range) else { return nil }
+        self.init(branch, response.method)
+    }
+
+    func _rawHashValue(seed: Int) -> Int { branch._rawHashValue(seed: seed) ^ Int(method.rawValue) }
+}
+
+/// What a request from the network is matched to its transaction by: branch, sent-by and method, ACK counting as INVITE
+/// (RFC 3261 §17.2.3).
 ///
 /// It is made for each message and kept for half a minute.
 package struct TransactionKey: Hashable, Sendable {
     private let fingerprint: Fingerprint
 
-    /// A request that we sent. The branch is ours, and CANCEL shares it with the INVITE it cancels.
-    init(branch: String, method: Method) {
-        var branch = branch
-        self = branch.withUTF8 { octets in
-            // SAFETY: the octets are only read, and inside this closure.
-            unsafe Self(branch: UnsafeRawBufferPointer(octets), method)
-        }
-    }
+    private static var cookie: Keyword { "z9hG4bK" }
 
-    /// The request that a response answers: by branch and method, as CSeq names it.
-    init(response: SIPMessage) {
-        // SAFETY: as above.
-        self = unsafe (response.topVia.branch ?? []).withUnsafeBytes { octets in unsafe Self(branch: octets, response.method) }
-    }
-
-    private init(branch: UnsafeRawBufferPointer, _ method: Method) {
-        var hasher = Hasher()
-        unsafe hasher.combine(bytes: branch)
-        hasher.combine(method)
-        fingerprint = Fingerprint(hasher)
-    }
-
-    /// A request from the network: branch, sent-by and method, ACK counting as INVITE.
-    ///
     /// A peer of RFC 2543 has no unique branch: then Request-URI, From tag, Call-ID, CSeq number and top Via together.
     package init(request: SIPMessage, as method: Method? = nil) {
         var method = method ?? request.method
         if method == .ack { method = .invite }
-        let via = request.topVia
+        let octets = request.octets
+        let via = request.viaLayout
         var hasher = Hasher()
-        if let branch = via.branch, via.hasCookie {
-            hasher.combine(octets: branch)
+        if let branch = via.branchRange, branch.count > 7, Self.cookie.begins(octets.span, at: branch.lowerBound) {
+            hasher.combine(octets: octets[branch])
         } else {
-            for part in [request.requestURI, request.fromTag ?? [], request.callID, via.branch ?? []] {
+            for part in [request.requestURI, request.fromTag ?? [], request.callID, via.branchRange.map { octets[$0] } ?? []] {
                 hasher.combine(octets: part)
             }
             hasher.combine(request.cseq.number)
         }
-        hasher.combine(host: via.hostOctets)
-        hasher.combine(via.port)
-        hasher.combine(method)
+        hasher.combine(host: octets.span, via.hostPort.hostRange)
+        // Port and method, so that no two pairs are alike.
+        hasher.combine(UInt64(method.rawValue) << 32 | UInt64(via.hostPort.port.map { UInt32($0) + 1 } ?? 0))
         if method == .unknown { hasher.combine(request.cseq.methodText) }
         fingerprint = Fingerprint(hasher)
     }
@@ -56,16 +57,15 @@ package struct TransactionKey: Hashable, Sendable {
 }
 
 extension Hasher {
-    /// Without regard to case. Eight octets at a time: a name of a host has some tens.
-    fileprivate mutating func combine(host: ArraySlice<UInt8>) {
-        var word: UInt64 = 0
-        var count = 0
-        for octet in host {
-            word = word << 8 | UInt64(Octet.lowercased(octet))
-            count += 1
-            if count & 7 == 0 { combine(word) }
+    /// Without regard to case, sixteen octets at a time.
+    fileprivate mutating func combine(host octets: Span<UInt8>, _ range: Range<Int>) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let part = octets.vector(at: start).lowercased.number(ofFirst: min(16, range.upperBound - start))
+            combine(UInt64(truncatingIfNeeded: part))
+            combine(UInt64(truncatingIfNeeded: part >> 64))
+            start += 16
         }
-        combine(word)
-        combine(count)
+        combine(range.count)
     }
 }

@@ -11,8 +11,8 @@ extension TransactionLayer {
     ///
     /// - Parameter quoted: the first octets of the request, with all of its branch; else the answer is nil.
     package func unheard(quoted: [UInt8], sentTo destination: SocketAddress) -> TransactionID? {
-        guard let (method, branch) = Self.methodAndBranch(in: quoted),
-            let client = clientsByKey[TransactionKey(branch: branch, method: method)],
+        guard let (method, text) = Self.methodAndBranch(in: quoted), let branch = ViaBranch(text),
+            let client = clientsByKey[SentRequestKey(branch, method)],
             client.isUnheard(at: destination)
         else { return nil }
         return client.id
@@ -36,7 +36,7 @@ extension TransactionLayer {
     }
 
     /// relayd's own requests begin with the request line and the Via that has the branch.
-    private static func methodAndBranch(in octets: [UInt8]) -> (Method, String)? {
+    private static func methodAndBranch(in octets: [UInt8]) -> (Method, ArraySlice<UInt8>)? {
         let head = octets.prefix(1_024)
         let mark = Array(";branch=".utf8)
         guard let space = head.firstIndex(of: 0x20), let line = head.firstIndex(of: 0x0A),
@@ -44,7 +44,7 @@ extension TransactionLayer {
             let end = head[(start + mark.count)...].firstIndex(where: { $0 == 0x3B || $0 == 0x0D })
         else { return nil }
         let method = Method(String(decoding: head[..<space], as: UTF8.self))
-        return (method, String(decoding: head[(start + mark.count)..<end], as: UTF8.self))
+        return (method, head[(start + mark.count)..<end])
     }
 }
 

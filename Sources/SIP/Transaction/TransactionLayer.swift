@@ -32,8 +32,7 @@ package struct TransactionLayer {
     final class Client {
         let id: TransactionID
         private(set) var machine: ClientMachine
-        let key: TransactionKey
-        let method: Method
+        let key: SentRequestKey
         let openedAt: Instant
         var request: [UInt8]
         var destination: Flow
@@ -47,13 +46,12 @@ package struct TransactionLayer {
         var scheduled: Instant?
 
         init(
-            id: TransactionID, machine: ClientMachine, key: TransactionKey, method: Method, openedAt: Instant, request: [UInt8],
-            destination: Flow, fallback: (request: [UInt8], destination: Flow)?
+            id: TransactionID, machine: ClientMachine, key: SentRequestKey, openedAt: Instant, request: [UInt8], destination: Flow,
+            fallback: (request: [UInt8], destination: Flow)?
         ) {
             self.id = id
             self.machine = machine
             self.key = key
-            self.method = method
             self.openedAt = openedAt
             self.request = request
             self.destination = destination
@@ -95,7 +93,7 @@ package struct TransactionLayer {
 
     private(set) var clients: [TransactionID: Client] = [:]
     private(set) var servers: [TransactionID: Server] = [:]
-    private(set) var clientsByKey: [TransactionKey: Client] = [:]
+    private(set) var clientsByKey: [SentRequestKey: Client] = [:]
     private var serversByKey: [TransactionKey: Server] = [:]
     private var timers = TimerQueue<TransactionID>()
     private var lastID: UInt64 = 0
@@ -169,7 +167,7 @@ package struct TransactionLayer {
     private mutating func receiveResponse(
         _ message: SIPMessage, from source: Flow, now: Instant, outputs: inout [Output]
     ) {
-        guard let status = message.status, let client = clientsByKey[TransactionKey(response: message)] else {
+        guard let status = message.status, let key = SentRequestKey(response: message), let client = clientsByKey[key] else {
             outputs.append(.strayResponse(message))
             return
         }
@@ -192,16 +190,16 @@ package struct TransactionLayer {
     /// - Parameter fallback: the same request, of the same branch, for another transport. It is sent when the first one fails
     ///   before anything was heard (RFC 3261 §18.1.1).
     package mutating func send(
-        _ request: [UInt8], method: Method, branch: String, to destination: Flow,
+        _ request: [UInt8], method: Method, branch: ViaBranch, to destination: Flow,
         fallback: (request: [UInt8], destination: Flow)? = nil, now: Instant, outputs: inout [Output]
     ) -> TransactionID {
         lastID += 1
         let id = TransactionID(rawValue: lastID)
-        let key = TransactionKey(branch: branch, method: method)
+        let key = SentRequestKey(branch, method)
         var effects = clientEffects.taken()
         let machine = ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects)
         let client = Client(
-            id: id, machine: machine, key: key, method: method, openedAt: now, request: request, destination: destination,
+            id: id, machine: machine, key: key, openedAt: now, request: request, destination: destination,
             fallback: fallback)
         clientsByKey[key] = client
         clients[id] = client
@@ -244,8 +242,8 @@ package struct TransactionLayer {
     }
 
     /// The request that was sent with this branch, until its transaction is over or it was accepted.
-    package func sentRequest(branch: String, method: Method) -> [UInt8]? {
-        guard let client = clientsByKey[TransactionKey(branch: branch, method: method)], !client.request.isEmpty else { return nil }
+    package func sentRequest(branch: ViaBranch, method: Method) -> [UInt8]? {
+        guard let client = clientsByKey[SentRequestKey(branch, method)], !client.request.isEmpty else { return nil }
         return client.request
     }
 
@@ -273,7 +271,7 @@ package struct TransactionLayer {
             client.hasSent = false
             client.change {
                 $0 = ClientMachine(
-                    method: client.method, isReliable: client.destination.isReliable, now: now, effects: &effects)
+                    method: client.key.method, isReliable: client.destination.isReliable, now: now, effects: &effects)
             }
         } else {
             client.change { $0.transportFailed(effects: &effects) }

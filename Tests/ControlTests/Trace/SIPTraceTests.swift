@@ -55,6 +55,29 @@ struct SIPTraceTests {
         #expect(found.text(TextStyle(width: 80)).hasPrefix("2027-01-15 08:00:00.123456  sent  TLS 192.0.2.1:5060 > 198.51.100.10:5060\nOPTIONS sip:2002@192.0.2.1 SIP/2.0\n"))
     }
 
+    @Test("what was noted is there as soon as somebody looks, in its order, also before what is recorded at once")
+    func noted() throws {
+        let trace = try SIPTrace(octets: 1 << 20)
+        func note(_ text: String, at time: Int64) {
+            trace.note(Array(text.utf8), .received, peer: Self.peer, local: Self.local, transport: .tcp, microseconds: time)
+        }
+        note("one", at: 1)
+        note("two", at: 2)
+        record(Array("three".utf8), in: trace, at: 3)
+        note("four", at: 4)
+        #expect(trace.next == 4)
+        trace.settle()
+        #expect(trace.next == 4 && trace.oldest == 0)
+        let kept = try (0..<4).map { try #require(trace.header(of: $0)) }
+        #expect(kept.map { trace.octets(of: $0) } == ["one", "two", "three", "four"].map { Array($0.utf8) })
+        #expect(kept.map(\.microseconds) == [1, 2, 3, 4])
+        #expect(kept[0].transport == .tcp && kept[2].transport == .udp)
+        note("five", at: 5)
+        #expect(try trace.page(TraceQuery()).messages.map(\.text) == ["one", "two", "three", "four", "five"])
+        note("six", at: 6)
+        #expect(trace.search(from: 5, TraceFilter()).found.map(\.number) == [5])
+    }
+
     @Test("the newest messages are there, whole, whatever sizes came before, and never more than the memory holds")
     func dropsOldest() throws {
         let capacity = 16_384
