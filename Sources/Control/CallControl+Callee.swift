@@ -29,7 +29,8 @@ extension CallControl {
     mutating func placeNextAttempt(of number: CallNumber, now: Instant) {
         guard let call = calls[number], call.machine.release == nil, call.machine.media == .open, !call.attempts.isEmpty
         else { return }
-        let attempt = call.attempts.removeFirst()
+        let attempt = call.attempts[0]
+        call.attempts = call.attempts.count == 1 ? [] : Array(call.attempts.dropFirst())
         precondition(!attempt.targets.isEmpty, "an attempt has targets")
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
@@ -345,7 +346,7 @@ extension CallControl {
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
         call.note(
-            Self.summary(of: response.octets), leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
+            SIPMessage.summary(of: response.octets), leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
         guard let branch else {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return
@@ -619,7 +620,7 @@ extension CallControl {
         guard let answer = call.answer else { return }
         if !keepsMedia { expectCaller(call) }
         if call.change == nil, isSettled || !call.asksForOffer { endUnwantedMedia(of: call) }
-        let timer = timerAnswer(to: call.invite, of: .caller, call, now: now)
+        let timer = timerAnswer(to: call.inviteTerms, of: .caller, call, now: now)
         let octets = respond(number, status: 200, reason: nil, timer: timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
@@ -656,7 +657,7 @@ extension CallControl {
         timer: SessionTimer.Answer? = nil, body: [UInt8]?, now: Instant
     ) -> [UInt8] {
         guard let call = calls[number] else { return [] }
-        if status >= 200 { call.reliable?.finish() }
+        if status >= 200, call.reliable != nil { call.reliable?.finish() }
         let octets = self.response(of: call, status: status, reason: reason, headers, timer: timer, body: body)
         var results = resultList()
         transactions.respond(call.inviteTransaction, status: status, octets, now: now, outputs: &results)

@@ -110,7 +110,7 @@ extension CallControl {
 
     /// True when this answers an INFO of ours; nil for no answer at all.
     mutating func digitAnswered(_ id: TransactionID, status: Int?, of number: CallNumber, now: Instant) -> Bool {
-        guard let call = calls[number], let leg = Leg.allCases.first(where: { call.digits[$0]?.transaction == id }) else {
+        guard let call = calls[number], !call.digits.isEmpty, let leg = Leg.allCases.first(where: { call.digits[$0]?.transaction == id }) else {
             return false
         }
         if let status, status < 200 { return true }

@@ -210,8 +210,10 @@ extension CallControl {
         let diagnosis = Diagnosis.ofRecord(facts)
         facts.messages = []
         call.finalFacts = Boxed(facts)
+        let callIDs = (caller: call.caller.callID, callee: call.calleeCallID)
+        call.recordedCallIDs = callIDs
         var record = CallRecord(
-            id: call.recordID, callerCallID: call.caller.callID, calleeCallID: call.calleeCallID,
+            id: call.recordID, callerCallID: callIDs.caller, calleeCallID: callIDs.callee,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
             calleeAddress: call.calleeAddress?.remote, setupAt: wallTime(call.setupAt),

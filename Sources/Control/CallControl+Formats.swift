@@ -29,6 +29,7 @@ extension CallControl {
     ) -> [Int: SessionDescription.FormatEdit] {
         guard let index, description.media.indices.contains(index) else { return [:] }
         let (target, source) = leg == .caller ? (call.callerTrunk, calleeTrunk) : (calleeTrunk, call.callerTrunk)
+        guard source?.changesFormats == true || target?.changesFormats == true else { return [:] }
         let filters = Self.filters(of: source, target)
         let events = Self.telephoneEventEdit(
             from: source?.dtmf ?? .passthrough, to: target?.dtmf ?? .passthrough, isAnswer: offer != nil,
@@ -51,8 +52,8 @@ extension CallControl {
     /// Of the trunks that have one.
     static func filters(of first: SharedTrunk?, _ second: SharedTrunk?) -> [SessionDescription.CodecFilter] {
         var filters: [SessionDescription.CodecFilter] = []
-        if let filter = first?.value.codecFilter { filters.append(filter) }
-        if let filter = second?.value.codecFilter { filters.append(filter) }
+        if let first, first.filtersCodecs, let filter = first.value.codecFilter { filters.append(filter) }
+        if let second, second.filtersCodecs, let filter = second.value.codecFilter { filters.append(filter) }
         return filters
     }
 
@@ -88,4 +89,12 @@ extension Trunk {
             allowed: codecs.map { SessionDescription.CodecName($0) },
             stripped: codecsStripped.map { SessionDescription.CodecName($0) })
     }
+}
+
+extension SharedTrunk {
+    /// There is a `codecFilter`.
+    fileprivate var filtersCodecs: Bool { !value.codecs.isEmpty || !value.codecsStripped.isEmpty }
+
+    /// Descriptions may have other formats on their way to it or from it.
+    fileprivate var changesFormats: Bool { filtersCodecs || value.dtmf != .passthrough }
 }

@@ -22,7 +22,7 @@ extension CallControl {
         if let sent = transactions.sentRequest(id) {
             let head = "\(errorText), about this request to \(error.destination):\r\n"
             output(.unreachable(head.utf8 + sent.octets, error.destination))
-            noteUnreachable(id, Self.summary(of: sent.octets), error, meaning, now: now)
+            noteUnreachable(id, SIPMessage.summary(of: sent.octets), error, meaning, now: now)
         }
         var results = resultList()
         transactions.transportFailed(id, now: now, outputs: &results)

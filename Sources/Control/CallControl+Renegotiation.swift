@@ -57,7 +57,7 @@ extension CallControl {
             return refuse(status, status == 500 ? [retrySoon()] : [])
         }
         if call.isRefreshing { return refuse(491) }
-        if let refusal = Self.timerRefusal(of: request, call[leg].timer) { return refuse(refusal.status, refusal.headers) }
+        if let refusal = Self.timerRefusal(of: SessionTimer.Terms(request), call[leg].timer) { return refuse(refusal.status, refusal.headers) }
         var offer: SessionDescription?
         if !request.body.isEmpty {
             switch Self.offer(in: request) {
@@ -574,19 +574,21 @@ extension CallControl {
         }
         guard let call = calls[number] else { return }
         takeDeferredAnswers(of: number, call, now: now)
-        call.reliable?.finish()
-        for refresh in call.refreshes.values where refresh.method == .invite {
-            transactions.abandon(refresh.transaction, now: now)
-            call.abandonedChanges.insert(refresh.transaction)
+        if call.reliable != nil { call.reliable?.finish() }
+        if !call.refreshes.isEmpty {
+            for refresh in call.refreshes.values where refresh.method == .invite {
+                transactions.abandon(refresh.transaction, now: now)
+                call.abandonedChanges.insert(refresh.transaction)
+            }
+            call.refreshes = [:]
         }
-        advanceChange(number, .callEnded, now: now)
+        if call.change != nil { advanceChange(number, .callEnded, now: now) }
         if !call.passedRequests.isEmpty {
             for (_, passed) in call.passedRequests.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
                 answer(passed.transaction, passed.request, from: passed.source, status: 487, now: now)
             }
             call.passedRequests = [:]
         }
-        call.refreshes = [:]
         stopTimers(of: call)
         call.changeDeadline = nil
     }

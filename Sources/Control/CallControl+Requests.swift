@@ -112,7 +112,7 @@ extension CallControl {
         guard call.invite.uri.scheme != .other else {
             return Refusal(cause: .badRequest, status: 416)
         }
-        if let refusal = Self.timerRefusal(of: call.invite, call[.caller].timer) {
+        if let refusal = Self.timerRefusal(of: call.inviteTerms, call[.caller].timer) {
             return Refusal(cause: .sessionIntervalTooSmall, status: refusal.status, headers: refusal.headers)
         }
         if let refusal = readOffer(of: call) { return refusal }
@@ -193,7 +193,7 @@ extension CallControl {
     /// An INVITE of ours has come back to us by way of proxies, for the same number (RFC 3261 §16.3). With another number it
     /// is a spiral, and welcome.
     private mutating func isLoop(_ invite: SIPMessage) -> Bool {
-        invite.listValues(.via).dropFirst().contains { value in
+        !invite.hasOneVia && invite.listValues(.via).dropFirst().contains { value in
             guard let via = Via(value), endpoints.contains(via), let branch = via.branch.flatMap(ViaBranch.init),
                 let octets = transactions.sentRequest(branch: branch, method: .invite),
                 case .message(let sent) = SIPMessage.parse(octets)
@@ -362,7 +362,7 @@ extension CallControl {
         _ id: TransactionID, _ request: SIPMessage, from source: Flow, of number: CallNumber, _ leg: Leg, now: Instant
     ) {
         guard let call = calls[number] else { return }
-        if let refusal = Self.timerRefusal(of: request, call[leg].timer) {
+        if let refusal = Self.timerRefusal(of: SessionTimer.Terms(request), call[leg].timer) {
             return answer(id, request, from: source, status: refusal.status, refusal.headers, now: now)
         }
         call[leg].learn(from: request)

@@ -38,14 +38,14 @@ extension CallControl {
     }
 
     /// What a 2xx of ours to a request of `leg` says, from which its timer runs anew.
-    mutating func timerAnswer(to request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> SessionTimer.Answer? {
-        guard let answer = call[leg].timer.answer(SessionTimer.Terms(request), now: now) else { return nil }
+    mutating func timerAnswer(to terms: SessionTimer.Terms, of leg: Leg, _ call: Call, now: Instant) -> SessionTimer.Answer? {
+        guard let answer = call[leg].timer.answer(terms, now: now) else { return nil }
         timersChanged(call)
         return answer
     }
 
     mutating func timerHeaders(answering request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> [(HeaderName, String)] {
-        guard let answer = timerAnswer(to: request, of: leg, call, now: now) else { return [] }
+        guard let answer = timerAnswer(to: SessionTimer.Terms(request), of: leg, call, now: now) else { return [] }
         var headers: [(HeaderName, String)] = [
             (.sessionExpires, "\(answer.interval.components.seconds);refresher=\(answer.refresher.rawValue)")
         ]
@@ -54,8 +54,8 @@ extension CallControl {
     }
 
     /// 422 with Min-SE where a request asks for too short a session.
-    static func timerRefusal(of request: SIPMessage, _ timer: SessionTimer) -> (status: Int, headers: [(HeaderName, String)])? {
-        timer.refusal(of: SessionTimer.Terms(request)).map { (422, [(.minSE, "\($0.components.seconds)")]) }
+    static func timerRefusal(of terms: SessionTimer.Terms, _ timer: SessionTimer) -> (status: Int, headers: [(HeaderName, String)])? {
+        timer.refusal(of: terms).map { (422, [(.minSE, "\($0.components.seconds)")]) }
     }
 
     /// A 2xx of `leg`'s peer to a request of ours.

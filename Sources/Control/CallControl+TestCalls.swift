@@ -250,7 +250,7 @@ extension CallControl {
 
     // MARK: Time, media and end
 
-    var nextTestDeadline: Instant? { testCalls.values.compactMap(\.deadline).min() }
+    var nextTestDeadline: Instant? { testCalls.isEmpty ? nil : testCalls.values.compactMap(\.deadline).min() }
 
     mutating func testDeadlinesDue(now: Instant) {
         for (token, test) in testCalls.sorted(by: { $0.key < $1.key }) {

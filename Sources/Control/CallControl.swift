@@ -35,7 +35,8 @@ package struct CallControl {
 
     /// What is still to be done before control returns: messages lead to call events, those to further messages.
     private enum Work {
-        case transaction(TransactionLayer.Output)
+        /// What transactions want, by its place in `results`: this way work is moved about as a few numbers.
+        case transaction(Int)
         case call(CallNumber, BackToBackCall.Event)
     }
 
@@ -129,11 +130,13 @@ package struct CallControl {
 
     private var lastCallNumber: UInt64 = 0
     private var work: [Work] = []
-    /// What `drain` is at, the last one first.
+    /// What `drain` is at.
     private var workAtHand: [Work] = []
     private var outputs: [Output] = []
+    /// What transactions want since `work` was last done with; what was carried out is `.ended` here.
+    private var results: [TransactionLayer.Output] = []
+    private var enqueuedResults = 0
     /// Memory for what one step leads to, used again and again.
-    private var spareResults: [TransactionLayer.Output] = []
     private var spareEffects: [BackToBackCall.Effect] = []
     /// Who hears events.
     package var audience = EventAudience.everyone
@@ -419,14 +422,25 @@ package struct CallControl {
         return limits.transactions > 0 ? limits.transactions : 1_000 + 20 * limits.calls
     }
 
-    /// An array for `enqueue`, which keeps its memory.
-    mutating func resultList() -> [TransactionLayer.Output] { spareResults.taken() }
+    /// For transactions to append to. It has to go back by `enqueue` before the next one is asked for.
+    mutating func resultList() -> [TransactionLayer.Output] {
+        var list: [TransactionLayer.Output] = []
+        swap(&list, &results)
+        return list
+    }
 
-    /// Empties what came from `resultList`.
-    mutating func enqueue(_ results: inout [TransactionLayer.Output]) {
-        if results.count > 1 { results.reverse() }
-        while let result = results.popLast() { work.append(.transaction(result)) }
-        spareResults.giveBack(&results)
+    /// Takes back what came from `resultList`.
+    mutating func enqueue(_ list: inout [TransactionLayer.Output]) {
+        swap(&list, &results)
+        for place in enqueuedResults..<results.count { work.append(.transaction(place)) }
+        enqueuedResults = results.count
+    }
+
+    /// Moves it out of the list, so that nothing of it is copied.
+    private mutating func takeResult(_ place: Int) -> TransactionLayer.Output {
+        var result = TransactionLayer.Output.none
+        swap(&result, &results[place])
+        return result
     }
 
     mutating func enqueue(_ event: BackToBackCall.Event, for number: CallNumber) { work.append(.call(number, event)) }
@@ -451,14 +465,17 @@ package struct CallControl {
         precondition(workAtHand.isEmpty, "what is to be done leads to more work, and not to its being done")
         while !work.isEmpty {
             swap(&work, &workAtHand)
-            // What is taken from the end of an array is moved out of it, and not copied.
-            if workAtHand.count > 1 { workAtHand.reverse() }
-            while let next = workAtHand.popLast() {
-                switch consume next {
-                case .transaction(let result): handle(result, now: now)
+            for index in workAtHand.indices {
+                switch workAtHand[index] {
+                case .transaction(let place): handle(takeResult(place), now: now)
                 case .call(let number, let event): handle(event, for: number, now: now)
                 }
             }
+            workAtHand.removeAll(keepingCapacity: true)
+        }
+        if enqueuedResults > 0 {
+            results.removeAll(keepingCapacity: true)
+            enqueuedResults = 0
         }
     }
 
@@ -583,16 +600,6 @@ package struct CallControl {
     ) {
         guard let use = transactionUses[transaction] else { return }
         calls[use.call]?.note(
-            Self.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
-    }
-
-    /// What a ladder says of a message: the method, or status and reason phrase.
-    static func summary(of octets: [UInt8]) -> String {
-        let end = min(octets.count, 256)
-        // A method has no slash, and a response begins with `SIP/2.0`.
-        let isResponse = end > 8 && octets[3] == UInt8(ascii: "/")
-        let start = isResponse ? 8 : 0
-        let stop = octets[start..<end].firstIndex { $0 < 0x20 || ($0 == 0x20 && !isResponse) } ?? end
-        return String(decoding: octets[start..<min(stop, start + 48)], as: UTF8.self)
+            SIPMessage.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 }

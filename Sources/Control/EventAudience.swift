@@ -20,9 +20,13 @@ package struct EventAudience: Sendable {
 extension Event.Name {
     /// How important it is to the log.
     var logLevel: LogLevel {
-        switch self {
-        case .mediaLocked, .callSetup: .debug
-        case .credentialsSuspended, .keepAliveShortfall: .warning
+        // By the length first: comparing two texts that differ takes long, and every call asks several times.
+        switch rawValue.utf8.count {
+        case Self.callSetup.rawValue.utf8.count where self == .callSetup, Self.mediaLocked.rawValue.utf8.count where self == .mediaLocked:
+            .debug
+        case Self.credentialsSuspended.rawValue.utf8.count where self == .credentialsSuspended,
+            Self.keepAliveShortfall.rawValue.utf8.count where self == .keepAliveShortfall:
+            .warning
         default: .notice
         }
     }

@@ -24,7 +24,7 @@ package struct Routing: Sendable {
     private let trunks: [SharedTrunk]
     private let sources: [(source: TrunkSource, trunk: Int)]
     private let candidatesByPrefix: [String: [Candidate]]
-    /// How many characters those prefixes have, the longest first.
+    /// How many octets those prefixes have, the longest first.
     private let prefixLengths: [Int]
 
     package init(trunks: [Trunk], routes: [Route] = []) {
@@ -45,7 +45,7 @@ package struct Routing: Sendable {
             candidates += route.prefixes.map { ($0, candidate) }
         }
         candidatesByPrefix = Dictionary(grouping: candidates, by: \.prefix).mapValues { $0.map(\.candidate) }
-        prefixLengths = Set(candidates.map(\.prefix.count)).sorted(by: >)
+        prefixLengths = Set(candidates.map(\.prefix.utf8.count)).sorted(by: >)
     }
 
     /// The trunk with the most specific source that contains `address`; nil for a stranger.
@@ -75,8 +75,9 @@ package struct Routing: Sendable {
     package func candidates(for number: String, random: inout SeededRandom) -> [Candidate] {
         var found: [Candidate] = []
         for length in prefixLengths {
-            guard let end = number.index(number.startIndex, offsetBy: length, limitedBy: number.endIndex),
-                let equals = candidatesByPrefix[String(number[..<end])]
+            let digits = number.utf8
+            guard length <= digits.count,
+                let equals = candidatesByPrefix[length == 0 ? "" : String(Substring(digits.prefix(length)))]
             else { continue }
             if equals.count == 1 {
                 found.append(equals[0])

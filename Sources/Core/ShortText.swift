@@ -36,6 +36,14 @@ struct ShortText {
     }
 
     var string: String {
+        if count <= 15 {
+            // A text of so few octets takes no memory.
+            return unsafe String(unsafeUninitializedCapacity: count) { text in
+                // SAFETY: there is room for `count` octets, and all of it is written.
+                for index in 0..<count { unsafe text[index] = octets[index] }
+                return count
+            }
+        }
         // ASCII is UTF-8.
         guard let text = try? UTF8Span(validating: octets.span.extracting(..<count)) else { return "" }
         return String(copying: text)

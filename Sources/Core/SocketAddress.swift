@@ -73,9 +73,18 @@ extension IPAddress: LosslessStringConvertible {
 
     /// The same where at most `SocketAddress.longestText` octets have room.
     public func append(to output: inout OutputSpan<UInt8>) {
-        var text = ShortText()
-        write(to: &text)
-        text.append(to: &output)
+        guard family == .ipv4 else {
+            var text = ShortText()
+            write(to: &text)
+            return text.append(to: &output)
+        }
+        for part in 0..<4 {
+            if part > 0 { output.append(UInt8(ascii: ".")) }
+            let number = UInt8(truncatingIfNeeded: low >> UInt64(24 - 8 * part))
+            if number >= 100 { output.append(UInt8(ascii: "0") + number / 100) }
+            if number >= 10 { output.append(UInt8(ascii: "0") + number / 10 % 10) }
+            output.append(UInt8(ascii: "0") + number % 10)
+        }
     }
 
     fileprivate func write(to text: inout ShortText) {

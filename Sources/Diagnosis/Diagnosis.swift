@@ -65,8 +65,13 @@ extension Diagnosis {
         }
         switch end.cause {
         case .normal:
-            let who = end.party == .callee ? "callee" : end.party == .caller ? "caller" : "proxy"
-            return Diagnosis(.normal, "A normal call: answered, heard in both directions, ended by the \(who).", evidence: media.summary)
+            // Nearly every call: a text that need not be made.
+            let sentence = switch end.party {
+            case .callee: "A normal call: answered, heard in both directions, ended by the callee."
+            case .caller: "A normal call: answered, heard in both directions, ended by the caller."
+            default: "A normal call: answered, heard in both directions, ended by the proxy."
+            }
+            return Diagnosis(.normal, sentence, evidence: media.summary)
         case .operatorHangup: return Diagnosis(.operatorHangup, "An operator ended the call.", evidence: media.summary)
         case .shutdown: return Diagnosis(.shutdown, "relayd was stopped and ended the call.")
         default:

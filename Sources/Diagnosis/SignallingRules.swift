@@ -39,6 +39,7 @@ struct SignallingRules {
 
     /// The callee repeats its 200 although it was acknowledged: our ACK does not arrive where its Contact sends it.
     private var calleeAckLost: Diagnosis? {
+        guard facts.messages.contains(where: \.isRetransmission) else { return nil }
         let repeats = facts.messages.filter {
             $0.leg == .callee && $0.isReceived && $0.status == 200 && $0.method == .invite && $0.isRetransmission
         }
@@ -67,6 +68,7 @@ struct SignallingRules {
     // MARK: Session timers
 
     private var sessionIntervalLoop: Diagnosis? {
+        guard facts.messages.contains(where: { $0.status == 422 }) else { return nil }
         for leg in [Leg.caller, .callee] {
             let refusals = facts.messages.filter { $0.leg == leg && $0.status == 422 && !$0.isRetransmission }
             guard refusals.count >= 2, facts.answeredAt == nil || facts.end?.cause != .normal else { continue }

@@ -25,6 +25,8 @@ struct CallPath {
 
     private var control: CallControl
     private var now = Instant(nanoseconds: 1_000_000_000_000)
+    /// As the daemon has it: memory that is used again and again.
+    private var outputs: [CallControl.Output] = []
     private var records = 0
     private var messages = 0
     /// What went to either side and was not looked at yet.
@@ -138,7 +140,7 @@ struct CallPath {
     }
 
     private mutating func flush() {
-        var outputs = control.takeOutputs()
+        control.takeOutputs(into: &outputs)
         while !outputs.isEmpty {
             for output in outputs {
                 switch output {
@@ -151,7 +153,7 @@ struct CallPath {
                 default: break
                 }
             }
-            outputs = control.takeOutputs()
+            control.takeOutputs(into: &outputs)
         }
     }
 

@@ -22,9 +22,10 @@ extension CallControl {
 
     /// After the end with the facts that the record was made of.
     func evidence(of call: Call, now: Instant) -> CallEvidence {
-        CallEvidence(
-            number: call.number, id: call.id, recordID: call.recordID, callerCallID: call.caller.callID,
-            calleeCallID: call.calleeCallID, callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
+        let callIDs = call.recordedCallIDs ?? (call.caller.callID, call.calleeCallID)
+        return CallEvidence(
+            number: call.number, id: call.id, recordID: call.recordID, callerCallID: callIDs.caller, calleeCallID: callIDs.callee,
+            callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             setup: (call.setupAt, wallTime(call.setupAt)), messages: call.ladder, omitted: call.omittedLadderItems,
             facts: call.finalFacts ?? Boxed(facts(of: call, now: now)))
     }
@@ -184,8 +185,9 @@ extension MessageFact {
             let method: Method
             if let status {
                 let index = open.lastIndex { facts[$0].leg == item.leg && facts[$0].isReceived != item.isReceived }
-                let known = facts.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
-                if let index, !(item.isRetransmission && known != nil) {
+                let known = index != nil && !item.isRetransmission
+                    ? nil : facts.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
+                if let index, known == nil {
                     method = facts[open[index]].method
                     if status >= 200 { open.remove(at: index) }
                 } else {

@@ -32,7 +32,7 @@ package struct Dialog: Sendable {
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
         self.localTag = localTag
         let octets = request.octets.span
-        identity = Identity(
+        identity = Identity.of(
             callID: octets.extracting(request.callIDRange), from: octets.extracting(request.range(of: .to)),
             ownTag: request.toTag == nil ? localTag : nil, to: octets.extracting(request.range(of: .from)),
             remoteTag: request.fromTag, isFolded: request.isFolded)
@@ -58,11 +58,11 @@ package struct Dialog: Sendable {
         destination: Flow, routeSet: [String] = []
     ) {
         self.localTag = localTag
-        identity = Identity(
+        identity = Identity.of(
             callID: callID.span, from: local.span, to: remote.span, remoteTag: nil, isFolded: true)
         targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
         self.target = Target(SIPURI(target), isContact: false)
-        routes = routeSet.map { Self.oneLine($0.utf8.span) }
+        routes = routeSet.map { Octet.oneLine($0.utf8.span) }
         localSequence = sequence
         fallback = destination
         self.destination = destination
@@ -228,20 +228,14 @@ package struct Dialog: Sendable {
 
     private static func routes(_ message: SIPMessage) -> [[UInt8]] {
         guard message.has(.recordRoute) else { return [] }
-        return message.listValues(.recordRoute).map { oneLine($0.span) }
-    }
-
-    private static func oneLine(_ value: Span<UInt8>) -> [UInt8] {
-        var octets: [UInt8] = []
-        Octet.appendUnfolded(value, to: &octets)
-        return octets
+        return message.listValues(.recordRoute).map { Octet.oneLine($0.span) }
     }
 }
 
 /// What every request of a dialog says of it, as it is written: From, To, Call-ID, and CSeq up to its number.
 private struct Identity: Sendable {
     /// Those lines, and behind them the peer's tag.
-    private var octets: [UInt8] = []
+    private let octets: [UInt8]
     private let fromRange: Range<Int>
     private let toRange: Range<Int>
     private let callIDRange: Range<Int>
@@ -251,34 +245,45 @@ private struct Identity: Sendable {
     /// - Parameters:
     ///   - ownTag: to be put behind `from`.
     ///   - isFolded: a value may go over several lines.
-    init(
+    static func of(
         callID: Span<UInt8>, from: Span<UInt8>, ownTag: String? = nil, to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?, isFolded: Bool
-    ) {
-        octets.reserveCapacity(from.count + to.count + callID.count + (remoteTag?.count ?? 0) + 64)
-        octets.append("From: ")
-        let fromStart = octets.count
-        Self.append(from, isFolded, to: &octets)
-        if let ownTag {
-            octets.append(";tag=")
-            octets.append(copying: ownTag.utf8.span)
+    ) -> Identity {
+        guard isFolded, callID.hasLineEnd || from.hasLineEnd || to.hasLineEnd else {
+            return Identity(callID: callID, from: from, ownTag: ownTag, to: to, remoteTag: remoteTag)
         }
-        fromRange = fromStart..<octets.count
-        octets.append("\r\nTo: ")
-        let toStart = octets.count
-        Self.append(to, isFolded, to: &octets)
-        toRange = toStart..<octets.count
-        octets.append("\r\nCall-ID: ")
-        let callIDStart = octets.count
-        Self.append(callID, isFolded, to: &octets)
-        callIDRange = callIDStart..<octets.count
-        octets.append("\r\nCSeq: ")
-        linesEnd = octets.count
-        hasRemoteTag = remoteTag != nil
-        if let remoteTag { octets.append(copying: remoteTag.span) }
+        let (callID, from, to) = (Octet.oneLine(callID), Octet.oneLine(from), Octet.oneLine(to))
+        return Identity(callID: callID.span, from: from.span, ownTag: ownTag, to: to.span, remoteTag: remoteTag)
     }
 
-    private static func append(_ value: Span<UInt8>, _ isFolded: Bool, to octets: inout [UInt8]) {
-        if isFolded { Octet.appendUnfolded(value, to: &octets) } else { octets.append(copying: value) }
+    /// From values on one line each.
+    private init(
+        callID: Span<UInt8>, from: Span<UInt8>, ownTag: String?, to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?
+    ) {
+        let names: (from: StaticString, to: StaticString, callID: StaticString, cseq: StaticString) =
+            ("From: ", "\r\nTo: ", "\r\nCall-ID: ", "\r\nCSeq: ")
+        let ownTagCount = ownTag.map { ";tag=".utf8.count + $0.utf8.count } ?? 0
+        let fromStart = names.from.utf8CodeUnitCount
+        fromRange = fromStart..<fromStart + from.count + ownTagCount
+        let toStart = fromRange.upperBound + names.to.utf8CodeUnitCount
+        toRange = toStart..<toStart + to.count
+        let callIDStart = toRange.upperBound + names.callID.utf8CodeUnitCount
+        callIDRange = callIDStart..<callIDStart + callID.count
+        linesEnd = callIDRange.upperBound + names.cseq.utf8CodeUnitCount
+        hasRemoteTag = remoteTag != nil
+        octets = [UInt8](capacity: linesEnd + (remoteTag?.count ?? 0)) { lines in
+            lines.append(names.from)
+            lines.append(copying: from)
+            if let ownTag {
+                lines.append(";tag=")
+                lines.append(copying: ownTag.utf8.span)
+            }
+            lines.append(names.to)
+            lines.append(copying: to)
+            lines.append(names.callID)
+            lines.append(copying: callID)
+            lines.append(names.cseq)
+            if let remoteTag { lines.append(copying: remoteTag.span) }
+        }
     }
 
     var from: ArraySlice<UInt8> { octets[fromRange] }
@@ -292,7 +297,7 @@ private struct Identity: Sendable {
         let former = octets
         let hasSameTag = remoteTag.map { $0.isEqual(to: former[linesEnd...]) } ?? true
         if hasRemoteTag == (remoteTag != nil), hasSameTag, to.isEqual(to: former.span.extracting(toRange)) { return }
-        self = Identity(
+        self = Identity.of(
             callID: former.span.extracting(callIDRange), from: former.span.extracting(fromRange), to: to, remoteTag: remoteTag,
             isFolded: isFolded)
     }

@@ -8,13 +8,13 @@ package struct DialogKey: Hashable, Sendable {
     /// - Precondition: 16 octets at most.
     package init(localTag: String) {
         precondition(localTag.utf8.count <= 16, "our own tags are short")
-        octets = localTag.utf8.reduce(0) { $0 << 8 | UInt128($1) }
+        octets = localTag.utf8.span.vector(at: 0).number(ofFirst: localTag.utf8.count)
     }
 
     /// Nil when it is no tag of ours.
     package init?(_ tag: ArraySlice<UInt8>?) {
         guard let tag, tag.count <= 16 else { return nil }
-        octets = tag.reduce(0) { $0 << 8 | UInt128($1) }
+        octets = tag.span.vector(at: 0).number(ofFirst: tag.count)
     }
 
     package func _rawHashValue(seed: Int) -> Int {

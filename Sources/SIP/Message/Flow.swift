@@ -160,6 +160,8 @@ package struct LocalEndpoints: Sendable {
 
     /// Whether `via` names us.
     package func contains(_ via: Via) -> Bool {
+        // As we write it ourselves, it need not be read.
+        if own.contains(where: { via.sentByOctets.isText($0.hostPort) }) { return true }
         guard let ip = via.hostAddress else { return false }
         return listeners.contains { $0.advertised.ip == ip && $0.advertised.port == via.port ?? $0.transport.defaultPort }
     }

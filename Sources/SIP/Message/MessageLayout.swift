@@ -6,7 +6,6 @@ struct MessageLayout: Sendable {
     }
 
     var startLine = StartLine.response(status: 0, reasonRange: OctetRange(0..<0))
-    var headers = HeaderFields()
     /// A line end stands in a header value, folded or, in what is refused, bare.
     var isFolded = false
     /// Cut to Content-Length.
@@ -20,11 +19,12 @@ struct MessageLayout: Sendable {
     @Compact var callIDRange = 0..<0
     var cseq = CSeqLayout()
     var maxForwards: UInt8?
+    /// The first Contact of a request that is an address.
+    var contact: NameAddressLayout?
 
-    /// As before anything was read; the room for header lines stays.
+    /// As before anything was read.
     @inline(__always)
     mutating func removeAll() {
-        headers.removeAll()
         isFolded = false
         bodyRange = 0..<0
         uri = URILayout()
@@ -34,6 +34,7 @@ struct MessageLayout: Sendable {
         callIDRange = 0..<0
         cseq = CSeqLayout()
         maxForwards = nil
+        contact = nil
     }
 }
 
@@ -55,48 +56,21 @@ package struct HeaderField: Sendable, Hashable {
     package var valueRange: Range<Int> { compactValue.range }
 }
 
-/// The header lines of a message in their order, as far as they stand in place: nearly always all of them.
-struct HeaderFields: Sendable {
-    static let countInPlace = 24
-
-    /// Of all lines, also those beyond `countInPlace`, which whoever has this keeps beside it.
+/// Which names the header lines of a message have, and where the first one is of those that every step asks for.
+struct HeaderIndex: Sendable {
     private(set) var count = 0
     /// Of which names there are lines.
     private(set) var names = HeaderNames()
     /// Of which names there are several.
     private(set) var repeated = HeaderNames()
-    private var inPlace = InlineArray<24, HeaderField>(
-        repeating: HeaderField(name: .other, nameRange: 0..<0, valueRange: 0..<0))
-    /// Where the first line is of each name up to Content-Length, whose order in `HeaderName` this relies on.
-    private var firsts = InlineArray<9, UInt8>(repeating: 0)
+    /// Where the first line is of each name up to Content-Length, an octet each; this relies on their order in `HeaderName`.
+    private var firsts: UInt128 = 0
 
-    /// - Precondition: there are so many.
+    /// The place of the first line of that name; nil also where only a search can tell.
     @inline(__always)
-    subscript(index: Int, further: [HeaderField]) -> HeaderField {
-        index < Self.countInPlace ? inPlace[index] : further[index - Self.countInPlace]
-    }
-
-    /// The index of the first line of that name.
-    @inline(__always)
-    func firstIndex(of name: HeaderName, _ further: [HeaderField]) -> Int? {
-        guard names.contains(name) else { return nil }
-        if Self.isFrequent(name) { return Int(firsts[Int(name.rawValue)]) }
-        return index(of: name, from: 0, further)
-    }
-
-    /// The index of the line of that name behind the one at `index`.
-    @inline(__always)
-    func index(of name: HeaderName, after index: Int, _ further: [HeaderField]) -> Int? {
-        repeated.contains(name) ? self.index(of: name, from: index + 1, further) : nil
-    }
-
-    private func index(of name: HeaderName, from start: Int, _ further: [HeaderField]) -> Int? {
-        var index = start
-        while index < count {
-            if self[index, further].name == name { return index }
-            index += 1
-        }
-        return nil
+    func first(_ name: HeaderName) -> Int? {
+        guard names.contains(name), Self.isFrequent(name) else { return nil }
+        return Int(UInt8(truncatingIfNeeded: firsts >> (8 * UInt128(name.rawValue))))
     }
 
     @inline(__always)
@@ -104,24 +78,67 @@ struct HeaderFields: Sendable {
 
     /// - Precondition: there are fewer than 256 so far.
     @inline(__always)
-    mutating func append(_ field: HeaderField, further: inout [HeaderField]) {
-        if Self.isFrequent(field.name), !names.contains(field.name) { firsts[Int(field.name.rawValue)] = UInt8(count) }
-        if count < Self.countInPlace { inPlace[count] = field } else { further.append(field) }
+    mutating func add(_ name: HeaderName) {
+        if names.contains(name) {
+            repeated.insert(name)
+        } else {
+            if Self.isFrequent(name) { firsts |= UInt128(UInt8(count)) << (8 * UInt128(name.rawValue)) }
+            names.insert(name)
+        }
         count += 1
-        if names.contains(field.name) { repeated.insert(field.name) }
-        names.insert(field.name)
+    }
+}
+
+/// The header lines of a message in their order, as `MessageParser` fills it: nearly always all of them stand in place.
+struct HeaderFields: Sendable {
+    static let countInPlace = 24
+
+    private(set) var index = HeaderIndex()
+    private var inPlace = InlineArray<24, HeaderField>(
+        repeating: HeaderField(name: .other, nameRange: 0..<0, valueRange: 0..<0))
+    /// Those beyond `countInPlace`.
+    private var further: [HeaderField] = []
+
+    @inline(__always)
+    var count: Int { index.count }
+
+    /// - Precondition: there are so many.
+    @inline(__always)
+    subscript(place: Int) -> HeaderField { place < Self.countInPlace ? inPlace[place] : further[place - Self.countInPlace] }
+
+    /// The place of the first line of that name.
+    @inline(__always)
+    func first(_ name: HeaderName) -> Int? {
+        guard index.names.contains(name) else { return nil }
+        return index.first(name) ?? (0..<count).first { self[$0].name == name }
     }
 
+    /// - Precondition: there are fewer than 256 so far.
+    @inline(__always)
+    mutating func append(_ field: HeaderField) {
+        if count < Self.countInPlace { inPlace[count] = field } else { further.append(field) }
+        index.add(field.name)
+    }
+
+    /// The room stays.
     mutating func removeAll() {
-        count = 0
-        names = HeaderNames()
-        repeated = HeaderNames()
+        index = HeaderIndex()
+        if !further.isEmpty { further.removeAll(keepingCapacity: true) }
+    }
+
+    /// All of them, to be kept.
+    var all: [HeaderField] {
+        let span = inPlace.span.extracting(..<min(count, Self.countInPlace))
+        // SAFETY: they are only read, and inside this closure.
+        let fields = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
+        return further.isEmpty ? fields : fields + further
     }
 }
 
 /// Some of the names, one bit each.
 package struct HeaderNames: Sendable {
-    private var bits = InlineArray<2, UInt64>(repeating: 0)
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
 
     init() {}
 
@@ -129,10 +146,15 @@ package struct HeaderNames: Sendable {
         for name in names { insert(name) }
     }
 
-    func intersects(_ other: HeaderNames) -> Bool { bits[0] & other.bits[0] | bits[1] & other.bits[1] != 0 }
+    func intersects(_ other: HeaderNames) -> Bool { low & other.low | high & other.high != 0 }
 
     @inline(__always)
-    package func contains(_ name: HeaderName) -> Bool { bits[Int(name.rawValue >> 6)] >> UInt64(name.rawValue & 63) & 1 != 0 }
+    package func contains(_ name: HeaderName) -> Bool {
+        (name.rawValue < 64 ? low : high) >> UInt64(name.rawValue & 63) & 1 != 0
+    }
+
     @inline(__always)
-    mutating func insert(_ name: HeaderName) { bits[Int(name.rawValue >> 6)] |= 1 &<< UInt64(name.rawValue & 63) }
+    mutating func insert(_ name: HeaderName) {
+        if name.rawValue < 64 { low |= 1 &<< UInt64(name.rawValue) } else { high |= 1 &<< UInt64(name.rawValue & 63) }
+    }
 }

@@ -11,7 +11,7 @@ package struct MessageParser: Sendable {
 
     /// What was read last, filled in place: reading takes no memory unless there are more header lines than have room there.
     private(set) var layout = MessageLayout()
-    private(set) var furtherHeaders: [HeaderField] = []
+    private(set) var headers = HeaderFields()
     private var bodyStart = 0
     /// The first thing that was wrong; it decides the answer.
     private var problem: (status: Int, reason: String)?
@@ -30,9 +30,9 @@ package struct MessageParser: Sendable {
     /// Reads one datagram, and makes what can be kept of it.
     package mutating func parse(_ octets: [UInt8]) -> ParseOutcome {
         switch read(octets.span) {
-        case .message: .message(SIPMessage(octets, layout, furtherHeaders))
+        case .message: .message(SIPMessage(octets, layout, headers))
         case .answerable(let status, let reason):
-            .answerable(SIPMessage(octets, layout, furtherHeaders), status: status, reason: reason)
+            .answerable(SIPMessage(octets, layout, headers), status: status, reason: reason)
         case .keepAlive: .keepAlive
         case .discard(let reason): .discard(reason: reason)
         }
@@ -43,7 +43,7 @@ package struct MessageParser: Sendable {
         guard octets.count <= Self.maximumOctets else { return .discard(reason: "larger than 64 KiB") }
         problem = nil
         hasFurtherContacts = false
-        furtherHeaders.removeAll(keepingCapacity: true)
+        headers.removeAll()
         layout.removeAll()
         var start = 0
         while start < octets.count, octets[start] == Octet.carriageReturn || octets[start] == Octet.lineFeed { start += 1 }
@@ -221,15 +221,14 @@ package struct MessageParser: Sendable {
         // A name we know is a token.
         let end = nameRange.upperBound
         if name == .other, octets.endOfToken(from: nameRange.lowerBound, to: end) < end { return }
-        if HeaderFields.isFrequent(name), layout.headers.names.contains(name) {
+        if HeaderIndex.isFrequent(name), headers.index.names.contains(name) {
             switch name {
             case .via, .contentType: break
             case .contact: hasFurtherContacts = true
             default: note(400, "More Than One \(name.text)")
             }
         }
-        layout.headers.append(
-            HeaderField(name: name, nameRange: nameRange, valueRange: value), further: &furtherHeaders)
+        headers.append(HeaderField(name: name, nameRange: nameRange, valueRange: value))
     }
 
     // MARK: Values
@@ -237,7 +236,7 @@ package struct MessageParser: Sendable {
     /// The value of the first line of that name.
     @inline(__always)
     private func value(of name: HeaderName) -> Range<Int>? {
-        layout.headers.firstIndex(of: name, furtherHeaders).map { layout.headers[$0, furtherHeaders].valueRange }
+        headers.first(name).map { headers[$0].valueRange }
     }
 
     /// False when the top Via does not say where to answer.
@@ -280,7 +279,7 @@ package struct MessageParser: Sendable {
     }
 
     private mutating func noteMissingOrMalformed(_ name: HeaderName) {
-        note(400, layout.headers.names.contains(name) ? "Malformed \(name.text)" : "Missing \(name.text)")
+        note(400, headers.index.names.contains(name) ? "Malformed \(name.text)" : "Missing \(name.text)")
     }
 
     /// No white space, no control characters, not empty; the grammar's finer points keep no one from comparing it.
@@ -295,8 +294,8 @@ package struct MessageParser: Sendable {
         guard let first = value(of: .contact) else { return }
         checkContacts(octets, first)
         guard hasFurtherContacts else { return }
-        for index in 0..<layout.headers.count {
-            let field = layout.headers[index, furtherHeaders]
+        for place in 0..<headers.count {
+            let field = headers[place]
             if field.name == .contact { checkContacts(octets, field.valueRange) }
         }
     }
@@ -307,6 +306,7 @@ package struct MessageParser: Sendable {
             if value.count == 1, octets[value.lowerBound] == Octet.asterisk { continue }
             var address = NameAddressLayout()
             if !address.read(octets, value) { return note(400, "Malformed Contact") }
+            if layout.contact == nil { layout.contact = address }
         }
     }
 

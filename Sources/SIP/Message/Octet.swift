@@ -55,6 +55,18 @@ enum Octet {
         return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : nil
     }
 
+    /// The octets as text; what is not UTF-8 becomes U+FFFD. Nearly everything is short and ASCII, which takes no memory.
+    static func string(_ octets: Span<UInt8>) -> String {
+        guard octets.count <= 15 else {
+            return unsafe octets.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+        }
+        return unsafe String(unsafeUninitializedCapacity: octets.count) { text in
+            // SAFETY: there is room for `count` octets, and all of it is written.
+            for index in octets.indices { unsafe text[index] = octets[index] }
+            return octets.count
+        }
+    }
+
     /// Neither white space nor controls.
     static func isVisible(_ octets: Span<UInt8>) -> Bool {
         octets.firstIndex(in: 0..<octets.count) { $0.below(space + 1) .| $0.equal(delete) } == octets.count
@@ -100,6 +112,12 @@ enum Octet {
                 output.append(octet)
             }
         }
+    }
+
+    static func oneLine(_ value: Span<UInt8>) -> [UInt8] {
+        var octets: [UInt8] = []
+        appendUnfolded(value, to: &octets)
+        return octets
     }
 
     static func appendUnfolded(_ value: String, to output: inout [UInt8]) { appendUnfolded(value.utf8.span, to: &output) }

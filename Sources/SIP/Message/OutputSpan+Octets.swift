@@ -15,6 +15,13 @@ extension OutputSpan<UInt8> {
 
     @_lifetime(self: copy self)
     mutating func append(decimal number: UInt32) {
+        guard number >= 10_000 else {
+            // Statuses, ports, sequence numbers: dividing by what is known beforehand is cheap.
+            if number >= 1_000 { append(Octet.zero + UInt8(number / 1_000)) }
+            if number >= 100 { append(Octet.zero + UInt8(number / 100 % 10)) }
+            if number >= 10 { append(Octet.zero + UInt8(number / 10 % 10)) }
+            return append(Octet.zero + UInt8(number % 10))
+        }
         var divisor: UInt32 = 1
         while number / divisor >= 10 { divisor *= 10 }
         while divisor > 0 {

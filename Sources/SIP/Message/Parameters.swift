@@ -96,6 +96,7 @@ enum Parameters {
 struct ListScanner: Sendable {
     private var index: Int
     private let end: Int
+    private var hasComma = false
 
     init(_ range: Range<Int>) {
         index = range.lowerBound
@@ -107,7 +108,9 @@ struct ListScanner: Sendable {
     mutating func next(_ octets: Span<UInt8>) -> Range<Int>? {
         while index < end {
             let start = index
-            let stop = endOfElement(octets)
+            // Most lists are of one element: without a comma nothing else has to be looked at.
+            if !hasComma { hasComma = octets.firstIndex(of: Octet.comma, in: index..<end) != nil }
+            let stop = hasComma ? endOfElement(octets) : end
             index = min(stop + 1, end)
             let element = octets.trimmingWhiteSpace(start..<stop)
             if !element.isEmpty { return element }

@@ -10,22 +10,27 @@ package struct SIPMessage: Sendable {
     private final class Stored: Sendable {
         let octets: [UInt8]
         let layout: MessageLayout
-        let furtherHeaders: [HeaderField]
+        let fields: [HeaderField]
+        let index: HeaderIndex
 
-        init(_ octets: [UInt8], _ layout: MessageLayout, _ furtherHeaders: [HeaderField]) {
+        init(_ octets: [UInt8], _ layout: MessageLayout, _ headers: HeaderFields) {
             self.octets = octets
             self.layout = layout
-            self.furtherHeaders = furtherHeaders
+            fields = headers.all
+            index = headers.index
         }
 
-        func field(_ index: Int) -> HeaderField { layout.headers[index, furtherHeaders] }
-        func first(_ name: HeaderName) -> Int? { layout.headers.firstIndex(of: name, furtherHeaders) }
-        func next(_ name: HeaderName, after index: Int) -> Int? { layout.headers.index(of: name, after: index, furtherHeaders) }
+        func first(_ name: HeaderName) -> Int? {
+            guard index.names.contains(name) else { return nil }
+            return index.first(name) ?? fields.firstIndex { $0.name == name }
+        }
+
+        func next(_ name: HeaderName, after place: Int) -> Int? {
+            index.repeated.contains(name) ? fields[(place + 1)...].firstIndex { $0.name == name } : nil
+        }
     }
 
-    init(_ octets: [UInt8], _ layout: MessageLayout, _ furtherHeaders: [HeaderField]) {
-        stored = Stored(octets, layout, furtherHeaders)
-    }
+    init(_ octets: [UInt8], _ layout: MessageLayout, _ headers: HeaderFields) { stored = Stored(octets, layout, headers) }
 
     /// The whole datagram.
     package var octets: [UInt8] { stored.octets }
@@ -42,31 +47,7 @@ package struct SIPMessage: Sendable {
     var cseqMethodRange: Range<Int> { stored.layout.cseq.methodRange }
 
     /// The header lines in their order.
-    package var headers: Headers { Headers(message: self) }
-
-    package struct Headers: RandomAccessCollection, Sendable {
-        fileprivate let message: SIPMessage
-
-        package var startIndex: Int { 0 }
-        package var endIndex: Int { message.stored.layout.headers.count }
-        package subscript(index: Int) -> HeaderField { message.stored.field(index) }
-
-        // The one that every collection has would ask for each field by way of a witness table in other modules.
-        package func makeIterator() -> Iterator { Iterator(headers: self) }
-
-        package struct Iterator: IteratorProtocol {
-            fileprivate let headers: Headers
-            private var index = 0
-
-            fileprivate init(headers: Headers) { self.headers = headers }
-
-            package mutating func next() -> HeaderField? {
-                guard index < headers.endIndex else { return nil }
-                defer { index += 1 }
-                return headers[index]
-            }
-        }
-    }
+    package var headers: [HeaderField] { stored.fields }
 
     /// The lines of one name in their order.
     package struct Fields: Sequence, IteratorProtocol, Sendable {
@@ -83,7 +64,7 @@ package struct SIPMessage: Sendable {
         package mutating func next() -> HeaderField? {
             guard let index = following else { return nil }
             following = message.stored.next(name, after: index)
-            return message.stored.field(index)
+            return message.stored.fields[index]
         }
     }
 
@@ -95,13 +76,25 @@ package struct SIPMessage: Sendable {
 
     // MARK: Start line
 
+    /// What a message is in a word or two, whatever it is else: its method, or status and reason phrase.
+    package static func summary(of octets: [UInt8]) -> String {
+        let octets = octets.span
+        let end = min(octets.count, 256)
+        // A method has no slash, and a response begins with `SIP/2.0`.
+        let isResponse = end > 8 && octets[3] == Octet.slash
+        let start = isResponse ? 8 : 0
+        let limit = isResponse ? Octet.space : Octet.space + 1
+        let stop = octets.firstIndex(below: limit, in: min(start, end)..<end)
+        return Octet.string(octets.extracting(start..<min(stop, start + 48)))
+    }
+
     package var isRequest: Bool { status == nil }
     /// Nil for a request.
     package var status: Int? {
         if case .response(let status, _) = startLine { status } else { nil }
     }
     package var reasonPhrase: String {
-        if case .response(_, let range) = startLine { String(decoding: octets[range.range], as: UTF8.self) } else { "" }
+        if case .response(_, let range) = startLine { Octet.string(octets.span.extracting(range.range)) } else { "" }
     }
     /// Of the request line, or of CSeq for a response.
     package var method: Method {
@@ -143,6 +136,7 @@ package struct SIPMessage: Sendable {
     package var maxForwards: Int? { stored.layout.maxForwards.map(Int.init) }
     /// The first Contact that is an address; nil also for `*`.
     package var contact: NameAddress? {
+        if let layout = stored.layout.contact { return NameAddress(octets: octets, layout: layout) }
         let span = octets.span
         for field in all(.contact) {
             var scanner = ListScanner(field.valueRange)
@@ -179,13 +173,13 @@ package struct SIPMessage: Sendable {
 
 extension SIPMessage {
     /// Whether there is a line of that name.
-    package func has(_ name: HeaderName) -> Bool { stored.layout.headers.names.contains(name) }
+    package func has(_ name: HeaderName) -> Bool { stored.index.names.contains(name) }
 
     /// Whether there is a line of one of these names.
-    package func hasAny(of names: HeaderNames) -> Bool { stored.layout.headers.names.intersects(names) }
+    package func hasAny(of names: HeaderNames) -> Bool { stored.index.names.intersects(names) }
 
     package func first(_ name: HeaderName) -> HeaderField? {
-        stored.first(name).map { stored.field($0) }
+        stored.first(name).map { stored.fields[$0] }
     }
 
     package func all(_ name: HeaderName) -> Fields { Fields(name, of: self) }
@@ -238,7 +232,7 @@ extension SIPMessage {
 
     /// Exactly one value of Via, over all lines.
     package var hasOneVia: Bool {
-        guard let field = first(.via), !stored.layout.headers.repeated.contains(.via) else { return false }
+        guard let field = first(.via), !stored.index.repeated.contains(.via) else { return false }
         // The first one was read as far as it goes.
         let end = viaLayout.parameterRange.upperBound
         guard end < field.valueRange.upperBound else { return true }

@@ -29,7 +29,7 @@ package struct SIPURI: Sendable {
     package var text: String { String(decoding: slice, as: UTF8.self) }
 
     /// As written, escapes kept, without the password; for `tel:` the number. Nil when there is none.
-    package var user: String? { layout.userRange.map { String(decoding: octets[$0], as: UTF8.self) } }
+    package var user: String? { layout.userRange.map { Octet.string(octets.span.extracting($0)) } }
     /// `user` with `%41` read as `A`: for comparing (RFC 3261 §19.1.4). Octets, because an escape may be any octet.
     package var unescapedUser: [UInt8]? { layout.userRange.map { Self.unescaped(octets[$0]) } }
     package var password: String? { layout.passwordRange.map { String(decoding: octets[$0], as: UTF8.self) } }

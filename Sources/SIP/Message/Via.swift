@@ -31,6 +31,8 @@ package struct Via: Sendable {
     /// Nil when sent-by is a host name.
     package var hostAddress: IPAddress? { IPAddress(ascii: octets[layout.hostPort.hostRange]) }
     package var port: UInt16? { layout.hostPort.port }
+    /// Host and port as written, but for what stands around an IPv6 address.
+    var sentByOctets: ArraySlice<UInt8> { octets[layout.hostPort.hostRange.lowerBound..<layout.hostPort.end] }
     /// Host in lower case, brackets around IPv6, and the port when one is written: two that match are equal.
     package var sentBy: String {
         let host = host.lowercased()

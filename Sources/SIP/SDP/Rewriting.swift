@@ -59,7 +59,14 @@ extension SessionDescription {
         var isFirstConnection = true
         for line in sessionLines {
             if let address, line.type == UInt8(ascii: "c") {
-                if isFirstConnection { writeConnection(line, replacedBy: address, to: &writer) }
+                // The first one is what `connection` was read from.
+                if isFirstConnection {
+                    if connection?.isUnspecified == true {
+                        writeUnchanged(line, to: &writer)
+                    } else {
+                        writer.write(connection: address)
+                    }
+                }
                 isFirstConnection = false
             } else if address == nil || !(line.attribute.leadsPastRelay || isBundle(line)) {
                 writeUnchanged(line, to: &writer)

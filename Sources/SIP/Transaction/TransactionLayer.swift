@@ -27,6 +27,9 @@ package struct TransactionLayer {
         case transportFailed(TransactionID)
         /// Nothing more will come of this transaction.
         case ended(TransactionID)
+
+        /// Of no transaction: for the place of one that was taken.
+        package static var none: Output { .ended(TransactionID(rawValue: 0)) }
     }
 
     final class Client {
