@@ -9,7 +9,7 @@ from . import report, servers, sip
 
 LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".build", "c", "sip-load")
 
-#: 64 times T1, and some.
+#: Until the last request's transaction is over (timer J, RFC 3261 §17.2.2): 64 times T1, and some.
 TRANSACTION_SECONDS = 34
 #: Memory is at rest when it changes by no more than this in a second; it is waited for so long.
 SETTLED_BYTES = 1 << 16
@@ -39,12 +39,12 @@ class BareBatches(BareSender):
     arguments = ("--batch", "64")
 
 
-def measure(options, kind, directory, drive):
+def measure(options, kind, directory, drive, isFirst):
     """Two servers, anew: one without keep-alives for the CPU of registrations, one with them for memory and their own CPU."""
     if issubclass(kind, BareSender):
         return send_bare(options, kind)
     result = measure_registrations(options, kind, directory, drive)
-    result.update(measure_bindings(options, kind, directory, drive, result.pop("unregistered")))
+    result.update(measure_bindings(options, kind, directory, drive, result.pop("unregistered"), isFirst))
     return result
 
 
@@ -72,31 +72,42 @@ def measure_registrations(options, kind, directory, drive):
         return result
 
 
-def measure_bindings(options, kind, directory, drive, unregistered):
+def measure_bindings(options, kind, directory, drive, unregistered, isFirst):
+    """All users register, and get their keep-alives. In the first round memory is measured: what twice as many bindings take
+    more, each time on a server made for so many, which begins and ends at rest."""
     users = options.users
+    grown, result = register_all(options, kind, directory, drive, users, isMeasured=isFirst)
+    result["notCompleted"] += unregistered
+    if isFirst:
+        half, other = register_all(options, kind, directory, drive, users // 2, isMeasured=True, listens=False)
+        result["notCompleted"] += other["notCompleted"]
+        result["memoryBytes"] = [half, grown]
+        result["bytesPerBinding"] = (grown - half) / (users - users // 2)
+    return result
+
+
+def register_all(options, kind, directory, drive, users, isMeasured, listens=True):
+    """What memory grows by, if it is measured; and what came of it."""
     phone = f"{servers.ADDRESS}:{servers.free_udp_port()}"
     # So slow that the tables of transactions, which are there from the start, need not grow.
     rate = options.registration_rate if options.quick else BULK_RATE / 2
     with kind(options.server_core, directory, (phone, phone), users=users) as server:
         server.start()
-        half = users // 2
-        failed, _ = register(options, server, drive, phone, 0, half, rate)
-        before = settled_memory(options, server)
-        more, _ = register(options, server, drive, phone, half, users - half, rate)
-        after = settled_memory(options, server)
-        result = {"bytesPerBinding": (after - before) / (users - half), "notCompleted": unregistered + failed + more}
-        result["memoryBytes"] = [before, after]
+        before = settled_memory(options, server) if isMeasured else 0
+        failed, _ = register(options, server, drive, phone, 0, users, rate)
         if not options.quick:
-            time.sleep(2)
+            time.sleep(TRANSACTION_SECONDS)
+        grown = settled_memory(options, server) - before if isMeasured else 0
+        result = {"notCompleted": failed}
+        if not options.quick and listens:
             result["keepAlive"] = drive(options, server, "listens", rate, LISTENING_SECONDS, "--caller", phone)
-        return result
+        return grown, result
 
 
 def settled_memory(options, server):
-    """What is in memory once the last request's transaction is over (timer J, RFC 3261 §17.2.2) and nothing is on its way."""
+    """What is in memory once that does not change any more."""
     if options.quick:
         return server.memory_bytes()
-    time.sleep(TRANSACTION_SECONDS)
     before, deadline = server.memory_bytes(), time.monotonic() + SETTLING_SECONDS
     while time.monotonic() < deadline:
         time.sleep(1)
@@ -134,7 +145,7 @@ def summarize(rounds):
         summary["keepAlives"] = report.spread([one["messages"] for one in rounds])
         return summary
     summary["cpuMicrosecondsEach"] = report.spread([one["serverMicrosecondsPerCall"] for one in rounds])
-    summary["bytesPerBinding"] = report.spread([one["bytesPerBinding"] for one in rounds])
+    summary["bytesPerBinding"] = report.spread([one["bytesPerBinding"] for one in rounds if "bytesPerBinding" in one])
     cycles = [one["keepAlive"] for one in rounds if one.get("keepAlive", {}).get("messages")]
     if cycles:
         summary["keepAliveMicroseconds"] = report.spread([one["serverMicroseconds"] / one["messages"] for one in cycles])

@@ -136,7 +136,12 @@ package struct NGCallControl {
 
     package var nextDeadline: Instant? { timers.nextDue }
 
-    package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) { clocks = (now, wallTime) }
+    /// Once a second while calls are up.
+    package mutating func setWallTime(_ wallTime: WallTime, at now: Instant) {
+        clocks = (now, wallTime)
+        // A proxy that asks for nothing any more leaves no answers behind.
+        cache.removeExpired(now: now)
+    }
 
     /// What is to be done, in this order.
     package mutating func takeOutputs() -> [Output] {
