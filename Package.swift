@@ -48,7 +48,9 @@ let package = Package(
         .target(name: "Relay", dependencies: ["Core", "RTP", "Uring"], swiftSettings: settings + lifetimes),
         .target(
             name: "Records",
-            dependencies: ["Core", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Core", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             swiftSettings: settings),
         .target(
             name: "Configuration",
@@ -102,6 +104,8 @@ let package = Package(
         .executableTarget(
             name: "ng-path", dependencies: ["Control", "Configuration", "Relay", "Core"], path: "Tests/NGPath",
             swiftSettings: settings),
+        // What a call's record costs in the threads that hand it over and write it.
+        .executableTarget(name: "record-path", dependencies: ["Records", "Core"], path: "Tests/RecordPath", swiftSettings: settings),
 
         // What reads octets from anyone, for a fuzzer and for the tests that stand in for one.
         .target(
@@ -117,7 +121,9 @@ let package = Package(
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
-        .testTarget(name: "RecordsTests", dependencies: ["Records", "Core"], swiftSettings: settings),
+        .testTarget(
+            name: "RecordsTests", dependencies: ["Records", "Core", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: settings),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Core"], swiftSettings: settings),
         .testTarget(
             name: "ControlTests",

@@ -69,11 +69,11 @@ extension CallDetail.FurtherMedium.Party {
 
 extension CallRecord.Direction {
     mutating func add(_ figures: LegStatistics) {
-        mos = figures.quality?.average.score
-        lowestMOS = figures.quality?.lowest.score
+        mos = figures.quality?.average.score.inThousandths
+        lowestMOS = figures.quality?.lowest.score.inThousandths
         jitterMilliseconds = figures.quality?.average.jitter.inMilliseconds
         highestJitterMilliseconds = figures.packets > 0 ? figures.highestJitter.inMilliseconds : nil
-        lossPercent = figures.lossPercent
+        lossPercent = figures.lossPercent?.inThousandths
         roundTripMilliseconds = figures.roundTrip?.inMilliseconds
     }
 }
@@ -81,6 +81,11 @@ extension CallRecord.Direction {
 extension LegStatistics {
     /// Of the packets that should have come; nil when none should.
     var lossPercent: Double? { expected > 0 ? 100 * Double(lost) / Double(expected) : nil }
+}
+
+extension Double {
+    /// Rounded to three decimals: more of them say nothing, and make a record longer.
+    fileprivate var inThousandths: Double { (self * 1_000).rounded() / 1_000 }
 }
 
 extension Duration {

@@ -19,15 +19,23 @@ struct AppendFile: ~Copyable {
     /// Appends all of `octets` with one write, or, when the disk takes only a part, the part it took.
     ///
     /// - Returns: the number of octets written; at least one.
-    func append(_ octets: [UInt8]) throws(RecordError) -> Int {
+    func append(_ octets: UnsafeRawBufferPointer) throws(RecordError) -> Int {
         while true {
-            // SAFETY: the pointer is used inside the closure only, with the count it came with.
-            let written = unsafe octets.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+            // SAFETY: the kernel reads as many octets as there are, and only during the call.
+            let written = unsafe write(descriptor, octets.baseAddress, octets.count)
             if written > 0 { return written }
             // Nothing written without an error happens on no disk; it must not become an endless loop either.
             let reason = written == 0 ? ENOSPC : errno
             if reason != EINTR { throw .file(path: path, operation: "written", errno: reason) }
         }
+    }
+
+    /// The same.
+    func append(_ octets: [UInt8]) throws(RecordError) -> Int {
+        // SAFETY: the pointer is used inside the closure only.
+        try unsafe octets.withUnsafeBytes { octets in
+            Result { () throws(RecordError) in try unsafe append(octets) }
+        }.get()
     }
 
     /// The size in octets.

@@ -3,8 +3,7 @@ import GRDB
 
 /// A record as a row of `call_record`.
 extension CallRecord {
-    /// Times are UTC text with milliseconds: readable in a shell, in order when sorted, understood by SQLite's date
-    /// functions. STRICT, so that a row holds the types the code reads.
+    /// Version 1 of the schema.
     static let schema = """
         CREATE TABLE call_record (
             id TEXT NOT NULL PRIMARY KEY,
@@ -76,40 +75,65 @@ extension CallRecord {
 
     static let digitSchema = digitColumns.map { "ALTER TABLE call_record ADD COLUMN \($0) INTEGER;" }.joined(separator: "\n")
 
-    /// An id that is there keeps its row; any other conflict is an error.
-    static let insertion = """
-        INSERT INTO call_record (\(columns.joined(separator: ", "))) \
-        VALUES (\(columns.map { _ in "?" }.joined(separator: ", "))) ON CONFLICT (id) DO NOTHING
+    /// The table of a store that had no records before version 5. One that had some keeps the table it has, which differs in
+    /// that ids have an index; its other indexes go.
+    ///
+    /// Times are UTC text with milliseconds: readable in a shell, in order when sorted, understood by SQLite's date
+    /// functions. STRICT, so that a row holds the types the code reads. Records come in the order of their release, nearly,
+    /// so that the one index is written at its end; `RecordKeys` is for the rest.
+    static let tableOfVersion5 = """
+        DROP TABLE call_record;
+        CREATE TABLE call_record (
+            entry INTEGER NOT NULL PRIMARY KEY,
+            id TEXT NOT NULL,
+            setup_at TEXT NOT NULL,
+            ring_at TEXT,
+            answer_at TEXT,
+            released_at TEXT NOT NULL,
+            duration_ms INTEGER NOT NULL,
+            caller_number TEXT NOT NULL,
+            called_number TEXT NOT NULL,
+            cause TEXT NOT NULL,
+            sip_code INTEGER NOT NULL,
+            q850 INTEGER NOT NULL,
+            ended_by TEXT NOT NULL,
+            caller_trunk TEXT,
+            callee_trunk TEXT,
+            caller_address TEXT NOT NULL,
+            callee_address TEXT,
+            caller_call_id TEXT NOT NULL,
+            callee_call_id TEXT,
+            talk_s INTEGER NOT NULL,
+            dead_air_s INTEGER NOT NULL,
+            no_media_timeout_s INTEGER NOT NULL,
+            caller_packets INTEGER NOT NULL,
+            caller_octets INTEGER NOT NULL,
+            caller_lost INTEGER NOT NULL,
+            caller_last_media_at TEXT,
+            callee_packets INTEGER NOT NULL,
+            callee_octets INTEGER NOT NULL,
+            callee_lost INTEGER NOT NULL,
+            callee_last_media_at TEXT,
+            \(["caller", "callee"].flatMap { party in qualityColumns.map { "\(party)_\($0) REAL," } }.joined(separator: "\n    "))
+            verdict TEXT,
+            explanation TEXT,
+            \(digitColumns.map { "\($0) INTEGER" }.joined(separator: ",\n    "))
+        ) STRICT;
+        CREATE INDEX call_record_released_at ON call_record (released_at);
         """
 
-    /// In the order of `columns`.
-    var arguments: StatementArguments {
-        var values: [(any DatabaseValueConvertible)?] = [
-            id, setupAt.description, ringAt?.description, answerAt?.description, releaseAt.description,
-            durationMilliseconds, callerNumber, calledNumber, cause.rawValue, sipCode, q850, endedBy.rawValue,
-        ]
-        values += [
-            callerTrunk, calleeTrunk, callerAddress.description, calleeAddress?.description, callerCallID, calleeCallID,
-            talkSeconds, deadAirSeconds, noMediaTimeoutSeconds,
-        ]
-        for direction in [fromCaller, fromCallee] {
-            values += [
-                Int64(clamping: direction.packets), Int64(clamping: direction.octets), Int64(clamping: direction.lost),
-                direction.lastMediaAt?.description,
-            ]
-        }
-        for direction in [fromCaller, fromCallee] {
-            values += [
-                direction.mos, direction.lowestMOS, direction.jitterMilliseconds, direction.highestJitterMilliseconds,
-                direction.lossPercent, direction.roundTripMilliseconds,
-            ]
-        }
-        values += [verdict?.rawValue, explanation]
-        for direction in [fromCaller, fromCallee] {
-            values += [direction.digits?.events, direction.digits?.info, direction.digits?.tones]
-        }
-        return StatementArguments(values)
-    }
+    static let removalOfIndexes = ["cause", "verdict", "caller_call_id", "callee_call_id", "caller_number", "called_number"].map {
+        "DROP INDEX IF EXISTS call_record_\($0);"
+    }.joined(separator: "\n")
+
+    /// An id that is there keeps its row, where ids have an index.
+    static let insertion = """
+        INSERT INTO call_record (rowid, \(columns.joined(separator: ", "))) \
+        VALUES (\(Array(repeating: "?", count: columnCount).joined(separator: ", "))) ON CONFLICT DO NOTHING
+        """
+
+    /// Of `insertion`.
+    static let columnCount = columns.count + 1
 
     /// Throws for a row that no relayd of this version wrote.
     init(row: Row) throws(RecordError) {

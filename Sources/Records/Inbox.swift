@@ -102,16 +102,29 @@ extension Inbox {
             if state.isUrgent { while urgentBell.wait(timeout: .now()) == .success {} }
             var content = Content(isStopping: state.content.isStopping, hasNews: !state.content.records.isEmpty)
             state.isRung = content.hasNews
-            state.waiting += state.content.records
+            if state.waiting.isEmpty {
+                swap(&state.waiting, &state.content.records)
+            } else {
+                state.waiting += state.content.records
+                state.content.records = []
+            }
+            // Whoever adds records need not make room for them bit by bit.
+            state.content.records.reserveCapacity(min(state.waiting.count, Self.usualCount))
             content.records = state.waiting
             swap(&content.queries, &state.content.queries)
-            state.content.records = []
             return content
         }
     }
 
     /// The first `count` of what was taken are in the journal.
-    func markJournaled(_ count: Int) { state.withLock { $0.waiting.removeFirst(count) } }
+    func markJournaled(_ count: Int) {
+        state.withLock { state in
+            // Others may have the array too: it is not copied to become empty.
+            if count == state.waiting.count { state.waiting = [] } else { state.waiting.removeFirst(count) }
+        }
+    }
+
+    private static let usualCount = 64
 
     /// What is not written: for ever, once the thread has ended.
     var leftOver: [CallRecord] {

@@ -22,6 +22,9 @@ struct Journal: ~Copyable {
     private let opener: Opener
     private var file: AppendFile
     private let decoder = JSONDecoder()
+    /// What is written next, and where each line ends in it.
+    private var lines = OctetBuffer(capacity: writeSize + 4_096)
+    private var ends: [Int] = []
     /// What stands at the end of the file is a piece of a line.
     private var endsInsideLine: Bool
     private var isSynchronized = true
@@ -67,37 +70,40 @@ struct Journal: ~Copyable {
     ///
     /// - Parameter written: how many are in the file, also after a throw.
     mutating func append(_ records: some Collection<CallRecord>, written: inout Int) throws(RecordError) {
-        var octets: [UInt8] = endsInsideLine ? [UInt8(ascii: "\n")] : []
-        // Where each line ends in `octets`.
-        var ends: [Int] = []
+        clear()
         for record in records {
-            octets += RecordLine(record).octets
-            ends.append(octets.count)
-            guard octets.count >= Self.writeSize else { continue }
-            try write(octets, ends, written: &written)
-            (octets, ends) = ([], [])
+            lines.append(line: record)
+            ends.append(lines.count)
+            guard lines.count >= Self.writeSize else { continue }
+            try write(&written)
+            clear()
         }
-        if !ends.isEmpty { try write(octets, ends, written: &written) }
+        if !ends.isEmpty { try write(&written) }
+    }
+
+    private mutating func clear() {
+        lines.removeAll()
+        ends.removeAll(keepingCapacity: true)
+        if endsInsideLine { lines.append(UInt8(ascii: "\n")) }
     }
 
     /// As much as one write takes, and a line.
     private static let writeSize = 64 << 10
 
-    private mutating func write(_ octets: [UInt8], _ ends: [Int], written: inout Int) throws(RecordError) {
-        let taken = try file.append(octets)
+    private mutating func write(_ written: inout Int) throws(RecordError) {
+        let taken = try unsafe file.append(lines.octets)
         isSynchronized = false
-        let lines = ends.prefix { $0 <= taken }
-        written += lines.count
-        if let end = lines.last {
-            size += end
-            endsInsideLine = false
-        }
-        guard taken < octets.count else { return }
+        let whole = taken == lines.count ? ends.count : ends.count { $0 <= taken }
+        written += whole
+        let end = whole > 0 ? ends[whole - 1] : 0
+        if whole > 0 { endsInsideLine = false }
+        size += end
+        guard taken < lines.count else { return }
         // The disk is full in the middle of a line.
         do {
             try file.truncate(to: size)
         } catch {
-            size += taken - (lines.last ?? 0)
+            size += taken - end
             endsInsideLine = true
         }
         throw .file(path: path, operation: "written", errno: ENOSPC)

@@ -3,13 +3,10 @@ import Core
 /// A record as a line of the journal: octet for octet what `JSONEncoder` writes with sorted keys, at a fraction of its cost.
 ///
 /// A field that `CallRecord` gains has to be written here too, in its place in the alphabet; a test compares both.
-struct RecordLine {
+extension OctetBuffer {
     /// With its line end.
-    private(set) var octets: [UInt8] = []
-
-    init(_ record: CallRecord) {
-        octets.reserveCapacity(1_280)
-        octets.append(UInt8(ascii: "{"))
+    mutating func append(line record: CallRecord) {
+        append(UInt8(ascii: "{"))
         add("answerAt", record.answerAt)
         add("calledNumber", record.calledNumber)
         add("calleeAddress", record.calleeAddress)
@@ -35,22 +32,22 @@ struct RecordLine {
         add("sipCode", record.sipCode)
         add("talkSeconds", record.talkSeconds)
         add("verdict", record.verdict?.rawValue)
-        octets.append(UInt8(ascii: "}"))
-        octets.append(UInt8(ascii: "\n"))
+        append(UInt8(ascii: "}"))
+        append(UInt8(ascii: "\n"))
     }
 
     // MARK: Fields
 
-    private mutating func add(_ name: String, _ direction: CallRecord.Direction) {
+    private mutating func add(_ name: StaticString, _ direction: CallRecord.Direction) {
         begin(name)
-        octets.append(UInt8(ascii: "{"))
+        append(UInt8(ascii: "{"))
         if let digits = direction.digits {
             begin("digits")
-            octets.append(UInt8(ascii: "{"))
+            append(UInt8(ascii: "{"))
             add("events", digits.events)
             add("info", digits.info)
             add("tones", digits.tones)
-            octets.append(UInt8(ascii: "}"))
+            append(UInt8(ascii: "}"))
         }
         add("highestJitterMilliseconds", direction.highestJitterMilliseconds)
         add("jitterMilliseconds", direction.jitterMilliseconds)
@@ -62,56 +59,73 @@ struct RecordLine {
         add("octets", direction.octets)
         add("packets", direction.packets)
         add("roundTripMilliseconds", direction.roundTripMilliseconds)
-        octets.append(UInt8(ascii: "}"))
+        append(UInt8(ascii: "}"))
     }
 
-    private mutating func add(_ name: String, _ text: String?) {
+    private mutating func add(_ name: StaticString, _ text: String?) {
         guard let text else { return }
         begin(name)
-        octets.append(UInt8(ascii: "\""))
-        for octet in text.utf8 { append(escaping: octet) }
-        octets.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
+        append(escaping: text.utf8Span.span)
+        append(UInt8(ascii: "\""))
     }
 
-    private mutating func add(_ name: String, _ number: some FixedWidthInteger) {
+    private mutating func add(_ name: StaticString, _ number: Int) { add(name, Int64(number)) }
+
+    private mutating func add(_ name: StaticString, _ number: Int64) {
         begin(name)
-        if number < 0 { octets.append(UInt8(ascii: "-")) }
-        octets.append(decimal: UInt64(number.magnitude))
+        append(decimal: number)
+    }
+
+    private mutating func add(_ name: StaticString, _ number: UInt64) {
+        begin(name)
+        append(decimal: number)
     }
 
     /// JSON has no infinity.
-    private mutating func add(_ name: String, _ number: Double?) {
+    private mutating func add(_ name: StaticString, _ number: Double?) {
         guard let number, number.isFinite else { return }
         begin(name)
-        let text = number.description.utf8
-        octets += number.description.hasSuffix(".0") ? text.dropLast(2) : text.dropLast(0)
+        append(number)
     }
 
-    private mutating func add(_ name: String, _ time: WallTime?) {
+    private mutating func add(_ name: StaticString, _ time: WallTime?) {
         guard let time else { return }
         begin(name)
-        octets.append(UInt8(ascii: "\""))
-        time.append(to: &octets)
-        octets.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
+        append(time)
+        append(UInt8(ascii: "\""))
     }
 
-    private mutating func add(_ name: String, _ address: SocketAddress?) {
+    private mutating func add(_ name: StaticString, _ address: SocketAddress?) {
         guard let address else { return }
         begin(name)
-        octets.append(UInt8(ascii: "\""))
-        address.append(to: &octets)
-        octets.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
+        append(address)
+        append(UInt8(ascii: "\""))
     }
 
     // MARK: Octets
 
     /// Names need no escaping.
-    private mutating func begin(_ name: String) {
-        if octets.last != UInt8(ascii: "{") { octets.append(UInt8(ascii: ",")) }
-        octets.append(UInt8(ascii: "\""))
-        octets += name.utf8
-        octets.append(UInt8(ascii: "\""))
-        octets.append(UInt8(ascii: ":"))
+    @inline(__always)
+    private mutating func begin(_ name: StaticString) {
+        if unsafe octets.last != UInt8(ascii: "{") { append(UInt8(ascii: ",")) }
+        append(UInt8(ascii: "\""))
+        append(name)
+        append(UInt8(ascii: "\""))
+        append(UInt8(ascii: ":"))
+    }
+
+    private mutating func append(escaping text: Span<UInt8>) {
+        // Without a branch for each octet: nearly always none of them is special.
+        var special: UInt8 = 0
+        for index in text.indices {
+            let octet = text[index]
+            special |= (octet < 0x20 ? 1 : 0) | (octet == UInt8(ascii: "\"") ? 1 : 0) | (octet == UInt8(ascii: "\\") ? 1 : 0)
+        }
+        guard special != 0 else { return unsafe text.withUnsafeBufferPointer { unsafe append(copying: $0) } }
+        for index in text.indices { append(escaping: text[index]) }
     }
 
     private mutating func append(escaping octet: UInt8) {
@@ -126,12 +140,14 @@ struct RecordLine {
             default: nil
             }
         if let letter {
-            octets.append(UInt8(ascii: "\\"))
-            octets.append(letter)
+            append(UInt8(ascii: "\\"))
+            append(letter)
         } else if octet < 0x20 {
-            octets += "\\u00\(octet < 0x10 ? "0" : "")\(String(octet, radix: 16))".utf8
+            append("\\u00")
+            append(octet < 0x10 ? UInt8(ascii: "0") : UInt8(ascii: "1"))
+            append("0123456789abcdef".utf8.dropFirst(Int(octet & 0xf)).first ?? 0)
         } else {
-            octets.append(octet)
+            append(octet)
         }
     }
 }

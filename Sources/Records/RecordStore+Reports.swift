@@ -100,12 +100,14 @@ extension RecordStore {
     /// - Returns: how many were removed.
     package func removeRecords(before time: WallTime, limit: Int) throws(RecordError) -> Int {
         let sql = """
-            DELETE FROM call_record WHERE id IN \
-            (SELECT id FROM call_record WHERE released_at < ? ORDER BY released_at LIMIT \(limit))
+            DELETE FROM call_record WHERE rowid IN \
+            (SELECT rowid FROM call_record WHERE released_at < ? ORDER BY released_at LIMIT \(limit))
             """
         return try write { database in
             try database.execute(sql: sql, arguments: [time.description])
-            return database.changesCount
+            let count = database.changesCount
+            if count > 0 { try RecordKeys.removeOld(database) }
+            return count
         }
     }
 }

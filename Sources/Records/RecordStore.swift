@@ -8,15 +8,25 @@ package final class RecordStore {
     private let database: DatabaseQueue
 
     /// Opens or creates the file and brings its schema up to date.
-    package init(path: String) throws(RecordError) {
+    package convenience init(path: String) throws(RecordError) { try self.init(path: path, upTo: nil) }
+
+    /// - Parameter version: the last step that is done to the schema; another one in tests.
+    init(path: String, upTo version: String?) throws(RecordError) {
         var configuration = GRDB.Configuration()
         configuration.label = "relayd.records"
         configuration.journalMode = .wal
         // Someone at a shell may hold the lock for a moment.
         configuration.busyMode = .timeout(1)
+        // Of a new file. What records are appended to is written in fewer and larger pieces.
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA page_size = 16384") }
         database = try Self.translated {
             let database = try DatabaseQueue(path: path, configuration: configuration)
+            guard version == nil else {
+                try Self.migrator.migrate(database, upTo: version ?? "")
+                return database
+            }
             try Self.migrator.migrate(database)
+            try database.write { try RecordKeys.complete($0) }
             return database
         }
     }
@@ -26,20 +36,63 @@ package final class RecordStore {
     /// - Returns: the number added.
     package func insert(_ records: [CallRecord]) throws(RecordError) -> Int {
         guard !records.isEmpty else { return 0 }
-        return try Self.translated {
-            try database.write { database in
-                let before = database.totalChangesCount
-                let statement = try database.cachedStatement(sql: CallRecord.insertion)
-                for record in records { try statement.execute(arguments: record.arguments) }
-                return database.totalChangesCount - before
-            }
+        return try write { database in
+            let present = RecordKeys.list(try RecordKeys.entries(ids: records.map { RecordKeys.key($0.id) }, database))
+            var ids = try String.fetchSet(
+                database, sql: "SELECT id FROM call_record WHERE rowid IN (SELECT value FROM json_each(?))", arguments: [present])
+            let absent = records.filter { ids.insert($0.id).inserted }
+            return try Self.add([absent[...]], to: database)
         }
+    }
+
+    /// Adds records that nobody has given to any store before: their ids are looked at only to tell them from each other.
+    ///
+    /// - Returns: as `insert`.
+    package func insert(new records: [ArraySlice<CallRecord>]) throws(RecordError) -> Int {
+        let ids = records.flatMap { $0.map { RecordKeys.key($0.id) } }.sorted()
+        // Two keys can be the same by chance, which makes no difference to `insert`.
+        if zip(ids, ids.dropFirst()).contains(where: ==) { return try insert(Array(records.joined())) }
+        return try write { try Self.add(records, to: $0) }
+    }
+
+    private static func add(_ records: [ArraySlice<CallRecord>], to database: Database) throws -> Int {
+        let first = try RecordKeys.nextEntry(database)
+        var row = try RecordRow(database)
+        var keys = OctetBuffer(capacity: records.reduce(0) { $0 + $1.count } * RecordKeys.size)
+        var entry = first
+        for record in records.joined() {
+            // Where ids have an index, one of another program's may be there: it does not count as an entry.
+            guard try row.insert(record, entry: entry) else { continue }
+            RecordKeys.append(record, to: &keys)
+            entry += 1
+        }
+        try RecordKeys.add(keys.array, of: first, to: database)
+        return Int(entry - first)
     }
 
     /// Newest release first.
     package func records(matching query: RecordQuery) throws(RecordError) -> [CallRecord] {
+        try read { database in
+            let candidates = try RecordKeys.entries(query, database)
+            let (sql, arguments) = Self.selection(query, among: candidates)
+            let rows = try Row.fetchCursor(database, sql: sql, arguments: StatementArguments(arguments))
+            var records: [CallRecord] = []
+            while let row = try rows.next() { records.append(try CallRecord(row: row)) }
+            return records
+        }
+    }
+
+    /// - Parameter candidates: what the table need be searched for; nil: any.
+    private static func selection(_ query: RecordQuery, among candidates: [Int64]?) -> (sql: String, arguments: [String]) {
         var conditions: [String] = []
         var arguments: [String] = []
+        // SQLite takes the table for less trouble than its index, and reads all of it for the newest fifty.
+        var table = "call_record INDEXED BY call_record_released_at"
+        if let candidates {
+            // CROSS: the candidates first, then the record of each.
+            table = "(SELECT value AS candidate FROM json_each(?)) CROSS JOIN call_record ON call_record.rowid = candidate"
+            arguments.append(RecordKeys.list(candidates))
+        }
         if let match = query.match {
             let columns = ["id", "caller_call_id", "callee_call_id", "caller_number", "called_number"]
             conditions.append("(" + columns.map { "\($0) = ?" }.joined(separator: " OR ") + ")")
@@ -74,17 +127,10 @@ package final class RecordStore {
         if let seconds = query.mostSeconds { conditions.append("duration_ms < \((seconds + 1) * 1_000)") }
         let filter = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
         let sql = """
-            SELECT * FROM call_record \(filter) ORDER BY released_at DESC, id DESC \
+            SELECT call_record.* FROM \(table) \(filter) ORDER BY released_at DESC, call_record.id DESC \
             LIMIT \(min(max(query.limit, 1), 10_000))
             """
-        return try Self.translated {
-            try database.read { database in
-                let rows = try Row.fetchCursor(database, sql: sql, arguments: StatementArguments(arguments))
-                var records: [CallRecord] = []
-                while let row = try rows.next() { records.append(try CallRecord(row: row)) }
-                return records
-            }
-        }
+        return (sql, arguments)
     }
 
     func read<Value>(_ body: (Database) throws -> Value) throws(RecordError) -> Value {
@@ -112,6 +158,11 @@ package final class RecordStore {
         migrator.registerMigration("2: quality of media") { try $0.execute(sql: CallRecord.qualitySchema) }
         migrator.registerMigration("3: verdicts") { try $0.execute(sql: CallRecord.verdictColumns) }
         migrator.registerMigration("4: digits") { try $0.execute(sql: CallRecord.digitSchema) }
+        migrator.registerMigration("5: keys in place of indexes") { database in
+            let isEmpty = try Int64.fetchOne(database, sql: "SELECT rowid FROM call_record LIMIT 1") == nil
+            try database.execute(sql: isEmpty ? CallRecord.tableOfVersion5 : CallRecord.removalOfIndexes)
+            try database.execute(sql: RecordKeys.schema)
+        }
         return migrator
     }
 

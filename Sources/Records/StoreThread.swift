@@ -29,7 +29,8 @@ struct StoreThread: ~Copyable {
     private var store: RecordStore?
     private var storeError = RecordError.stopped
     /// Journaled, and all that the store lacks: given to it together, because a transaction costs more than a record.
-    private var fresh: [CallRecord] = []
+    private var fresh: [ArraySlice<CallRecord>] = []
+    private var freshCount = 0
     private var freshSince = Instant(nanoseconds: 0)
 
     /// What the journal held at the start.
@@ -108,7 +109,7 @@ struct StoreThread: ~Copyable {
         let wasInStore = journal.isInStore
         var written = 0
         defer {
-            if written < piece.count { fresh = [] }  // the journal has more than these, and is read back
+            if written < piece.count { forgetFresh() }  // the journal has more than these, and is read back
             counters.add(UInt64(written), to: .recordsJournaled)
             inbox.markJournaled(written)
             if let onJournaled = options.onJournaled { piece.prefix(written).forEach(onJournaled) }
@@ -117,8 +118,14 @@ struct StoreThread: ~Copyable {
         // The common case: what was just written is all the store lacks, and need not be read back.
         guard wasInStore || !fresh.isEmpty else { return }
         if fresh.isEmpty { freshSince = .now }
-        fresh += piece
-        if fresh.count >= Self.pieceCount { bringStoreUp() }
+        fresh.append(piece)
+        freshCount += piece.count
+        if freshCount >= Self.pieceCount { bringStoreUp() }
+    }
+
+    private mutating func forgetFresh() {
+        fresh = []
+        freshCount = 0
     }
 
     /// Records wait this long for others to go into the store with.
@@ -134,8 +141,8 @@ struct StoreThread: ~Copyable {
             let store = try openStore()
             if !fresh.isEmpty {
                 let records = fresh
-                fresh = []  // if this fails, they are read back from the journal
-                counters.add(UInt64(try store.insert(records)), to: .recordsStored)
+                forgetFresh()  // if this fails, they are read back from the journal
+                counters.add(UInt64(try store.insert(new: records)), to: .recordsStored)
                 journal.markAllStored()
             }
             while !journal.isInStore {

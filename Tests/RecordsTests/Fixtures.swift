@@ -1,8 +1,9 @@
 import Core
 import Dispatch
 import Foundation
-import Records
 import Synchronization
+
+@testable import Records
 
 /// A directory that is gone with the test.
 final class TemporaryDirectory: Sendable {
@@ -55,6 +56,15 @@ func bareRecord(_ number: Int) -> CallRecord {
         callerAddress: SocketAddress(ip: .ipv4Loopback, port: 1), setupAt: WallTime(milliseconds: -1),
         releaseAt: WallTime(milliseconds: 0), fromCaller: .init(octets: UInt64(Int64.max)), cause: .rejected, sipCode: 486,
         q850: 17, endedBy: .callee)
+}
+
+extension CallRecord {
+    /// As in the journal.
+    var line: [UInt8] {
+        var line = OctetBuffer(capacity: 16)
+        line.append(line: self)
+        return line.array
+    }
 }
 
 extension RecordKeeper {

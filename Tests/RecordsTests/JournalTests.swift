@@ -43,7 +43,7 @@ import Testing
         var journal = try Self.journal(in: directory.path)
         let handle = try #require(FileHandle(forWritingAtPath: directory.journal))
         // Room for two and a half.
-        let lines = (1...3).map { RecordLine(record($0)).octets.count }
+        let lines = (1...3).map { record($0).line.count }
         let room = lines[0] + lines[1] + lines[2] / 2
         try handle.truncate(atOffset: UInt64(limit - room - 1))
         try handle.seekToEnd()
