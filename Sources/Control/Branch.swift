@@ -48,13 +48,20 @@ final class Branch {
     }
 }
 
-/// What the answer of one branch says of media.
-struct BranchMedia {
+/// What the answer of one branch says of media. A reference: it is handed on, and stays as it was made.
+final class BranchMedia {
     /// The answer as the caller gets it.
-    var answer: [UInt8]
+    let answer: [UInt8]
     /// Where the description came from.
-    var signalling: Flow
-    var description: SessionDescription
+    let signalling: Flow
+    let description: SessionDescription
     /// Which of its media is the call's main one.
-    var mainPlace: Int
+    let mainPlace: Int
+
+    init(answer: [UInt8], signalling: Flow, description: SessionDescription, mainPlace: Int) {
+        self.answer = answer
+        self.signalling = signalling
+        self.description = description
+        self.mainPlace = mainPlace
+    }
 }

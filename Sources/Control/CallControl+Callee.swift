@@ -108,7 +108,7 @@ extension CallControl {
             rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
         } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
-        remember(branch.dialog, of: call, number, .callee)
+        remember(localTag, of: call, number, .callee)
         target.state?.countAttempt(at: now)
         branch.transaction = send(
             builder.finish(body: body, contentType: body.isEmpty ? nil : "application/sdp"), .invite, branch: viaBranch,
@@ -602,7 +602,7 @@ extension CallControl {
     private mutating func describe(_ id: BranchID, to call: Call, _ number: CallNumber) {
         if let described = call.describedBranch, described != id {
             call.caller = Dialog(serving: call.invite, localTag: random.token(count: 12), source: call.source)
-            remember(call.caller, of: call, number, .caller)
+            remember(call.caller.localTag, of: call, number, .caller)
         }
         call.describedBranch = id
     }

@@ -74,7 +74,7 @@ extension CallControl {
         call.refusalHeaders = refusal?.headers ?? []
         call.calleeTrunk = call.attempts.first?.targets.first?.trunk
         takeMediaSettings(of: call)
-        remember(call.caller, of: call, number, .caller)
+        remember(call.caller.localTag, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
         if let callerTrunk { occupy(call.callerState?.load ?? load(of: callerTrunk.name), by: call) }
         emit(
@@ -165,7 +165,7 @@ extension CallControl {
             call.routes.removeAll { $0.trunk.transport != .tls }
             if call.routes.isEmpty { return Refusal(cause: .badRequest, status: 416) }
         }
-        if !call.routes.isEmpty {
+        if call.routes.contains(where: { !hasCodec(of: call, for: $0.trunk) }) {
             call.routes.removeAll { !hasCodec(of: call, for: $0.trunk) }
             if call.routes.isEmpty { return Refusal(cause: .noCommonCodec, status: 488, headers: [noCodecWarning(call)]) }
         }
@@ -285,9 +285,9 @@ extension CallControl {
         }
     }
 
-    /// Requests of this dialog find the call from now on.
-    mutating func remember(_ dialog: Dialog, of call: Call, _ number: CallNumber, _ leg: Leg) {
-        let key = DialogKey(localTag: dialog.localTag)
+    /// Requests of the dialog with this tag of ours find the call from now on.
+    mutating func remember(_ localTag: String, of call: Call, _ number: CallNumber, _ leg: Leg) {
+        let key = DialogKey(localTag: localTag)
         callsByDialog[key] = (number, leg)
         call.dialogKeys.append(key)
     }

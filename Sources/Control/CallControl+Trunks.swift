@@ -131,7 +131,7 @@ extension CallControl {
         var uri = Self.uri(isSecure ? "sips:" : "sip:", called, at: trunk.address)
         if trunk.transport != .udp, !isSecure { uri += ";transport=\(trunk.transport.rawValue)".utf8 }
         if isPhone { uri.append(";user=phone") }
-        var target = CalleeTarget(
+        let target = CalleeTarget(
             trunk: trunk, state, timers: settings.timers(for: trunk), uri: uri, to: Self.uri("sip:", to, at: trunk.address))
         if let caller = call.callerIdentity ?? call.invite.from.uri.user {
             let rewritten = (call.callerTrunk?.callerIn ?? []).apply(to: caller)

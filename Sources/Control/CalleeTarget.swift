@@ -2,8 +2,8 @@ import Configuration
 import Core
 import SIP
 
-/// Where one INVITE of a call goes.
-struct CalleeTarget {
+/// Where one INVITE of a call goes. A reference, as `Call` is: it is handed on, and stays as it was made.
+final class CalleeTarget {
     /// Nil for a registered phone.
     var trunk: SharedTrunk?
     /// Nil also for trunks that nothing is known of, as those of a test call.

@@ -8,6 +8,10 @@ import SIP
 ///
 ///     call-path N        then `Benchmarks/callgrind --executable .build/release/call-path --packets N --functions`
 ///
+/// A quarter of that is this program, which makes and reads messages as text. Without it: add `--within` with each of
+/// `*7Control04CallA0V7receive_4from3now*`, `*7Control04CallA0V12serveWaiting6atMost*`, `*7Control04CallA0V7advance2to*` and
+/// `*7Control04CallA0V6handle_3now*`, which is all of call control that it calls.
+///
 /// Each call is INVITE, 180, 200, ACK, and BYE from the caller, on both legs.
 @main
 struct CallPath {

@@ -63,7 +63,7 @@ extension CallControl {
             destination.remote = address
         }
         let to = "sip:\(name)@\(endpoint(for: destination).address)"
-        var target = CalleeTarget(uri: binding.contactText, to: to, destination: destination, routes: routes)
+        let target = CalleeTarget(uri: binding.contactText, to: to, destination: destination, routes: routes)
         target.isBehindNAT = routes.isEmpty && (binding.isBehindNAT || binding.flow.transport != .udp)
         return target
     }

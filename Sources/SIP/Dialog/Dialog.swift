@@ -4,7 +4,7 @@ package import Core
 package struct Dialog: Sendable {
     package let localTag: String
     /// Call-ID, From and To of our requests, and the peer's tag.
-    private var identity: Identity
+    private var identity: DialogIdentity
     /// The Contact URI of the peer: Request-URI of our requests.
     private var targetURI: [UInt8]
     /// Where `targetURI` points.
@@ -32,7 +32,7 @@ package struct Dialog: Sendable {
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
         self.localTag = localTag
         let octets = request.octets.span
-        identity = Identity.of(
+        identity = DialogIdentity.of(
             callID: octets.extracting(request.callIDRange), from: octets.extracting(request.range(of: .to)),
             ownTag: request.toTag == nil ? localTag : nil, to: octets.extracting(request.range(of: .from)),
             remoteTag: request.fromTag, isFolded: request.isFolded)
@@ -58,7 +58,7 @@ package struct Dialog: Sendable {
         destination: Flow, routeSet: [String] = []
     ) {
         self.localTag = localTag
-        identity = Identity.of(
+        identity = DialogIdentity.of(
             callID: callID.span, from: local.span, to: remote.span, remoteTag: nil, isFolded: true)
         targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
         self.target = Target(SIPURI(target), isContact: false)
@@ -87,6 +87,7 @@ package struct Dialog: Sendable {
             sequence: localSequence, destination: destination, routeSet: routeSet)
     }
 
+    @inline(__always)
     package var callID: String { String(decoding: identity.callID, as: UTF8.self) }
     /// From of our requests, tag included.
     package var local: ArraySlice<UInt8> { identity.from }
@@ -96,15 +97,18 @@ package struct Dialog: Sendable {
     package var remoteTag: String? { identity.remoteTag.map { String(decoding: $0, as: UTF8.self) } }
     package var remoteTarget: String { String(decoding: targetURI, as: UTF8.self) }
 
+    @inline(__always)
     package func hasCallID(_ callID: ArraySlice<UInt8>) -> Bool { callID.isEqual(to: identity.callID) }
 
     /// Whether this is the peer's tag, where it has given one.
+    @inline(__always)
     package func hasRemoteTag(_ tag: ArraySlice<UInt8>?) -> Bool {
         guard let remoteTag = identity.remoteTag else { return tag == nil }
         return tag.map { $0.isEqual(to: remoteTag) } ?? false
     }
 
     /// Whether this may be the peer's tag: any may before it has given one.
+    @inline(__always)
     package func isPeerTag(_ tag: ArraySlice<UInt8>?) -> Bool { identity.remoteTag == nil || hasRemoteTag(tag) }
 
     /// What the peer's latest Contact names; nil for a host name, or without one.
@@ -233,7 +237,7 @@ package struct Dialog: Sendable {
 }
 
 /// What every request of a dialog says of it, as it is written: From, To, Call-ID, and CSeq up to its number.
-private struct Identity: Sendable {
+struct DialogIdentity: Sendable {
     /// Those lines, and behind them the peer's tag.
     private let octets: [UInt8]
     private let fromRange: Range<Int>
@@ -247,12 +251,12 @@ private struct Identity: Sendable {
     ///   - isFolded: a value may go over several lines.
     static func of(
         callID: Span<UInt8>, from: Span<UInt8>, ownTag: String? = nil, to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?, isFolded: Bool
-    ) -> Identity {
+    ) -> DialogIdentity {
         guard isFolded, callID.hasLineEnd || from.hasLineEnd || to.hasLineEnd else {
-            return Identity(callID: callID, from: from, ownTag: ownTag, to: to, remoteTag: remoteTag)
+            return DialogIdentity(callID: callID, from: from, ownTag: ownTag, to: to, remoteTag: remoteTag)
         }
         let (callID, from, to) = (Octet.oneLine(callID), Octet.oneLine(from), Octet.oneLine(to))
-        return Identity(callID: callID.span, from: from.span, ownTag: ownTag, to: to.span, remoteTag: remoteTag)
+        return DialogIdentity(callID: callID.span, from: from.span, ownTag: ownTag, to: to.span, remoteTag: remoteTag)
     }
 
     /// From values on one line each.
@@ -297,7 +301,7 @@ private struct Identity: Sendable {
         let former = octets
         let hasSameTag = remoteTag.map { $0.isEqual(to: former[linesEnd...]) } ?? true
         if hasRemoteTag == (remoteTag != nil), hasSameTag, to.isEqual(to: former.span.extracting(toRange)) { return }
-        self = Identity.of(
+        self = DialogIdentity.of(
             callID: former.span.extracting(callIDRange), from: former.span.extracting(fromRange), to: to, remoteTag: remoteTag,
             isFolded: isFolded)
     }

@@ -241,20 +241,6 @@ package struct MessageBuilder: Sendable {
         }
     }
 
-    package mutating func addCSeq(_ number: UInt32, _ method: Method) {
-        let method = method.text
-        addLine(.cseq, capacity: 11 + method.utf8.count) { line in
-            line.append(decimal: number)
-            line.append(Octet.space)
-            line.append(copying: method.utf8.span)
-        }
-    }
-
-    /// Our Via, as `LocalEndpoint.via` has it.
-    package mutating func addVia(_ endpoint: LocalEndpoint, branch: ViaBranch) {
-        octets.append(addingCapacity: endpoint.viaCount(branch: branch)) { endpoint.appendVia(branch: branch, to: &$0) }
-    }
-
     /// Whole lines, each with its end, that the program itself has made.
     package mutating func add(lines: [UInt8]) { octets.append(copying: lines.span) }
 

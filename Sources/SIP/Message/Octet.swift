@@ -43,7 +43,7 @@ enum Octet {
     /// Linear white space inside a header value, where CR and LF can only belong to folding.
     @inline(__always)
     static func isWhiteSpace(_ octet: UInt8) -> Bool {
-        octet == space || octet == tab || octet == carriageReturn || octet == lineFeed
+        octet <= space && (octet == space || octet == tab || octet == carriageReturn || octet == lineFeed)
     }
 
     @inline(__always)

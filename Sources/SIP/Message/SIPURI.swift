@@ -133,6 +133,10 @@ struct URILayout: Sendable {
             return false
         }
         self.hostPort = hostPort
+        if hostPort.end == rest.upperBound {
+            parameterRange = rest.upperBound..<rest.upperBound
+            return true
+        }
         let question = octets.firstIndex(of: Octet.question, in: hostPort.end..<rest.upperBound)
         parameterRange = hostPort.end..<(question ?? rest.upperBound)
         if let question { headerRange = question + 1..<rest.upperBound }

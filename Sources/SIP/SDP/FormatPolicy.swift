@@ -120,7 +120,7 @@ extension SessionDescription.Media {
 
     /// False when filters leave no codec of a medium that is wanted.
     package func hasCodec(passing filters: [SessionDescription.CodecFilter]) -> Bool {
-        guard isRTP, kind.lowercased() == "audio", port != 0, !filters.isEmpty else { return true }
+        guard !filters.isEmpty, isRTP, kind.lowercased() == "audio", port != 0 else { return true }
         return filters.reduce(payloads) { $1.passing($0) }.contains { !$0.isAccompaniment }
     }
 
