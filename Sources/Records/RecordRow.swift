@@ -24,10 +24,12 @@ import GRDBSQLite
         texts.removeAll()
         // What follows must not move while SQLite knows where it is.
         texts.reserve(Self.textSize + record.textSize)
+        let room = unsafe texts.octets.baseAddress
         column = 0
         bind(entry)
         bind(record)
         precondition(column == CallRecord.columnCount)
+        precondition(unsafe texts.octets.baseAddress == room, "texts that SQLite was told of have moved")
         if result == SQLITE_OK { result = unsafe sqlite3_step(statement) }
         defer { unsafe sqlite3_reset(statement) }
         guard result == SQLITE_DONE else {

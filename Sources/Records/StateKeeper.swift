@@ -49,8 +49,7 @@ package final class StateKeeper: Sendable {
     /// What waits for a disk that takes nothing; beyond it the oldest is lost, with a warning.
     private static let queueLimit = 64 << 20
 
-    /// Between two writes: a thousand phones a second do not wake the thread a thousand times. Each time costs as much as some
-    /// fifty lines.
+    /// Between two writes: a thousand phones a second do not wake the thread a thousand times.
     private static let rest = DispatchTimeInterval.milliseconds(100)
 
     /// The lines that count, in the order they were written: of each key the last, if that is present.

@@ -39,11 +39,11 @@ package struct BindingTable: Sendable {
         return (id(at: index), slots[Int(index)])
     }
 
-    /// Appends the ways to the bindings in slots that are in use, without copies of all the rest.
+    /// Appends the ways to the bindings in those of the slots that are in use, without copies of all the rest.
     package func appendFlows(at indices: [UInt32], ids: inout [BindingID], flows: inout [Flow]) {
         for index in indices {
             let generation = slots[Int(index)].generation
-            precondition(generation % 2 == 1, "the slot of a binding is in use")
+            guard generation % 2 == 1 else { continue }
             ids.append(BindingID(index: index, generation: generation))
             flows.append(slots[Int(index)].flow)
         }
