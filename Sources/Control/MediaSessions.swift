@@ -15,6 +15,10 @@ package import Relay
 /// 3. the slot whose ports have rested for longest, with these ports, for other addresses too;
 /// 4. the one whose ports will have rested first, and two pairs at random: its own ports go on resting.
 ///
+/// Where it comes to the last of these, or to one that is not quiet yet, calls come and go too fast for sockets to be used again.
+/// Each that waits then makes it dearer to close another, since the kernel looks for it among all that wait: for a while slots
+/// keep nothing, as long as a quarter of the ports are free, and those that do give it back.
+///
 /// So nothing is refused for the sake of a slot that keeps ports, and no port is used again before its quarantine is over. After
 /// `idleTime` a slot gives its ports back, and its sockets are closed.
 package final class MediaSessions {
@@ -35,7 +39,11 @@ package final class MediaSessions {
     /// How long slots keep their ports and sockets without a session.
     static let idleTime = Duration.seconds(300)
     /// How long a worker may take to close sockets: so long their ports rest in any case.
-    private static let closingTime = Duration.seconds(1)
+    private static let closingTime = Duration.milliseconds(250)
+    /// How long slots keep nothing after one was taken whose sockets could not be used again.
+    static let pressedTime = Duration.seconds(10)
+    /// Slots that give back what they keep with each session that ends meanwhile: many at once would hold a worker up.
+    private static let releasedAtOnce = 4
 
     package let activity: ActivityTable
     package let statistics: StatisticsTable
@@ -50,6 +58,8 @@ package final class MediaSessions {
     private let choice: Int
     /// Slots whose sockets the relay is to close.
     private var unwanted: [UInt32] = []
+    private var pressedUntil = Instant(nanoseconds: 0)
+    private let pairCount: Int
 
     package init(
         configuration: Configuration.Media, allocator: SessionAllocator, activity: ActivityTable,
@@ -60,6 +70,7 @@ package final class MediaSessions {
         self.allocator = allocator
         self.random = random
         ports = PortPool(ports: configuration.ports, quarantine: configuration.quarantine)
+        pairCount = ports.freeCount
         resting = RestingSlots(capacity: allocator.capacity, workers: allocator.workers)
         slotAddresses = Array(repeating: 0, count: allocator.capacity)
         choice = max(1, min(32, allocator.capacity / allocator.workers / 8))
@@ -105,10 +116,28 @@ package final class MediaSessions {
             }
         }
         if ports.freeCount >= 2, let session = allocator.take(onWorker: worker) { return taken(session) }
-        if let slot = resting.oldest(worker: worker, isReady: true) { return take(ready: slot) }
+        if let slot = resting.oldest(worker: worker, isReady: true) {
+            if !isQuiet(slot, now: now) { pressedUntil = now + Self.pressedTime }
+            return take(ready: slot)
+        }
         guard ports.freeCount >= 2, let slot = resting.oldest(worker: worker, isReady: false) else { return nil }
         giveBackPorts(of: slot, now: now)
+        pressedUntil = now + Self.pressedTime
         return taken(allocator.take(kept: slot))
+    }
+
+    /// While calls come and go too fast for it, gives back what some slots keep.
+    private func relieve(now: Instant) {
+        for _ in 0..<Self.releasedAtOnce {
+            guard let first = resting.first else { return }
+            release(kept: first.slot, now: now)
+        }
+    }
+
+    private func release(kept slot: UInt32, now: Instant) {
+        giveBackPorts(of: slot, now: now)
+        allocator.giveBack(kept: slot)
+        unwanted.append(slot)
     }
 
     private func isQuiet(_ slot: UInt32, now: Instant) -> Bool {
@@ -135,7 +164,13 @@ package final class MediaSessions {
     }
 
     /// Once the worker has answered `closed`. The ports go to quarantine, and stay with the slot.
-    package func giveBack(_ taken: Taken, now: Instant) { keep(taken, until: now + ports.quarantineTime) }
+    package func giveBack(_ taken: Taken, now: Instant) {
+        keep(taken, until: now + ports.quarantineTime)
+        // Ports rest while their sockets are closed, and what a slot keeps needs no free ones.
+        guard now < pressedUntil, freePairCount >= pairCount / 4 else { return }
+        release(kept: taken.session.index, now: now)
+        relieve(now: now)
+    }
 
     private func keep(_ taken: Taken, until: Instant) {
         allocator.keep(taken.session)
@@ -171,9 +206,7 @@ package final class MediaSessions {
     package func nextUnwanted(now: Instant) -> UInt32? {
         while unwanted.isEmpty, let first = resting.first, first.until + Self.idleTime <= now {
             resting.advance(to: now)
-            giveBackPorts(of: first.slot, now: now)
-            allocator.giveBack(kept: first.slot)
-            unwanted.append(first.slot)
+            release(kept: first.slot, now: now)
         }
         return unwanted.last
     }

@@ -118,6 +118,33 @@ struct MediaSessionsTests {
         #expect(Set([three, four].flatMap { [$0.callerPort, $0.calleePort] }) == [10_000, 10_002, 10_004, 10_006])
     }
 
+    @Test("where calls come and go too fast for it slots keep no sockets, and some seconds later they do again")
+    func pressed() throws {
+        var stock = Stock(capacity: 8)
+        let first = try (0..<8).map { _ in try #require(stock.take()) }
+        for taken in first { stock.media.giveBack(taken, now: stock.now) }
+        #expect(stock.unwanted() == [])
+        // None has rested.
+        let early = try #require(stock.take())
+        #expect(early.session.index == first[0].session.index && !early.isKept)
+        stock.media.giveBack(early, now: stock.now)
+        // Its own sockets are closed, and with each session that ends those of four slots more.
+        #expect(Set(stock.unwanted()) == Set(first[0..<5].map(\.session.index)))
+        let next = try #require(stock.take())
+        #expect(!next.isKept && stock.unwanted() == [])
+        stock.media.giveBack(next, now: stock.now)
+        #expect(Set(stock.unwanted()) == Set(first[5..<8].map(\.session.index) + [next.session.index]))
+        // Every port still rests.
+        #expect(stock.media.quarantinedPairCount == 20 && stock.media.usedPairCount == 0)
+        stock.now += MediaSessions.pressedTime
+        let late = try #require(stock.take())
+        stock.media.giveBack(late, now: stock.now)
+        #expect(stock.unwanted() == [])
+        stock.now += .seconds(30)
+        let again = try #require(stock.take())
+        #expect(again.isKept && again.callerPort == late.callerPort)
+    }
+
     @Test("after five minutes a slot gives its ports back and its sockets are closed; what was never opened is as it was")
     func idle() throws {
         var stock = Stock(capacity: 8)
