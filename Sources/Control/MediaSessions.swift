@@ -39,7 +39,7 @@ package final class MediaSessions {
     /// How long slots keep their ports and sockets without a session.
     static let idleTime = Duration.seconds(300)
     /// How long a worker may take to close sockets: so long their ports rest in any case.
-    private static let closingTime = Duration.milliseconds(250)
+    static let closingTime = Duration.milliseconds(250)
     /// How long slots keep nothing after one was taken whose sockets could not be used again.
     static let pressedTime = Duration.seconds(10)
     /// Slots that give back what they keep with each session that ends meanwhile: many at once would hold a worker up.

@@ -181,7 +181,7 @@ struct MediaSessionsTests {
         var portsOfSlots: [UInt32: [UInt16]] = [:]
         func close(_ slot: UInt32, _ now: Instant) {
             for port in portsOfSlots.removeValue(forKey: slot) ?? [] {
-                freeAt[port] = max(freeAt[port] ?? now, now + .seconds(1))
+                freeAt[port] = max(freeAt[port] ?? now, now + MediaSessions.closingTime)
             }
         }
         var reused = 0
