@@ -30,7 +30,7 @@ extension CallControl {
         guard let call = calls[number], call.machine.release == nil, call.machine.media == .open, !call.attempts.isEmpty
         else { return }
         let attempt = call.attempts[0]
-        call.attempts = call.attempts.count == 1 ? [] : Array(call.attempts.dropFirst())
+        call.attempts = Array(call.attempts.dropFirst())
         precondition(!attempt.targets.isEmpty, "an attempt has targets")
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil

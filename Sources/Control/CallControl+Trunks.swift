@@ -25,7 +25,7 @@ extension CallControl {
         var outCandidate: Routing.Candidate?
         while !call.routes.isEmpty, call.routesTried < configuration.routing.attempts {
             let candidate = call.routes[0]
-            call.routes = call.routes.count == 1 ? [] : Array(call.routes.dropFirst())
+            call.routes = Array(call.routes.dropFirst())
             let trunk = candidate.trunk
             guard let state = trunkStates[trunk.name] else { continue }
             if state.health.isDown {

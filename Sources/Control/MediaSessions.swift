@@ -59,7 +59,6 @@ package final class MediaSessions {
     /// Slots whose sockets the relay is to close.
     private var unwanted: [UInt32] = []
     private var pressedUntil = Instant(nanoseconds: 0)
-    private let pairCount: Int
 
     package init(
         configuration: Configuration.Media, allocator: SessionAllocator, activity: ActivityTable,
@@ -70,7 +69,6 @@ package final class MediaSessions {
         self.allocator = allocator
         self.random = random
         ports = PortPool(ports: configuration.ports, quarantine: configuration.quarantine)
-        pairCount = ports.freeCount
         resting = RestingSlots(capacity: allocator.capacity, workers: allocator.workers)
         slotAddresses = Array(repeating: 0, count: allocator.capacity)
         choice = max(1, min(32, allocator.capacity / allocator.workers / 8))
@@ -167,7 +165,7 @@ package final class MediaSessions {
     package func giveBack(_ taken: Taken, now: Instant) {
         keep(taken, until: now + ports.quarantineTime)
         // Ports rest while their sockets are closed, and what a slot keeps needs no free ones.
-        guard now < pressedUntil, freePairCount >= pairCount / 4 else { return }
+        guard now < pressedUntil, freePairCount >= ports.capacity / 4 else { return }
         release(kept: taken.session.index, now: now)
         relieve(now: now)
     }

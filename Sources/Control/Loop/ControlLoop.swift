@@ -350,17 +350,12 @@ package struct ControlLoop: ~Copyable {
             if !captures.items.isEmpty { followCaptures(now: now) }
             if hep != nil { exportReports() }
             sendWaitingCommands()
-        } while takeRelayEvents(now: now)
-        if !postponed.isEmpty {
-            sendPostponed(now: now)
-            // One that is refused leads to more.
-            carryOut(now: now)
-        }
+        } while takeRelayEvents(now: now) || sendPostponed(now: now)
+        while let slot = media.nextUnwanted(now: now), pool.drop(slot: slot) { media.removeUnwanted() }
         pool.flushDoorbells(on: &ring, now: now)
         // With few messages each one's way counts; with many, one system call for all of them does.
         if count <= Self.fewCompletions, !ring.isSubmitted { try? ring.submit() }
         trace.settle()
-        while let slot = media.nextUnwanted(now: now), pool.drop(slot: slot) { media.removeUnwanted() }
         clients.serve(now: now, on: &ring)
         ng.serve(now: now, on: &ring)
         return !isFinished(now: now)
@@ -565,7 +560,9 @@ package struct ControlLoop: ~Copyable {
     /// Sends what was postponed.
     ///
     /// - Parameter transaction: only what belongs to it, since something that comes after it is to be sent; nil: everything.
-    private mutating func sendPostponed(of transaction: TransactionID? = nil, now: Instant) {
+    /// - Returns: true when one was refused, which leads to more.
+    @discardableResult
+    private mutating func sendPostponed(of transaction: TransactionID? = nil, now: Instant) -> Bool {
         var index = 0
         while index < postponed.count {
             if let transaction, postponed[index].transaction != transaction {
@@ -575,6 +572,7 @@ package struct ControlLoop: ~Copyable {
             let (octets, destination, transaction) = postponed.remove(at: index)
             send(octets, to: destination, transaction, now: now)
         }
+        return control.hasOutputs
     }
 
     private mutating func send(
