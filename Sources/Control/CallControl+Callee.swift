@@ -80,7 +80,7 @@ extension CallControl {
         remote.append(UInt8(ascii: "<"))
         remote.append(copying: target.to.span)
         remote.append(UInt8(ascii: ">"))
-        var dialog = Dialog(
+        let dialog = Dialog(
             calling: target.uri, callID: newCallID(at: sentBy.address.ip), localTag: localTag, local: local, remote: remote,
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
@@ -153,7 +153,7 @@ extension CallControl {
         let target = call.branches[id.rawValue].target
         let former = call.branches[id.rawValue].dialog
         let remote = invite.first(.to).map(invite.value) ?? former.remote
-        var dialog = former.again(
+        let dialog = former.again(
             calling: target.uri, remote: Array(remote), destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         var builder = dialog.request(
@@ -265,7 +265,7 @@ extension CallControl {
         guard let call = calls[number] else { return }
         let branch = call.branches[id.rawValue]
         guard !branch.acknowledgement.isEmpty else { return }
-        call.note("ACK", leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
+        call.note(branch.acknowledgement, leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
         output(.send(branch.acknowledgement, to: branch.dialog.destination, transaction: nil))
     }
 
@@ -283,13 +283,14 @@ extension CallControl {
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
         if leg == .callee, let call = calls[number] { declineLateOffer(of: number, call, now: now) }
-        guard let call = calls[number], let destination = call.destination(of: leg) else { return }
+        guard let call = calls[number], let dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
-        guard var builder = call.request(.bye, of: leg, branch: branch, sentBy: endpoint(for: destination)) else { return }
+        let destination = dialog.destination
+        var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: destination))
         addReason(of: call, to: &builder)
         builder.add(lines: settings.userAgentLine)
         let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
-        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: call.dialog(of: leg))
+        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: dialog)
     }
 
     /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.
@@ -345,8 +346,7 @@ extension CallControl {
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
-        call.note(
-            SIPMessage.summary(of: response.octets), leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
+        call.note(response.octets, leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
         guard let branch else {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return
@@ -471,8 +471,7 @@ extension CallControl {
             return output(.send(known.octets, to: known.destination, transaction: nil))
         }
         guard branch.forkAcknowledgements.count < Self.maximumForks else { return }
-        var dialog = branch.dialog
-        dialog.update(with: response, source: source)
+        let dialog = Dialog(besides: branch.dialog, madeBy: response, source: source)
         let acknowledgement = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number
         ).finish()

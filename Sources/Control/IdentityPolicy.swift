@@ -1,4 +1,5 @@
 import Configuration
+import Core
 import SIP
 
 /// What a request on its way from one trunk to the other may say of its sender (RFC 3323, RFC 3325).

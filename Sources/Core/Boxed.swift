@@ -1,5 +1,3 @@
-package import Configuration
-
 /// A large value out of line: where it is seldom there its absence costs one word, and where many share it each has one
 /// reference instead of a copy.
 @dynamicMemberLookup
@@ -10,6 +8,3 @@ package final class Boxed<Value: Sendable>: Sendable {
 
     package subscript<Member>(dynamicMember member: KeyPath<Value, Member>) -> Member { value[keyPath: member] }
 }
-
-/// A trunk as routes, calls and branches refer to it. A reload makes new ones; calls keep what they began with.
-package typealias SharedTrunk = Boxed<Trunk>
