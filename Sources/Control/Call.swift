@@ -83,8 +83,8 @@ final class Call {
     var chosen: BranchID?
     /// The trunk of the chosen branch; before there is one, that of the first attempt.
     var calleeTrunk: SharedTrunk?
-    /// Trunks of whose capacity this call takes one each.
-    var occupiedTrunks: [TrunkLoad] = []
+    /// Trunks of whose capacity this call takes one each: where it comes from, and where it goes.
+    var occupiedTrunks: (one: TrunkLoad?, other: TrunkLoad?)
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
@@ -202,6 +202,8 @@ final class Call {
         self.noMedia = noMedia
         setupAt = now
     }
+
+    func occupies(_ load: TrunkLoad) -> Bool { occupiedTrunks.one === load || occupiedTrunks.other === load }
 
     /// The caller asked for TLS on every hop.
     var isSecure: Bool { invite.uri.scheme == .sips }

@@ -45,7 +45,7 @@ extension CallControl {
     }
 
     /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
-    func takeMediaSettings(of call: Call) {
+    mutating func takeMediaSettings(of call: Call) {
         call.noMedia = NoMediaRule(
             calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
@@ -91,7 +91,7 @@ extension CallControl {
         var builder = branch.dialog.request(
             .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.addContact(sentBy, isSecure: call.isSecure)
-        if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
+        if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
         builder.add(lines: Self.allowLine)
@@ -163,7 +163,7 @@ extension CallControl {
             .contentType, .contentLength,
         ]
         for field in invite.headers where !written.contains(field.name) { builder.copy(field, from: invite) }
-        if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
+        if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
         Self.addTimerHeaders(call.branches[id.rawValue].side.timer, to: &builder)
@@ -196,7 +196,7 @@ extension CallControl {
     /// What becomes of the media of a description on its way to `leg`.
     ///
     /// - Parameter index: the m= line of the main medium.
-    func rewrites(
+    mutating func rewrites(
         of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
@@ -484,7 +484,7 @@ extension CallControl {
 
     /// True when a response with an offer has to wait for the sockets of media that are new with it.
     private mutating func opensLateMedia(_ response: SIPMessage, _ call: Call, _ number: CallNumber, now: Instant) -> Bool {
-        guard call.asksForOffer, response.hasContentType("application/sdp"),
+        guard call.asksForOffer, response.hasSessionDescription,
             let offer = try? SessionDescription(parsing: response.body)
         else { return false }
         openFurtherMedia(of: offer, by: .callee, besides: Self.relayedMedium(of: offer), call, number, now: now)
@@ -494,7 +494,7 @@ extension CallControl {
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
         guard call.main.taken != nil || call.isDirect, !response.body.isEmpty, !call.branches[id.rawValue].isSettled,
-            response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
+            response.hasSessionDescription, let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
         let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : acceptedMain(in: answer, of: call)

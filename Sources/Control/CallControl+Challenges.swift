@@ -36,7 +36,7 @@ extension CallControl {
             .via, .maxForwards, .from, .to, .callID, .cseq, .route, .authorization, .proxyAuthorization, .contentType, .contentLength,
         ]
         for field in request.headers where !written.contains(field.name) { builder.copy(field, from: request) }
-        if let (header, value) = authorization(for: trunk, request.method, uri: Array(request.requestURI)) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunkStates[trunk], request.method, uri: Array(request.requestURI)) { builder.add(header, octets: value) }
         let body = Array(request.body)
         let octets = builder.finish(body: body, contentType: body.isEmpty ? nil : request.text(.contentType))
         let again = send(octets, request.method, branch: viaBranch, to: sent.destination, for: use.call, use.leg, now: now)

@@ -9,7 +9,7 @@ extension CallControl {
         guard let winner = call.machine.winner, !call.branches[winner.rawValue].isSettled,
             let offer = call[.callee].description
         else { return }
-        guard acknowledgement.hasContentType("application/sdp"),
+        guard acknowledgement.hasSessionDescription,
             let answer = try? SessionDescription(parsing: acknowledgement.body), answer.media.count == offer.media.count
         else {
             declineLateOffer(of: number, call, now: now)

@@ -104,7 +104,7 @@ extension CallControl {
 
     /// What a request with a body asks for, or why it cannot be read.
     static func offer(in request: SIPMessage) -> Result<SessionDescription, Unreadable> {
-        guard request.hasContentType("application/sdp") else {
+        guard request.hasSessionDescription else {
             return .failure(Unreadable(status: 415, headers: [(.accept, "application/sdp")]))
         }
         do {
@@ -256,7 +256,7 @@ extension CallControl {
             call.refreshTarget(of: responder, from: response, source: source)
             // Before the answer there is no session to keep up.
             if call.machine.isConnected { timerAccepted(response, by: responder, call, now: now) }
-            let description = response.hasContentType("application/sdp") ? try? SessionDescription(parsing: response.body) : nil
+            let description = response.hasSessionDescription ? try? SessionDescription(parsing: response.body) : nil
             if change.machine.hasOffer {
                 let isFitting = description?.media.count == change.offer?.media.count
                 change.answer = isFitting ? description : nil
@@ -291,7 +291,7 @@ extension CallControl {
             change.machine.stage == .answered, change.request.cseq.number == message.cseq.number
         else { return false }
         call.note(message.octets, leg: leg, isReceived: true, isRetransmission: false, at: now)
-        if !change.machine.hasOffer, message.hasContentType("application/sdp"),
+        if !change.machine.hasOffer, message.hasSessionDescription,
             let answer = try? SessionDescription(parsing: message.body), answer.media.count == change.offer?.media.count
         {
             change.answer = answer

@@ -219,7 +219,7 @@ extension CallControl {
             call.asksForOffer = true
             return nil
         }
-        guard call.invite.hasContentType("application/sdp") else {
+        guard call.invite.hasSessionDescription else {
             return Refusal(cause: .mediaNotAcceptable, status: 415, headers: [(.accept, "application/sdp")])
         }
         do {

@@ -66,7 +66,7 @@ extension CallControl {
         test.viaBranch = viaBranch
         var builder = dialog.request(.invite, branch: viaBranch, sentBy: local)
         builder.add(.contact, local.contact)
-        if let (header, value) = authorization(for: trunk.name, .invite, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunkStates[trunk.name], .invite, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
         builder.add(.allow, "INVITE, ACK, CANCEL, BYE, OPTIONS")
         builder.add(lines: settings.userAgentLine)
         test.dialog = dialog
@@ -183,7 +183,7 @@ extension CallControl {
     }
 
     private static func descriptionNote(_ response: SIPMessage) -> String {
-        guard response.hasContentType("application/sdp"), let description = try? SessionDescription(parsing: response.body),
+        guard response.hasSessionDescription, let description = try? SessionDescription(parsing: response.body),
             let media = description.media.first
         else { return "" }
         let names = media.payloads.map { $0.encodingName ?? "\($0.number)" }.joined(separator: " ")
@@ -211,7 +211,7 @@ extension CallControl {
     }
 
     private mutating func expectTestMedia(_ test: inout TestCall, _ response: SIPMessage, from source: Flow) {
-        guard response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
+        guard response.hasSessionDescription, let answer = try? SessionDescription(parsing: response.body),
             let medium = answer.media.first, medium.isRTP, medium.port != 0
         else { return }
         let address = Self.mediaAddress(of: medium, from: source)

@@ -56,8 +56,10 @@ extension CallControl {
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
         facts.isRelayed = !call.isDirect
-        facts.fromCaller.areDigitsConverted = convertsDigits(call)
-        facts.fromCallee.areDigitsConverted = convertsDigits(call)
+        if convertsDigits(call) {
+            facts.fromCaller.areDigitsConverted = true
+            facts.fromCallee.areDigitsConverted = true
+        }
         return facts
     }
 
