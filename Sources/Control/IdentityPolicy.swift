@@ -1,5 +1,4 @@
 import Configuration
-import Core
 import SIP
 
 /// What a request on its way from one trunk to the other may say of its sender (RFC 3323, RFC 3325).
