@@ -100,6 +100,10 @@ let package = Package(
         .executableTarget(
             name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
             swiftSettings: settings),
+        // The same of a registration with digest.
+        .executableTarget(
+            name: "register-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/RegisterPath",
+            swiftSettings: settings),
         // The same of a call that a proxy drives over NG.
         .executableTarget(
             name: "ng-path", dependencies: ["Control", "Configuration", "Relay", "Core"], path: "Tests/NGPath",

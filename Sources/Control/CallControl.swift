@@ -27,8 +27,8 @@ package struct CallControl {
         /// The answer to `probe`, with its token.
         indirect case probed(UInt64, ProbeReport)
         case event(Event)
-        /// To be kept over a restart.
-        indirect case registration(RegistrationLine)
+        /// A line to be kept over a restart: see `RegistrationLine`.
+        case registration([UInt8])
         /// Report what became of it with `keepAlivesSent`.
         case keepAlive(KeepAliveBatch)
     }

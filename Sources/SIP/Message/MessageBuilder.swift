@@ -346,7 +346,7 @@ package struct MessageBuilder: Sendable {
 
     /// A line whose value is written as it is made, `capacity` octets at most.
     @inline(__always)
-    private mutating func addLine(
+    mutating func addLine(
         _ name: HeaderName, capacity: Int, _ writeValue: (inout OutputSpan<UInt8>) -> Void
     ) {
         begin(name)

@@ -1,3 +1,5 @@
+import Core
+
 /// A SIP message: its octets, and where in them everything is (RFC 3261 §7).
 ///
 /// A value of this type has passed `parse`, so what every message needs is there and well-formed. A message inside
@@ -45,6 +47,10 @@ package struct SIPMessage: Sendable {
     /// Of the top Via.
     var branchRange: Range<Int>? { stored.layout.via.branchRange }
     var cseqMethodRange: Range<Int> { stored.layout.cseq.methodRange }
+    /// Of the first Contact of a request that is an address.
+    var contactLayout: NameAddressLayout? { stored.layout.contact }
+    /// The host of the top Via, where that is an address.
+    var viaAddress: IPAddress? { IPAddress(ascii: octets.span.extracting(viaLayout.hostPort.hostRange)) }
 
     /// The header lines in their order.
     package var headers: [HeaderField] { stored.fields }
