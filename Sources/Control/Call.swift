@@ -40,13 +40,10 @@ final class Call {
     var answerOctets: [UInt8] = []
     var answerRetransmission: SuccessRetransmission?
     /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
-    var reliable: ReliableProvisionals? { get { presentReliable } set { presentReliable = newValue } }
+    @Replaced var reliable: ReliableProvisionals?
     var reliableResponses: [UInt32: (status: Int, octets: [UInt8], describes: BranchID?)] = [:]
     /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
-    var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] {
-        get { presentDeferredAnswers }
-        set { presentDeferredAnswers = newValue }
-    }
+    @Replaced var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
@@ -62,10 +59,10 @@ final class Call {
     /// The called number as it is routed: after the rules of the trunk it comes from.
     var routedNumber = ""
     /// Trunks that may still be tried.
-    var routes: [Routing.Candidate] { get { presentRoutes } set { presentRoutes = newValue } }
+    @Replaced var routes: [Routing.Candidate] = []
     var routesTried = 0
     /// Routes that were left out, and why.
-    var skippedRoutes: [CallFacts.Attempt] { get { presentSkippedRoutes } set { presentSkippedRoutes = newValue } }
+    @Replaced var skippedRoutes: [CallFacts.Attempt] = []
     /// Why there was no room for it.
     var reachedLimit: String?
     /// What ICMP said of its requests.
@@ -75,7 +72,7 @@ final class Call {
     /// Of the called user, when it was called.
     var registration: RegistrationFacts?
     /// Whom to try, in order; the first one is next.
-    var attempts: [CalleeAttempt] { get { presentAttempts } set { presentAttempts = newValue } }
+    @Replaced var attempts: [CalleeAttempt] = []
     /// Every INVITE that was placed, by `BranchID`.
     private(set) var branches: [Branch] = []
     /// The branch that is the call's callee leg, or would be: the winner; before the answer the one whose media the caller
@@ -88,23 +85,17 @@ final class Call {
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
-    var dialogKeys: [DialogKey] { get { presentDialogKeys } set { presentDialogKeys = newValue } }
+    @Replaced var dialogKeys: [DialogKey] = []
 
     // What happens once it is up.
     private let callerSide = CallSide()
     /// The change of the session that is under way.
-    var change: SessionChange? { get { presentChange } set { presentChange = newValue } }
+    @Replaced var change: SessionChange?
     var changeDeadline: Instant?
     /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
-    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] {
-        get { presentChangeAcknowledgements }
-        set { presentChangeAcknowledgements = newValue }
-    }
+    @Replaced var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
     /// Requests of relayd's own that keep a session alive.
-    var refreshes: [Leg: (transaction: TransactionID, method: Method)] {
-        get { presentRefreshes }
-        set { presentRefreshes = newValue }
-    }
+    @Replaced var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
     /// The earliest of what both session timers and the longest duration want.
     var timerDeadline: Instant?
     /// The one that ran out and ended the call.
@@ -112,19 +103,13 @@ final class Call {
     /// When the call has lasted long enough.
     var endsAt: Instant?
     /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
-    var abandonedChanges: Set<TransactionID> {
-        get { presentAbandonedChanges }
-        set { presentAbandonedChanges = newValue }
-    }
+    @Replaced var abandonedChanges: Set<TransactionID> = []
     /// Nothing else refers to the call any more.
     var isForgetDue = false
     /// By the leg that sends them, where they are converted.
-    var digits: [Leg: CallDigits] { get { presentDigits } set { presentDigits = newValue } }
+    @Replaced var digits: [Leg: CallDigits] = [:]
     /// By the transaction that asks the other leg.
-    var passedRequests: [TransactionID: PassedRequest] {
-        get { presentPassedRequests }
-        set { presentPassedRequests = newValue }
-    }
+    @Replaced var passedRequests: [TransactionID: PassedRequest] = [:]
 
     // Media.
     var proxy = MediaProxy.present
@@ -148,7 +133,7 @@ final class Call {
     /// A hold began or ended since the last sweep: silence so far counts no longer.
     var hasHoldChanged = false
     var noMedia: NoMediaRule
-    var activity: MediaActivity? { get { presentActivity } set { presentActivity = newValue } }
+    @Replaced var activity: MediaActivity?
     /// When a sweep has to look at it next.
     var activityDue = Instant(nanoseconds: 0)
 
@@ -161,21 +146,6 @@ final class Call {
     var receivedReason: String?
     private(set) var ladder = Ladder()
 
-    // What stands behind properties that every step looks at and few change in place. A property that is changed in place costs a
-    // check at run time, at each look, that nobody is in the middle of changing it; one that is replaced as a whole does not.
-    private var presentReliable: ReliableProvisionals?
-    private var presentDeferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
-    private var presentRoutes: [Routing.Candidate] = []
-    private var presentSkippedRoutes: [CallFacts.Attempt] = []
-    private var presentAttempts: [CalleeAttempt] = []
-    private var presentDialogKeys: [DialogKey] = []
-    private var presentChange: SessionChange?
-    private var presentChangeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
-    private var presentRefreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
-    private var presentAbandonedChanges: Set<TransactionID> = []
-    private var presentDigits: [Leg: CallDigits] = [:]
-    private var presentPassedRequests: [TransactionID: PassedRequest] = [:]
-    private var presentActivity: MediaActivity?
 
     /// As the record has them.
     var recordedCallIDs: (caller: String, callee: String?)?

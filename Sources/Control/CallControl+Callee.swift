@@ -201,7 +201,7 @@ extension CallControl {
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
         var rewrites: [SessionDescription.MediaRewrite] = description.media.map { _ in .decline }
-        let ip = mediaAddresses(leg, of: call).advertised
+        let ip = settings.mediaAddresses(leg, of: call).advertised
         for number in call.mediumNumbers where call[medium: number].isOpen {
             guard let place = call.place(of: number, main: index), rewrites.indices.contains(place) else { continue }
             rewrites[place] = .relay(SocketAddress(ip: ip, port: call[medium: number].port(of: leg)))
@@ -217,11 +217,11 @@ extension CallControl {
         if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
             of: transaction, branch: viaBranch, for: number, .callee,
-            reason: reason(of: call, branch: id), now: now)
+            reason: EndReason(of: call, branch: id), now: now)
     }
 
     mutating func sendCancel(
-        of id: TransactionID, branch: ViaBranch, for number: CallNumber, _ leg: Leg, reason: String?, now: Instant
+        of id: TransactionID, branch: ViaBranch, for number: CallNumber, _ leg: Leg, reason: EndReason?, now: Instant
     ) {
         guard let cancel = cancelled(id, reason: reason, now: now) else { return }
         _ = send(cancel.octets, .cancel, branch: branch, to: cancel.destination, for: number, leg, now: now)
@@ -230,7 +230,7 @@ extension CallControl {
     /// The CANCEL of an INVITE of ours, which waits for its 487 from now on. CANCEL repeats what identifies the INVITE, its
     /// branch included (RFC 3261 §9.1). Nil when the INVITE is over.
     mutating func cancelled(
-        _ id: TransactionID, reason: String? = nil, now: Instant
+        _ id: TransactionID, reason: EndReason? = nil, now: Instant
     ) -> (octets: [UInt8], destination: Flow)? {
         guard let sent = transactions.sentRequest(id), case .message(let invite) = SIPMessage.parse(sent.octets)
         else { return nil }
@@ -241,7 +241,7 @@ extension CallControl {
         for route in invite.all(.route) { builder.copy(route, from: invite) }
         builder.add(.cseq, "\(invite.cseq.number) CANCEL")
         builder.add(.maxForwards, "70")
-        if let reason { builder.add(.reason, reason) }
+        reason?.add(to: &builder)
         transactions.cancelSent(id, now: now)
         return (builder.finish(), sent.destination)
     }
@@ -275,7 +275,7 @@ extension CallControl {
         let viaBranch = newBranch()
         let destination = call.branches[id.rawValue].dialog.destination
         var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
-        addReason(of: call, branch: id, to: &builder)
+        EndReason(of: call, branch: id).add(to: &builder)
         builder.add(lines: settings.userAgentLine)
         let bye = send(builder.finish(), .bye, branch: viaBranch, to: destination, for: number, .callee, now: now)
         noteBye(bye, of: call.branches[id.rawValue].target.trunk, in: call.branches[id.rawValue].dialog)
@@ -287,29 +287,10 @@ extension CallControl {
         let branch = newBranch()
         let destination = dialog.destination
         var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: destination))
-        addReason(of: call, to: &builder)
+        EndReason(of: call).add(to: &builder)
         builder.add(lines: settings.userAgentLine)
         let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
         noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: dialog)
-    }
-
-    /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.
-    private func reason(of call: Call, branch: BranchID? = nil) -> String {
-        if let branch, let winner = call.machine.winner, winner != branch {
-            return "SIP;cause=200;text=\"Call completed elsewhere\""
-        }
-        if let reason = call.receivedReason { return reason }
-        let release = call.machine.release
-        let cause = release?.cause ?? .normal
-        return "Q.850;cause=\(cause.q850(status: release?.status ?? 200));text=\"\(cause.sentence)\""
-    }
-
-    private func addReason(of call: Call, branch: BranchID? = nil, to builder: inout MessageBuilder) {
-        let isOwn = call.receivedReason == nil && (branch == nil || call.machine.winner == nil || call.machine.winner == branch)
-        guard isOwn else { return builder.add(.reason, reason(of: call, branch: branch)) }
-        let release = call.machine.release
-        let cause = release?.cause ?? .normal
-        builder.addReason(q850: cause.q850(status: release?.status ?? 200), text: cause.sentence)
     }
 
     mutating func send(
@@ -677,10 +658,7 @@ extension CallControl {
             Self.addSupported(call[.caller].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }
-        if let timer {
-            builder.addSessionExpires(timer.interval, refresher: timer.refresher)
-            if timer.isRequired { builder.add(lines: "Require: timer\r\n") }
-        }
+        Self.add(timer, to: &builder)
         builder.add(lines: settings.serverLine)
         return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
     }

@@ -118,7 +118,7 @@ extension CallControl {
     // MARK: Silence
 
     /// Takes in when each leg was last heard.
-    private func observe(_ call: Call) {
+    private mutating func observe(_ call: Call) {
         guard let session = call.main.session else { return }
         call.activity?.observe(
             caller: media.activity.last(session.index, .caller), callee: media.activity.last(session.index, .callee))
@@ -129,7 +129,7 @@ extension CallControl {
         }
     }
 
-    func lastHeard(_ leg: Leg, _ medium: CallMedium) -> Instant? {
+    mutating func lastHeard(_ leg: Leg, _ medium: CallMedium) -> Instant? {
         medium.session.flatMap { media.activity.last($0.index, leg) }
     }
 

@@ -55,12 +55,12 @@ extension CallControl {
     }
 
     mutating func takeSession(of call: Call, now: Instant) -> Result<MediaSessions.Taken, MediaSessions.Shortage> {
-        media.take(caller: mediaAddresses(.caller, of: call).address, callee: mediaAddresses(.callee, of: call).address, now: now)
+        media.take(caller: settings.mediaAddresses(.caller, of: call).address, callee: settings.mediaAddresses(.callee, of: call).address, now: now)
     }
 
     /// Asks a worker for the sockets.
     mutating func openSession(_ taken: MediaSessions.Taken, of call: Call) {
-        let (caller, callee) = (mediaAddresses(.caller, of: call).address, mediaAddresses(.callee, of: call).address)
+        let (caller, callee) = (settings.mediaAddresses(.caller, of: call).address, settings.mediaAddresses(.callee, of: call).address)
         output(
             .relay(
                 .open(

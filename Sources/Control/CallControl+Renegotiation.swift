@@ -15,13 +15,7 @@ extension CallControl {
     /// As a proxy's timer C (RFC 3261 §16.6).
     private static let changeLimit = Duration.seconds(180)
 
-    /// The extensions we know, as Supported names them.
-    static func supported(_ timer: SessionTimer, reliableResponses: Bool = false) -> String? {
-        if timer.policy.isOff { return reliableResponses ? "100rel" : nil }
-        return reliableResponses ? "timer, 100rel" : "timer"
-    }
-
-    /// The same as a header line, where there is anything to say.
+    /// The extensions we know, where there are any.
     static func addSupported(_ timer: SessionTimer, reliableResponses: Bool = false, to builder: inout MessageBuilder) {
         switch (timer.policy.isOff, reliableResponses) {
         case (true, true): builder.add(lines: "Supported: 100rel\r\n")
@@ -152,7 +146,7 @@ extension CallControl {
         change.branch = branch
         change.outgoing = sendInDialog(
             method, branch: branch, of: number, leg, copying: change.request,
-            headers: call.machine.isConnected ? Self.timerHeaders(call[leg].timer) : [], body: body,
+            timer: call.machine.isConnected ? call[leg].timer : nil, body: body,
             contentType: body == nil ? nil : "application/sdp", now: now)
     }
 
@@ -161,7 +155,8 @@ extension CallControl {
     @discardableResult
     mutating func sendInDialog(
         _ method: Method, branch: ViaBranch, of number: CallNumber, _ leg: Leg, copying original: SIPMessage? = nil,
-        headers: [(HeaderName, String)] = [], body: [UInt8]? = nil, contentType: String? = nil, now: Instant
+        timer: SessionTimer? = nil, headers: [(HeaderName, String)] = [], body: [UInt8]? = nil, contentType: String? = nil,
+        now: Instant
     ) -> TransactionID? {
         guard let call = calls[number], let dialog = call.dialog(of: leg) else { return nil }
         var builder = dialog.request(
@@ -171,6 +166,7 @@ extension CallControl {
             builder.add(lines: Self.allowLine)
             Self.addSupported(call[leg].timer, to: &builder)
         }
+        if let timer { Self.addTimerHeaders(timer, to: &builder) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.userAgentLine)
         if let original {
@@ -379,7 +375,8 @@ extension CallControl {
         }
         let octets = respond(
             to: change.request, change.requestTransaction, from: change.source, of: call, initiator, status: 200,
-            headers: call.machine.isConnected ? timerHeaders(answering: change.request, of: initiator, call, now: now) : [],
+            timer: call.machine.isConnected
+                ? timerAnswer(to: SessionTimer.Terms(change.request), of: initiator, call, now: now) : nil,
             body: describe(
                 description, change.mediumIndex, to: initiator, answering: change.machine.hasOffer ? change.offer : nil, call),
             now: now)
@@ -392,7 +389,7 @@ extension CallControl {
     @discardableResult
     mutating func respond(
         to request: SIPMessage, _ id: TransactionID, from source: Flow, of call: Call, _ leg: Leg, status: Int,
-        reason: String? = nil, headers: [(HeaderName, String)] = [], body: [UInt8]? = nil,
+        reason: String? = nil, timer: SessionTimer.Answer? = nil, headers: [(HeaderName, String)] = [], body: [UInt8]? = nil,
         contentType: String = "application/sdp", now: Instant
     ) -> [UInt8] {
         var builder = MessageBuilder.response(
@@ -402,6 +399,7 @@ extension CallControl {
             builder.add(lines: Self.allowLine)
             Self.addSupported(call[leg].timer, to: &builder)
         }
+        Self.add(timer, to: &builder)
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)
         let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()

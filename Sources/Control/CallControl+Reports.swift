@@ -110,7 +110,7 @@ extension CallControl {
     }
 
     private func relayAddress(of medium: CallMedium, _ leg: Leg, _ call: Call) -> SocketAddress? {
-        medium.taken == nil ? nil : SocketAddress(ip: mediaAddresses(leg, of: call).advertised, port: medium.port(of: leg))
+        medium.taken == nil ? nil : SocketAddress(ip: settings.mediaAddresses(leg, of: call).advertised, port: medium.port(of: leg))
     }
 
     private func liveStatistics(_ leg: Leg, of medium: CallMedium) -> LegStatistics {

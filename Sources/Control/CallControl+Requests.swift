@@ -206,9 +206,12 @@ extension CallControl {
     static func unknownExtensions(requiredBy request: SIPMessage, _ timer: SessionTimer) -> [String] {
         guard request.first(.require) != nil || request.first(.proxyRequire) != nil else { return [] }
         let beginsCall = request.method == .invite && request.toTag == nil
-        let known = supported(timer, reliableResponses: beginsCall) ?? ""
         let required = request.listValues(.require).map { String(decoding: $0, as: UTF8.self) }.filter { tag in
-            !known.split(separator: ",").contains { $0.filter { $0 != " " } == tag.lowercased() }
+            switch tag.lowercased() {
+            case "timer": timer.policy.isOff
+            case "100rel": !beginsCall
+            default: true
+            }
         }
         return required + request.listValues(.proxyRequire).map { String(decoding: $0, as: UTF8.self) }
     }
@@ -367,8 +370,8 @@ extension CallControl {
         }
         call[leg].learn(from: request)
         call.refreshTarget(of: leg, from: request, source: source)
-        let timer = call.machine.isConnected ? timerHeaders(answering: request, of: leg, call, now: now) : []
-        respond(to: request, id, from: source, of: call, leg, status: 200, headers: timer, now: now)
+        let timer = call.machine.isConnected ? timerAnswer(to: SessionTimer.Terms(request), of: leg, call, now: now) : nil
+        respond(to: request, id, from: source, of: call, leg, status: 200, timer: timer, now: now)
         scheduleTimer(of: number)
     }
 

@@ -22,15 +22,6 @@ extension CallControl {
     // MARK: Header lines
 
     /// What a request of ours says of session timers.
-    static func timerHeaders(_ timer: SessionTimer) -> [(HeaderName, String)] {
-        guard let offered = timer.offered else { return [] }
-        let role = offered.refresher.map { ";refresher=\($0.rawValue)" } ?? ""
-        var headers: [(HeaderName, String)] = [(.sessionExpires, "\(offered.interval.components.seconds)\(role)")]
-        if let minimum = offered.minimum { headers.append((.minSE, "\(minimum.components.seconds)")) }
-        return headers
-    }
-
-    /// The same, written at once.
     static func addTimerHeaders(_ timer: SessionTimer, to builder: inout MessageBuilder) {
         guard let offered = timer.offered else { return }
         builder.addSessionExpires(offered.interval, refresher: offered.refresher)
@@ -44,13 +35,11 @@ extension CallControl {
         return answer
     }
 
-    mutating func timerHeaders(answering request: SIPMessage, of leg: Leg, _ call: Call, now: Instant) -> [(HeaderName, String)] {
-        guard let answer = timerAnswer(to: SessionTimer.Terms(request), of: leg, call, now: now) else { return [] }
-        var headers: [(HeaderName, String)] = [
-            (.sessionExpires, "\(answer.interval.components.seconds);refresher=\(answer.refresher.rawValue)")
-        ]
-        if answer.isRequired { headers.append((.require, "timer")) }
-        return headers
+    /// What a 2xx of ours says of session timers.
+    static func add(_ answer: SessionTimer.Answer?, to builder: inout MessageBuilder) {
+        guard let answer else { return }
+        builder.addSessionExpires(answer.interval, refresher: answer.refresher)
+        if answer.isRequired { builder.add(lines: "Require: timer\r\n") }
     }
 
     /// 422 with Min-SE where a request asks for too short a session.
@@ -135,7 +124,7 @@ extension CallControl {
         let body = method == .update ? nil : other.description.map { describe($0, call.main.place, to: leg, call) }
         let branch = newBranch()
         call.refreshes[leg] = sendInDialog(
-            method, branch: branch, of: number, leg, headers: Self.timerHeaders(call[leg].timer), body: body,
+            method, branch: branch, of: number, leg, timer: call[leg].timer, body: body,
             contentType: body == nil ? nil : "application/sdp", now: now
         ).map { ($0, method) }
         counters.add(to: .sessionRefreshes)
@@ -148,7 +137,7 @@ extension CallControl {
             let description = call[leg.other].description
         else { return }
         call.refreshes[leg] = sendInDialog(
-            .invite, branch: newBranch(), of: number, leg, headers: Self.timerHeaders(call[leg].timer),
+            .invite, branch: newBranch(), of: number, leg, timer: call[leg].timer,
             body: describe(description, call.main.place, to: leg, call), contentType: "application/sdp", now: now
         ).map { ($0, .invite) }
         counters.add(to: .sessionRefreshes)

@@ -248,7 +248,9 @@ extension CallControl {
 
     // MARK: Time, media and end
 
-    var nextTestDeadline: Instant? { testCalls.isEmpty ? nil : testCalls.values.compactMap(\.deadline).min() }
+    var nextTestDeadline: Instant? {
+        mutating get { testCalls.isEmpty ? nil : testCalls.values.compactMap(\.deadline).min() }
+    }
 
     mutating func testDeadlinesDue(now: Instant) {
         for (token, test) in testCalls.sorted(by: { $0.key < $1.key }) {

@@ -103,7 +103,7 @@ extension CallControl {
     }
 
     /// Whether a failure may lie with the route. Not once the callee was heard, nor when it was the callee's own word.
-    private func mayFailOver(_ call: Call, after failure: BackToBackCall.Release) -> Bool {
+    private mutating func mayFailOver(_ call: Call, after failure: BackToBackCall.Release) -> Bool {
         guard !call.routes.isEmpty, !isDraining, let trunk = call.calleeTrunk else { return false }
         if call.mediumNumbers.contains(where: { lastHeard(.callee, call[medium: $0]) != nil }) { return false }
         // Nobody sees media that goes past relayd: once the caller has an address it may be sent to.

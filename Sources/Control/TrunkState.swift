@@ -16,19 +16,19 @@ final class TrunkLoad {
 final class TrunkState {
     var trunk: SharedTrunk
     let load: TrunkLoad
-    var health: TrunkHealth { get { presentHealth } set { presentHealth = newValue } }
+    @Replaced var health = TrunkHealth()
     /// Of calls to it, and of calls from it.
-    var outgoing: TokenBucket { get { presentOutgoing } set { presentOutgoing = newValue } }
-    var incoming: TokenBucket { get { presentIncoming } set { presentIncoming = newValue } }
+    @Replaced var outgoing: TokenBucket
+    @Replaced var incoming: TokenBucket
 
     /// INVITEs sent to it, and how they fared.
-    var attempts: UInt64 { get { presentAttempts } set { presentAttempts = newValue } }
+    @Replaced var attempts: UInt64 = 0
     var answered: UInt64 = 0
     /// Of its answered calls that have ended.
     var ended: UInt64 = 0
     var duration = Duration.zero
     /// INVITEs in this second and in the one before it.
-    private var second: (number: UInt64, count: Int, last: Int) { get { presentSecond } set { presentSecond = newValue } }
+    @Replaced private var second: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
 
     func countAnswer() { answered = answered + 1 }
 
@@ -50,18 +50,12 @@ final class TrunkState {
     var digest: DigestClient?
     var registration = OutboundRegistration()
 
-    // Replaced as a whole: see `Call`.
-    private var presentHealth: TrunkHealth = TrunkHealth()
-    private var presentOutgoing: TokenBucket
-    private var presentIncoming: TokenBucket
-    private var presentAttempts: UInt64 = 0
-    private var presentSecond: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
 
     init(_ trunk: SharedTrunk, _ load: TrunkLoad, now: Instant) {
         self.trunk = trunk
         self.load = load
-        presentOutgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
-        presentIncoming = TokenBucket(rate: trunk.callsPerSecond, now: now)
+        outgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
+        incoming = TokenBucket(rate: trunk.callsPerSecond, now: now)
     }
 
     func countAttempt(at now: Instant) {

@@ -26,36 +26,59 @@ package struct CallFacts: Equatable, Sendable {
     /// The first 180 or 183 from the callee.
     package var rangAt: Duration?
     package var answeredAt: Duration?
-    package var callerNumber = ""
-    package var calledNumber = ""
+    package var callerNumber: String
+    package var calledNumber: String
     package var caller: PartyFacts
     /// Nil when no INVITE was sent to anybody.
     package var callee: PartyFacts?
     /// Routes that were tried, the last one included; empty when only one can have been.
-    package var attempts: [Attempt] = []
+    package var attempts: [Attempt]
     /// Where relayd's own dialog requests and responses ask to be answered.
     package var ownContact: SocketAddress
-    package var fromCaller = StreamFacts()
-    package var fromCallee = StreamFacts()
+    package var fromCaller: StreamFacts
+    package var fromCallee: StreamFacts
     /// Sides that never answered relayd's BYE; known 32 s after the end.
-    package var unansweredBye: Set<Leg> = []
+    package var unansweredBye: Set<Leg>
     /// Which limit of calls there was no room under, as the beginning of a sentence; nil when it is not known.
     package var reachedLimit: String?
     /// ICMP errors about requests of this call.
-    package var unreachable: [Unreachable] = []
+    package var unreachable: [Unreachable]
     /// Set when a session expired for want of a refresh (RFC 4028).
     package var expiredSession: ExpiredSession?
     /// Zero: silence does not end this call.
-    package var noMediaTimeout: Duration = .zero
+    package var noMediaTimeout: Duration
     /// relayd passes the RTP on, so it knows about it.
-    package var isRelayed = true
+    package var isRelayed: Bool
     /// Set when a user of this registrar was called.
     package var registration: RegistrationFacts?
 
-    package init(age: Duration, caller: PartyFacts, ownContact: SocketAddress) {
+    package init(
+        age: Duration, end: End? = nil, rangAt: Duration? = nil, answeredAt: Duration? = nil, callerNumber: String = "",
+        calledNumber: String = "", caller: PartyFacts, callee: PartyFacts? = nil, attempts: [Attempt] = [],
+        ownContact: SocketAddress, fromCaller: StreamFacts = StreamFacts(), fromCallee: StreamFacts = StreamFacts(),
+        unansweredBye: Set<Leg> = [], reachedLimit: String? = nil, unreachable: [Unreachable] = [],
+        expiredSession: ExpiredSession? = nil, noMediaTimeout: Duration = .zero, isRelayed: Bool = true,
+        registration: RegistrationFacts? = nil
+    ) {
+        self.end = end
         self.age = age
+        self.rangAt = rangAt
+        self.answeredAt = answeredAt
+        self.callerNumber = callerNumber
+        self.calledNumber = calledNumber
         self.caller = caller
+        self.callee = callee
+        self.attempts = attempts
         self.ownContact = ownContact
+        self.fromCaller = fromCaller
+        self.fromCallee = fromCallee
+        self.unansweredBye = unansweredBye
+        self.reachedLimit = reachedLimit
+        self.unreachable = unreachable
+        self.expiredSession = expiredSession
+        self.noMediaTimeout = noMediaTimeout
+        self.isRelayed = isRelayed
+        self.registration = registration
     }
 
     /// A route that was tried.

@@ -34,33 +34,24 @@ extension CallControl {
         let end = call.machine.release.map { release in
             CallFacts.End(release.cause, status: release.status, by: release.party, at: (call.releaseAt ?? now) - call.setupAt)
         }
-        var facts = CallFacts(age: end?.at ?? (now - call.setupAt), caller: callerFacts(call), ownContact: endpoint(for: call.source).address)
-        facts.end = end
-        facts.rangAt = call.ringAt.map { $0 - call.setupAt }
-        facts.answeredAt = call.answerAt.map { $0 - call.setupAt }
-        facts.callerNumber = call.callerNumber
-        facts.calledNumber = call.calledNumber
-        facts.callee = calleeFacts(call)
-        facts.registration = call.registration
-        if call.machine.winner == nil {
-            var attempts = call.branches.map(CallFacts.Attempt.init)
-            // A callee's own word, like 404, has nothing to do with routes that were left out.
-            if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
-            if attempts.count > 1 { facts.attempts = attempts }
-        }
-        facts.reachedLimit = call.reachedLimit
-        facts.unreachable = call.unreachable
-        facts.unansweredBye = call.unansweredBye
-        facts.expiredSession = call.expiredSession
-        facts.noMediaTimeout = call.noMedia.isOff ? .zero : call.noMedia.timeout
-        facts.fromCaller = stream(.caller, of: call)
-        facts.fromCallee = stream(.callee, of: call)
-        facts.isRelayed = !call.isDirect
-        if convertsDigits(call) {
-            facts.fromCaller.areDigitsConverted = true
-            facts.fromCallee.areDigitsConverted = true
-        }
-        return facts
+        // In one step: each change of so large a value might copy it.
+        return CallFacts(
+            age: end?.at ?? (now - call.setupAt), end: end, rangAt: call.ringAt.map { $0 - call.setupAt },
+            answeredAt: call.answerAt.map { $0 - call.setupAt }, callerNumber: call.callerNumber, calledNumber: call.calledNumber,
+            caller: callerFacts(call), callee: calleeFacts(call), attempts: attempts(of: call),
+            ownContact: endpoint(for: call.source).address, fromCaller: stream(.caller, of: call),
+            fromCallee: stream(.callee, of: call), unansweredBye: call.unansweredBye, reachedLimit: call.reachedLimit,
+            unreachable: call.unreachable, expiredSession: call.expiredSession,
+            noMediaTimeout: call.noMedia.isOff ? .zero : call.noMedia.timeout, isRelayed: !call.isDirect,
+            registration: call.registration)
+    }
+
+    private func attempts(of call: Call) -> [CallFacts.Attempt] {
+        guard call.machine.winner == nil else { return [] }
+        var attempts = call.branches.map(CallFacts.Attempt.init)
+        // A callee's own word, like 404, has nothing to do with routes that were left out.
+        if call.machine.release.map({ $0.cause != .rejected || $0.status >= 500 }) ?? false { attempts += call.skippedRoutes }
+        return attempts.count > 1 ? attempts : []
     }
 
     private func callerFacts(_ call: Call) -> PartyFacts {
@@ -99,6 +90,7 @@ extension CallControl {
         var facts = StreamFacts(live ?? call.main[leg].evidence ?? MediaEvidence(), since: call.setupAt)
         facts.firstAt = call.main[leg].firstAt.map { $0 - call.setupAt }
         facts.infoDigits = call[leg].dtmfRequests
+        facts.areDigitsConverted = convertsDigits(call)
         return facts
     }
 }

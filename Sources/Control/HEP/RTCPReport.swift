@@ -144,7 +144,7 @@ extension CallControl {
         else { return [] }
         let port = call[medium: medium].port(of: packet.leg)
         let destination = SocketAddress(
-            ip: mediaAddresses(packet.leg, of: call).advertised, port: packet.isOnRTCPPort ? port + 1 : port)
+            ip: settings.mediaAddresses(packet.leg, of: call).advertised, port: packet.isOnRTCPPort ? port + 1 : port)
         return RTCPReport.Fields.all(in: octets).map {
             RTCPReport(
                 correlation: call.caller.callID, source: packet.source, destination: destination, at: packet.at, fields: $0)

@@ -31,6 +31,7 @@ extension SessionDescription.Payload {
     }
 
     /// As the static table has it.
+    @inline(__always)
     init(number: UInt8) {
         self.number = number
         let known = Self.staticType(number)
@@ -41,6 +42,7 @@ extension SessionDescription.Payload {
     }
 
     /// - Parameter text: what follows the payload type in its `a=rtpmap` line: encoding/clock rate/channels.
+    @inline(__always)
     mutating func map(_ octets: [UInt8], _ text: Range<Int>) {
         let span = octets.span
         let end = span.firstIndex(of: SDPText.space, in: text) ?? text.upperBound
