@@ -56,7 +56,7 @@ let package = Package(
             name: "Configuration",
             dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
             swiftSettings: settings),
-        .target(name: "Diagnosis", dependencies: ["Core"], swiftSettings: settings),
+        .target(name: "Diagnosis", dependencies: ["Core"], swiftSettings: settings + acrossModules),
         .target(name: "NG", dependencies: ["Core", "SIP"], swiftSettings: settings),
         .target(name: "Capture", dependencies: ["Core"], swiftSettings: settings),
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),

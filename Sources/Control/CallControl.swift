@@ -600,6 +600,6 @@ package struct CallControl {
     ) {
         guard let use = transactionUses[transaction] else { return }
         calls[use.call]?.note(
-            SIPMessage.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
+            octets, leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 }

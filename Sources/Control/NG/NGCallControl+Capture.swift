@@ -18,8 +18,8 @@ extension NGCallControl {
             guard let medium, medium.isOpen else { return nil }
             return TappedSession(
                 id: medium.taken.session,
-                caller: SocketAddress(ip: medium.callerInterface.address, port: medium.taken.callerPort),
-                callee: SocketAddress(ip: medium.calleeInterface.address, port: medium.taken.calleePort))
+                caller: SocketAddress(ip: medium.callerInterface.value.address, port: medium.taken.callerPort),
+                callee: SocketAddress(ip: medium.calleeInterface.value.address, port: medium.taken.calleePort))
         }
     }
 

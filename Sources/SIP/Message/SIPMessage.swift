@@ -83,18 +83,6 @@ package struct SIPMessage: Sendable {
 
     // MARK: Start line
 
-    /// What a message is in a word or two, whatever it is else: its method, or status and reason phrase.
-    package static func summary(of octets: [UInt8]) -> String {
-        let octets = octets.span
-        let end = min(octets.count, 256)
-        // A method has no slash, and a response begins with `SIP/2.0`.
-        let isResponse = end > 8 && octets[3] == Octet.slash
-        let start = isResponse ? 8 : 0
-        let limit = isResponse ? Octet.space : Octet.space + 1
-        let stop = octets.firstIndex(below: limit, in: min(start, end)..<end)
-        return Octet.string(octets.extracting(start..<min(stop, start + 48)))
-    }
-
     package var isRequest: Bool { status == nil }
     /// Nil for a request.
     package var status: Int? {
