@@ -40,10 +40,13 @@ final class Call {
     var answerOctets: [UInt8] = []
     var answerRetransmission: SuccessRetransmission?
     /// Provisional responses that wait for their PRACK, by RSeq, once there was one.
-    @Replaced var reliable: ReliableProvisionals?
+    var reliable: ReliableProvisionals? { get { presentReliable } set { presentReliable = newValue } }
     var reliableResponses: [UInt32: (status: Int, octets: [UInt8], describes: BranchID?)] = [:]
     /// The callee's 2xx that came before the caller's PRACK for a description: the caller's may not come first (RFC 3262 §3).
-    @Replaced var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
+    var deferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] {
+        get { presentDeferredAnswers }
+        set { presentDeferredAnswers = newValue }
+    }
     /// Header lines that a refusal made here carries: Retry-After, Unsupported, Accept.
     var refusalHeaders: [(HeaderName, String)] = []
 
@@ -59,10 +62,10 @@ final class Call {
     /// The called number as it is routed: after the rules of the trunk it comes from.
     var routedNumber = ""
     /// Trunks that may still be tried.
-    @Replaced var routes: [Routing.Candidate] = []
+    var routes: [Routing.Candidate] { get { presentRoutes } set { presentRoutes = newValue } }
     var routesTried = 0
     /// Routes that were left out, and why.
-    @Replaced var skippedRoutes: [CallFacts.Attempt] = []
+    var skippedRoutes: [CallFacts.Attempt] { get { presentSkippedRoutes } set { presentSkippedRoutes = newValue } }
     /// Why there was no room for it.
     var reachedLimit: String?
     /// What ICMP said of its requests.
@@ -72,7 +75,7 @@ final class Call {
     /// Of the called user, when it was called.
     var registration: RegistrationFacts?
     /// Whom to try, in order; the first one is next.
-    @Replaced var attempts: [CalleeAttempt] = []
+    var attempts: [CalleeAttempt] { get { presentAttempts } set { presentAttempts = newValue } }
     /// Every INVITE that was placed, by `BranchID`.
     private(set) var branches: [Branch] = []
     /// The branch that is the call's callee leg, or would be: the winner; before the answer the one whose media the caller
@@ -85,17 +88,23 @@ final class Call {
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
-    @Replaced var dialogKeys: [DialogKey] = []
+    var dialogKeys: [DialogKey] { get { presentDialogKeys } set { presentDialogKeys = newValue } }
 
     // What happens once it is up.
     private let callerSide = CallSide()
     /// The change of the session that is under way.
-    @Replaced var change: SessionChange?
+    var change: SessionChange? { get { presentChange } set { presentChange = newValue } }
     var changeDeadline: Instant?
     /// The ACK for each re-INVITE's 2xx, sent again when that comes again; until its transaction is over.
-    @Replaced var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
+    var changeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] {
+        get { presentChangeAcknowledgements }
+        set { presentChangeAcknowledgements = newValue }
+    }
     /// Requests of relayd's own that keep a session alive.
-    @Replaced var refreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
+    var refreshes: [Leg: (transaction: TransactionID, method: Method)] {
+        get { presentRefreshes }
+        set { presentRefreshes = newValue }
+    }
     /// The earliest of what both session timers and the longest duration want.
     var timerDeadline: Instant?
     /// The one that ran out and ended the call.
@@ -103,13 +112,19 @@ final class Call {
     /// When the call has lasted long enough.
     var endsAt: Instant?
     /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
-    @Replaced var abandonedChanges: Set<TransactionID> = []
+    var abandonedChanges: Set<TransactionID> {
+        get { presentAbandonedChanges }
+        set { presentAbandonedChanges = newValue }
+    }
     /// Nothing else refers to the call any more.
     var isForgetDue = false
     /// By the leg that sends them, where they are converted.
-    @Replaced var digits: [Leg: CallDigits] = [:]
+    var digits: [Leg: CallDigits] { get { presentDigits } set { presentDigits = newValue } }
     /// By the transaction that asks the other leg.
-    @Replaced var passedRequests: [TransactionID: PassedRequest] = [:]
+    var passedRequests: [TransactionID: PassedRequest] {
+        get { presentPassedRequests }
+        set { presentPassedRequests = newValue }
+    }
 
     // Media.
     var proxy = MediaProxy.present
@@ -133,7 +148,7 @@ final class Call {
     /// A hold began or ended since the last sweep: silence so far counts no longer.
     var hasHoldChanged = false
     var noMedia: NoMediaRule
-    @Replaced var activity: MediaActivity?
+    var activity: MediaActivity? { get { presentActivity } set { presentActivity = newValue } }
     /// When a sweep has to look at it next.
     var activityDue = Instant(nanoseconds: 0)
 
@@ -146,6 +161,21 @@ final class Call {
     var receivedReason: String?
     private(set) var ladder = Ladder()
 
+    // What stands behind properties that every step looks at and few change in place. A property that is changed in place costs a
+    // check at run time, at each look, that nobody is in the middle of changing it; one that is replaced as a whole does not.
+    private var presentReliable: ReliableProvisionals?
+    private var presentDeferredAnswers: [(response: SIPMessage, source: Flow, branch: BranchID)] = []
+    private var presentRoutes: [Routing.Candidate] = []
+    private var presentSkippedRoutes: [CallFacts.Attempt] = []
+    private var presentAttempts: [CalleeAttempt] = []
+    private var presentDialogKeys: [DialogKey] = []
+    private var presentChange: SessionChange?
+    private var presentChangeAcknowledgements: [TransactionID: (octets: [UInt8], destination: Flow)] = [:]
+    private var presentRefreshes: [Leg: (transaction: TransactionID, method: Method)] = [:]
+    private var presentAbandonedChanges: Set<TransactionID> = []
+    private var presentDigits: [Leg: CallDigits] = [:]
+    private var presentPassedRequests: [TransactionID: PassedRequest] = [:]
+    private var presentActivity: MediaActivity?
 
     /// As the record has them.
     var recordedCallIDs: (caller: String, callee: String?)?

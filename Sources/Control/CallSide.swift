@@ -21,7 +21,12 @@ final class CallSide {
     /// What it refused all the same.
     private var refused: Methods = []
     /// Of the dialog with it.
-    @Replaced var timer = SessionTimer(policy: SessionTimer.Policy(interval: .zero))
+    var timer: SessionTimer {
+        // Never changed in place, as what `Call` looks at often.
+        get { presentTimer }
+        set { presentTimer = newValue }
+    }
+    private var presentTimer = SessionTimer(policy: SessionTimer.Policy(interval: .zero))
     /// INFO requests that carried DTMF, from this party.
     var dtmfRequests = 0
 

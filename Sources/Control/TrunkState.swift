@@ -16,19 +16,19 @@ final class TrunkLoad {
 final class TrunkState {
     var trunk: SharedTrunk
     let load: TrunkLoad
-    @Replaced var health = TrunkHealth()
+    var health: TrunkHealth { get { presentHealth } set { presentHealth = newValue } }
     /// Of calls to it, and of calls from it.
-    @Replaced var outgoing: TokenBucket
-    @Replaced var incoming: TokenBucket
+    var outgoing: TokenBucket { get { presentOutgoing } set { presentOutgoing = newValue } }
+    var incoming: TokenBucket { get { presentIncoming } set { presentIncoming = newValue } }
 
     /// INVITEs sent to it, and how they fared.
-    @Replaced var attempts: UInt64 = 0
+    var attempts: UInt64 { get { presentAttempts } set { presentAttempts = newValue } }
     var answered: UInt64 = 0
     /// Of its answered calls that have ended.
     var ended: UInt64 = 0
     var duration = Duration.zero
     /// INVITEs in this second and in the one before it.
-    @Replaced private var second: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
+    private var second: (number: UInt64, count: Int, last: Int) { get { presentSecond } set { presentSecond = newValue } }
 
     func countAnswer() { answered = answered + 1 }
 
@@ -50,12 +50,18 @@ final class TrunkState {
     var digest: DigestClient?
     var registration = OutboundRegistration()
 
+    // Replaced as a whole: see `Call`.
+    private var presentHealth: TrunkHealth = TrunkHealth()
+    private var presentOutgoing: TokenBucket
+    private var presentIncoming: TokenBucket
+    private var presentAttempts: UInt64 = 0
+    private var presentSecond: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
 
     init(_ trunk: SharedTrunk, _ load: TrunkLoad, now: Instant) {
         self.trunk = trunk
         self.load = load
-        outgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
-        incoming = TokenBucket(rate: trunk.callsPerSecond, now: now)
+        presentOutgoing = TokenBucket(rate: trunk.callsPerSecond, now: now)
+        presentIncoming = TokenBucket(rate: trunk.callsPerSecond, now: now)
     }
 
     func countAttempt(at now: Instant) {
