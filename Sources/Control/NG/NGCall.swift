@@ -25,24 +25,34 @@ final class NGCall {
         }
     }
 
-    /// What an `m=` line is of, and its session.
-    struct Medium: Sendable {
+    /// What media that are alike have in common; one for all of them.
+    struct Traits: Sendable {
         let kind: String
         let transport: String
+        let callerInterface: Boxed<MediaInterface>
+        let calleeInterface: Boxed<MediaInterface>
+    }
+
+    /// What an `m=` line is of, and its session.
+    struct Medium: Sendable {
+        let traits: Boxed<Traits>
         var taken: MediaSessions.Taken
         /// Set once the worker has its sockets.
         var isOpen = false
         var openAttempts: UInt8 = 1
-        let callerInterface: Boxed<MediaInterface>
-        let calleeInterface: Boxed<MediaInterface>
 
-        func interface(of leg: Leg) -> MediaInterface { leg == .caller ? callerInterface.value : calleeInterface.value }
+        var kind: String { traits.value.kind }
+        var transport: String { traits.value.transport }
+
+        func interface(of leg: Leg) -> MediaInterface {
+            leg == .caller ? traits.value.callerInterface.value : traits.value.calleeInterface.value
+        }
 
         func port(of leg: Leg) -> UInt16 { leg == .caller ? taken.callerPort : taken.calleePort }
 
         /// What a peer on `leg` is told.
         func advertised(to leg: Leg) -> SocketAddress {
-            let interface = leg == .caller ? callerInterface : calleeInterface
+            let interface = leg == .caller ? traits.value.callerInterface : traits.value.calleeInterface
             return SocketAddress(ip: interface.value.advertised, port: port(of: leg))
         }
     }
@@ -92,8 +102,6 @@ final class NGCall {
 
         private var caller = Side()
         private var callee = Side()
-        /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted; each once.
-        var viaBranches: [String] = []
         /// Those media that both sides have ended, as far as there is room.
         var ended: [Ended] = []
         static let endedLimit = 64
@@ -148,6 +156,8 @@ final class NGCall {
     /// By place of the `m=` line.
     var lines: [Line] = []
     var pending: [Pending] = []
+    /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted; each once.
+    var viaBranches: [String] = []
     /// The proxy's own address, for the callback; nil when it is not known.
     let proxy: IPAddress?
     /// `rtcp-mux` options of the last offer, for its answer.
@@ -181,9 +191,6 @@ final class NGCall {
         uncommon = new
         return new
     }
-
-    /// Present media, in the order of their lines.
-    var media: [Medium] { lines.compactMap(\.medium) }
 
     var firstMedium: Medium? {
         for index in lines.indices { if let medium = lines[index].medium { return medium } }
@@ -222,8 +229,16 @@ extension NGCall {
         return Leg.allCases.first { uncommon[$0].furtherTags.contains(tag) }
     }
 
-    /// All tags of a side, in no order.
-    func tags(of leg: Leg) -> [String] { (self[leg].tag.map { [$0] } ?? []) + (uncommon?[leg].furtherTags ?? []) }
+    /// All tags of both sides, in no order.
+    var tags: [(tag: String, leg: Leg)] {
+        var tags: [(tag: String, leg: Leg)] = []
+        tags.reserveCapacity(2)
+        for leg in Leg.allCases {
+            if let tag = self[leg].tag { tags.append((tag, leg)) }
+            for tag in uncommon?[leg].furtherTags ?? [] { tags.append((tag, leg)) }
+        }
+        return tags
+    }
 
     /// The party on `leg` has spoken, with this tag, which is not the other side's.
     func heard(_ tag: String, on leg: Leg) {
@@ -258,11 +273,9 @@ extension NGCall {
         if let toTag = request.toTag, let leg = leg(of: toTag) {
             // BYE ends the call, whatever became of the other branches.
             let isBYE = request.isSIPReply == false
-            return !isBYE && tags(of: leg).contains { $0 != toTag } ? .branch : .call
+            return !isBYE && tags.contains { $0.leg == leg && $0.tag != toTag } ? .branch : .call
         }
-        if let branch = request.viaBranch, let branches = uncommon?.viaBranches, branches.contains(branch) {
-            return branches.count > 1 ? .branch : .call
-        }
+        if let branch = request.viaBranch, viaBranches.contains(branch) { return viaBranches.count > 1 ? .branch : .call }
         guard let leg = leg(of: fromTag) else { return nil }
         // A tag that never answered means a call that nobody answered, or a branch that another one outran.
         return request.toTag == nil || self[leg.other].tag == nil ? .call : nil
@@ -272,7 +285,7 @@ extension NGCall {
     ///
     /// - Returns: true when it was the one that answered last, so that nothing is left for the media to go to.
     func removeBranch(_ request: NGRequest) -> Bool {
-        if let branch = request.viaBranch { uncommon?.viaBranches.removeAll { $0 == branch } }
+        if let branch = request.viaBranch { viaBranches.removeAll { $0 == branch } }
         guard let toTag = request.toTag, let leg = leg(of: toTag) else { return false }
         return remove(toTag, of: leg)
     }

@@ -14,12 +14,12 @@ extension NGCallControl {
     }
 
     func tappedSessions(of call: NGCall) -> [TappedSession] {
-        call.media.compactMap { medium in
-            guard medium.isOpen else { return nil }
+        call.lines.compactMap { line in
+            guard let medium = line.medium, medium.isOpen else { return nil }
             return TappedSession(
                 id: medium.taken.session,
-                caller: SocketAddress(ip: medium.callerInterface.address, port: medium.taken.callerPort),
-                callee: SocketAddress(ip: medium.calleeInterface.address, port: medium.taken.calleePort))
+                caller: SocketAddress(ip: medium.interface(of: .caller).address, port: medium.taken.callerPort),
+                callee: SocketAddress(ip: medium.interface(of: .callee).address, port: medium.taken.calleePort))
         }
     }
 

@@ -32,8 +32,8 @@ extension NGCallControl {
         }
         let leg = register(fromTag, request.toTag, isOffer: true, in: call, request, now: now)
         call.offeredMultiplexing = request.multiplexing
-        if request.toTag == nil, let branch = request.viaBranch, call.uncommon?.viaBranches.contains(branch) != true {
-            call.makeUncommon().viaBranches.append(branch)
+        if request.toTag == nil, let branch = request.viaBranch, !call.viaBranches.contains(branch) {
+            call.viaBranches.append(branch)
         }
         if let callback = request.xmlrpcCallback { call.makeUncommon().callback = callback }
         let warnings = request.warnings(and: applyRecording(request, to: call, now: now), notHonoured(request))
@@ -81,7 +81,7 @@ extension NGCallControl {
         if let label = request.label { call.makeUncommon()[leg].label = label }
         call.lastSignal = now
         // Whatever branches a deleted offer had are gone.
-        if call.deleteAt != nil, isOffer { call.uncommon?.viaBranches = [] }
+        if call.deleteAt != nil, isOffer { call.viaBranches = [] }
         call.deleteAt = nil
         call.deletedAt = nil
         return leg
@@ -134,14 +134,30 @@ extension NGCallControl {
                 return shortage
             case .success(let taken):
                 call.lines[index].medium = NGCall.Medium(
-                    kind: described.kind, transport: described.transport, taken: taken, callerInterface: caller,
-                    calleeInterface: callee)
+                    traits: traits(of: described, caller: caller, callee: callee), taken: taken)
             }
         }
         for index in isMissing.indices where isMissing[index] {
             if let medium = call.lines[index].medium { open(medium.taken, medium, for: call) }
         }
         return nil
+    }
+
+    /// Those that a medium like it had already, or new ones.
+    private mutating func traits(
+        of described: SessionDescription.Media, caller: Boxed<MediaInterface>, callee: Boxed<MediaInterface>
+    ) -> Boxed<NGCall.Traits> {
+        let known = knownTraits.last { known in
+            known.value.callerInterface === caller && known.value.calleeInterface === callee
+                && known.value.kind == described.kind && known.value.transport == described.transport
+        }
+        if let known { return known }
+        let traits = Boxed(
+            NGCall.Traits(
+                kind: described.kind, transport: described.transport, callerInterface: caller, calleeInterface: callee))
+        if knownTraits.count == Self.knownTraitsLimit { knownTraits.removeFirst() }
+        knownTraits.append(traits)
+        return traits
     }
 
     /// The interface of that name, and of that family if it has one; the default one for a name nobody knows, as a

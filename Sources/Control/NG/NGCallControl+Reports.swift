@@ -29,11 +29,11 @@ extension NGCallControl {
             }
             media.append(self.media(of: call, leg, figures))
         }
-        let entries = Leg.allCases.flatMap { leg in call.tags(of: leg).map { (tag: $0, leg: leg) } }
-        report.tags = entries.sorted { $0.tag < $1.tag }.map { tag, leg in
+        let entries = call.tags.sorted { $0.tag < $1.tag }
+        report.tags = entries.map { tag, leg in
             NGCallReport.Tag(
                 tag: tag, label: call.uncommon?[leg].label, created: wallTime(call[leg].since ?? call.createdAt),
-                media: media[leg == .caller ? 0 : 1], peers: isFull ? call.tags(of: leg.other).sorted() : [])
+                media: media[leg == .caller ? 0 : 1], peers: isFull ? entries.filter { $0.leg == leg.other }.map(\.tag) : [])
         }
         return report
     }
@@ -54,7 +54,12 @@ extension NGCallControl {
     }
 
     private func figures(of call: NGCall, _ leg: Leg) -> [LegStatistics] {
-        call.media.map { media.statistics[$0.taken.session.index, leg] } + (call.uncommon?.ended ?? []).map { $0[leg] }
+        var figures: [LegStatistics] = []
+        for line in call.lines {
+            if let medium = line.medium { figures.append(media.statistics[medium.taken.session.index, leg]) }
+        }
+        for ended in call.uncommon?.ended ?? [] { figures.append(ended[leg]) }
+        return figures
     }
 
     /// - Parameter figures: of `figures(of:_:)`, present media first.

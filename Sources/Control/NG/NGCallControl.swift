@@ -30,6 +30,9 @@ package struct NGCallControl {
     /// What new calls share, as it is configured.
     var noMedia: Boxed<NoMediaRule>
     var interfaces: [Boxed<MediaInterface>]
+    /// Of the media there were last, the latest at the end.
+    var knownTraits: [Boxed<NGCall.Traits>] = []
+    static let knownTraitsLimit = 8
     let media: MediaSessions
     let counters: CounterBlock
     private var clocks: (instant: Instant, wall: WallTime)
@@ -270,7 +273,7 @@ package struct NGCallControl {
         // A port somebody else holds is no reason to refuse the call while others are free.
         if medium.openAttempts < Self.maximumOpenAttempts,
             case .success(let taken) = media.take(
-                caller: medium.callerInterface.value.address, callee: medium.calleeInterface.value.address, now: now)
+                caller: medium.interface(of: .caller).address, callee: medium.interface(of: .callee).address, now: now)
         {
             call.lines[index].medium?.taken = taken
             call.lines[index].medium?.openAttempts += 1
@@ -290,8 +293,8 @@ package struct NGCallControl {
         output(
             .open(
                 taken.session,
-                caller: SocketAddress(ip: medium.callerInterface.value.address, port: taken.callerPort),
-                callee: SocketAddress(ip: medium.calleeInterface.value.address, port: taken.calleePort)))
+                caller: SocketAddress(ip: medium.interface(of: .caller).address, port: taken.callerPort),
+                callee: SocketAddress(ip: medium.interface(of: .callee).address, port: taken.calleePort)))
     }
 
     /// Closes a call's sessions and forgets it.
@@ -339,8 +342,8 @@ package struct NGCallControl {
 
     /// What `leg` said last about its media, and whether its silence is meant.
     func mediaState(_ leg: Leg, of call: NGCall) -> LegMediaState {
-        let isComfortable = call.media.contains { medium in
-            media.statistics.isInComfortNoise(medium.taken.session.index, leg)
+        let isComfortable = call.lines.contains { line in
+            line.medium.map { media.statistics.isInComfortNoise($0.taken.session.index, leg) } ?? false
         }
         let haveAgreed = Leg.allCases.allSatisfy { leg in call.lines.contains { $0[leg]?.suppressesSilence ?? false } }
         return LegMediaState(holds: !call.sends(leg), mayBeSilent: isComfortable || haveAgreed)
