@@ -56,7 +56,7 @@ let package = Package(
             name: "Configuration",
             dependencies: ["Core", .product(name: "TOMLKit", package: "TOMLKit")],
             swiftSettings: settings),
-        .target(name: "Diagnosis", dependencies: ["Core"], swiftSettings: settings),
+        .target(name: "Diagnosis", dependencies: ["Core"], swiftSettings: settings + acrossModules),
         .target(name: "NG", dependencies: ["Core", "SIP"], swiftSettings: settings),
         .target(name: "Capture", dependencies: ["Core"], swiftSettings: settings),
         .target(name: "ControlProtocol", dependencies: ["Core"], swiftSettings: settings),
@@ -99,6 +99,10 @@ let package = Package(
         // What a call costs in call control alone, for callgrind.
         .executableTarget(
             name: "call-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/CallPath",
+            swiftSettings: settings),
+        // The same of a registration with digest.
+        .executableTarget(
+            name: "register-path", dependencies: ["Control", "Configuration", "SIP", "Relay", "Core"], path: "Tests/RegisterPath",
             swiftSettings: settings),
         // The same of a call that a proxy drives over NG.
         .executableTarget(

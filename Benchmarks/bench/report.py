@@ -81,12 +81,16 @@ def _range(value, digits):
     return f"{value['median']:.{digits}f} ({value['min']:.{digits}f}–{value['max']:.{digits}f})"
 
 
+def capitalized(text):
+    return text[0].upper() + text[1:]
+
+
 def table(cell):
     """The figures of one load, for people."""
     total = cell["calls"] * 2 * cell["packetsPerSecondPerDirection"]
     lines = [
         "",
-        f"{cell['calls']:,} calls × 2 directions × {cell['packetsPerSecondPerDirection']:g} packets/s = {total:,.0f} packets/s;"
+        f"{capitalized(cell['network'])}: {cell['calls']:,} calls × 2 directions × {cell['packetsPerSecondPerDirection']:g} packets/s = {total:,.0f} packets/s;"
         " median (lowest–highest) of the rounds",
     ]
     header = ["server", "CPU µs/packet", "loss %", "late %", "p50 µs", "p99 µs", "syscalls/packet", "highest packets/s"]
@@ -138,7 +142,7 @@ def smoke(cell):
     """One phrase for each server: that it relayed, and no figure that somebody could take for a measurement."""
     for name, one in cell["servers"].items():
         steady = one["rounds"][0]["steady"]
-        yield f"{name} relayed {steady['received']} of {steady['sent']} packets"
+        yield f"{name} relayed {steady['received']} of {steady['sent']} packets over {cell['network']}"
 
 
 def setup_table(cell):
@@ -162,6 +166,25 @@ def setup_table(cell):
             f" may keep, and {leak['boundSocketsAfterStop']} once it was stopped; {leak['descriptors']} descriptors more than before"
             f" the first, {leak['residentKilobytes']:+,} kB against the end of the calls that came again")
     return "\n".join(lines)
+
+
+def workers_table(cell):
+    """What a second worker costs the first."""
+    one, two = cell["servers"].values()
+    packets = cell["calls"] * 2 * cell["packetsPerSecondPerDirection"]
+    lines = ["", "One worker, and two on two cores with twice the packets; median (lowest–highest) of the rounds"]
+    for name, summary, times in (("one", one, 1), ("two", two, 2)):
+        lost = (summary["loss"]["median"] + summary["late"]["median"]) * 100
+        lines.append(
+            f"  {name}: {_range(summary['cpuMicrosecondsPerPacket'], 2)} µs CPU a packet at {packets * times:,.0f} packets/s,"
+            f" {lost:.3f} % lost or late")
+    lines.append(f"  two / one: {_range(_scaling(cell), 2)}")
+    return "\n".join(lines)
+
+
+def _scaling(cell):
+    one, two = cell["servers"].values()
+    return ratio(two["cpuMicrosecondsPerPacket"]["rounds"], one["cpuMicrosecondsPerPacket"]["rounds"])
 
 
 def overload_table(cell):
@@ -190,7 +213,7 @@ def aims(result):
             "isLowerBound": isinstance(measured, dict) and measured.get("isLowerBound", False)})
 
     for cell in result["loads"]:
-        load = f"{cell['calls'] * 2 * cell['packetsPerSecondPerDirection']:,.0f} packets/s"
+        load = f"{capitalized(cell['network'])}, {cell['calls'] * 2 * cell['packetsPerSecondPerDirection']:,.0f} packets/s"
         ratios, relayd = cell["ratios"], cell["servers"].get("relayd", {})
         against = ratios.get("relayd", {}).get("rtpengine", {})
         plain = ratios.get("relayd-no-window", {}).get("rtpengine", {})
@@ -204,6 +227,8 @@ def aims(result):
     faults = sum(sum(one["faults"].values()) for cell in result["loads"] for name, one in cell["servers"].items() if name.startswith("relay"))
     if result["loads"]:
         add("duplicates, reorders, misdeliveries", ("≤", 0), faults, 0)
+    if "workers" in result:
+        add("CPU per packet of two workers with twice the packets, against one", ("≤", 1.1), _scaling(result["workers"]), unit=" ×")
     setup = (result.get("setup") or {}).get("servers", {})
     if "relayd" in setup:
         ours, theirs = setup["relayd"], setup.get("rtpengine")

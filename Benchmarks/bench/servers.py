@@ -52,9 +52,10 @@ class Server:
     #: Why this server cannot run here, as a sentence; None when it can.
     missing = None
 
-    def __init__(self, core, log_path):
+    def __init__(self, core, log_path, media_address=ADDRESS):
         self.core = core
         self.log_path = log_path
+        self.media_address = media_address
         self.process = None
         self.input_path = os.devnull
         #: What set-up cost, for servers whose calls are set up by a protocol.
@@ -125,7 +126,7 @@ class EpollRelay(PortPrinter):
     name = "epoll-relay"
 
     def command(self, endpoints):
-        return [os.path.join(build_directory(), "c", self.name), str(len(endpoints)), str(FIRST_PORT), ADDRESS]
+        return [os.path.join(build_directory(), "c", self.name), str(len(endpoints)), str(FIRST_PORT), self.media_address]
 
 
 class UringRelay(EpollRelay):
@@ -140,7 +141,7 @@ class UringRelayWithoutWindow(EpollRelay):
     name = "uring-relay-no-window"
 
     def command(self, endpoints):
-        return [os.path.join(build_directory(), "c", "uring-relay"), str(len(endpoints)), str(FIRST_PORT), ADDRESS, "0"]
+        return [os.path.join(build_directory(), "c", "uring-relay"), str(len(endpoints)), str(FIRST_PORT), self.media_address, "0"]
 
 
 class NGServer(Server):
@@ -183,8 +184,8 @@ class NGServer(Server):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def bound_sockets(self):
-        """How many sockets are bound to relay ports on the benchmark's address."""
-        wanted = "".join(f"{int(part):02X}" for part in reversed(ADDRESS.split(".")))
+        """How many sockets are bound to relay ports on the address of the media."""
+        wanted = "".join(f"{int(part):02X}" for part in reversed(self.media_address.split(".")))
         with open("/proc/net/udp") as table:
             next(table)
             locals_ = (line.split()[1].split(":") for line in table)
@@ -217,7 +218,7 @@ class RTPEngine(NGServer):
     def command(self):
         return [
             "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", "--num-threads=1",
-            "--media-num-threads=1", f"--interface={ADDRESS}", f"--listen-ng={ADDRESS}:{self.ng_port}",
+            "--media-num-threads=1", f"--interface={self.media_address}", f"--listen-ng={ADDRESS}:{self.ng_port}",
             f"--port-min={FIRST_PORT}", f"--port-max={LAST_PORT}", "--timeout=3600", "--delete-delay=0",
         ]
 
@@ -228,8 +229,8 @@ class RelayHost(PortPrinter):
     name = "relay-host"
     more = []
 
-    def __init__(self, core, log_path):
-        super().__init__(core, log_path)
+    def __init__(self, core, log_path, media_address=ADDRESS):
+        super().__init__(core, log_path, media_address)
         self.input_path = log_path + ".endpoints"
 
     def command(self, endpoints):
@@ -237,7 +238,7 @@ class RelayHost(PortPrinter):
             for call, (caller, callee) in enumerate(endpoints):
                 file.write(f"{call} {caller[0]}:{caller[1]} {callee[0]}:{callee[1]}\n")
         return [
-            os.path.join(build_directory(), "release", "relay-host"), "--address", ADDRESS,
+            os.path.join(build_directory(), "release", "relay-host"), "--address", self.media_address,
             "--first-port", str(FIRST_PORT), "--cpu", str(self.core), *self.more,
         ]
 
@@ -254,6 +255,7 @@ class Relayd(NGServer):
 
     name = "relayd"
     window = "1ms"
+    workers = 1
     kept_sockets = 4 * MOST_CALLS
 
     def command(self):
@@ -264,7 +266,7 @@ class Relayd(NGServer):
             file.write(
                 f'[sip]\nlisten = "{ADDRESS}:{free_udp_port()}"\n'
                 f'[ng]\nlisten = "{ADDRESS}:{self.ng_port}"\ntimeout = 3600\ndelete_delay = 0\n'
-                f'[media]\nworkers = 1\nports = "{FIRST_PORT}-{LAST_PORT}"\nquarantine = 0\n'
+                f'[media]\naddress = "{self.media_address}"\nworkers = {self.workers}\nports = "{FIRST_PORT}-{LAST_PORT}"\nquarantine = 0\n'
                 f'wait_window = "{self.window}"\n'
                 # As little as rtpengine logs at the level it is given above.
                 f'[log]\nlevel = "error"\n[limits]\ncalls = {MOST_CALLS}\nconnections = 10\nmemory_at_start = false\n'
@@ -277,6 +279,13 @@ class RelaydWithoutWindow(Relayd):
 
     name = "relayd-no-window"
     window = "0s"
+
+
+class RelaydWithTwoWorkers(Relayd):
+    """The same with a second worker, for a core of its own."""
+
+    name = "relayd-two-workers"
+    workers = 2
 
 
 #: "debug" for a smoke test, whose figures nobody sees.

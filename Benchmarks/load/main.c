@@ -2,11 +2,13 @@
 //
 //   load --list-endpoints --calls N                      prints `call callerIP:port calleeIP:port`
 //   load --calls N --ports FILE [--pid SERVER] …         drives the load, prints JSON
+//   … --device DEVICE --mac MAC                          both, with frames on DEVICE to the Ethernet address MAC in place of sockets
 //
 // FILE holds `call callerPort calleePort` lines: the relay's ports that the caller and the callee send to.
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <math.h>
+#include <netinet/ether.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -28,6 +30,8 @@ struct options {
     int pid;
     const char *ports;
     const char *server;
+    const char *device;     // NULL = a socket for each endpoint
+    const char *mac;        // the server's, where there is a device
     bool listsEndpoints;
 };
 
@@ -36,7 +40,8 @@ static void usage(void) {
             "usage: load --calls N --ports FILE [--server 127.0.0.1] [--pid SERVER] [--rate 50] [--warm-up 4]\n"
             "            [--seconds 5] [--ladder FIRST_PACKETS_PER_SECOND] [--ladder-seconds 1]\n"
             "            [--ladder-limit PACKETS_PER_SECOND] [--overload FACTOR] [--tolerable-lag SECONDS]\n"
-            "       load --list-endpoints --calls N\n");
+            "            [--device DEVICE --mac SERVER]\n"
+            "       load --list-endpoints --calls N [--device DEVICE]\n");
     exit(64);
 }
 
@@ -62,6 +67,8 @@ static struct options parse(int argc, char **argv) {
         {"ports", 1, 0, 'f'},
         {"server", 1, 0, 'a'},
         {"pid", 1, 0, 'p'},
+        {"device", 1, 0, 'd'},
+        {"mac", 1, 0, 'M'},
         {"list-endpoints", 0, 0, 'e'},
         {0}};
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -78,20 +85,22 @@ static struct options parse(int argc, char **argv) {
         case 'p': options.pid = atoi(optarg); break;
         case 'f': options.ports = optarg; break;
         case 'a': options.server = optarg; break;
+        case 'd': options.device = optarg; break;
+        case 'M': options.mac = optarg; break;
         case 'e': options.listsEndpoints = true; break;
         default: usage();
         }
     }
     if (options.calls == 0 || optind != argc || options.rate <= 0) usage();
-    if (!options.listsEndpoints && !options.ports) usage();
+    if (!options.listsEndpoints && (!options.ports || !options.device != !options.mac)) usage();
     return options;
 }
 
-static void listEndpoints(unsigned calls) {
+static void listEndpoints(unsigned calls, bool onWire) {
     for (unsigned call = 0; call < calls; call++) {
         printf("%u", call);
         for (int side = 0; side < 2; side++) {
-            struct sockaddr_in address = endpointAddress(call, side);
+            struct sockaddr_in address = endpointAddress(call, side, onWire);
             char text[INET_ADDRSTRLEN];
             inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
             printf(" %s:%u", text, ntohs(address.sin_port));
@@ -187,7 +196,7 @@ static void overload(struct traffic *traffic, double rate) {
 int main(int argc, char **argv) {
     struct options options = parse(argc, argv);
     if (options.listsEndpoints) {
-        listEndpoints(options.calls);
+        listEndpoints(options.calls, options.device);
         return 0;
     }
     static struct traffic traffic;
@@ -201,6 +210,11 @@ int main(int argc, char **argv) {
         }
     }
     traffic.tolerableLag = (uint64_t)(options.tolerableLagSeconds * 1e9);
+    if (options.device) {
+        struct ether_addr *mac = ether_aton(options.mac);
+        if (!mac) usage();
+        traffic.wire = openWire(options.device, mac->ether_addr_octet);
+    }
     openEndpoints(&traffic, options.calls);
     FILE *ports = options.ports[0] == '-' ? stdin : fopen(options.ports, "r");
     if (!ports) {

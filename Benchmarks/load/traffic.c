@@ -26,10 +26,24 @@ static uint64_t nanoseconds(clockid_t clock) {
     return (uint64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-struct sockaddr_in endpointAddress(uint32_t call, enum direction direction) {
-    uint32_t host = (127u << 24) + ((direction == fromCaller ? 64u : 96u) << 16) + 256 + call;
+static const uint32_t firstHost = 256;
+
+struct sockaddr_in endpointAddress(uint32_t call, enum direction direction, bool onWire) {
+    static const uint32_t networks[2][2] = {{127u << 24 | 64u << 16, 127u << 24 | 96u << 16}, {198u << 24 | 18u << 16, 198u << 24 | 19u << 16}};
+    uint32_t host = networks[onWire][direction] + firstHost + call;
     return (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(40000 + 2 * (call % 10000)), .sin_addr.s_addr = htonl(host)};
+}
+
+static int openSocket(const struct sockaddr_in *local) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) fail("socket");
+    int yes = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0) fail("SO_TIMESTAMPNS");
+    int probe = IP_PMTUDISC_PROBE;  // cheaper for the generator; the relay's packets are its own
+    if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe) < 0) fail("IP_MTU_DISCOVER");
+    if (bind(fd, (const struct sockaddr *)local, sizeof *local) < 0) fail("bind");
+    return fd;
 }
 
 void openEndpoints(struct traffic *traffic, unsigned calls) {
@@ -47,14 +61,8 @@ void openEndpoints(struct traffic *traffic, unsigned calls) {
         endpoint->call = index / 2;
         endpoint->direction = index & 1 ? fromCallee : fromCaller;
         endpoint->sequence = firstSequence;  // the 16-bit number wraps during the run
-        endpoint->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (endpoint->fd < 0) fail("socket");
-        int yes = 1;
-        if (setsockopt(endpoint->fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes) < 0) fail("SO_TIMESTAMPNS");
-        int probe = IP_PMTUDISC_PROBE;  // cheaper for the generator; the relay's packets are its own
-        if (setsockopt(endpoint->fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe) < 0) fail("IP_MTU_DISCOVER");
-        struct sockaddr_in local = endpointAddress(endpoint->call, endpoint->direction);
-        if (bind(endpoint->fd, (struct sockaddr *)&local, sizeof local) < 0) fail("bind");
+        endpoint->address = endpointAddress(endpoint->call, endpoint->direction, traffic->wire != NULL);
+        endpoint->fd = traffic->wire ? -1 : openSocket(&endpoint->address);
         traffic->order[index] = index;
     }
     // Neighbours in a relay's tables do not speak one after the other in life.
@@ -88,6 +96,7 @@ void readPorts(struct traffic *traffic, FILE *file, struct in_addr server) {
 }
 
 void connectEndpoints(struct traffic *traffic) {
+    if (traffic->wire) return;
     for (uint32_t index = 0; index < 2 * traffic->calls; index++) {
         struct endpoint *endpoint = &traffic->endpoints[index];
         if (connect(endpoint->fd, (struct sockaddr *)&endpoint->relay, sizeof endpoint->relay) < 0) fail("connect");
@@ -159,7 +168,35 @@ static void drain(struct traffic *traffic, struct endpoint *endpoint) {
     } while (count == packetsPerRead);
 }
 
+/// The endpoint with this address. NULL when there is none.
+static struct endpoint *endpointAt(struct traffic *traffic, const struct sockaddr_in *address) {
+    uint32_t call = (ntohl(address->sin_addr.s_addr) & 0xffff) - firstHost;
+    if (call >= traffic->calls) return NULL;
+    for (int side = 0; side < 2; side++) {
+        struct endpoint *endpoint = &traffic->endpoints[2 * call + side];
+        const struct sockaddr_in *own = &endpoint->address;
+        if (own->sin_addr.s_addr == address->sin_addr.s_addr && own->sin_port == address->sin_port) return endpoint;
+    }
+    return NULL;
+}
+
+/// Reads what has arrived on the wire, `most` datagrams at most.
+static void drainWire(struct traffic *traffic, unsigned most) {
+    struct datagram datagram;
+    for (unsigned count = 0; count < most && nextDatagram(traffic->wire, &datagram); count++) {
+        traffic->arrived++;
+        struct endpoint *endpoint = endpointAt(traffic, &datagram.destination);
+        if (!endpoint) {
+            traffic->faults.misdelivered++;
+            continue;
+        }
+        const struct packet *packet = (const struct packet *)datagram.payload;
+        check(traffic, endpoint, packet, datagram.length, &datagram.source, datagram.receivedAt);
+    }
+}
+
 static void drainAll(struct traffic *traffic) {
+    if (traffic->wire) return drainWire(traffic, UINT32_MAX);
     for (uint32_t index = 0; index < 2 * traffic->calls; index++) drain(traffic, &traffic->endpoints[index]);
 }
 
@@ -181,17 +218,32 @@ static void settle(struct traffic *traffic) {
 }
 
 static void sendOne(struct traffic *traffic, struct endpoint *endpoint) {
-    struct packet packet;
+    struct packet own;
+    struct packet *packet = traffic->wire ? queueDatagram(traffic->wire, &endpoint->address, &endpoint->relay) : &own;
     writePacket(
-        &packet, endpoint->call, endpoint->direction, endpoint->sequence, traffic->current ? traffic->windowNumber : 0,
+        packet, endpoint->call, endpoint->direction, endpoint->sequence, traffic->current ? traffic->windowNumber : 0,
         nanoseconds(CLOCK_REALTIME));
     endpoint->sequence++;
-    // A refusal (the port is closed) shows as loss.
-    const struct sockaddr *relay = traffic->connected ? NULL : (struct sockaddr *)&endpoint->relay;
-    sendto(endpoint->fd, &packet, packetLength, MSG_DONTWAIT | MSG_NOSIGNAL, relay, relay ? sizeof endpoint->relay : 0);
+    if (!traffic->wire) {
+        // A refusal (the port is closed) shows as loss.
+        const struct sockaddr *relay = traffic->connected ? NULL : (struct sockaddr *)&endpoint->relay;
+        sendto(endpoint->fd, packet, packetLength, MSG_DONTWAIT | MSG_NOSIGNAL, relay, relay ? sizeof endpoint->relay : 0);
+    }
     if (!traffic->current) return;
     traffic->current->sent++;
     endpoint->sentInWindow++;
+}
+
+/// Waits for the time to send the next packet, and uses it on a wire to send what is queued and to read what came.
+///
+/// - Returns: the time.
+static uint64_t waitUntil(struct traffic *traffic, uint64_t due) {
+    enum { fewest = 4, most = 64 };
+    uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+    if (traffic->wire && now < due) sendQueued(traffic->wire);
+    if (traffic->wire) drainWire(traffic, now < due ? most : fewest);
+    while (now < due) now = nanoseconds(CLOCK_MONOTONIC);
+    return now;
 }
 
 /// Sends every stream's packets evenly spread in time. Returns how far it fell behind at worst, and stops early when that
@@ -204,18 +256,18 @@ static uint64_t run(struct traffic *traffic, double rate, double seconds) {
     uint64_t largestLag = 0;
     for (uint64_t sent = 0; sent < total; sent++) {
         uint64_t due = start + (uint64_t)(sent * interval);
-        uint64_t now = nanoseconds(CLOCK_MONOTONIC);
-        while (now < due) now = nanoseconds(CLOCK_MONOTONIC);
+        uint64_t now = waitUntil(traffic, due);
         if (now - due > largestLag) largestLag = now - due;
         if (largestLag > traffic->tolerableLag) break;
 
         struct endpoint *endpoint = &traffic->endpoints[traffic->order[traffic->tick++ % streams]];
-        if (now - endpoint->drainedAt >= drainInterval) {
+        if (!traffic->wire && now - endpoint->drainedAt >= drainInterval) {
             drain(traffic, endpoint);
             endpoint->drainedAt = now;
         }
         sendOne(traffic, endpoint);
     }
+    if (traffic->wire) sendQueued(traffic->wire);
     return largestLag;
 }
 
@@ -256,6 +308,7 @@ void measure(struct traffic *traffic, double rate, double seconds, struct window
     }
     traffic->windowNumber++;
     traffic->current = result;
+    if (traffic->wire) framesMissed(traffic->wire);  // of before
     uint64_t cpuBefore = traffic->hasServer ? nanoseconds(traffic->serverClock) : 0;
     uint64_t start = nanoseconds(CLOCK_MONOTONIC);
     result->largestLag = run(traffic, rate, seconds);
@@ -264,6 +317,7 @@ void measure(struct traffic *traffic, double rate, double seconds, struct window
     result->generatorLimited = result->largestLag > traffic->tolerableLag;
     settle(traffic);
     traffic->current = NULL;
+    if (traffic->wire && framesMissed(traffic->wire) > 0) result->generatorLimited = true;
 
     judgeStreams(traffic, result);
 }

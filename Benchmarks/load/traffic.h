@@ -1,4 +1,5 @@
-// The phones: one UDP socket and address for each end of each call, sending on schedule and checking what comes back.
+// The phones: one UDP address for each end of each call, sending on schedule and checking what comes back; over sockets of
+// their own, or as frames on a wire.
 #pragma once
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -8,13 +9,15 @@
 #include "arrivals.h"
 #include "histogram.h"
 #include "packet.h"
+#include "wire.h"
 
 /// One end of a call.
 struct endpoint {
-    int fd;
+    int fd;                       // on a wire none: -1
     uint32_t call;
     enum direction direction;     // of what it sends; it receives the other
     struct sockaddr_in relay;     // where it sends to, and the only source it may hear
+    struct sockaddr_in address;   // its own
     uint32_t sequence;            // of the next packet
     uint64_t drainedAt;           // CLOCK_MONOTONIC nanoseconds
     struct arrivals arrivals;
@@ -50,6 +53,7 @@ struct window {
 
 struct traffic {
     unsigned calls;
+    struct wire *wire;            // NULL where each endpoint has a socket
     struct endpoint *endpoints;   // caller and callee of call `i` are 2 i and 2 i + 1
     uint32_t *order;              // the order in which endpoints send: random, fixed
     uint64_t tick;                // packets scheduled so far
@@ -63,17 +67,18 @@ struct traffic {
     uint64_t tolerableLag;        // further behind its schedule the generator gives a window up; nanoseconds
 };
 
-/// The address of an endpoint: each has its own, as phones have.
-struct sockaddr_in endpointAddress(uint32_t call, enum direction direction);
+/// The address of an endpoint: each has its own, as phones have. On loopback one of 127.0.0.0/8, on a wire one of the network
+/// that is set aside for benchmarks, 198.18.0.0/15 (RFC 2544).
+struct sockaddr_in endpointAddress(uint32_t call, enum direction direction, bool onWire);
 
-/// Opens the sockets of all calls. Ends the program when one cannot be had.
+/// Makes the endpoints of all calls, each with a socket where there is no wire. Ends the program when one cannot be had.
 void openEndpoints(struct traffic *traffic, unsigned calls);
 
 /// Reads `call callerPort calleePort` lines until there is one for each call. Ends the program when one is missing.
 void readPorts(struct traffic *traffic, FILE *file, struct in_addr server);
 
 /// Connects every socket to its relay port, which makes the generator faster. What comes from elsewhere is then dropped by
-/// the kernel, so it shows as loss and no more as `wrongSource`.
+/// the kernel, so it shows as loss and no more as `wrongSource`. Changes nothing on a wire.
 void connectEndpoints(struct traffic *traffic);
 
 /// Sends at `rate` packets per second per stream and receives, without measuring.

@@ -38,15 +38,9 @@ static void require(int isDone) {
     if (!isDone) abort();
 }
 
-void cdigest_hash_begin(cdigest_hash *hash) {
+void cdigest_hash_compute(cdigest_hash *hash, const void *octets, size_t count, uint8_t *output) {
     require(EVP_DigestInit_ex2(hash->context, hash->algorithm, NULL));
-}
-
-void cdigest_hash_add(cdigest_hash *hash, const void *octets, size_t count) {
     require(EVP_DigestUpdate(hash->context, octets, count));
-}
-
-void cdigest_hash_finish(cdigest_hash *hash, uint8_t *output) {
     require(EVP_DigestFinal_ex(hash->context, output, NULL));
 }
 

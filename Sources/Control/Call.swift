@@ -83,8 +83,8 @@ final class Call {
     var chosen: BranchID?
     /// The trunk of the chosen branch; before there is one, that of the first attempt.
     var calleeTrunk: SharedTrunk?
-    /// Trunks of whose capacity this call takes one each.
-    var occupiedTrunks: [TrunkLoad] = []
+    /// Trunks of whose capacity this call takes one each: where it comes from, and where it goes.
+    var occupiedTrunks: (one: TrunkLoad?, other: TrunkLoad?)
     /// The earliest entry that the timer queue holds for this call.
     var scheduled: Instant?
     /// Under which dialogs requests find this call.
@@ -159,8 +159,7 @@ final class Call {
     var releaseAt: Instant?
     /// The Reason header that came with the BYE or CANCEL that ended the call.
     var receivedReason: String?
-    private(set) var ladder: [LadderItem] = []
-    private(set) var omittedLadderItems = 0
+    private(set) var ladder = Ladder()
 
     // What stands behind properties that every step looks at and few change in place. A property that is changed in place costs a
     // check at run time, at each look, that nobody is in the middle of changing it; one that is replaced as a whole does not.
@@ -183,36 +182,6 @@ final class Call {
     /// What the record says was found from these, as far as they stay as they are.
     var finalFacts: Boxed<CallFacts>?
 
-    struct LadderItem: Sendable {
-        let at: Instant
-        let leg: Leg
-        let isReceived: Bool
-        /// A method, or status and reason phrase.
-        let text: String
-        let isRetransmission: Bool
-        /// No message but an ICMP error.
-        let isICMP: Bool
-
-        /// Nil for a request.
-        var status: Int? {
-            let octets = text.utf8.span
-            guard octets.count >= 3 else { return nil }
-            var status = 0
-            for index in 0..<3 {
-                guard (0x30...0x39).contains(octets[index]) else { return nil }
-                status = status * 10 + Int(octets[index] - 0x30)
-            }
-            return status
-        }
-    }
-
-    /// A call that retransmits for ever would otherwise grow for ever; what a person wants to see are the first messages and
-    /// the last ones.
-    private static let ladderLimit = 64
-    private static let firstLadderItems = 40
-    /// A call that is answered and ended has twelve messages on both legs.
-    private static let usualLadderItems = 14
-
     init(
         id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
         callerTrunk: SharedTrunk?, localTag: String, noMedia: NoMediaRule, now: Instant
@@ -232,10 +201,9 @@ final class Call {
         callerSequence = invite.cseq.number
         self.noMedia = noMedia
         setupAt = now
-        var items: [LadderItem] = []
-        items.reserveCapacity(Self.usualLadderItems)
-        ladder = items
     }
+
+    func occupies(_ load: TrunkLoad) -> Bool { occupiedTrunks.one === load || occupiedTrunks.other === load }
 
     /// The caller asked for TLS on every hop.
     var isSecure: Bool { invite.uri.scheme == .sips }
@@ -288,26 +256,29 @@ final class Call {
     func repeatInvite(of id: BranchID) { change { $0.repeatInvite(of: id) } }
 
     private func change<Result>(_ change: (inout BackToBackCall) -> Result) -> Result {
-        var changed = machine
-        machine = BackToBackCall()  // so that the changed one does not share its memory, and is not copied
-        defer { machine = changed }
+        var changed = BackToBackCall()
+        swap(&changed, &machine)
+        defer { swap(&changed, &machine) }
         return change(&changed)
     }
 
-    /// Adds to the ladder.
-    func note(
-        _ text: String, leg: Leg, isReceived: Bool, isRetransmission: Bool, isICMP: Bool = false, at now: Instant
-    ) {
-        var items = ladder
-        ladder = []  // as above
-        if items.count >= Self.ladderLimit {
-            items.remove(at: Self.firstLadderItems)
-            omittedLadderItems += 1
+    /// Adds a message to the ladder.
+    func note(_ message: [UInt8], leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
+        changeLadder {
+            $0.add(message, at: now - setupAt, leg, isReceived: isReceived, isRetransmission: isRetransmission)
         }
-        items.append(
-            LadderItem(
-                at: now, leg: leg, isReceived: isReceived, text: text, isRetransmission: isRetransmission, isICMP: isICMP))
-        ladder = items
+    }
+
+    /// The same of what ICMP said.
+    func note(networkError text: String, leg: Leg, at now: Instant) {
+        changeLadder { $0.add(networkError: text, at: now - setupAt, leg) }
+    }
+
+    private func changeLadder(_ change: (inout Ladder) -> Void) {
+        var changed = Ladder.empty
+        swap(&changed, &ladder)  // as above
+        change(&changed)
+        swap(&changed, &ladder)
     }
 
     /// Whether a request of `leg`'s peer comes in order; remembers its CSeq when it does (RFC 3261 §12.2.2).
@@ -330,10 +301,7 @@ final class Call {
 
     // MARK: The chosen branch
 
-    var callee: Dialog? {
-        get { chosenBranch?.dialog }
-        set { if let chosen, let newValue { branches[chosen.rawValue].dialog = newValue } }
-    }
+    var callee: Dialog? { chosenBranch?.dialog }
 
     /// Highest CSeq received in the callee's dialog.
     var calleeSequence: UInt32? {
@@ -361,26 +329,11 @@ final class Call {
     func dialog(of leg: Leg) -> Dialog? { leg == .caller ? caller : callee }
 
     /// Where requests in the dialog of `leg` go; nil before there is one.
-    func destination(of leg: Leg) -> Flow? { leg == .caller ? caller.destination : chosenBranch?.dialog.destination }
-
-    /// The next request in the dialog of `leg`; see `Dialog.request`. Nil before there is one.
-    func request(_ method: Method, of leg: Leg, branch: ViaBranch, sentBy: LocalEndpoint) -> MessageBuilder? {
-        leg == .caller
-            ? caller.request(method, branch: branch, sentBy: sentBy)
-            : chosenBranch?.dialog.request(method, branch: branch, sentBy: sentBy)
-    }
-
-    func setDialog(_ dialog: Dialog, of leg: Leg) {
-        if leg == .caller { caller = dialog } else { callee = dialog }
-    }
+    func destination(of leg: Leg) -> Flow? { dialog(of: leg)?.destination }
 
     /// Re-INVITE, UPDATE and their 2xx name the peer's Contact anew (RFC 3261 §12.2).
     func refreshTarget(of leg: Leg, from message: SIPMessage, source: Flow) {
-        if leg == .caller {
-            caller.refreshTarget(from: message, source: source)
-        } else {
-            callee?.refreshTarget(from: message, source: source)
-        }
+        dialog(of: leg)?.refreshTarget(from: message, source: source)
     }
 
     /// relayd itself has a re-INVITE under way on one of the legs.

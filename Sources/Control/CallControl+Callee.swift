@@ -45,7 +45,7 @@ extension CallControl {
     }
 
     /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
-    func takeMediaSettings(of call: Call) {
+    mutating func takeMediaSettings(of call: Call) {
         call.noMedia = NoMediaRule(
             calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
     }
@@ -80,7 +80,7 @@ extension CallControl {
         remote.append(UInt8(ascii: "<"))
         remote.append(copying: target.to.span)
         remote.append(UInt8(ascii: ">"))
-        var dialog = Dialog(
+        let dialog = Dialog(
             calling: target.uri, callID: newCallID(at: sentBy.address.ip), localTag: localTag, local: local, remote: remote,
             sequence: 0, destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
@@ -91,7 +91,7 @@ extension CallControl {
         var builder = branch.dialog.request(
             .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
         builder.addContact(sentBy, isSecure: call.isSecure)
-        if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
+        if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
         builder.add(lines: Self.allowLine)
@@ -153,7 +153,7 @@ extension CallControl {
         let target = call.branches[id.rawValue].target
         let former = call.branches[id.rawValue].dialog
         let remote = invite.first(.to).map(invite.value) ?? former.remote
-        var dialog = former.again(
+        let dialog = former.again(
             calling: target.uri, remote: Array(remote), destination: target.destination, routeSet: target.routes)
         dialog.isBehindNAT = target.isBehindNAT
         var builder = dialog.request(
@@ -163,7 +163,7 @@ extension CallControl {
             .contentType, .contentLength,
         ]
         for field in invite.headers where !written.contains(field.name) { builder.copy(field, from: invite) }
-        if let (header, value) = authorization(for: target.trunk?.name, .invite, uri: target.uri) {
+        if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
         Self.addTimerHeaders(call.branches[id.rawValue].side.timer, to: &builder)
@@ -196,7 +196,7 @@ extension CallControl {
     /// What becomes of the media of a description on its way to `leg`.
     ///
     /// - Parameter index: the m= line of the main medium.
-    func rewrites(
+    mutating func rewrites(
         of description: SessionDescription, _ index: Int?, to leg: Leg, _ call: Call
     ) -> [SessionDescription.MediaRewrite] {
         if call.isDirect { return description.media.map { _ in .keep } }
@@ -265,7 +265,7 @@ extension CallControl {
         guard let call = calls[number] else { return }
         let branch = call.branches[id.rawValue]
         guard !branch.acknowledgement.isEmpty else { return }
-        call.note("ACK", leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
+        call.note(branch.acknowledgement, leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
         output(.send(branch.acknowledgement, to: branch.dialog.destination, transaction: nil))
     }
 
@@ -283,13 +283,14 @@ extension CallControl {
 
     mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
         if leg == .callee, let call = calls[number] { declineLateOffer(of: number, call, now: now) }
-        guard let call = calls[number], let destination = call.destination(of: leg) else { return }
+        guard let call = calls[number], let dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
-        guard var builder = call.request(.bye, of: leg, branch: branch, sentBy: endpoint(for: destination)) else { return }
+        let destination = dialog.destination
+        var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: destination))
         addReason(of: call, to: &builder)
         builder.add(lines: settings.userAgentLine)
         let id = send(builder.finish(), .bye, branch: branch, to: destination, for: number, leg, now: now)
-        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: call.dialog(of: leg))
+        noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: dialog)
     }
 
     /// Why the call ends, for BYE and CANCEL (RFC 3326): what the other side said, else our own cause.
@@ -345,8 +346,7 @@ extension CallControl {
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
-        call.note(
-            SIPMessage.summary(of: response.octets), leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
+        call.note(response.octets, leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
         guard let branch else {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return
@@ -471,8 +471,7 @@ extension CallControl {
             return output(.send(known.octets, to: known.destination, transaction: nil))
         }
         guard branch.forkAcknowledgements.count < Self.maximumForks else { return }
-        var dialog = branch.dialog
-        dialog.update(with: response, source: source)
+        let dialog = Dialog(besides: branch.dialog, madeBy: response, source: source)
         let acknowledgement = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number
         ).finish()
@@ -485,7 +484,7 @@ extension CallControl {
 
     /// True when a response with an offer has to wait for the sockets of media that are new with it.
     private mutating func opensLateMedia(_ response: SIPMessage, _ call: Call, _ number: CallNumber, now: Instant) -> Bool {
-        guard call.asksForOffer, response.hasContentType("application/sdp"),
+        guard call.asksForOffer, response.hasSessionDescription,
             let offer = try? SessionDescription(parsing: response.body)
         else { return false }
         openFurtherMedia(of: offer, by: .callee, besides: Self.relayedMedium(of: offer), call, number, now: now)
@@ -495,7 +494,7 @@ extension CallControl {
     /// Reads the answer in a response, if there is one. The first branch that has one may be heard by the caller.
     private mutating func takeAnswer(_ response: SIPMessage, from source: Flow, _ id: BranchID, of call: Call) {
         guard call.main.taken != nil || call.isDirect, !response.body.isEmpty, !call.branches[id.rawValue].isSettled,
-            response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
+            response.hasSessionDescription, let answer = try? SessionDescription(parsing: response.body),
             call.asksForOffer || answer.media.count == call.offer?.media.count
         else { return }
         let index = call.asksForOffer ? Self.relayedMedium(of: answer) ?? 0 : acceptedMain(in: answer, of: call)

@@ -8,7 +8,7 @@ extension CallControl {
     /// A BYE outlives its call: what it takes to send it again.
     struct OpenBye {
         let trunk: String
-        var dialog: Dialog
+        let dialog: Dialog
     }
 
     /// True when the request was sent again: the response is as good as never come.
@@ -27,7 +27,7 @@ extension CallControl {
         let trunk = isBye ? challengedByes[id]?.trunk : callTrunk?.name
         let hadCredentials = request.first(.authorization) != nil || request.first(.proxyAuthorization) != nil
         guard let trunk, takeChallenge(response, of: trunk, attempt: hadCredentials ? 1 : 0),
-            var dialog = isBye ? challengedByes[id]?.dialog : branch?.dialog ?? call?.dialog(of: use.leg), dialog.isOf(request)
+            let dialog = isBye ? challengedByes[id]?.dialog : branch?.dialog ?? call?.dialog(of: use.leg), dialog.isOf(request)
         else { return false }
         let viaBranch = newBranch()
         var builder = dialog.request(
@@ -36,10 +36,9 @@ extension CallControl {
             .via, .maxForwards, .from, .to, .callID, .cseq, .route, .authorization, .proxyAuthorization, .contentType, .contentLength,
         ]
         for field in request.headers where !written.contains(field.name) { builder.copy(field, from: request) }
-        if let (header, value) = authorization(for: trunk, request.method, uri: Array(request.requestURI)) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunkStates[trunk], request.method, uri: Array(request.requestURI)) { builder.add(header, octets: value) }
         let body = Array(request.body)
         let octets = builder.finish(body: body, contentType: body.isEmpty ? nil : request.text(.contentType))
-        if let branch { branch.dialog = dialog } else if !isBye { call?.setDialog(dialog, of: use.leg) }
         let again = send(octets, request.method, branch: viaBranch, to: sent.destination, for: use.call, use.leg, now: now)
         if isBye {
             openByes.remove(id)

@@ -136,7 +136,7 @@ extension CallControl {
             respond(to: prack, id, from: source, of: call, .caller, status: 200, now: now)
             return
         }
-        guard prack.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: prack.body),
+        guard prack.hasSessionDescription, let answer = try? SessionDescription(parsing: prack.body),
             answer.media.count == offer.media.count
         else {
             respond(to: prack, id, from: source, of: call, .caller, status: 488, now: now)

@@ -205,11 +205,8 @@ extension CallControl {
         vacateSource(of: call)
         if let answerAt = call.answerAt { call.chosenBranch?.target.state?.countEnd(after: (call.releaseAt ?? now) - answerAt) }
         let releaseAt = call.releaseAt ?? now
-        var facts = facts(of: call, now: now)
-        facts.messages = MessageFact.of(call.ladder, since: call.setupAt)
-        let diagnosis = Diagnosis.ofRecord(facts)
-        facts.messages = []
-        call.finalFacts = Boxed(facts)
+        let facts = Boxed(facts(of: call, now: now))
+        call.finalFacts = facts
         let callIDs = (caller: call.caller.callID, callee: call.calleeCallID)
         call.recordedCallIDs = callIDs
         var record = CallRecord(
@@ -223,8 +220,7 @@ extension CallControl {
             fromCaller: direction(.caller, of: call), fromCallee: direction(.callee, of: call), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
             noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds))
-        record.verdict = diagnosis.verdict
-        record.explanation = diagnosis.sentence
+        (record.verdict, record.explanation) = Diagnosis.ofRecord(facts, messages: call.ladder.messages)
         if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))
         call.shed()

@@ -9,7 +9,7 @@ extension CallControl {
         guard let winner = call.machine.winner, !call.branches[winner.rawValue].isSettled,
             let offer = call[.callee].description
         else { return }
-        guard acknowledgement.hasContentType("application/sdp"),
+        guard acknowledgement.hasSessionDescription,
             let answer = try? SessionDescription(parsing: acknowledgement.body), answer.media.count == offer.media.count
         else {
             declineLateOffer(of: number, call, now: now)
@@ -36,7 +36,7 @@ extension CallControl {
 
     private mutating func acknowledge(_ id: BranchID, of number: CallNumber, _ call: Call, with answer: [UInt8], now: Instant) {
         guard call.branches[id.rawValue].acknowledgement.isEmpty else { return }
-        var dialog = call.branches[id.rawValue].dialog
+        let dialog = call.branches[id.rawValue].dialog
         let sequence = call.branches[id.rawValue].response?.cseq.number ?? dialog.localSequence
         call.branches[id.rawValue].acknowledgement = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: sequence

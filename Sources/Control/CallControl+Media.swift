@@ -54,7 +54,7 @@ extension CallControl {
         openSession(taken, of: call)
     }
 
-    func takeSession(of call: Call, now: Instant) -> Result<MediaSessions.Taken, MediaSessions.Shortage> {
+    mutating func takeSession(of call: Call, now: Instant) -> Result<MediaSessions.Taken, MediaSessions.Shortage> {
         media.take(caller: mediaAddresses(.caller, of: call).address, callee: mediaAddresses(.callee, of: call).address, now: now)
     }
 

@@ -22,7 +22,7 @@ extension CallControl {
         if let sent = transactions.sentRequest(id) {
             let head = "\(errorText), about this request to \(error.destination):\r\n"
             output(.unreachable(head.utf8 + sent.octets, error.destination))
-            noteUnreachable(id, SIPMessage.summary(of: sent.octets), error, meaning, now: now)
+            noteUnreachable(id, MessageTitle(sent.octets).text(in: sent.octets), error, meaning, now: now)
         }
         var results = resultList()
         transactions.transportFailed(id, now: now, outputs: &results)
@@ -65,7 +65,7 @@ extension CallControl {
                 ended.changeFacts { $0.add(fact, isBye ? use.leg : nil) }
             }
         }
-        call.note("ICMP \(meaning)", leg: use.leg, isReceived: true, isRetransmission: false, isICMP: true, at: now)
+        call.note(networkError: "ICMP \(meaning)", leg: use.leg, at: now)
         call.unreachable.append(fact)
         if isBye { call.unansweredBye.insert(use.leg) }
         if let branch = call.branch(of: id) { call.branches[branch.rawValue].unreachable = meaning }

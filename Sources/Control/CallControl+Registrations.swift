@@ -7,14 +7,14 @@ import SIP
 extension CallControl {
     // MARK: Credentials
 
-    /// What a request to `name` carries when it has challenged us before.
-    mutating func authorization(for name: String?, _ method: Method, uri: [UInt8]) -> (HeaderName, [UInt8])? {
-        guard let name, let trunk = trunkStates[name]?.trunk, let username = trunk.username, var digest = trunkStates[name]?.digest
-        else { return nil }
+    /// What a request to a trunk carries when it has challenged us before.
+    mutating func authorization(for state: TrunkState?, _ method: Method, uri: [UInt8]) -> (HeaderName, [UInt8])? {
+        guard let state, var digest = state.digest, let username = state.trunk.username else { return nil }
+        let trunk = state.trunk
         let value = digest.authorization(
             username: Array(username.utf8), password: Array((trunk.password ?? "").utf8), method: method, uri: uri,
             clientNonce: Array(random.token(count: 16).utf8), engine: digestEngine)
-        trunkStates[name]?.digest = digest
+        state.digest = digest
         return (digest.header, value)
     }
 
@@ -61,7 +61,7 @@ extension CallControl {
         builder.add(.cseq, "\(registration.sequence) REGISTER")
         builder.add(.contact, "<sip:\(user)@\(local.hostAndParameters)>")
         builder.add(.expires, "\(expires.components.seconds)")
-        if let (header, value) = authorization(for: name, .register, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunkStates[name], .register, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
         builder.add(lines: Self.allowLine)
         builder.add(lines: settings.userAgentLine)
         var results = resultList()

@@ -104,7 +104,7 @@ extension CallControl {
 
     /// What a request with a body asks for, or why it cannot be read.
     static func offer(in request: SIPMessage) -> Result<SessionDescription, Unreadable> {
-        guard request.hasContentType("application/sdp") else {
+        guard request.hasSessionDescription else {
             return .failure(Unreadable(status: 415, headers: [(.accept, "application/sdp")]))
         }
         do {
@@ -163,10 +163,9 @@ extension CallControl {
         _ method: Method, branch: ViaBranch, of number: CallNumber, _ leg: Leg, copying original: SIPMessage? = nil,
         headers: [(HeaderName, String)] = [], body: [UInt8]? = nil, contentType: String? = nil, now: Instant
     ) -> TransactionID? {
-        guard let call = calls[number], var dialog = call.dialog(of: leg) else { return nil }
+        guard let call = calls[number], let dialog = call.dialog(of: leg) else { return nil }
         var builder = dialog.request(
             method, branch: branch, sentBy: endpoint(for: dialog.destination), maxForwards: max(0, (original?.maxForwards ?? 71) - 1))
-        call.setDialog(dialog, of: leg)
         if method == .invite || method == .update {
             builder.addContact(endpoint(for: dialog.destination))
             builder.add(lines: Self.allowLine)
@@ -195,7 +194,7 @@ extension CallControl {
         if let known = call.changeAcknowledgements[id] {
             // Our ACK was lost.
             if (200..<300).contains(status) {
-                call.note("ACK", leg: leg, isReceived: false, isRetransmission: true, at: now)
+                call.note(known.octets, leg: leg, isReceived: false, isRetransmission: true, at: now)
                 output(.send(known.octets, to: known.destination, transaction: nil))
             }
             return true
@@ -257,7 +256,7 @@ extension CallControl {
             call.refreshTarget(of: responder, from: response, source: source)
             // Before the answer there is no session to keep up.
             if call.machine.isConnected { timerAccepted(response, by: responder, call, now: now) }
-            let description = response.hasContentType("application/sdp") ? try? SessionDescription(parsing: response.body) : nil
+            let description = response.hasSessionDescription ? try? SessionDescription(parsing: response.body) : nil
             if change.machine.hasOffer {
                 let isFitting = description?.media.count == change.offer?.media.count
                 change.answer = isFitting ? description : nil
@@ -291,8 +290,8 @@ extension CallControl {
         guard let call = calls[number], var change = call.change, change.machine.initiator == leg,
             change.machine.stage == .answered, change.request.cseq.number == message.cseq.number
         else { return false }
-        call.note("ACK", leg: leg, isReceived: true, isRetransmission: false, at: now)
-        if !change.machine.hasOffer, message.hasContentType("application/sdp"),
+        call.note(message.octets, leg: leg, isReceived: true, isRetransmission: false, at: now)
+        if !change.machine.hasOffer, message.hasSessionDescription,
             let answer = try? SessionDescription(parsing: message.body), answer.media.count == change.offer?.media.count
         {
             change.answer = answer
@@ -348,7 +347,7 @@ extension CallControl {
         _ change: SessionChange, withAnswer: Bool, _ call: Call, _ number: CallNumber, now: Instant
     ) {
         let leg = change.machine.responder
-        guard var dialog = call.dialog(of: leg), let response = change.response, let outgoing = change.outgoing else { return }
+        guard let dialog = call.dialog(of: leg), let response = change.response, let outgoing = change.outgoing else { return }
         let builder = dialog.request(.ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number)
         var octets: [UInt8]
         if let offer = change.offer, !change.machine.hasOffer {
@@ -362,7 +361,7 @@ extension CallControl {
             octets = builder.finish()
         }
         call.changeAcknowledgements[outgoing] = (octets, dialog.destination)
-        call.note("ACK", leg: leg, isReceived: false, isRetransmission: false, at: now)
+        call.note(octets, leg: leg, isReceived: false, isRetransmission: false, at: now)
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 
@@ -595,10 +594,10 @@ extension CallControl {
 
     /// ACK for a 2xx to a re-INVITE of ours, without a description.
     mutating func acknowledge(_ response: SIPMessage, _ id: TransactionID, _ leg: Leg, _ call: Call, now: Instant) {
-        guard var dialog = call.dialog(of: leg) else { return }
+        guard let dialog = call.dialog(of: leg) else { return }
         let octets = dialog.request(.ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number).finish()
         call.changeAcknowledgements[id] = (octets, dialog.destination)
-        call.note("ACK", leg: leg, isReceived: false, isRetransmission: false, at: now)
+        call.note(octets, leg: leg, isReceived: false, isRetransmission: false, at: now)
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 

@@ -19,7 +19,7 @@ extension CallControl {
         let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
         var detail = CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
-            callee: callee, ladder: call.ladder.map { LadderEntry($0, setup: (call.setupAt, wallTime(call.setupAt))) })
+            callee: callee, ladder: call.ladder.entries(setup: wallTime(call.setupAt)))
         detail.proxy = (call.isDirect ? "no: " : "yes: ") + call.proxy.reason
         detail.digits = digitsText(of: call)
         if !call.further.isEmpty { detail.furtherMedia = call.furtherNumbers.map { furtherMedium($0, of: call, now: now) } }
@@ -136,14 +136,5 @@ extension CallControl {
             media: report)
         detail.kind = call.main[leg].described?.kind
         return detail
-    }
-}
-
-extension LadderEntry {
-    init(_ item: Call.LadderItem, setup: (instant: Instant, wall: WallTime)) {
-        let age = item.at - setup.instant
-        self.init(
-            at: setup.wall + age, milliseconds: age.milliseconds, leg: item.leg == .caller ? .caller : .callee,
-            direction: item.isReceived ? .in : .out, text: item.text, retransmission: item.isRetransmission)
     }
 }

@@ -61,7 +61,7 @@ extension CallControl {
         call.callerState = callerTrunk.flatMap { trunkStates[$0.name] }
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
-        call.note("INVITE", leg: .caller, isReceived: true, isRetransmission: false, at: now)
+        call.note(invite.octets, leg: .caller, isReceived: true, isRetransmission: false, at: now)
         if let caller { identify(call, as: caller) }
         if let callee {
             call.attempts = attempts(toReach: callee, by: call, now: now)
@@ -219,7 +219,7 @@ extension CallControl {
             call.asksForOffer = true
             return nil
         }
-        guard call.invite.hasContentType("application/sdp") else {
+        guard call.invite.hasSessionDescription else {
             return Refusal(cause: .mediaNotAcceptable, status: 415, headers: [(.accept, "application/sdp")])
         }
         do {
@@ -307,7 +307,7 @@ extension CallControl {
             return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
         }
         transactionUses[id] = TransactionUse(call: use.call, leg: use.leg)
-        call.note("CANCEL", leg: use.leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(cancel.octets, leg: use.leg, isReceived: true, isRetransmission: false, at: now)
         guard call.change?.requestTransaction != invite else {
             answer(id, cancel, from: source, status: 200, now: now)
             return changeCancelled(invite, of: use.call, now: now)
@@ -331,7 +331,7 @@ extension CallControl {
             return answer(id, request, from: source, status: 481, now: now)
         }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
-        call.note(request.methodText, leg: leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(request.octets, leg: leg, isReceived: true, isRetransmission: false, at: now)
         guard call.takeSequence(request.cseq.number, from: leg) else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
@@ -380,7 +380,7 @@ extension CallControl {
         if receiveChangeAcknowledgement(message, number, leg, now: now) { return }
         guard leg == .caller, message.cseq.number == call.invite.cseq.number else {
             if call.isPast(message.cseq.number, from: leg) {
-                call.note("ACK", leg: leg, isReceived: true, isRetransmission: true, at: now)
+                call.note(message.octets, leg: leg, isReceived: true, isRetransmission: true, at: now)
             } else {
                 counters.add(to: .sipStrayRequests)
             }
@@ -388,7 +388,7 @@ extension CallControl {
         }
         let isFirst = call.machine.caller == .answered
         if isFirst, call.asksForOffer { takeLateAnswer(message, number, call, now: now) }
-        call.note("ACK", leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
+        call.note(message.octets, leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
         call.answerRetransmission = nil
         enqueue(.callerAcknowledged, for: number)
     }

@@ -176,7 +176,7 @@ extension CallControl {
         case 422 where call[leg].timer.refused(SessionTimer.Terms(response)):
             self.refresh(leg, of: number, call, now: now)
         case _ where refresh.method == .update && (status == 405 || status == 501):
-            call[leg].allowed = call[leg].allowed?.subtracting(Methods(.update))
+            call[leg].refuses(.update)
             self.refresh(leg, of: number, call, now: now)
         case 481: peerLost(leg, number, now: now)
         case 408: refreshUnanswered(leg, number, call, now: now)
@@ -191,7 +191,7 @@ extension CallControl {
 
     /// A peer may answer a refresh with another address; nothing else of its answer can change the other leg's session.
     private mutating func takeRefreshedDescription(_ response: SIPMessage, from source: Flow, _ leg: Leg, _ call: Call) {
-        guard response.hasContentType("application/sdp"), let description = try? SessionDescription(parsing: response.body),
+        guard response.hasSessionDescription, let description = try? SessionDescription(parsing: response.body),
             description.media.count == call[leg].description?.media.count
         else { return }
         call[leg].refreshed = description

@@ -53,7 +53,7 @@ extension CallControl {
         let flow = Flow(trunk.transport, to: trunk.address)
         let local = endpoint(for: flow)
         let uri = "sip:\(test.number)@\(trunk.address)" + (trunk.transport == .udp ? "" : ";transport=\(trunk.transport.rawValue)")
-        var dialog: Dialog
+        let dialog: Dialog
         if let former = test.dialog {
             dialog = former.again(calling: Array(uri.utf8), remote: Array("<\(uri)>".utf8), destination: flow)
         } else {
@@ -66,7 +66,7 @@ extension CallControl {
         test.viaBranch = viaBranch
         var builder = dialog.request(.invite, branch: viaBranch, sentBy: local)
         builder.add(.contact, local.contact)
-        if let (header, value) = authorization(for: trunk.name, .invite, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
+        if let (header, value) = authorization(for: trunkStates[trunk.name], .invite, uri: Array(uri.utf8)) { builder.add(header, octets: value) }
         builder.add(.allow, "INVITE, ACK, CANCEL, BYE, OPTIONS")
         builder.add(lines: settings.userAgentLine)
         test.dialog = dialog
@@ -129,11 +129,10 @@ extension CallControl {
             test.report.source = statistics.source
             test.stage = .ending
             test.deadline = now + .seconds(5)
-            guard var dialog = test.dialog else { return }
+            guard let dialog = test.dialog else { return }
             let branch = newBranch()
             var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: dialog.destination))
             builder.add(lines: settings.userAgentLine)
-            test.dialog = dialog
             test.note("BYE sent", at: now)
             testCalls[token] = test
             _ = sendTest(builder.finish(), .bye, branch: branch, to: dialog.destination, token, now: now)
@@ -184,7 +183,7 @@ extension CallControl {
     }
 
     private static func descriptionNote(_ response: SIPMessage) -> String {
-        guard response.hasContentType("application/sdp"), let description = try? SessionDescription(parsing: response.body),
+        guard response.hasSessionDescription, let description = try? SessionDescription(parsing: response.body),
             let media = description.media.first
         else { return "" }
         let names = media.payloads.map { $0.encodingName ?? "\($0.number)" }.joined(separator: " ")
@@ -194,14 +193,13 @@ extension CallControl {
     private mutating func testAnswered(
         _ token: UInt64, _ test: inout TestCall, _ response: SIPMessage, from source: Flow, now: Instant
     ) {
-        guard test.acknowledgement.isEmpty, var dialog = test.dialog else {
+        guard test.acknowledgement.isEmpty, let dialog = test.dialog else {
             if let dialog = test.dialog { output(.send(test.acknowledgement, to: dialog.destination, transaction: nil)) }
             return
         }
         dialog.update(with: response, source: source)
         test.acknowledgement = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number).finish()
-        test.dialog = dialog
         test.report.answeredMilliseconds = (now - test.startedAt).milliseconds
         expectTestMedia(&test, response, from: source)
         output(.send(test.acknowledgement, to: dialog.destination, transaction: nil))
@@ -213,7 +211,7 @@ extension CallControl {
     }
 
     private mutating func expectTestMedia(_ test: inout TestCall, _ response: SIPMessage, from source: Flow) {
-        guard response.hasContentType("application/sdp"), let answer = try? SessionDescription(parsing: response.body),
+        guard response.hasSessionDescription, let answer = try? SessionDescription(parsing: response.body),
             let medium = answer.media.first, medium.isRTP, medium.port != 0
         else { return }
         let address = Self.mediaAddress(of: medium, from: source)

@@ -40,7 +40,7 @@ extension CallControl {
                 continue
             }
             let isFull = trunk.capacity > 0 && state.load.calls >= trunk.capacity
-                && !call.occupiedTrunks.contains { $0 === state.load }
+                && !call.occupies(state.load)
             if isFull || !state.outgoing.take(now: now) {
                 isBusy = true
                 call.skippedRoutes.append(CallFacts.Attempt(trunk.name, .full))
@@ -156,20 +156,24 @@ extension CallControl {
 
     /// A call takes one of a trunk's capacity, also when it comes from it and goes to it.
     mutating func occupy(_ load: TrunkLoad, by call: Call) {
-        guard !call.occupiedTrunks.contains(where: { $0 === load }) else { return }
-        call.occupiedTrunks = call.occupiedTrunks + [load]
+        guard !call.occupies(load) else { return }
+        precondition(call.occupiedTrunks.one == nil || call.occupiedTrunks.other == nil, "a call leaves a route before the next one")
+        let (one, other) = call.occupiedTrunks
+        call.occupiedTrunks = one == nil ? (load, other) : (one, load)
         load.add()
     }
 
     private mutating func vacate(_ load: TrunkLoad, by call: Call) {
-        guard call.occupiedTrunks.contains(where: { $0 === load }) else { return }
-        call.occupiedTrunks = call.occupiedTrunks.filter { $0 !== load }
+        guard call.occupies(load) else { return }
+        let (one, other) = call.occupiedTrunks
+        call.occupiedTrunks = one === load ? (nil, other) : (one, nil)
         load.remove()
     }
 
     mutating func vacateTrunks(of call: Call) {
-        for load in call.occupiedTrunks { load.remove() }
-        call.occupiedTrunks = []
+        call.occupiedTrunks.one?.remove()
+        call.occupiedTrunks.other?.remove()
+        call.occupiedTrunks = (nil, nil)
     }
 
     // MARK: Health

@@ -27,8 +27,8 @@ package struct CallControl {
         /// The answer to `probe`, with its token.
         indirect case probed(UInt64, ProbeReport)
         case event(Event)
-        /// To be kept over a restart.
-        indirect case registration(RegistrationLine)
+        /// A line to be kept over a restart: see `RegistrationLine`.
+        case registration([UInt8])
         /// Report what became of it with `keepAlivesSent`.
         case keepAlive(KeepAliveBatch)
     }
@@ -600,6 +600,6 @@ package struct CallControl {
     ) {
         guard let use = transactionUses[transaction] else { return }
         calls[use.call]?.note(
-            SIPMessage.summary(of: octets), leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
+            octets, leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 }

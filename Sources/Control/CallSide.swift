@@ -14,8 +14,12 @@ final class CallSide {
     var mediumIndex: Int?
     /// Where its SIP came from when it announced that.
     var signalling: Flow?
-    /// The methods it allows; nil while it has not said.
-    var allowed: Methods?
+    /// The methods it allows; nil while it has not said. Read when somebody asks, which is seldom.
+    var allowed: Methods? { latestAllow?.allowedMethods?.subtracting(refused) }
+    /// Its latest message with Allow.
+    private var latestAllow: SIPMessage?
+    /// What it refused all the same.
+    private var refused: Methods = []
     /// Of the dialog with it.
     var timer: SessionTimer {
         // Never changed in place, as what `Call` looks at often.
@@ -44,11 +48,14 @@ final class CallSide {
         return description.media[mediumIndex]
     }
 
-    func forgetDescriptions() { (description, refreshed) = (nil, nil) }
+    func forgetDescriptions() { (description, refreshed, latestAllow) = (nil, nil, nil) }
+
+    /// It answered a request of this method with 405 or 501.
+    func refuses(_ method: Method) { refused.insert(Methods(method)) }
 
     /// Takes in what every request and response may say of its sender.
     func learn(from message: SIPMessage) {
-        if let methods = message.allowedMethods { allowed = methods }
+        if message.has(.allow) { (latestAllow, refused) = (message, []) }
     }
 }
 

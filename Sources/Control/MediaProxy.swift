@@ -42,22 +42,13 @@ struct MediaProxy: Equatable {
 
     static let present = MediaProxy(isRelayed: true, .present)
 
-    /// - Parameter natIsRelayed: `media.proxy_behind_nat`.
-    init(from caller: Side, to callees: [Side], natIsRelayed: Bool) {
-        var decided: MediaProxy?
-        for callee in callees where decided?.isRelayed != true {
-            let decision = Self.decide(caller, callee, natIsRelayed: natIsRelayed)
-            if decided == nil || decision.isRelayed { decided = decision }
-        }
-        self = decided ?? .present
-    }
-
     private init(isRelayed: Bool, _ rule: Rule) {
         self.isRelayed = isRelayed
         self.rule = rule
     }
 
-    private static func decide(_ caller: Side, _ callee: Side, natIsRelayed: Bool) -> MediaProxy {
+    /// - Parameter natIsRelayed: `media.proxy_behind_nat`.
+    static func decide(_ caller: Side, _ callee: Side, natIsRelayed: Bool) -> MediaProxy {
         /// Whose side it is, the caller's first; nil when it is neither's.
         func name(where condition: (Side) -> Bool) -> String? {
             condition(caller) ? caller.name : condition(callee) ? callee.name : nil
@@ -75,7 +66,7 @@ struct MediaProxy: Equatable {
 }
 
 extension CallControl {
-    /// For a call that has its first route, and perhaps more.
+    /// For a call that has its first route, and perhaps more: relayed where one of its ways has to be.
     mutating func mediaProxy(of call: Call) -> MediaProxy {
         let connection = call.offer.flatMap { $0.media[call.main.place].connection }
         let announced = connection.flatMap { $0.isUnspecified ? nil : $0 }
@@ -85,15 +76,26 @@ extension CallControl {
             mode: call.callerTrunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: call.caller.isBehindNAT || isHidden,
             address: announced ?? call.source.ip, convertsDigits: (call.callerTrunk?.dtmf ?? .passthrough) != .passthrough,
             name: call.callerTrunk?.name ?? "the caller")
-        var callees: [MediaProxy.Side] = []
+        let natIsRelayed = configuration.media.proxyBehindNAT == .on
+        var first: MediaProxy?
         for attempt in call.attempts {
-            for target in attempt.targets { callees.append(side(target.trunk, at: target.destination.ip, isBehindNAT: target.isBehindNAT)) }
+            for target in attempt.targets {
+                let callee = side(target.trunk, at: target.destination.ip, isBehindNAT: target.isBehindNAT)
+                let decision = MediaProxy.decide(caller, callee, natIsRelayed: natIsRelayed)
+                if decision.isRelayed { return decision }
+                first = first ?? decision
+            }
         }
-        for route in call.routes { callees.append(side(route.trunk, at: route.trunk.address.ip, isBehindNAT: false)) }
-        return MediaProxy(from: caller, to: callees, natIsRelayed: configuration.media.proxyBehindNAT == .on)
+        for route in call.routes {
+            let callee = side(route.trunk, at: route.trunk.address.ip, isBehindNAT: false)
+            let decision = MediaProxy.decide(caller, callee, natIsRelayed: natIsRelayed)
+            if decision.isRelayed { return decision }
+            first = first ?? decision
+        }
+        return first ?? .present
     }
 
-    private func side(_ trunk: SharedTrunk?, at address: IPAddress, isBehindNAT: Bool) -> MediaProxy.Side {
+    private mutating func side(_ trunk: SharedTrunk?, at address: IPAddress, isBehindNAT: Bool) -> MediaProxy.Side {
         MediaProxy.Side(
             mode: trunk?.mediaProxy ?? configuration.media.proxy, isBehindNAT: isBehindNAT, address: address,
             convertsDigits: (trunk?.dtmf ?? .passthrough) != .passthrough, name: trunk?.name ?? "the callee")

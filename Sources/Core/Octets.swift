@@ -28,15 +28,4 @@ extension [UInt8] {
         guard text.hasPointerRepresentation else { return append(contentsOf: text.description.utf8) }
         unsafe append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
-
-    /// Lower-case digits, without leading zeros.
-    public mutating func append(hexadecimal value: UInt64) {
-        var shift: UInt64 = value == 0 ? 0 : UInt64(63 - value.leadingZeroBitCount) / 4 * 4
-        while true {
-            let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
-            append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-            guard shift > 0 else { return }
-            shift -= 4
-        }
-    }
 }

@@ -56,13 +56,15 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     }
 
     /// Eight characters of a token, the first one in the lowest octet.
-    public mutating func tokenWord() -> UInt64 {
-        let bits = next() >> 24
+    public mutating func tokenWord() -> UInt64 { Self.tokenWord(of: next() >> 24) }
+
+    /// The same of the lowest 40 bits of a number.
+    public static func tokenWord(of bits: UInt64) -> UInt64 {
         var word: UInt64 = 0
         for index in 0..<8 as Range<UInt64> { word |= (bits >> (5 * index) & 31) << (8 * index) }
         // Ten and more are letters: in each octet, 118 brings these to its highest bit.
-        let letters = (word &+ 118 &* Self.eachOctet) >> 7 & Self.eachOctet
-        return word &+ UInt64(UInt8(ascii: "0")) &* Self.eachOctet &+ letters &* 39
+        let letters = (word &+ 118 &* eachOctet) >> 7 & eachOctet
+        return word &+ UInt64(UInt8(ascii: "0")) &* eachOctet &+ letters &* 39
     }
 
     private static let eachOctet: UInt64 = 0x0101_0101_0101_0101

@@ -144,23 +144,28 @@ extension IPAddress: LosslessStringConvertible {
     }
 
     private static func ipv4Value(_ octets: Span<UInt8>, _ range: Range<Int>) -> UInt32? {
-        guard range.count <= 15 else { return nil }
-        var (value, part): (UInt32, UInt32) = (0, 0)
-        var (digits, parts) = (0, 0)
-        for index in range {
-            let digit = octets[index] &- 0x30
-            if digit < 10 {
-                part = part &* 10 &+ UInt32(digit)
-                digits &+= 1
-            } else {
-                guard octets[index] == UInt8(ascii: "."), digits > 0, digits <= 3, part <= 255 else { return nil }
-                value = value << 8 | part
-                parts &+= 1
-                (part, digits) = (0, 0)
+        let octets = octets.extracting(range)
+        guard octets.count >= 7, octets.count <= 15 else { return nil }
+        var value: UInt32 = 0
+        var index = 0
+        for part in 0..<4 {
+            // One to three digits, and a dot between two parts.
+            if part > 0 {
+                guard index < octets.count, octets[index] == UInt8(ascii: ".") else { return nil }
+                index &+= 1
             }
+            let start = index
+            var number: UInt32 = 0
+            while index < octets.count {
+                let digit = octets[index] &- 0x30
+                guard digit < 10 else { break }
+                number = number &* 10 &+ UInt32(digit)
+                index &+= 1
+            }
+            guard index > start, index &- start <= 3, number <= 255 else { return nil }
+            value = value << 8 | number
         }
-        guard parts == 3, digits > 0, digits <= 3, part <= 255 else { return nil }
-        return value << 8 | part
+        return index == octets.count ? value : nil
     }
 
     /// Eight groups of hexadecimal digits, of which `::` leaves out some and the last two may be an IPv4 address

@@ -1,6 +1,7 @@
 package import Core
 
-/// What is known of one call attempt, as plain values: all that a diagnosis looks at. Times count from its first INVITE.
+/// What is known of one call attempt, as plain values: all that a diagnosis looks at beside its messages. Times count from its
+/// first INVITE.
 package struct CallFacts: Equatable, Sendable {
     /// How a call ended.
     package struct End: Equatable, Sendable {
@@ -32,8 +33,6 @@ package struct CallFacts: Equatable, Sendable {
     package var callee: PartyFacts?
     /// Routes that were tried, the last one included; empty when only one can have been.
     package var attempts: [Attempt] = []
-    /// Of both legs, oldest first.
-    package var messages: [MessageFact] = []
     /// Where relayd's own dialog requests and responses ask to be answered.
     package var ownContact: SocketAddress
     package var fromCaller = StreamFacts()
@@ -207,6 +206,8 @@ package struct MessageFact: Equatable, Sendable {
     /// Nil for a request.
     package var status: Int?
     package var isRetransmission: Bool
+    /// Of a request: a final response to it has come, or went.
+    package var isAnswered = false
 
     package init(
         at time: Duration, _ leg: Leg, received isReceived: Bool, _ method: String, _ status: Int? = nil,

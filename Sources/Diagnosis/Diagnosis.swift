@@ -41,21 +41,27 @@ package struct MissingMessage: Equatable, Sendable {
 
 extension Diagnosis {
     /// Looks at the facts from the surest sign to the vaguest; the first that fits is the verdict.
-    package static func of(_ facts: CallFacts) -> Diagnosis {
-        var diagnosis = found(facts, MediaRules(facts, summarizes: true))
-        for error in facts.unreachable where !diagnosis.evidence.contains(error.sentence) { diagnosis.evidence.append(error.sentence) }
-        diagnosis.lints = Lint.all(facts)
+    ///
+    /// - Parameter messages: of both legs, oldest first; empty where somebody else passes them on.
+    package static func of(_ facts: Boxed<CallFacts>, messages: [MessageFact] = []) -> Diagnosis {
+        var diagnosis = found(facts, messages, summarizes: true)
+        for error in facts.value.unreachable where !diagnosis.evidence.contains(error.sentence) {
+            diagnosis.evidence.append(error.sentence)
+        }
+        diagnosis.lints = Lint.all(facts.value, messages)
         return diagnosis
     }
 
     /// All that a record needs: what the call itself ended with, without what supports it.
-    package static func ofRecord(_ facts: CallFacts) -> (verdict: CallVerdict, sentence: String) {
-        let diagnosis = found(facts, MediaRules(facts, summarizes: false))
+    package static func ofRecord(_ facts: Boxed<CallFacts>, messages: [MessageFact]) -> (verdict: CallVerdict, sentence: String) {
+        let diagnosis = found(facts, messages, summarizes: false)
         return (diagnosis.verdict, diagnosis.sentence)
     }
 
-    private static func found(_ facts: CallFacts, _ media: MediaRules) -> Diagnosis {
-        SignallingRules(facts).diagnosis ?? media.diagnosis ?? rest(facts, media)
+    private static func found(_ facts: Boxed<CallFacts>, _ messages: [MessageFact], summarizes: Bool) -> Diagnosis {
+        if let found = SignallingRules(facts, messages).diagnosis { return found }
+        let media = MediaRules(facts, messages, summarizes: summarizes)
+        return media.diagnosis ?? rest(facts.value, media)
     }
 
     private static func rest(_ facts: CallFacts, _ media: MediaRules) -> Diagnosis {

@@ -28,8 +28,9 @@ package struct Lint: Equatable, Sendable {
         self.sentence = sentence
     }
 
-    package static func all(_ facts: CallFacts) -> [Lint] {
-        Leg.allCases.flatMap { addresses(facts, $0) } + formats(facts) + Leg.allCases.flatMap { media(facts, $0) } + times(facts)
+    package static func all(_ facts: CallFacts, _ messages: [MessageFact]) -> [Lint] {
+        Leg.allCases.flatMap { addresses(facts, $0) } + formats(facts) + Leg.allCases.flatMap { media(facts, $0) }
+            + times(facts, messages)
     }
 
     /// A private address that whoever sends from `source` cannot be reached at from outside.
@@ -103,13 +104,13 @@ package struct Lint: Equatable, Sendable {
         return lints
     }
 
-    private static func times(_ facts: CallFacts) -> [Lint] {
+    private static func times(_ facts: CallFacts, _ messages: [MessageFact]) -> [Lint] {
         var lints: [Lint] = []
         for leg in Leg.allCases {
             if let seconds = facts.party(leg)?.sessionExpires, seconds < 90 {
                 lints.append(Lint(.sessionExpires, leg, "The \(leg.possessive) Session-Expires of \(seconds) s is below the least that RFC 4028 allows, 90 s."))
             }
-            let repeats = facts.messages.count { $0.leg == leg && $0.isRetransmission }
+            let repeats = messages.count { $0.leg == leg && $0.isRetransmission }
             if repeats >= 3 {
                 lints.append(Lint(.repeatedMessages, leg, "\(repeats) messages with the \(leg.name) had to be repeated: packets are lost, or it is slow."))
             }

@@ -9,16 +9,20 @@ struct MediaRules {
     /// From here on a share of lost packets is heard as such.
     private static let audibleLoss = 3.0
 
-    let facts: CallFacts
+    private let boxedFacts: Boxed<CallFacts>
+    private var facts: CallFacts { boxedFacts.value }
+    /// Of both legs, oldest first.
+    private let messages: [MessageFact]
     /// Else a diagnosis comes without `summary`.
     private let summarizes: Bool
     /// What it is called.
     private let carried: String
 
-    init(_ facts: CallFacts, summarizes: Bool) {
-        self.facts = facts
+    init(_ facts: Boxed<CallFacts>, _ messages: [MessageFact], summarizes: Bool) {
+        boxedFacts = facts
+        self.messages = messages
         self.summarizes = summarizes
-        carried = facts.caller.media?.isRTP == false || facts.callee?.media?.isRTP == false ? "fax" : "RTP"
+        carried = facts.value.caller.media?.isRTP == false || facts.value.callee?.media?.isRTP == false ? "fax" : "RTP"
     }
 
     /// What one direction did.
@@ -217,7 +221,7 @@ struct MediaRules {
     }
 
     private func lostAfterReinvite(at time: Duration) -> Diagnosis? {
-        let change = facts.messages.last { message in
+        let change = messages.last { message in
             message.status == nil && !message.isRetransmission && [.invite, .update].contains(message.method)
                 && message.at > facts.answeredAt ?? .zero && message.at <= time + .seconds(1) && time - message.at <= Self.together
         }
@@ -230,9 +234,9 @@ struct MediaRules {
     /// Our BYE was repeated and never answered: whoever it was, it is not there any more.
     private var endpointGone: Diagnosis? {
         for leg in [Leg.caller, .callee] {
-            let byes = facts.messages.lazy.filter { $0.leg == leg && !$0.isReceived && $0.method == .bye && $0.status == nil }
+            let byes = messages.lazy.filter { $0.leg == leg && !$0.isReceived && $0.method == .bye && $0.status == nil }
             guard let first = byes.first, facts.unansweredBye.contains(leg) || byes.count >= 4,
-                !facts.messages.contains(where: { $0.leg == leg && $0.isReceived && $0.method == .bye })
+                !messages.contains(where: { $0.leg == leg && $0.isReceived && $0.method == .bye })
             else { continue }
             let isRefused = facts.unreachable.contains { $0.method == "BYE" }
             var evidence = isRefused ? [] : ["BYE was sent to it for 32 s without an answer"]
@@ -268,7 +272,7 @@ struct MediaRules {
                     .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.telephoneEvents)) as telephone-event (RFC 4733), which the \(leg.other.possessive) SDP does not accept: they were not understood.",
                     advice: "Switch telephone-event on at the \(leg.other.name), or another DTMF mode at the \(leg.name).")
             }
-            let refused = facts.messages.filter { $0.leg == leg.other && $0.isReceived && $0.method == .info && $0.status ?? 0 >= 300 }
+            let refused = messages.filter { $0.leg == leg.other && $0.isReceived && $0.method == .info && $0.status ?? 0 >= 300 }
             if stream.areDigitsConverted, stream.telephoneEvents > 0, let refusal = refused.first?.status {
                 return Diagnosis(
                     .dtmfMismatch, "The \(leg.name) sent \(Self.digits(stream.telephoneEvents)) as telephone-event; relayd sent them on by INFO, which the \(leg.other.name) refused (SIP \(refusal)).",

@@ -2,9 +2,15 @@ import Core
 
 /// What the messages of a call alone tell.
 struct SignallingRules {
-    let facts: CallFacts
+    private let boxedFacts: Boxed<CallFacts>
+    private var facts: CallFacts { boxedFacts.value }
+    /// Of both legs, oldest first.
+    private let messages: [MessageFact]
 
-    init(_ facts: CallFacts) { self.facts = facts }
+    init(_ facts: Boxed<CallFacts>, _ messages: [MessageFact]) {
+        boxedFacts = facts
+        self.messages = messages
+    }
 
     var diagnosis: Diagnosis? {
         if let found = sessionIntervalLoop ?? callerAckLost ?? calleeAckLost { return found }
@@ -21,7 +27,7 @@ struct SignallingRules {
     /// 64*T1 went by without an ACK for our 200 (RFC 3261 §13.3.1.4): the 32-second drop.
     private var callerAckLost: Diagnosis? {
         guard facts.end?.cause == .ackMissing, let answered = facts.answeredAt else { return nil }
-        let again = facts.messages.count { $0.leg == .caller && !$0.isReceived && $0.status == 200 && $0.method == .invite && $0.isRetransmission }
+        let again = messages.count { $0.leg == .caller && !$0.isReceived && $0.status == 200 && $0.method == .invite && $0.isRetransmission }
         var advice = "Find out why the caller's ACK does not reach \(facts.ownContact): a firewall, a proxy without Record-Route, "
             + "or a caller that cannot route to that address."
         if facts.ownContact.ip.isPrivate, !facts.caller.address.ip.isPrivate {
@@ -39,12 +45,12 @@ struct SignallingRules {
 
     /// The callee repeats its 200 although it was acknowledged: our ACK does not arrive where its Contact sends it.
     private var calleeAckLost: Diagnosis? {
-        guard facts.messages.contains(where: \.isRetransmission) else { return nil }
-        let repeats = facts.messages.filter {
+        guard messages.contains(where: \.isRetransmission) else { return nil }
+        let repeats = messages.filter {
             $0.leg == .callee && $0.isReceived && $0.status == 200 && $0.method == .invite && $0.isRetransmission
         }
         guard repeats.count >= 4, let last = repeats.last,
-            let first = facts.messages.first(where: { $0.leg == .callee && !$0.isReceived && $0.method == .ack }),
+            let first = messages.first(where: { $0.leg == .callee && !$0.isReceived && $0.method == .ack }),
             last.at - first.at >= .seconds(4), let callee = facts.callee
         else { return nil }
         let target = callee.contact ?? callee.target ?? callee.address
@@ -68,9 +74,9 @@ struct SignallingRules {
     // MARK: Session timers
 
     private var sessionIntervalLoop: Diagnosis? {
-        guard facts.messages.contains(where: { $0.status == 422 }) else { return nil }
+        guard messages.contains(where: { $0.status == 422 }) else { return nil }
         for leg in [Leg.caller, .callee] {
-            let refusals = facts.messages.filter { $0.leg == leg && $0.status == 422 && !$0.isRetransmission }
+            let refusals = messages.filter { $0.leg == leg && $0.status == 422 && !$0.isRetransmission }
             guard refusals.count >= 2, facts.answeredAt == nil || facts.end?.cause != .normal else { continue }
             let sentence = refusals[0].isReceived
                 ? "The \(leg.name) refused the session interval \(refusals.count) times (422), also what it had asked for itself."
@@ -269,7 +275,7 @@ struct SignallingRules {
     }
 
     private func authenticationFailed(_ end: CallFacts.End, _ who: String) -> Diagnosis {
-        let hasCredentials = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil && !$0.isRetransmission } > 1
+        let hasCredentials = messages.count { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil && !$0.isRetransmission } > 1
         let sentence = end.status == 403
             ? "\(who) forbids this call (SIP 403)."
             : hasCredentials
@@ -356,7 +362,7 @@ struct SignallingRules {
         let name = request.method == .invite ? "re-INVITE" : request.method.rawValue
         let missing = MissingMessage(request.leg, received: true, "an answer to \(request.method.rawValue)", at: request.at)
         // What the other side has asked for is passed on at once.
-        let isPassed = facts.messages.contains {
+        let isPassed = messages.contains {
             $0.leg == request.leg.other && $0.isReceived && $0.status == nil && $0.method == request.method
                 && $0.at <= request.at && request.at - $0.at < .seconds(1)
         }
@@ -375,11 +381,11 @@ struct SignallingRules {
 
     /// The last of relayd's requests within the call that has no final response.
     private func unansweredRequest(among methods: [MessageFact.Method]) -> MessageFact? {
-        facts.messages.last { request in
+        messages.last { request in
             guard !request.isReceived, request.status == nil, !request.isRetransmission, methods.contains(request.method),
                 request.at > facts.answeredAt ?? .zero
             else { return false }
-            return !facts.messages.contains {
+            return !messages.contains {
                 $0.leg == request.leg && $0.isReceived && $0.method == request.method && $0.status ?? 0 >= 200 && $0.at >= request.at
             }
         }
@@ -389,10 +395,10 @@ struct SignallingRules {
 
     /// When the INVITE went out.
     private var calleeInvite: Duration? {
-        facts.messages.first { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil }?.at
+        messages.first { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil }?.at
     }
 
-    private var hasHeardCallee: Bool { facts.messages.contains { $0.leg == .callee && $0.isReceived } }
+    private var hasHeardCallee: Bool { messages.contains { $0.leg == .callee && $0.isReceived } }
 
     private var route: String {
         let address = facts.callee?.address.description ?? "the callee's side"
@@ -400,7 +406,7 @@ struct SignallingRules {
     }
 
     private var inviteEvidence: [String] {
-        let count = facts.messages.count { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil }
+        let count = messages.count { $0.leg == .callee && !$0.isReceived && $0.method == .invite && $0.status == nil }
         return ["the INVITE was sent \(count == 1 ? "once" : "\(count) times") to \(facts.callee?.address.description ?? "-")"]
     }
 }

@@ -191,8 +191,9 @@ package struct SessionTimer: Sendable {
     private mutating func start(_ agreed: Duration, isOurs: Bool, expires: Bool, now: Instant) {
         interval = agreed
         self.isOurs = isOurs
-        refreshAt = isOurs ? now + agreed / 2 : nil
+        let nanoseconds = agreed.nanoseconds  // dividing a duration takes ten times as long
+        refreshAt = isOurs ? now + .nanoseconds(nanoseconds / 2) : nil
         // §10: BYE before the session expires, by a third of the interval or 32 s, whichever is less.
-        expiresAt = expires ? now + (agreed - min(.seconds(32), agreed / 3)) : nil
+        expiresAt = expires ? now + (agreed - min(.seconds(32), .nanoseconds(nanoseconds / 3))) : nil
     }
 }

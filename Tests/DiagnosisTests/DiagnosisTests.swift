@@ -6,7 +6,7 @@ import Testing
 @Suite("Why a call went as it did")
 struct DiagnosisTests {
     private func expect(
-        _ facts: CallFacts, _ verdict: CallVerdict, says words: [String] = [], location: SourceLocation = #_sourceLocation
+        _ facts: Case, _ verdict: CallVerdict, says words: [String] = [], location: SourceLocation = #_sourceLocation
     ) {
         let diagnosis = Diagnosis.of(facts)
         #expect(diagnosis.verdict == verdict, "\(diagnosis.sentence)", sourceLocation: location)
@@ -44,7 +44,7 @@ struct DiagnosisTests {
             var facts = Samples.connected(for: .milliseconds(Int.random(in: 100...3_600_000, using: &random)))
             facts.ended([.normal, .normal, .operatorHangup, .shutdown].randomElement(using: &random)!, by: Bool.random(using: &random) ? .caller : .callee)
             for leg in Leg.allCases {
-                var stream = facts.stream(from: leg)
+                var stream = facts.facts.stream(from: leg)
                 stream.lost = UInt64(Double(stream.packets) * Double.random(in: 0...0.01, using: &random))
                 stream.highestJitter = .milliseconds(Int.random(in: 0...30, using: &random))
                 stream.longestGap = .milliseconds(Int.random(in: 20...700, using: &random))
@@ -336,8 +336,8 @@ struct DiagnosisTests {
     func hold() {
         var facts = Samples.connected(for: .seconds(120))
         for keyPath in [\CallFacts.fromCaller, \CallFacts.fromCallee] {
-            facts[keyPath: keyPath].isExpected = false
-            facts[keyPath: keyPath].lastAt = .seconds(20)
+            facts.facts[keyPath: keyPath].isExpected = false
+            facts.facts[keyPath: keyPath].lastAt = .seconds(20)
         }
         expect(facts, .normal)
         expect(facts.with { $0.end = nil }, .onHold, says: ["not cut"])

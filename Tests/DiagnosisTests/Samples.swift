@@ -14,10 +14,10 @@ enum Samples {
     }
 
     /// Rings after 0.5 s, is answered after 2 s, and talks.
-    static func connected(for talk: Duration = .seconds(60), end: CallFacts.End? = nil) -> CallFacts {
+    static func connected(for talk: Duration = .seconds(60), end: CallFacts.End? = nil) -> Case {
         let answer = Duration.seconds(2)
         let age = answer + talk
-        var facts = CallFacts(age: age, caller: PartyFacts(name: "customers", address: callerAddress), ownContact: relayd)
+        var facts = Case(CallFacts(age: age, caller: PartyFacts(name: "customers", address: callerAddress), ownContact: relayd))
         facts.callerNumber = "4420123"
         facts.calledNumber = "4930456"
         facts.caller.contact = callerAddress
@@ -66,7 +66,7 @@ enum Samples {
     static func silent() -> StreamFacts { StreamFacts() }
 
     /// An attempt without an answer.
-    static func attempt(_ cause: ReleaseCause, _ status: Int, by party: ReleaseParty = .relayd, after age: Duration = .seconds(10)) -> CallFacts {
+    static func attempt(_ cause: ReleaseCause, _ status: Int, by party: ReleaseParty = .relayd, after age: Duration = .seconds(10)) -> Case {
         var facts = connected(for: age - .seconds(2), end: CallFacts.End(cause, status: status, by: party, at: age))
         facts.answeredAt = nil
         facts.rangAt = nil
@@ -78,7 +78,7 @@ enum Samples {
     }
 
     /// The same, and nothing was heard of the callee's side.
-    static func unheard(_ cause: ReleaseCause, _ status: Int, by party: ReleaseParty = .relayd, after age: Duration = .seconds(10)) -> CallFacts {
+    static func unheard(_ cause: ReleaseCause, _ status: Int, by party: ReleaseParty = .relayd, after age: Duration = .seconds(10)) -> Case {
         var facts = attempt(cause, status, by: party, after: age)
         facts.messages = Array(facts.messages.prefix(3))
         for seconds in [500, 1_500, 3_500] {
@@ -88,14 +88,32 @@ enum Samples {
     }
 }
 
-extension CallFacts {
-    func with(_ change: (inout CallFacts) -> Void) -> CallFacts {
+/// A call as a diagnosis is asked about it.
+@dynamicMemberLookup
+struct Case: Equatable {
+    var facts: CallFacts
+    var messages: [MessageFact] = []
+
+    init(_ facts: CallFacts) { self.facts = facts }
+
+    subscript<Value>(dynamicMember path: WritableKeyPath<CallFacts, Value>) -> Value {
+        get { facts[keyPath: path] }
+        set { facts[keyPath: path] = newValue }
+    }
+}
+
+extension Diagnosis {
+    static func of(_ sample: Case) -> Diagnosis { of(Boxed(sample.facts), messages: sample.messages) }
+}
+
+extension Case {
+    func with(_ change: (inout Case) -> Void) -> Case {
         var facts = self
         change(&facts)
         return facts
     }
 
     mutating func ended(_ cause: ReleaseCause, _ status: Int = 200, by party: ReleaseParty = .relayd) {
-        end = CallFacts.End(cause, status: status, by: party, at: age)
+        facts.end = CallFacts.End(cause, status: status, by: party, at: facts.age)
     }
 }

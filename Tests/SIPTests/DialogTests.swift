@@ -23,7 +23,7 @@ import Testing
             Contact: <sip:ada@198.51.100.7:5062;ob>
 
             """)
-        var dialog = Dialog(serving: invite, localTag: "ours", source: Self.peer)
+        let dialog = Dialog(serving: invite, localTag: "ours", source: Self.peer)
         #expect(dialog.remoteTag == "theirs")
         #expect(dialog.localTag == "ours")
         #expect(dialog.callID == "c1")
@@ -43,7 +43,7 @@ import Testing
     @Test("a request without Contact: the peer is its From, and gets requests where its own came from")
     func serverWithoutContact() throws {
         let invite = try parse(Self.request(contact: nil))
-        var dialog = Dialog(serving: invite, localTag: "ours", source: Self.peer)
+        let dialog = Dialog(serving: invite, localTag: "ours", source: Self.peer)
         let bye = try parse(dialog.request(.bye, branch: "z9hG4bKx", sentBy: Self.here).finish())
         #expect(String(decoding: bye.requestURI, as: UTF8.self) == "sip:ada@a.example")
         #expect(dialog.destination == Self.peer)
@@ -53,7 +53,7 @@ import Testing
 
     @Test("as user agent client: Record-Route reversed, tag and target of the answer, ACK with the CSeq of its INVITE")
     func client() throws {
-        var dialog = Self.calling()
+        let dialog = Self.calling()
         let invite = try parse(dialog.request(.invite, branch: "z9hG4bKi", sentBy: Self.here, maxForwards: 9).finish())
         #expect(invite.cseq.number == 1 && invite.toTag == nil && invite.maxForwards == 9)
         #expect(dialog.destination == Self.peer)
@@ -84,7 +84,7 @@ import Testing
 
     @Test("the final answer of another branch replaces tag, target and routes of an earlier 18x")
     func otherBranchAnswers() throws {
-        var dialog = Self.calling()
+        let dialog = Self.calling()
         dialog.update(
             with: try parse(Self.response(180, tag: "a", contact: "sip:a@203.0.113.1", recordRoute: "<sip:198.51.100.9;lr>")),
             source: Self.peer)
@@ -98,7 +98,7 @@ import Testing
 
     @Test("a strict router becomes the Request-URI, the target goes to the end of the routes (RFC 3261 §12.2.1.1)")
     func strictRouting() throws {
-        var dialog = Self.calling()
+        let dialog = Self.calling()
         dialog.update(
             with: try parse(
                 Self.response(

@@ -45,15 +45,17 @@ import Testing
                 return .refused(status: error.status, reason: error.reason)
             }
             var changes: [Registrar.Change] = []
-            let outcome = registrar.apply(request, of: message, user: user, flow: Flow(udp: source, listener: 1), isProven: true, now: now) { change, _ in
-                changes.append(change)
-            }
+            let outcome = registrar.apply(
+                request, of: message, user: user, flow: Flow(udp: source, listener: 1), isProven: true, now: now, changes: &changes)
             self.changes += changes
             return outcome
         }
 
         var contacts: [String] {
-            registrar.contacts(of: ada, now: now).map { String(decoding: $0, as: UTF8.self) }
+            var builder = MessageBuilder(response: 200)
+            registrar.addContacts(of: ada, now: now, to: &builder)
+            let lines = String(decoding: builder.finish(), as: UTF8.self).split(separator: "\r\n")
+            return lines.filter { $0.hasPrefix("Contact: ") }.map { String($0.dropFirst("Contact: ".count)) }
         }
     }
 
@@ -95,7 +97,7 @@ import Testing
         world.now = world.now + .seconds(21)
         #expect(world.contacts.count == 1, "what has expired is not listed even before it is taken out")
         var removed: [Registrar.Change] = []
-        world.registrar.removeExpired(now: world.now) { change, _ in removed.append(change) }
+        world.registrar.removeExpired(now: world.now, changes: &removed)
         #expect(removed.count == 1)
         #expect(world.registrar.count == 1)
         #expect(world.registrar.nextExpiry == Self.start + .seconds(100))
@@ -228,8 +230,8 @@ import Testing
             via: "10.0.0.2")
         _ = try world.register("Contact: <sip:ada@10.0.0.3>;expires=200", via: "10.0.0.3")
         let wall = WallTime(milliseconds: 1_790_000_000_000)
-        let lines = world.registrar.targets(of: Self.ada, now: world.now).compactMap { target in
-            world.registrar.line(.present, target.id, users: users) { wall + ($0 - Self.start) }
+        let lines = world.changes.map { change in
+            world.registrar.line(change, user: Array("ada".utf8)) { wall + ($0 - Self.start) }
         }
         #expect(lines.count == 2)
         var after = World()

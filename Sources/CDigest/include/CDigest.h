@@ -14,10 +14,8 @@ enum { CDIGEST_MD5 = 0, CDIGEST_SHA256 = 1 };
 // NULL when this OpenSSL does not have the algorithm, as MD5 in FIPS mode, or no memory is left.
 cdigest_hash *cdigest_hash_open(int algorithm);
 void cdigest_hash_close(cdigest_hash *hash);
-void cdigest_hash_begin(cdigest_hash *hash);
-void cdigest_hash_add(cdigest_hash *hash, const void *octets, size_t count);
 // Writes 16 (MD5) or 32 octets (SHA-256).
-void cdigest_hash_finish(cdigest_hash *hash, uint8_t *output);
+void cdigest_hash_compute(cdigest_hash *hash, const void *octets, size_t count, uint8_t *output);
 
 // HMAC-SHA-256 with one key for good; NULL as above.
 cdigest_mac *cdigest_mac_open(const uint8_t *key, size_t count);

@@ -26,7 +26,7 @@ extension CallControl {
         return CallEvidence(
             number: call.number, id: call.id, recordID: call.recordID, callerCallID: callIDs.caller, calleeCallID: callIDs.callee,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
-            setup: (call.setupAt, wallTime(call.setupAt)), messages: call.ladder, omitted: call.omittedLadderItems,
+            setupAt: wallTime(call.setupAt), ladder: call.ladder,
             facts: call.finalFacts ?? Boxed(facts(of: call, now: now)))
     }
 
@@ -56,8 +56,10 @@ extension CallControl {
         facts.fromCaller = stream(.caller, of: call)
         facts.fromCallee = stream(.callee, of: call)
         facts.isRelayed = !call.isDirect
-        facts.fromCaller.areDigitsConverted = convertsDigits(call)
-        facts.fromCallee.areDigitsConverted = convertsDigits(call)
+        if convertsDigits(call) {
+            facts.fromCaller.areDigitsConverted = true
+            facts.fromCallee.areDigitsConverted = true
+        }
         return facts
     }
 
@@ -170,37 +172,5 @@ extension MediaFacts {
         isRTP = media.isRTP
         sends = media.direction == .sendrecv || media.direction == .sendonly
         receives = (media.direction == .sendrecv || media.direction == .recvonly) && !media.isHeldByAddress
-    }
-}
-
-extension MessageFact {
-    /// A ladder says of a response only its status: what it answers is the last request of the other side without a final one.
-    static func of(_ ladder: [Call.LadderItem], since start: Instant) -> [MessageFact] {
-        var facts: [MessageFact] = []
-        facts.reserveCapacity(ladder.count)
-        /// Requests without a final response, by their place in `facts`.
-        var open: [Int] = []
-        for item in ladder where !item.isICMP {
-            let status = item.status
-            let method: Method
-            if let status {
-                let index = open.lastIndex { facts[$0].leg == item.leg && facts[$0].isReceived != item.isReceived }
-                let known = index != nil && !item.isRetransmission
-                    ? nil : facts.last { $0.leg == item.leg && $0.isReceived == item.isReceived && $0.status == status }
-                if let index, known == nil {
-                    method = facts[open[index]].method
-                    if status >= 200 { open.remove(at: index) }
-                } else {
-                    method = known?.method ?? .invite
-                }
-            } else {
-                method = Method(item.text)
-                if method != .ack, !item.isRetransmission { open.append(facts.count) }
-            }
-            facts.append(
-                MessageFact(
-                    at: item.at - start, item.leg, received: item.isReceived, method, status, again: item.isRetransmission))
-        }
-        return facts
     }
 }

@@ -13,12 +13,8 @@ struct CallEvidence: Sendable {
     let calleeCallID: String?
     let callerTrunk: String?
     let calleeTrunk: String?
-    /// On both clocks.
-    let setup: (instant: Instant, wall: WallTime)
-    let messages: [Call.LadderItem]
-    /// Messages left out in the middle of the ladder.
-    let omitted: Int
-    /// Without the messages, which are above.
+    let setupAt: WallTime
+    let ladder: Ladder
     private(set) var facts: Boxed<CallFacts>
 
     /// For what becomes known after the end.
@@ -29,10 +25,8 @@ struct CallEvidence: Sendable {
     }
 
     var explanation: CallExplanation {
-        var facts = facts.value
-        facts.messages = MessageFact.of(messages, since: setup.instant)
-        let diagnosis = Diagnosis.of(facts)
-        let setupAt = setup.wall
+        let diagnosis = Diagnosis.of(facts, messages: ladder.messages)
+        let facts = facts.value
         return CallExplanation(
             id: id, recordID: recordID, callerNumber: facts.callerNumber, calledNumber: facts.calledNumber,
             callerTrunk: callerTrunk, calleeTrunk: calleeTrunk, callerAddress: facts.caller.address,
@@ -41,7 +35,7 @@ struct CallEvidence: Sendable {
             cause: facts.end?.cause, sipCode: facts.end?.status, verdict: diagnosis.verdict, sentence: diagnosis.sentence,
             evidence: diagnosis.evidence, advice: diagnosis.advice,
             lints: Self.lints(of: diagnosis),
-            ladder: messages.map { LadderEntry($0, setup: setup) }, omitted: omitted,
+            ladder: ladder.entries(setup: setupAt), omitted: ladder.omitted,
             missing: diagnosis.missing.map { .init(leg: Self.side($0.leg), direction: $0.isReceived ? .in : .out, text: $0.text, milliseconds: $0.at.milliseconds) },
             fromCaller: Self.direction(facts, .caller), fromCallee: Self.direction(facts, .callee))
     }

@@ -24,7 +24,7 @@ extension NGCallControl {
     private func explanation(_ evidence: NGCallEvidence) -> CallExplanation {
         let call = evidence.call
         let facts = evidence.facts
-        var diagnosis = Diagnosis.of(facts)
+        var diagnosis = Diagnosis.of(Boxed(facts))
         if call.answeredAt == nil {
             diagnosis = facts.end == nil
                 ? Diagnosis(.inProgress, "The proxy has offered the call, and has not told of an answer yet.")

@@ -19,7 +19,7 @@ extension CallControl {
         // REGISTERs have a queue of their own. Most get no transaction, and those that do look for themselves.
         if isNewRegister {
             guard !wasRefusedForLoad(request) else { return refuseForLoad(request, from: source) }
-            if admit(request, from: source, now: now) { serveRegister(request, from: source, now: now) }
+            if admit(request, key, from: source, now: now) { serveRegister(request, key, from: source, now: now) }
             return
         }
         let rank = rank(of: source, now: now)
@@ -65,7 +65,7 @@ extension CallControl {
             counters.add(to: .sipRefusedOverload)
             return refuseForLoad(request, from: source)
         }
-        guard admit(request, from: source, now: now) else { return }
+        guard admit(request, entry.key, from: source, now: now) else { return }
         guard request.method != .invite || request.toTag != nil || callRate.take(from: StrangerTable.source(of: source.ip), now: now) else {
             phones?.admitted = nil
             counters.add(to: .callsRefusedRate)
@@ -77,7 +77,7 @@ extension CallControl {
     /// 503 without a transaction, which is all there is no room for. It is remembered for a while, so that a copy of the request
     /// that was on its way is not served after its sender was told to give up.
     mutating func refuseForLoad(_ request: SIPMessage, from source: Flow) {
-        let fingerprint = fingerprint(of: request)
+        let fingerprint = TransactionKey(request: request).number
         refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] = fingerprint
         hasRefusedForLoad = true
         answerStateless(request, status: 503, [retryAfter], from: source)
@@ -85,7 +85,7 @@ extension CallControl {
 
     private func wasRefusedForLoad(_ request: SIPMessage) -> Bool {
         guard hasRefusedForLoad else { return false }
-        let fingerprint = fingerprint(of: request)
+        let fingerprint = TransactionKey(request: request).number
         return refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] == fingerprint
     }
 

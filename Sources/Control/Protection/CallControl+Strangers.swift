@@ -81,7 +81,7 @@ extension CallControl {
     ) {
         let isTrusted = isKnown(source)
         let limit = source.isReliable || isTrusted ? Int.max : request.octets.count
-        let tag = String(UInt32(truncatingIfNeeded: fingerprint(of: request)), radix: 16)
+        let tag = TransactionKey(request: request).tag
         for isCompact in [false, true] {
             var builder = MessageBuilder.response(
                 to: request, status: status, reason: reason, toTag: tag, source: source.remote, isCompact: isCompact)
@@ -93,18 +93,6 @@ extension CallControl {
             return output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))
         }
         counters.add(to: .sipAnswersWithheld)
-    }
-
-    /// The same for each copy of a request, and not to be foreseen: `Hasher` has a key of its own in each process.
-    func fingerprint(of request: SIPMessage) -> UInt64 {
-        var hasher = Hasher()
-        for part in [request.callID, request.fromTag ?? [], request.topVia.branch ?? []] {
-            // SAFETY: the octets are only read, and inside this closure. A slice would hash them one by one.
-            unsafe part.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-            hasher.combine(part.count)
-        }
-        hasher.combine(request.cseq.number)
-        return UInt64(UInt(bitPattern: hasher.finalize()))
     }
 
     // MARK: For operators

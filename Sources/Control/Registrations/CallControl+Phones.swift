@@ -10,11 +10,11 @@ extension CallControl {
     /// Whether a request may go on. What may not has been answered, dropped or put aside.
     ///
     /// Answers are made without a transaction: who has not proven who it is costs no memory, and gets nothing twice.
-    mutating func admit(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {
+    mutating func admit(_ request: SIPMessage, _ key: TransactionKey, from source: Flow, now: Instant) -> Bool {
         guard phones != nil, request.toTag == nil else { return true }
         switch request.method {
         case .register:
-            switch phones!.queue.decide(request, from: source, now: now) {
+            switch phones!.queue.decide(request, key, from: source, now: now) {
             case .serve: break
             case .wait:
                 counters.add(to: .registersQueued)
@@ -23,10 +23,10 @@ extension CallControl {
                 counters.add(to: .registersDropped)
                 return false
             }
-            return authenticate(request, in: .authorization, from: source, now: now)
+            return authenticate(request, key, in: .authorization, from: source, now: now)
         case .invite:
             if isTrunk(source) || isFromDoctor(source.remote, now: now) { return true }
-            return authenticate(request, in: .proxyAuthorization, from: source, now: now)
+            return authenticate(request, key, in: .proxyAuthorization, from: source, now: now)
         default: return true
         }
     }
@@ -39,7 +39,7 @@ extension CallControl {
 
     /// Checks credentials; `phones.admitted` is who sent the request.
     private mutating func authenticate(
-        _ request: SIPMessage, in header: HeaderName, from source: Flow, now: Instant
+        _ request: SIPMessage, _ key: TransactionKey, in header: HeaderName, from source: Flow, now: Instant
     ) -> Bool {
         let wall = wallTime(now)
         guard let credentials = request.credentials(in: header, realm: phones!.digest.realm) else {
@@ -55,7 +55,7 @@ extension CallControl {
         let user = phones!.users.find(name: name)
         let users = phones!.users
         let verdict = phones!.digest.verify(
-            credentials, of: request, from: source.ip, secret: { algorithm in user.flatMap { users[$0].secret(algorithm) } }, now: wall)
+            credentials, of: request, from: source.ip, secret: { algorithm in user.flatMap { users.secret(of: $0, algorithm) } }, now: wall)
         switch verdict {
         case .valid:
             phones!.credentialGuard.noteSuccess(name, at: source.ip)
@@ -63,7 +63,7 @@ extension CallControl {
             return true
         case .repeated where isRepetition(request, of: user, from: source, now: now):
             counters.add(to: .sipRetransmissionsReceived)
-            if let user { answerRegister(request, of: user, from: source, now: now) }
+            if let user { answerRegister(request, key, of: user, from: source, now: now) }
         case .stale, .repeated:
             counters.add(to: .noncesStale)
             challenge(request, stale: true, from: source, now: now)
@@ -93,24 +93,22 @@ extension CallControl {
         // A stream cannot be aimed at anyone else, nor can what has proven itself before.
         let isUnlimited = source.transport != .udp || phones!.registrar.table.binding(from: source.remote) != nil
         let limit = isUnlimited ? Int.max : request.octets.count
-        var builder = MessageBuilder.response(to: request, status: status, toTag: "relayd-\(status)", source: source.remote)
-        let server = configuration.sip.userAgent
-        var octets: [UInt8]?
-        for (values, hasServer) in [(values[...], true), (values[...], false), (values.suffix(1), false)] {
-            var size = builder.finishedCount + (hasServer ? MessageBuilder.lineCount(.server, server.utf8.count) : 0)
-            for value in values { size += MessageBuilder.lineCount(header, value.count) }
-            guard size <= limit else { continue }
-            for value in values { builder.add(header, octets: value) }
-            if hasServer { builder.add(.server, server) }
+        let tag = status == 401 ? "relayd-401" : "relayd-407"
+        var builder = MessageBuilder.response(to: request, status: status, toTag: tag, source: source.remote)
+        let server = settings.serverLine
+        let all = values.reduce(builder.finishedCount) { $0 + MessageBuilder.lineCount(header, $1.count) }
+        let last = builder.finishedCount + MessageBuilder.lineCount(header, values.last?.count ?? 0)
+        let octets: [UInt8]
+        if last <= limit {
+            for value in all <= limit ? values[...] : values.suffix(1) { builder.add(header, octets: value) }
+            if all + server.count <= limit { builder.add(lines: server) }
             octets = builder.finish()
-            break
-        }
-        if octets == nil {
+        } else {
             builder = MessageBuilder.response(to: request, status: status, toTag: "r", source: source.remote, isCompact: true)
             for value in values.suffix(1) { builder.add(header, octets: DigestServer.withoutDefault(value)) }
             octets = builder.finishDatagram()
         }
-        guard let octets, octets.count <= limit else { return counters.add(to: .challengesWithheld) }
+        guard octets.count <= limit else { return counters.add(to: .challengesWithheld) }
         counters.add(to: .challengesSent)
         output(.send(octets, to: ResponseDestination.flow(for: request, source: source), transaction: nil))
     }
@@ -124,15 +122,9 @@ extension CallControl {
 
     /// The user is no more.
     mutating func forgetRegistrations(of user: UserIndex, now: Instant) {
-        let users = phones!.users
-        let clocks = clockReading
-        for id in phones!.registrar.table.bindings(of: user) {
-            var change: (Registrar.Change, RegistrationLine)?
-            phones!.registrar.remove(id) { removed, registrar in
-                if let line = registrar.line(removed, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) { change = (removed, line) }
-            }
-            if let (change, line) = change { note(change, line, now: now) }
-        }
+        var changes: [Registrar.Change] = []
+        for id in phones!.registrar.table.bindings(of: user) { phones!.registrar.remove(id, changes: &changes) }
+        for change in changes { note(change, now: now) }
     }
 
     mutating func warnOfCapacity(now: Instant) {
@@ -164,22 +156,16 @@ extension CallControl {
     mutating func advancePhones(to now: Instant) {
         guard phones != nil else { return }
         if let due = phones!.registrar.nextExpiry, due <= now {
-            let users = phones!.users
-            let clocks = clockReading
-            var gone: [(Registrar.Change, RegistrationLine)] = []
-            phones!.registrar.removeExpired(now: now) { change, registrar in
-                if let line = registrar.line(change, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) {
-                    gone.append((change, line))
-                }
-            }
-            for (change, line) in gone { note(change, line, now: now) }
+            var changes: [Registrar.Change] = []
+            phones!.registrar.removeExpired(now: now, changes: &changes)
+            for change in changes { note(change, now: now) }
         }
         for entry in phones!.queue.takeDue(now: now) {
             // A copy of it may have been served meanwhile.
-            if transactions.isKnown(entry.message) {
-                receiveAdmitted(entry.message, from: entry.source, now: now)
-            } else if authenticate(entry.message, in: .authorization, from: entry.source, now: now) {
-                serveRegister(entry.message, from: entry.source, now: now)
+            if transactions.isKnown(entry.message, entry.key) {
+                receiveAdmitted(entry.message, entry.key, from: entry.source, now: now)
+            } else if authenticate(entry.message, entry.key, in: .authorization, from: entry.source, now: now) {
+                serveRegister(entry.message, entry.key, from: entry.source, now: now)
             }
         }
         if let batch = phones!.keepAlives.takeDue(phones!.registrar.table, now: now) {
@@ -218,16 +204,6 @@ extension CallControl {
             let id = phones!.registrar.table.binding(from: source.remote)
         else { return }
         phones!.keepAlives.heard(id, isAnswer: false, now: now)
-    }
-}
-
-extension Registrar {
-    /// The line that keeps a change.
-    func line(_ change: Change, users: UserDirectory, wallTime: (Instant) -> WallTime) -> RegistrationLine? {
-        switch change {
-        case .added(let id), .refreshed(let id): line(.present, id, users: users, wallTime: wallTime)
-        case .removed(let id, _): line(.gone, id, users: users, wallTime: wallTime)
-        }
     }
 }
 

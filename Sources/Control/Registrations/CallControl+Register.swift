@@ -9,20 +9,20 @@ extension CallControl {
     ///
     /// The usual one adds or refreshes a single binding and gets no transaction (RFC 3261 §8.2.7): the binding remembers its
     /// Call-ID and CSeq, and a copy of the request is answered from it. All others, refusals among them, get one.
-    mutating func serveRegister(_ request: SIPMessage, from source: Flow, now: Instant) {
-        if let user = phones?.admitted, request.first(.require) == nil, phones!.user(called: request.to.uri) == user,
+    mutating func serveRegister(_ request: SIPMessage, _ key: TransactionKey, from source: Flow, now: Instant) {
+        if let user = phones?.admitted, !request.has(.require), phones!.isUser(user, called: request.to.uri),
             let register = try? RegisterRequest(request), register.isOfOneBinding,
             apply(register, of: request, user: user, from: source, now: now) == .done
         {
             phones!.admitted = nil
-            return answerRegister(request, of: user, from: source, now: now)
+            return answerRegister(request, key, of: user, from: source, now: now)
         }
         guard !isFull else {
             phones?.admitted = nil
             counters.add(to: .sipRefusedOverload)
             return refuseForLoad(request, from: source)
         }
-        receiveAdmitted(request, from: source, now: now)
+        receiveAdmitted(request, key, from: source, now: now)
     }
 
     /// Whether a REGISTER whose credentials were used before is a copy of one that was served without a transaction.
@@ -32,9 +32,10 @@ extension CallControl {
     }
 
     /// 200 without a transaction.
-    mutating func answerRegister(_ request: SIPMessage, of user: UserIndex, from source: Flow, now: Instant) {
-        let tag = String(fingerprint(of: request) & 0xffff_ffff_ffff, radix: 36)
-        var builder = MessageBuilder.response(to: request, status: 200, toTag: tag, source: source)
+    mutating func answerRegister(
+        _ request: SIPMessage, _ key: TransactionKey, of user: UserIndex, from source: Flow, now: Instant
+    ) {
+        var builder = MessageBuilder.response(to: request, status: 200, toTag: key.tag, source: source)
         addRegistered(request, of: user, to: &builder, now: now)
         builder.add(lines: settings.serverLine)
         output(.send(builder.finish(), to: ResponseDestination.flow(for: request, source: source), transaction: nil))
@@ -42,9 +43,9 @@ extension CallControl {
 
     /// What a 200 says: the user's contacts, the Path of this request, and whether its flow is kept (RFC 5626 §6).
     private func addRegistered(_ request: SIPMessage, of user: UserIndex, to builder: inout MessageBuilder, now: Instant) {
-        for contact in phones!.registrar.contacts(of: user, now: now) { builder.add(.contact, octets: contact) }
+        phones!.registrar.addContacts(of: user, now: now, to: &builder)
         for field in request.all(.path) { builder.copy(field, from: request) }
-        if request.hasToken("outbound", in: .supported), request.listValues(.via).count == 1 {
+        if request.hasToken("outbound", in: .supported), request.hasOneVia {
             builder.add(.require, "outbound")
         }
     }
@@ -60,7 +61,7 @@ extension CallControl {
                 id, request, from: source, status: 420, [(.unsupported, required.joined(separator: ", "))], now: now)
         }
         // Nobody registers in another's name.
-        guard phones!.user(called: request.to.uri) == user else {
+        guard phones!.isUser(user, called: request.to.uri) else {
             return answer(id, request, from: source, status: 403, now: now)
         }
         let register: RegisterRequest
@@ -94,48 +95,46 @@ extension CallControl {
     private mutating func apply(
         _ register: RegisterRequest, of request: SIPMessage, user: UserIndex, from source: Flow, now: Instant
     ) -> Registrar.Outcome {
-        var changes: [(change: Registrar.Change, line: RegistrationLine)] = []
-        let users = phones!.users
-        let clocks = clockReading
-        let outcome = phones!.registrar.apply(register, of: request, user: user, flow: source, isProven: true, now: now) {
-            change, registrar in
-            if let line = registrar.line(change, users: users, wallTime: { clocks.wall + ($0 - clocks.instant) }) {
-                changes.append((change, line))
-            }
-        }
-        for (change, line) in changes { note(change, line, now: now) }
+        var changes: [Registrar.Change] = []
+        let outcome = phones!.registrar.apply(
+            register, of: request, user: user, flow: source, isProven: true, now: now, changes: &changes)
+        for change in changes { note(change, now: now) }
         if outcome == .done { counters.add(to: .registrations) }
         return outcome
     }
 
     /// A binding has come, was refreshed or is gone.
-    mutating func note(_ change: Registrar.Change, _ line: RegistrationLine, now: Instant) {
-        output(.registration(line))
-        switch change {
-        case .added(let id), .refreshed(let id):
-            guard let binding = phones!.registrar.table[id] else { return }
-            phones!.keepAlives.update(id, binding, isFresh: true, now: now)
+    mutating func note(_ change: Registrar.Change, now: Instant) {
+        let binding = change.binding
+        let name = phones!.users.name(of: binding.user)
+        let clocks = clockReading
+        let line = phones!.registrar.line(change, user: name) { clocks.wall + ($0 - clocks.instant) }
+        output(.registration(line.octets))
+        switch change.kind {
+        case .added, .refreshed:
+            phones!.keepAlives.update(change.id, binding, isFresh: true, now: now)
             warnOfCapacity(now: now)
-            guard case .added = change else { return }
+            guard change.kind == .added else { return }
             phones!.departures[binding.user] = nil
-            let (user, agent) = (phones!.users[binding.user].nameText, phones!.registrar.agents[binding.agent])
+            let agent = phones!.registrar.agents[binding.agent]
             emit(
                 .registrationAdded, for: nil,
                 [
-                    "user": user, "contact": binding.contactText, "source": binding.flow.description,
-                    "nat": binding.evidence.text, "agent": agent,
+                    "user": String(decoding: name, as: UTF8.self), "contact": binding.contactText,
+                    "source": binding.flow.description, "nat": binding.evidence.text, "agent": agent,
                 ], now: now)
-        case .removed(let id, let reason):
-            phones!.keepAlives.remove(id)
+        case .removed(let reason):
+            phones!.keepAlives.remove(change.id)
             if reason == .replaced { counters.add(to: .bindingsReplaced) }
-            if reason != .replaced, let user = phones!.users.find(name: line.user) {
-                phones!.departures[user] = (now, reason == .expired)
+            // Whoever is no user any more cannot be called either.
+            if reason != .replaced, phones!.users.find(name: name) != nil {
+                phones!.departures[binding.user] = (now, reason == .expired)
             }
             emit(
                 .registrationRemoved, for: nil,
                 [
-                    "user": String(decoding: line.user, as: UTF8.self), "contact": String(decoding: line.contact, as: UTF8.self),
-                    "source": line.flow.description, "reason": reason.rawValue,
+                    "user": String(decoding: name, as: UTF8.self), "contact": binding.contactText,
+                    "source": binding.flow.description, "reason": reason.rawValue,
                 ], now: now)
         }
     }

@@ -52,6 +52,11 @@ struct Phones {
     /// The user that a called number or name belongs to.
     func user(called uri: SIPURI) -> UserIndex? { uri.unescapedUser.flatMap { users.find($0) } }
 
+    /// Whether a called number or name is this user's.
+    func isUser(_ user: UserIndex, called uri: SIPURI) -> Bool {
+        uri.hasUser(users.name(of: user)) || self.user(called: uri) == user
+    }
+
     var nextDeadline: Instant? {
         [registrar.nextExpiry, queue.nextTurn, keepAlives.nextTick].compactMap(\.self).min()
     }
@@ -63,7 +68,7 @@ extension UserDirectory {
         self.init()
         for user in users {
             let name = Array(user.name.utf8)
-            let hashes = user.ha1.compactMap { DigestValue(hex: $0.utf8) }
+            let hashes = user.ha1.compactMap { DigestValue(hex: Array($0.utf8)) }
             func secret(_ algorithm: DigestAlgorithm) -> DigestValue? {
                 hashes.first { $0.algorithm == algorithm }
                     ?? user.password.flatMap { engine.secret(algorithm, username: name, realm: realm, password: Array($0.utf8)) }

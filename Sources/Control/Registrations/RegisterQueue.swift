@@ -9,6 +9,7 @@ import SIP
 struct RegisterQueue {
     struct Entry {
         let message: SIPMessage
+        let key: TransactionKey
         let source: Flow
     }
 
@@ -58,7 +59,7 @@ struct RegisterQueue {
     enum Decision { case serve, wait, drop }
 
     /// What to do with a REGISTER. What is to wait has been taken in.
-    mutating func decide(_ message: SIPMessage, from source: Flow, now: Instant) -> Decision {
+    mutating func decide(_ message: SIPMessage, _ key: TransactionKey, from source: Flow, now: Instant) -> Decision {
         guard ratePerSource > 0 || rate > 0 else { return .serve }
         refill(now: now)
         forget(now: now)
@@ -70,7 +71,7 @@ struct RegisterQueue {
             return .serve
         }
         guard count < Self.limit, line.count < Self.limitPerSource else { return .drop }
-        line.entries.append(Entry(message: message, source: source))
+        line.entries.append(Entry(message: message, key: key, source: source))
         count += 1
         if !line.isWaiting {
             line.isWaiting = true

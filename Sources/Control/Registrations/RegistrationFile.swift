@@ -21,7 +21,8 @@ struct RegistrationFile {
         keeper = try StateKeeper(path: path, read: read, onTrouble: onTrouble)
     }
 
-    func append(_ line: RegistrationLine) { keeper.append(line.octets) }
+    /// - Parameter line: of `RegistrationLine`, with its end.
+    func append(_ line: [UInt8]) { keeper.append(line) }
 
     func stop() { keeper.stop() }
 }

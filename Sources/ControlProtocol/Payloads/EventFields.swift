@@ -2,16 +2,16 @@
 ///
 /// A list and no dictionary, because most are made only to be written down.
 package struct EventFields: Sendable {
-    private var pairs: [(name: String, value: String)] = []
+    private var pairs: [(String, String)] = []
 
     package init() {}
 
     package subscript(name: String) -> String? {
-        get { pairs.first { $0.name == name }?.value }
+        get { pairs.first { $0.0 == name }?.1 }
         set {
-            let index = pairs.firstIndex { $0.name == name }
+            let index = pairs.firstIndex { $0.0 == name }
             switch (index, newValue) {
-            case (let index?, let value?): pairs[index].value = value
+            case (let index?, let value?): pairs[index].1 = value
             case (let index?, nil): pairs.remove(at: index)
             case (nil, let value?): pairs.append((name, value))
             case (nil, nil): break
@@ -22,17 +22,16 @@ package struct EventFields: Sendable {
     package var isEmpty: Bool { pairs.isEmpty }
 
     /// In alphabetical order.
-    package var sorted: [(name: String, value: String)] { pairs.sorted { $0.name < $1.name } }
+    package var sorted: [(name: String, value: String)] { pairs.sorted { $0.0 < $1.0 }.map { (name: $0.0, value: $0.1) } }
 
     package var dictionary: [String: String] {
-        Dictionary(pairs.map { ($0.name, $0.value) }, uniquingKeysWith: { _, last in last })
+        Dictionary(pairs, uniquingKeysWith: { _, last in last })
     }
 }
 
 extension EventFields: ExpressibleByDictionaryLiteral {
     package init(dictionaryLiteral elements: (String, String)...) {
-        pairs.reserveCapacity(elements.count + 2)
-        for (name, value) in elements { pairs.append((name, value)) }
+        pairs = elements
     }
 }
 

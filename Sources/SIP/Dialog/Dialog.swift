@@ -1,8 +1,10 @@
 package import Core
 
-/// One side's state of a dialog (RFC 3261 §12): what a request inside it is made of.
-package struct Dialog: Sendable {
+/// One side's state of a dialog (RFC 3261 §12): what a request inside it is made of. A reference, as each step of a call asks it
+/// for something.
+package final class Dialog {
     package let localTag: String
+    package let callID: String
     /// Call-ID, From and To of our requests, and the peer's tag.
     private var identity: DialogIdentity
     /// The Contact URI of the peer: Request-URI of our requests.
@@ -36,6 +38,7 @@ package struct Dialog: Sendable {
             callID: octets.extracting(request.callIDRange), from: octets.extracting(request.range(of: .to)),
             ownTag: request.toTag == nil ? localTag : nil, to: octets.extracting(request.range(of: .from)),
             remoteTag: request.fromTag, isFolded: request.isFolded)
+        callID = Octet.string(identity.callID.span)
         let contact = request.contact?.uri
         let uri = contact ?? request.from.uri
         targetURI = Array(uri.slice)
@@ -60,6 +63,7 @@ package struct Dialog: Sendable {
         self.localTag = localTag
         identity = DialogIdentity.of(
             callID: callID.span, from: local.span, to: remote.span, remoteTag: nil, isFolded: true)
+        self.callID = Octet.string(identity.callID.span)
         targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
         self.target = Target(SIPURI(target), isContact: false)
         routes = routeSet.map { Octet.oneLine($0.utf8.span) }
@@ -69,13 +73,28 @@ package struct Dialog: Sendable {
         locate()
     }
 
-    package init(
+    package convenience init(
         calling target: String, callID: String, localTag: String, local: String, remote: String, sequence: UInt32,
         destination: Flow, routeSet: [String] = []
     ) {
         self.init(
             calling: Array(target.utf8), callID: Array(callID.utf8), localTag: localTag, local: Array(local.utf8),
             remote: Array(remote.utf8), sequence: sequence, destination: destination, routeSet: routeSet)
+    }
+
+    /// A further dialog that the same request has made, with somebody else behind a fork of the peer's side.
+    package init(besides other: Dialog, madeBy response: SIPMessage, source: Flow) {
+        localTag = other.localTag
+        callID = other.callID
+        identity = other.identity
+        targetURI = other.targetURI
+        target = other.target
+        routes = other.routes
+        localSequence = other.localSequence
+        fallback = other.fallback
+        isBehindNAT = other.isBehindNAT
+        destination = other.destination
+        update(with: response, source: source)
     }
 
     /// What the same request begins that is sent once more to `target`: no answer to this one has made a dialog.
@@ -87,8 +106,6 @@ package struct Dialog: Sendable {
             sequence: localSequence, destination: destination, routeSet: routeSet)
     }
 
-    @inline(__always)
-    package var callID: String { String(decoding: identity.callID, as: UTF8.self) }
     /// From of our requests, tag included.
     package var local: ArraySlice<UInt8> { identity.from }
     /// To of our requests.
@@ -115,9 +132,10 @@ package struct Dialog: Sendable {
     package var contactAddress: SocketAddress? { target.isContact ? target.address : nil }
 
     /// Takes the peer's part from a response that makes or updates the dialog (§12.1.2, §12.2.1.2).
-    package mutating func update(with response: SIPMessage, source: Flow) {
-        identity.update(
+    package func update(with response: SIPMessage, source: Flow) {
+        let renewed = identity.renewed(
             to: response.octets.span.extracting(response.range(of: .to)), remoteTag: response.toTag, isFolded: response.isFolded)
+        if let renewed { identity = renewed }
         routes = Self.routes(response).reversed()
         takeTarget(from: response, source: source)
     }
@@ -128,7 +146,7 @@ package struct Dialog: Sendable {
     }
 
     /// Takes the peer's Contact from a target refresh request or a 2xx to one (§12.2.1.2, §12.2.2). Tags and routes stay.
-    package mutating func refreshTarget(from message: SIPMessage, source: Flow) {
+    package func refreshTarget(from message: SIPMessage, source: Flow) {
         takeTarget(from: message, source: source)
     }
 
@@ -139,7 +157,7 @@ package struct Dialog: Sendable {
     ///   - branch: of its Via, new for each request.
     ///   - sentBy: what Via carries.
     ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
-    package mutating func request(
+    package func request(
         _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70
     ) -> MessageBuilder {
         if sequence == nil { localSequence += 1 }
@@ -178,7 +196,7 @@ package struct Dialog: Sendable {
         }
     }
 
-    private mutating func takeTarget(from message: SIPMessage, source: Flow) {
+    private func takeTarget(from message: SIPMessage, source: Flow) {
         fallback = source
         // A 2xx mostly repeats the Contact of the response before it.
         if !target.isContact || !message.hasContact(targetURI) {
@@ -208,7 +226,7 @@ package struct Dialog: Sendable {
     }
 
     /// Sets `destination` anew.
-    private mutating func locate() {
+    private func locate() {
         if isBehindNAT {
             destination = fallback
         } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
@@ -296,12 +314,12 @@ struct DialogIdentity: Sendable {
     var remoteTag: ArraySlice<UInt8>? { hasRemoteTag ? octets[linesEnd...] : nil }
     var lines: ArraySlice<UInt8> { octets[..<linesEnd] }
 
-    /// The peer says anew who it is; mostly it repeats itself.
-    mutating func update(to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?, isFolded: Bool) {
+    /// When the peer says anew who it is; nil when it repeats itself, as it mostly does.
+    func renewed(to: Span<UInt8>, remoteTag: ArraySlice<UInt8>?, isFolded: Bool) -> DialogIdentity? {
         let former = octets
         let hasSameTag = remoteTag.map { $0.isEqual(to: former[linesEnd...]) } ?? true
-        if hasRemoteTag == (remoteTag != nil), hasSameTag, to.isEqual(to: former.span.extracting(toRange)) { return }
-        self = DialogIdentity.of(
+        if hasRemoteTag == (remoteTag != nil), hasSameTag, to.isEqual(to: former.span.extracting(toRange)) { return nil }
+        return DialogIdentity.of(
             callID: former.span.extracting(callIDRange), from: former.span.extracting(fromRange), to: to, remoteTag: remoteTag,
             isFolded: isFolded)
     }

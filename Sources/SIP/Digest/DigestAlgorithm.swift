@@ -35,38 +35,44 @@ package struct DigestValue: Equatable, Sendable {
     }
 
     /// Reads hexadecimal digits in either case; nil unless there are 32 (MD5) or 64 (SHA-256) of them.
-    package init?(hex: some Collection<UInt8>) {
+    package init?(hex: [UInt8]) { self.init(hex: hex.span) }
+
+    init?(hex: Span<UInt8>) {
         switch hex.count {
         case DigestAlgorithm.md5.hexCount: algorithm = .md5
         case DigestAlgorithm.sha256.hexCount: algorithm = .sha256
         default: return nil
         }
         var octets = InlineArray<32, UInt8>(repeating: 0)
-        var position = 0
-        for digit in hex {
-            guard let value = Octet.hexValue(digit) else { return nil }
-            octets[position / 2] = octets[position / 2] << 4 | value
-            position += 1
+        for start in stride(from: 0, to: hex.count, by: 16) {
+            let digits = hex.vector(at: start)
+            let letters = (digits | OctetVector(repeating: 0x20)).within(0x61, count: 6)
+            guard (.!(letters .| digits.digits)).first == nil else { return nil }
+            let values = (digits & OctetVector(repeating: 15)) &+ OctetVector(repeating: 0).replacing(with: 9, where: letters)
+            let pairs = values.evenHalf &<< SIMD8(repeating: 4) | values.oddHalf
+            for index in 0..<8 { octets[start / 2 + index] = pairs[index] }
         }
         self.octets = octets
     }
 
-    /// The lower-case digits; what is behind the algorithm's length is not to be read.
-    var hex: InlineArray<64, UInt8> {
-        var digits = InlineArray<64, UInt8>(repeating: 0)
-        for index in 0..<algorithm.octetCount {
-            digits[2 * index] = Self.digit(octets[index] >> 4)
-            digits[2 * index + 1] = Self.digit(octets[index] & 15)
+    /// Appends the digits in lower case.
+    func appendHex(to text: inout [UInt8]) {
+        text.append(addingCapacity: algorithm.hexCount) { text in
+            for index in 0..<algorithm.octetCount {
+                text.append(Self.digit(octets[index] >> 4))
+                text.append(Self.digit(octets[index] & 15))
+            }
         }
-        return digits
     }
 
     package var hexText: String {
-        let digits = hex
-        return String(decoding: (0..<algorithm.hexCount).map { digits[$0] }, as: UTF8.self)
+        var digits: [UInt8] = []
+        appendHex(to: &digits)
+        return String(decoding: digits, as: UTF8.self)
     }
 
-    private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? Octet.zero + value : 0x61 + value - 10 }
+    @inline(__always)
+    private static func digit(_ value: UInt8) -> UInt8 { Octet.zero &+ value &+ (value > 9 ? 39 : 0) }
 
     package static func == (left: DigestValue, right: DigestValue) -> Bool {
         left.algorithm == right.algorithm && left.octets.indices.allSatisfy { left.octets[$0] == right.octets[$0] }

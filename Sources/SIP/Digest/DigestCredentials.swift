@@ -39,7 +39,7 @@ package struct DigestCredentials: Sendable {
         self.nonce = nonce
         self.uri = uri
         self.algorithm = algorithm
-        let digest = DigestValue(hex: octets.copy(response.range))
+        let digest = DigestValue(hex: octets.extracting(response.range))
         self.response = digest?.algorithm == algorithm ? digest : nil
     }
 
@@ -84,7 +84,7 @@ extension SIPMessage {
     /// those for other servers on its way as well.
     package func credentials(in header: HeaderName, realm: [UInt8]) -> DigestCredentials? {
         let span = octets.span
-        for field in headers where field.name == header {
+        for field in all(header) {
             if let credentials = DigestCredentials(span, field.valueRange), credentials.realm.equals(span, realm) {
                 return credentials
             }

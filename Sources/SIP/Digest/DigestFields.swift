@@ -1,3 +1,5 @@
+import Core
+
 /// A value of an authentication header, without its quotes: offsets into the message.
 struct DigestText: Sendable {
     var range = 0..<0
@@ -5,22 +7,25 @@ struct DigestText: Sendable {
     var hasEscapes = false
 
     func unescaped(_ octets: Span<UInt8>) -> [UInt8] {
-        guard hasEscapes else { return octets.copy(range) }
         var text: [UInt8] = []
+        text.reserveCapacity(range.count)
+        append(octets, to: &text)
+        return text
+    }
+
+    /// The value as it is meant: without the escapes of its quoted form (RFC 7616 §3.4, `unq`).
+    func append(_ octets: Span<UInt8>, to text: inout [UInt8]) {
+        guard hasEscapes else { return text.append(copying: octets.extracting(range)) }
         var index = range.lowerBound
         while index < range.upperBound {
             if octets[index] == Octet.backslash, index + 1 < range.upperBound { index += 1 }
             text.append(octets[index])
             index += 1
         }
-        return text
     }
 
     func equals(_ octets: Span<UInt8>, _ text: [UInt8]) -> Bool {
-        if hasEscapes { return unescaped(octets) == text }
-        guard range.count == text.count else { return false }
-        for offset in 0..<text.count where octets[range.lowerBound + offset] != text[offset] { return false }
-        return true
+        hasEscapes ? unescaped(octets) == text : octets.extracting(range).isEqual(to: text.span)
     }
 }
 
@@ -70,13 +75,12 @@ struct DigestFieldScanner: Sendable {
     private mutating func value(_ octets: Span<UInt8>, from start: Int) -> DigestText? {
         var text = DigestText()
         if start < end, octets[start] == Octet.quote {
-            guard let close = octets.endOfQuotedString(from: start, to: end) else { return nil }
-            text.range = start + 1..<close - 1
-            text.hasEscapes = octets.firstIndex(of: Octet.backslash, in: text.range) != nil
-            index = close
+            guard let quoted = octets.quotedString(from: start, to: end) else { return nil }
+            text.range = start + 1..<quoted.end - 1
+            text.hasEscapes = quoted.hasEscapes
+            index = quoted.end
         } else {
-            var stop = start
-            while stop < end, octets[stop] != Octet.comma, !Octet.isWhiteSpace(octets[stop]) { stop += 1 }
+            let stop = octets.firstIndex(in: start..<end) { $0.equal(Octet.comma) .| Self.whiteSpace($0) }
             guard stop > start else { return nil }
             text.range = start..<stop
             index = stop
@@ -84,6 +88,11 @@ struct DigestFieldScanner: Sendable {
         let next = octets.skippingWhiteSpace(from: index, to: end)
         guard next == end || octets[next] == Octet.comma else { return nil }
         return text
+    }
+
+    @inline(__always)
+    private static func whiteSpace(_ octets: OctetVector) -> OctetMarks {
+        octets.equal(Octet.space) .| octets.within(Octet.tab, count: 2) .| octets.equal(Octet.carriageReturn)
     }
 
     private func skippingCommas(_ octets: Span<UInt8>, from start: Int) -> Int {

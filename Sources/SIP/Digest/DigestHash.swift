@@ -1,6 +1,7 @@
 internal import CDigest
+import Core
 
-/// A running digest of OpenSSL. Belongs to one thread, as everything does that holds one.
+/// Digests of OpenSSL by one algorithm. Belongs to one thread, as everything does that holds one.
 @safe
 final class DigestHash {
     let algorithm: DigestAlgorithm
@@ -15,41 +16,20 @@ final class DigestHash {
 
     deinit { unsafe cdigest_hash_close(context) }
 
-    func begin() { unsafe cdigest_hash_begin(context) }
+    /// Memory for what is hashed, used again and again.
+    private var text: [UInt8] = []
 
-    func add(_ octets: Span<UInt8>) {
-        // SAFETY: read during the call only.
-        unsafe octets.withUnsafeBytes { unsafe cdigest_hash_add(context, $0.baseAddress, $0.count) }
-    }
-
-    func add(_ octets: Span<UInt8>, _ range: Range<Int>) { add(octets.extracting(range)) }
-
-    func add(_ octet: UInt8) {
-        let one: InlineArray<1, UInt8> = [octet]
-        add(one.span)
-    }
-
-    /// The value as it is meant: without the escapes of its quoted form (RFC 7616 §3.4, `unq`).
-    func add(_ octets: Span<UInt8>, _ text: DigestText) {
-        guard text.hasEscapes else { return add(octets, text.range) }
-        var index = text.range.lowerBound
-        while index < text.range.upperBound {
-            if octets[index] == Octet.backslash, index + 1 < text.range.upperBound { index += 1 }
-            add(octets[index])
-            index += 1
-        }
-    }
-
-    func addHex(_ value: DigestValue) {
-        let digits = value.hex
-        add(digits.span.extracting(0..<value.algorithm.hexCount))
-    }
-
-    func finish() -> DigestValue {
+    /// The digest of what `write` appends.
+    func digest(_ write: (inout [UInt8]) -> Void) -> DigestValue {
+        var text = text.taken()
+        write(&text)
         var output = InlineArray<32, UInt8>(repeating: 0)
         var span = output.mutableSpan
-        // SAFETY: room for the longest digest.
-        unsafe span.withUnsafeMutableBufferPointer { unsafe cdigest_hash_finish(context, $0.baseAddress!) }
+        // SAFETY: room for the longest digest; the text is read during the call only.
+        unsafe span.withUnsafeMutableBufferPointer { output in
+            unsafe text.span.withUnsafeBytes { unsafe cdigest_hash_compute(context, $0.baseAddress, $0.count, output.baseAddress!) }
+        }
+        self.text.giveBack(&text)
         return DigestValue(algorithm: algorithm, octets: output)
     }
 }

@@ -23,10 +23,11 @@ struct NonceMint {
 
     init(key: [UInt8]) { authenticator = MessageAuthenticator(key: key) }
 
-    mutating func make(for ip: IPAddress, now: WallTime) -> [UInt8] {
+    /// The text of a new one.
+    mutating func make(for ip: IPAddress, now: WallTime) -> InlineArray<24, UInt8> {
         let nonce = Nonce(madeAt: now, serial: nextSerial)
         nextSerial &+= 1
-        var octets = [UInt8](repeating: 0, count: Self.octetCount)
+        var octets = InlineArray<18, UInt8>(repeating: 0)
         for index in 0..<Self.plainCount { octets[index] = UInt8(truncatingIfNeeded: nonce.key >> UInt64(56 - 8 * index)) }
         let mac = authenticate(nonce.key, ip)
         for index in Self.plainCount..<Self.octetCount { octets[index] = mac[index - Self.plainCount] }
@@ -48,10 +49,11 @@ struct NonceMint {
     func read(_ octets: Span<UInt8>, _ range: Range<Int>, from ip: IPAddress) -> Nonce? {
         guard range.count == Self.textCount else { return nil }
         var plain = InlineArray<18, UInt8>(repeating: 0)
+        let values = Self.values
         for group in 0..<6 {
             var bits: UInt32 = 0
             for position in 0..<4 {
-                let value = Self.values[Int(octets[range.lowerBound + 4 * group + position])]
+                let value = values[Int(octets[range.lowerBound + 4 * group + position])]
                 guard value < 64 else { return nil }
                 bits = bits << 6 | UInt32(value)
             }
@@ -74,12 +76,12 @@ struct NonceMint {
         return values
     }()
 
-    private static func text(of octets: [UInt8]) -> [UInt8] {
-        var text: [UInt8] = []
-        text.reserveCapacity(textCount)
+    private static func text(of octets: InlineArray<18, UInt8>) -> InlineArray<24, UInt8> {
+        var text = InlineArray<24, UInt8>(repeating: 0)
+        let alphabet = alphabet
         for group in 0..<6 {
             let bits = UInt32(octets[3 * group]) << 16 | UInt32(octets[3 * group + 1]) << 8 | UInt32(octets[3 * group + 2])
-            for position in 0..<4 { text.append(alphabet[Int(bits >> UInt32(18 - 6 * position) & 63)]) }
+            for position in 0..<4 { text[4 * group + position] = alphabet[Int(bits >> UInt32(18 - 6 * position) & 63)] }
         }
         return text
     }

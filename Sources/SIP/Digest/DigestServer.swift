@@ -23,6 +23,9 @@ package struct DigestServer {
     private var replays: ReplayWindow
     /// Stands in for the secret of a user there is not, so that both take the same time.
     private let decoys: [DigestValue]
+    /// What a challenge says around its nonce and, of each algorithm, behind it.
+    private let challengeStart: [UInt8]
+    private let challengeEnds: [(fresh: [UInt8], stale: [UInt8])]
 
     /// - Parameters:
     ///   - key: 32 secret octets; kept over a restart, nonces outlive it.
@@ -38,6 +41,13 @@ package struct DigestServer {
         self.engine = engine
         mint = NonceMint(key: key)
         replays = ReplayWindow(capacity: capacity, lifetime: lifetime, now: now)
+        var start = Array("Digest realm=".utf8)
+        DigestText.appendQuoted(realm, to: &start)
+        challengeStart = start + ",nonce=\"".utf8
+        challengeEnds = self.algorithms.map {
+            let name = ",algorithm=\($0.name)"
+            return (Array("\",qop=\"auth\"\(name)".utf8), Array("\",qop=\"auth\",stale=true\(name)".utf8))
+        }
         decoys = DigestAlgorithm.allCases.compactMap { engine.secret($0, username: key, realm: realm, password: key) }
     }
 
@@ -45,17 +55,13 @@ package struct DigestServer {
     /// its value, behind a comma: `withoutDefault` takes that away.
     package mutating func challenges(for ip: IPAddress, stale: Bool, now: WallTime) -> [[UInt8]] {
         let nonce = mint.make(for: ip, now: now)
-        return algorithms.map { algorithm in
-            var value = Array("Digest realm=".utf8)
-            value.reserveCapacity(128)
-            DigestText.appendQuoted(realm, to: &value)
-            value += ",nonce=\"".utf8
-            value += nonce
-            value += "\",qop=\"auth\"".utf8
-            if stale { value += ",stale=true".utf8 }
-            value += ",algorithm=".utf8
-            value += algorithm.name.utf8
-            return value
+        return challengeEnds.map { ends in
+            let end = stale ? ends.stale : ends.fresh
+            return [UInt8](capacity: challengeStart.count + nonce.count + end.count) { value in
+                value.append(copying: challengeStart.span)
+                value.append(copying: nonce.span)
+                value.append(copying: end.span)
+            }
         }
     }
 

@@ -212,14 +212,18 @@ package struct MessageBuilder: Sendable {
     ///
     /// - Parameter text: without quotes.
     package mutating func addReason(q850 cause: Int, text: String) {
-        guard text.utf8.allSatisfy({ $0 >= Octet.space && $0 != Octet.quote && $0 != Octet.backslash }) else {
+        let octets = text.utf8.span
+        let unquotable = octets.firstIndex(in: octets.indices) {
+            $0.below(Octet.space) .| $0.equal(Octet.quote) .| $0.equal(Octet.backslash)
+        }
+        guard unquotable == octets.count else {
             return addLine(.reason, capacity: 32) { $0.append("Q.850;cause="); $0.append(decimal: UInt32(clamping: cause)) }
         }
         addLine(.reason, capacity: 40 + text.utf8.count) { line in
             line.append("Q.850;cause=")
             line.append(decimal: UInt32(clamping: cause))
             line.append(";text=\"")
-            line.append(copying: text.utf8.span)
+            line.append(copying: octets)
             line.append("\"")
         }
     }
@@ -342,7 +346,7 @@ package struct MessageBuilder: Sendable {
 
     /// A line whose value is written as it is made, `capacity` octets at most.
     @inline(__always)
-    private mutating func addLine(
+    mutating func addLine(
         _ name: HeaderName, capacity: Int, _ writeValue: (inout OutputSpan<UInt8>) -> Void
     ) {
         begin(name)

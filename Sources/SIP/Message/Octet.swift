@@ -162,20 +162,23 @@ extension Span where Element == UInt8 {
     }
 
     /// The index after the quoted string that opens at `start`; nil when it does not end before `end`.
-    func endOfQuotedString(from start: Int, to end: Int) -> Int? {
+    func endOfQuotedString(from start: Int, to end: Int) -> Int? { quotedString(from: start, to: end)?.end }
+
+    /// The same, and whether there is a backslash in it.
+    func quotedString(from start: Int, to end: Int) -> (end: Int, hasEscapes: Bool)? {
         var index = start + 1
-        while index < end {
-            let octet = self[index]
-            if octet == Octet.quote { return index + 1 }
-            index += octet == Octet.backslash ? 2 : 1
+        var hasEscapes = false
+        while true {
+            index = firstIndex(in: index..<Swift.max(index, end)) { $0.equal(Octet.quote) .| $0.equal(Octet.backslash) }
+            guard index < end else { return nil }
+            if self[index] == Octet.quote { return (index + 1, hasEscapes) }
+            hasEscapes = true
+            index += 2
         }
-        return nil
     }
 
     func endOfToken(from start: Int, to end: Int) -> Int {
-        var index = start
-        while index < end, Octet.isToken(self[index]) { index += 1 }
-        return index
+        firstIndex(in: start..<Swift.max(start, end)) { .!$0.tokens }
     }
 
     @inline(__always)
@@ -265,10 +268,7 @@ extension Span where Element == UInt8 {
     }
 
     func copy(_ range: Range<Int>) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(range.count)
-        for index in range { octets.append(self[index]) }
-        return octets
+        [UInt8](capacity: range.count) { $0.append(copying: extracting(range)) }
     }
 }
 

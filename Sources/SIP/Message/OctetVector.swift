@@ -20,6 +20,14 @@ extension SIMD16<UInt8> {
     @inline(__always)
     var letters: OctetMarks { (self | Self(repeating: 0x20)).within(0x61, count: 26) }
 
+    /// What `Octet.isToken` says: of `!%'*+-._~` and the back quote those that stand in a row together.
+    @inline(__always)
+    var tokens: OctetMarks {
+        let marks = equal(0x21) .| equal(Octet.percent) .| equal(0x27) .| within(Octet.asterisk, count: 2)
+            .| within(Octet.hyphen, count: 2) .| within(0x5f, count: 2) .| equal(0x7e)
+        return letters .| digits .| marks
+    }
+
     @inline(__always)
     var lowercased: Self { replacing(with: self | Self(repeating: 0x20), where: within(0x41, count: 26)) }
 

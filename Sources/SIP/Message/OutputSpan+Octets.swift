@@ -14,7 +14,10 @@ extension OutputSpan<UInt8> {
     }
 
     @_lifetime(self: copy self)
-    mutating func append(decimal number: UInt32) {
+    mutating func append(decimal number: UInt32) { append(decimal: UInt64(number)) }
+
+    @_lifetime(self: copy self)
+    mutating func append(decimal number: UInt64) {
         guard number >= 10_000 else {
             // Statuses, ports, sequence numbers: dividing by what is known beforehand is cheap.
             if number >= 1_000 { append(Octet.zero + UInt8(number / 1_000)) }
@@ -22,11 +25,25 @@ extension OutputSpan<UInt8> {
             if number >= 10 { append(Octet.zero + UInt8(number / 10 % 10)) }
             return append(Octet.zero + UInt8(number % 10))
         }
-        var divisor: UInt32 = 1
-        while number / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            append(Octet.zero + UInt8(number / divisor % 10))
-            divisor /= 10
+        var digits = InlineArray<20, UInt8>(repeating: Octet.zero)
+        var first = digits.count
+        var rest = number
+        while rest > 0 {
+            first -= 1
+            digits[first] = Octet.zero + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        append(copying: digits.span.extracting(first..<digits.count))
+    }
+
+    /// Lower-case digits, without leading zeros.
+    @_lifetime(self: copy self)
+    mutating func append(hexadecimal number: UInt64) {
+        var shift = number == 0 ? 0 : (63 - number.leadingZeroBitCount) / 4 * 4
+        while shift >= 0 {
+            let digit = UInt8(truncatingIfNeeded: number >> UInt64(shift) & 15)
+            append(Octet.zero + digit + (digit > 9 ? 39 : 0))
+            shift -= 4
         }
     }
 

@@ -1,3 +1,5 @@
+import Core
+
 /// A SIP message: its octets, and where in them everything is (RFC 3261 §7).
 ///
 /// A value of this type has passed `parse`, so what every message needs is there and well-formed. A message inside
@@ -45,6 +47,10 @@ package struct SIPMessage: Sendable {
     /// Of the top Via.
     var branchRange: Range<Int>? { stored.layout.via.branchRange }
     var cseqMethodRange: Range<Int> { stored.layout.cseq.methodRange }
+    /// Of the first Contact of a request that is an address.
+    var contactLayout: NameAddressLayout? { stored.layout.contact }
+    /// The host of the top Via, where that is an address.
+    var viaAddress: IPAddress? { IPAddress(ascii: octets.span.extracting(viaLayout.hostPort.hostRange)) }
 
     /// The header lines in their order.
     package var headers: [HeaderField] { stored.fields }
@@ -75,18 +81,6 @@ package struct SIPMessage: Sendable {
     }
 
     // MARK: Start line
-
-    /// What a message is in a word or two, whatever it is else: its method, or status and reason phrase.
-    package static func summary(of octets: [UInt8]) -> String {
-        let octets = octets.span
-        let end = min(octets.count, 256)
-        // A method has no slash, and a response begins with `SIP/2.0`.
-        let isResponse = end > 8 && octets[3] == Octet.slash
-        let start = isResponse ? 8 : 0
-        let limit = isResponse ? Octet.space : Octet.space + 1
-        let stop = octets.firstIndex(below: limit, in: min(start, end)..<end)
-        return Octet.string(octets.extracting(start..<min(stop, start + 48)))
-    }
 
     package var isRequest: Bool { status == nil }
     /// Nil for a request.

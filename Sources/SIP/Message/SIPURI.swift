@@ -32,6 +32,14 @@ package struct SIPURI: Sendable {
     package var user: String? { layout.userRange.map { Octet.string(octets.span.extracting($0)) } }
     /// `user` with `%41` read as `A`: for comparing (RFC 3261 §19.1.4). Octets, because an escape may be any octet.
     package var unescapedUser: [UInt8]? { layout.userRange.map { Self.unescaped(octets[$0]) } }
+    /// Whether `unescapedUser` is `name`.
+    package func hasUser(_ name: [UInt8]) -> Bool {
+        guard let range = layout.userRange else { return false }
+        let user = octets.span.extracting(range)
+        // Without escapes it stands there as it is.
+        if user.firstIndex(of: Octet.percent, in: 0..<user.count) == nil { return user.isEqual(to: name.span) }
+        return unescapedUser == name
+    }
     package var password: String? { layout.passwordRange.map { String(decoding: octets[$0], as: UTF8.self) } }
     /// Without brackets; empty for other schemes than `sip` and `sips`.
     package var host: String { String(decoding: octets[layout.hostPort.hostRange], as: UTF8.self) }

@@ -39,8 +39,8 @@ package struct Binding: Sendable {
     package internal(set) var isProven: Bool
 
     init(
-        user: UserIndex, contact: some Collection<UInt8>, path: some Collection<UInt8>, instance: some Collection<UInt8>,
-        flow: Flow, now: Instant
+        user: UserIndex, contact: ArraySlice<UInt8>, path: ArraySlice<UInt8>, instance: ArraySlice<UInt8>, flow: Flow,
+        now: Instant
     ) {
         self.user = user
         octets = []
@@ -63,16 +63,13 @@ package struct Binding: Sendable {
         setOctets(contact: contact, path: path, instance: instance)
     }
 
-    mutating func setOctets(
-        contact: some Collection<UInt8>, path: some Collection<UInt8>, instance: some Collection<UInt8>
-    ) {
-        if contact.elementsEqual(self.contact), path.elementsEqual(self.path), instance.elementsEqual(self.instance) { return }
-        var octets: [UInt8] = []
-        octets.reserveCapacity(contact.count + path.count + instance.count)
-        octets += contact
-        octets += path
-        octets += instance
-        self.octets = octets
+    mutating func setOctets(contact: ArraySlice<UInt8>, path: ArraySlice<UInt8>, instance: ArraySlice<UInt8>) {
+        if contact.isEqual(to: self.contact), path.isEqual(to: self.path), instance.isEqual(to: self.instance) { return }
+        octets = [UInt8](capacity: contact.count + path.count + instance.count) { octets in
+            octets.append(copying: contact.span)
+            octets.append(copying: path.span)
+            octets.append(copying: instance.span)
+        }
         contactCount = UInt16(contact.count)
         pathCount = UInt16(path.count)
     }
@@ -96,10 +93,10 @@ package struct Binding: Sendable {
 
     func matches(_ contact: RegisterRequest.Contact) -> Bool {
         if contact.registrationID != 0 {
-            return registrationID == contact.registrationID && instance.elementsEqual(contact.instance)
+            return registrationID == contact.registrationID && instance.isEqual(to: contact.instance)
         }
         if registrationID != 0 { return false }
-        if self.contact == contact.uri.slice { return true }
+        if self.contact.isEqual(to: contact.uri.slice) { return true }
         return SIPURI(octets: Array(self.contact))?.isEquivalent(to: contact.uri) ?? false
     }
 }

@@ -52,12 +52,27 @@ package struct BindingTable: Sendable {
     /// A user's bindings, the newest first.
     package func bindings(of user: UserIndex) -> [BindingID] {
         var ids: [BindingID] = []
+        forEachBinding(of: user) { id, _ in ids.append(id) }
+        return ids
+    }
+
+    /// The same one by one, with what is known of each.
+    func forEachBinding(of user: UserIndex, _ body: (BindingID, Binding) -> Void) {
         var index = heads[Int(user.rawValue)]
         while index != .max {
-            ids.append(id(at: index))
+            body(id(at: index), slots[Int(index)])
             index = slots[Int(index)].next
         }
-        return ids
+    }
+
+    /// The newest of a user's bindings that fits.
+    func firstBinding(of user: UserIndex, where condition: (Binding) -> Bool) -> BindingID? {
+        var index = heads[Int(user.rawValue)]
+        while index != .max {
+            if condition(slots[Int(index)]) { return id(at: index) }
+            index = slots[Int(index)].next
+        }
+        return nil
     }
 
     /// A binding whose REGISTER came from `source`; of several the latest.
@@ -106,7 +121,7 @@ package struct BindingTable: Sendable {
             slots[Int(previous)].next = slots[Int(index)].next
         }
         sources.remove(index, slots[Int(index)].source) { slots[Int($0)].source }
-        slots[Int(index)].setOctets(contact: [UInt8](), path: [], instance: [])
+        slots[Int(index)].setOctets(contact: [], path: [], instance: [])
         slots[Int(index)].generation &+= 1
         free.append(index)
         count -= 1

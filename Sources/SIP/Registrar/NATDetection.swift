@@ -23,8 +23,8 @@ package enum NATEvidence: UInt8, Sendable, CaseIterable {
     /// several Via values the source is that of a proxy, and a stream keeps its own way open.
     package init(_ request: SIPMessage, contact: SIPURI?, flow: Flow) {
         self = .none
-        guard flow.transport == .udp, Self.hasOneVia(request) else { return }
-        guard let sentBy = request.topVia.hostAddress else {
+        guard flow.transport == .udp, request.hasOneVia else { return }
+        guard let sentBy = request.viaAddress else {
             self = .hostName
             return
         }
@@ -37,11 +37,5 @@ package enum NATEvidence: UInt8, Sendable, CaseIterable {
             }
             if address != flow.ip { self = .contactAddress }
         }
-    }
-
-    private static func hasOneVia(_ request: SIPMessage) -> Bool {
-        var lines = 0
-        for field in request.headers where field.name == .via { lines += 1; if lines > 1 { return false } }
-        return request.listValues(.via).count == 1
     }
 }

@@ -8,7 +8,7 @@ package struct RegisterRequest: Sendable {
         /// 0–1000.
         let quality: UInt16
         /// `+sip.instance` with its quotes and angle brackets, or empty.
-        let instance: [UInt8]
+        let instance: ArraySlice<UInt8>
         /// Zero when there is none, or when it does not count.
         let registrationID: UInt32
     }
@@ -33,7 +33,8 @@ package struct RegisterRequest: Sendable {
     /// All Path values, comma between them, or empty.
     let path: [UInt8]
     package let supportsOutbound: Bool
-    let userAgent: [UInt8]
+    /// Its beginning.
+    let userAgent: ArraySlice<UInt8>
 
     /// It adds or refreshes one binding and nothing else, as nearly every REGISTER does. That binding then remembers what a
     /// transaction would have to: see `Registrar.isRepetition`.
@@ -54,7 +55,7 @@ package struct RegisterRequest: Sendable {
         branchHash = Self.branchHash(of: request)
         sequence = request.cseq.number
         supportsOutbound = request.hasToken("outbound", in: .supported)
-        userAgent = Array(request.first(.userAgent).map { request.value($0).prefix(48) } ?? [])
+        userAgent = request.first(.userAgent).map { request.value($0).prefix(48) } ?? []
         var path: [UInt8] = []
         for value in request.listValues(.path) {
             if !path.isEmpty { path += ", ".utf8 }
@@ -71,7 +72,9 @@ package struct RegisterRequest: Sendable {
                     hasWildcard = true
                 } else {
                     guard contacts.count < Self.maximumContacts else { throw Refusal(status: 400, reason: "Too Many Contacts") }
-                    contacts.append(try Self.contact(request, range))
+                    // The first one was read with the message.
+                    let layout = contacts.isEmpty ? request.contactLayout : NameAddressLayout(span, range)
+                    contacts.append(try Self.contact(request, layout))
                 }
             }
         }
@@ -86,16 +89,17 @@ package struct RegisterRequest: Sendable {
         }
     }
 
-    private static func contact(_ request: SIPMessage, _ range: Range<Int>) throws(Refusal) -> Contact {
-        let span = request.octets.span
-        guard let layout = NameAddressLayout(span, range) else { throw Refusal(status: 400, reason: "Bad Contact") }
-        let uri = SIPURI(octets: Array(request.octets[layout.uri.range]))
-        guard let uri, uri.scheme == .sip || uri.scheme == .sips, uri.slice.count <= maximumURI else {
+    private static func contact(_ request: SIPMessage, _ layout: NameAddressLayout?) throws(Refusal) -> Contact {
+        let octets = request.octets
+        let span = octets.span
+        guard let layout else { throw Refusal(status: 400, reason: "Bad Contact") }
+        guard layout.uri.scheme == .sip || layout.uri.scheme == .sips, layout.uri.range.count <= maximumURI else {
             throw Refusal(status: 400, reason: "Bad Contact URI")
         }
+        let uri = SIPURI(octets: octets, layout: layout.uri)
         var expires: Int?
         var quality: UInt16 = 1_000
-        var instance: [UInt8] = []
+        var instance: ArraySlice<UInt8> = []
         var registrationID: UInt32 = 0
         var scanner = ParameterScanner(layout.parameterRange)
         while let parameter = scanner.next(span) {
@@ -106,7 +110,7 @@ package struct RegisterRequest: Sendable {
             } else if span.equals(parameter.nameRange, ignoringCase: "q") {
                 quality = Self.quality(span, value)
             } else if span.equals(parameter.nameRange, ignoringCase: "+sip.instance"), value.count <= 128 {
-                instance = Array(request.octets[value])
+                instance = octets[value]
             } else if span.equals(parameter.nameRange, ignoringCase: "reg-id") {
                 registrationID = UInt32(span.decimal(value, limit: Int(UInt32.max)) ?? 0)
             }

@@ -24,12 +24,17 @@ package struct Registrar: Sendable {
         case refused(status: Int, reason: String?)
     }
 
-    /// One change, in the order they happened; what is kept over a restart is made of these.
-    package enum Change: Equatable, Sendable {
-        case added(BindingID)
-        case refreshed(BindingID)
-        /// The binding is still there while the change is reported.
-        case removed(BindingID, Removal)
+    /// One change; what is kept over a restart is made of these.
+    package struct Change: Sendable {
+        package enum Kind: Equatable, Sendable {
+            case added, refreshed
+            case removed(Removal)
+        }
+
+        package let kind: Kind
+        package let id: BindingID
+        /// As it is now, or was when it went.
+        package let binding: Binding
     }
 
     package enum Removal: String, Sendable {
@@ -58,53 +63,59 @@ package struct Registrar: Sendable {
     /// - Parameters:
     ///   - request: the parsed message the `register` was read from.
     ///   - isProven: its sender answered a challenge.
-    ///   - onChange: called for each change, a removal before it takes place.
+    ///   - changes: what has changed is appended, in the order it happened.
     package mutating func apply(
         _ register: RegisterRequest, of request: SIPMessage, user: UserIndex, flow: Flow, isProven: Bool, now: Instant,
-        onChange: (Change, Registrar) -> Void
+        changes: inout [Change]
     ) -> Outcome {
-        let present = table.bindings(of: user)
         switch register.kind {
         case .query: return .done
         case .removeAll:
-            guard present.allSatisfy({ isInOrder(register, $0) }) else { return .refused(status: 500, reason: "CSeq Out Of Order") }
-            for id in present { remove(id, .unregistered, onChange) }
+            let isInOrder = table.firstBinding(of: user) { !Self.isInOrder(register, $0) } == nil
+            guard isInOrder else { return .refused(status: 500, reason: "CSeq Out Of Order") }
+            for id in table.bindings(of: user) { remove(id, .unregistered, &changes) }
             return .done
         case .update(let contacts):
-            var plan: [(contact: RegisterRequest.Contact, expires: Duration, match: BindingID?)] = []
+            var plan: [(expires: Duration, match: BindingID?)] = []
+            plan.reserveCapacity(contacts.count)
             for contact in contacts {
                 let wanted = Duration.seconds(min(contact.expires ?? register.expires ?? Int.max, 86_400 * 365))
-                let match = present.first { table[$0]?.matches(contact) == true }
-                if let match, !isInOrder(register, match) { return .refused(status: 500, reason: "CSeq Out Of Order") }
+                var isInOrder = true
+                let match = table.firstBinding(of: user) { binding in
+                    guard binding.matches(contact) else { return false }
+                    isInOrder = Self.isInOrder(register, binding)
+                    return true
+                }
+                guard isInOrder else { return .refused(status: 500, reason: "CSeq Out Of Order") }
                 // The longest that may be asked for is an hour; what is shorter than the minimum is refused below that only.
                 if wanted > .zero, wanted < settings.minimumExpires, wanted < .seconds(3_600) {
                     return .refused(status: 423, reason: nil)
                 }
-                plan.append((contact, wanted, match))
+                plan.append((wanted, match))
             }
             let newCount = plan.count { $0.match == nil && $0.expires > .zero }
             guard newCount <= settings.bindingsPerUser else { return .refused(status: 403, reason: "Too Many Contacts") }
             if newCount > 0, table.count + newCount > settings.bindings { return .refused(status: 503, reason: nil) }
-            for step in plan {
-                let evidence = NATEvidence(request, contact: step.contact.uri, flow: flow)
+            for (contact, step) in zip(contacts, plan) {
+                let evidence = NATEvidence(request, contact: contact.uri, flow: flow)
                 let limit = evidence == .none ? settings.expires : min(settings.natExpires, settings.expires)
                 let granted = min(step.expires, limit)
                 if let match = step.match {
                     if step.expires == .zero {
-                        if table[match] != nil { remove(match, .unregistered, onChange) }
+                        if table[match] != nil { remove(match, .unregistered, &changes) }
                     } else if table[match] != nil {
-                        refresh(match, step.contact, register, evidence, flow, isProven, until: now + granted, now: now)
-                        onChange(.refreshed(match), self)
+                        refresh(match, contact, register, evidence, flow, isProven, until: now + granted, now: now)
+                        note(.refreshed, match, &changes)
                     }
                 } else if step.expires > .zero {
-                    makeRoom(for: user, onChange)
+                    makeRoom(for: user, &changes)
                     let binding = Binding(
-                        user: user, contact: step.contact.uri.slice, path: register.path, instance: step.contact.instance,
-                        flow: flow, now: now)
+                        user: user, contact: contact.uri.slice, path: register.path[...], instance: contact.instance, flow: flow,
+                        now: now)
                     let id = table.insert(binding)
-                    refresh(id, step.contact, register, evidence, flow, isProven, until: now + granted, now: now)
+                    refresh(id, contact, register, evidence, flow, isProven, until: now + granted, now: now)
                     expiries.schedule(id, at: now + granted)
-                    onChange(.added(id), self)
+                    note(.added, id, &changes)
                 }
             }
             return .done
@@ -112,9 +123,12 @@ package struct Registrar: Sendable {
     }
 
     /// Same Call-ID: the CSeq has to be greater (§10.3 step 7). Another Call-ID is another registering client.
-    private func isInOrder(_ register: RegisterRequest, _ id: BindingID) -> Bool {
-        guard let binding = table[id], binding.callIDHash == register.callIDHash else { return true }
-        return register.sequence > binding.sequence
+    private static func isInOrder(_ register: RegisterRequest, _ binding: Binding) -> Bool {
+        binding.callIDHash != register.callIDHash || register.sequence > binding.sequence
+    }
+
+    private func note(_ kind: Change.Kind, _ id: BindingID, _ changes: inout [Change]) {
+        if let binding = table[id] { changes.append(Change(kind: kind, id: id, binding: binding)) }
     }
 
     /// Whether `request` is a copy of the REGISTER that a binding of `user` was added or refreshed by: the same branch, Call-ID
@@ -124,20 +138,20 @@ package struct Registrar: Sendable {
         let callIDHash = RegisterRequest.hash(request.callID)
         let branchHash = RegisterRequest.branchHash(of: request)
         let sequence = request.cseq.number
-        return table.bindings(of: user).contains { id in
-            guard let binding = table[id] else { return false }
-            return binding.sequence == sequence && binding.callIDHash == callIDHash && binding.branchHash == branchHash
+        let found = table.firstBinding(of: user) { binding in
+            binding.sequence == sequence && binding.callIDHash == callIDHash && binding.branchHash == branchHash
                 && binding.flow == flow && now < binding.refreshedAt + TimerValues.standard.transactionTimeout
         }
+        return found != nil
     }
 
     private mutating func refresh(
         _ id: BindingID, _ contact: RegisterRequest.Contact, _ register: RegisterRequest, _ evidence: NATEvidence,
         _ flow: Flow, _ isProven: Bool, until expiry: Instant, now: Instant
     ) {
-        let agent = agents.index(of: register.userAgent)
         table.update(id) { binding in
-            binding.setOctets(contact: contact.uri.slice, path: register.path, instance: contact.instance)
+            let agent = agents.index(of: register.userAgent, expected: binding.agent)
+            binding.setOctets(contact: contact.uri.slice, path: register.path[...], instance: contact.instance)
             binding.quality = contact.quality
             binding.registrationID = contact.registrationID
             binding.evidence = evidence
@@ -154,17 +168,18 @@ package struct Registrar: Sendable {
 
     /// A phone that lost its bindings with a restart comes back with a new contact each time: the least lately refreshed one
     /// makes room.
-    private mutating func makeRoom(for user: UserIndex, _ onChange: (Change, Registrar) -> Void) {
-        let present = table.bindings(of: user)
-        guard present.count >= settings.bindingsPerUser else { return }
-        let oldest = present.min { refreshedAt($0) < refreshedAt($1) }
-        if let oldest { remove(oldest, .replaced, onChange) }
+    private mutating func makeRoom(for user: UserIndex, _ changes: inout [Change]) {
+        var count = 0
+        var oldest: (id: BindingID, refreshedAt: Instant)?
+        table.forEachBinding(of: user) { id, binding in
+            count += 1
+            if oldest.map({ binding.refreshedAt < $0.refreshedAt }) ?? true { oldest = (id, binding.refreshedAt) }
+        }
+        if count >= settings.bindingsPerUser, let oldest { remove(oldest.id, .replaced, &changes) }
     }
 
-    private func refreshedAt(_ id: BindingID) -> Instant { table[id]?.refreshedAt ?? Instant(nanoseconds: .min) }
-
-    private mutating func remove(_ id: BindingID, _ reason: Removal, _ onChange: (Change, Registrar) -> Void) {
-        onChange(.removed(id, reason), self)
+    private mutating func remove(_ id: BindingID, _ reason: Removal, _ changes: inout [Change]) {
+        note(.removed(reason), id, &changes)
         table.remove(id)
     }
 
@@ -180,11 +195,11 @@ package struct Registrar: Sendable {
     package mutating func makeRoom(forUsers count: Int) { table.makeRoom(forUsers: count) }
 
     /// Takes out what has expired by `now`.
-    package mutating func removeExpired(now: Instant, onChange: (Change, Registrar) -> Void) {
+    package mutating func removeExpired(now: Instant, changes: inout [Change]) {
         while let id = expiries.takeDue(at: now) {
             guard let binding = table[id] else { continue }
             if binding.expiresAt <= now {
-                remove(id, .expired, onChange)
+                remove(id, .expired, &changes)
             } else {
                 expiries.schedule(id, at: binding.expiresAt)  // refreshed since
             }
@@ -192,8 +207,8 @@ package struct Registrar: Sendable {
     }
 
     /// An operator ends a binding.
-    package mutating func remove(_ id: BindingID, onChange: (Change, Registrar) -> Void) {
-        if table[id] != nil { remove(id, .unregistered, onChange) }
+    package mutating func remove(_ id: BindingID, changes: inout [Change]) {
+        if table[id] != nil { remove(id, .unregistered, &changes) }
     }
 
     // MARK: Looking up
@@ -201,33 +216,40 @@ package struct Registrar: Sendable {
     /// The bindings of a user that have not expired, in the order they are to be tried: by q, those with the same together,
     /// the latest first.
     package func targets(of user: UserIndex, now: Instant) -> [(id: BindingID, binding: Binding)] {
-        table.bindings(of: user).compactMap { id in table[id].map { (id, $0) } }
-            .filter { $0.binding.expiresAt > now }
-            .sorted { ($0.binding.quality, $0.binding.refreshedAt) > ($1.binding.quality, $1.binding.refreshedAt) }
+        var targets: [(id: BindingID, binding: Binding)] = []
+        table.forEachBinding(of: user) { id, binding in
+            if binding.expiresAt > now { targets.append((id, binding)) }
+        }
+        if targets.count > 1 {
+            targets.sort { ($0.binding.quality, $0.binding.refreshedAt) > ($1.binding.quality, $1.binding.refreshedAt) }
+        }
+        return targets
     }
 
-    /// The Contact values of a 200: every binding with what is left of its time (§10.3 step 8).
-    package func contacts(of user: UserIndex, now: Instant) -> [[UInt8]] {
-        targets(of: user, now: now).map { _, binding in
-            var value: [UInt8] = []
-            value.reserveCapacity(binding.contact.count + binding.instance.count + 64)
-            value.append(Octet.less)
-            value += binding.contact
-            value += ">;expires=".utf8
-            value.append(decimal: UInt64(max(1, (binding.expiresAt - now + .milliseconds(999)).components.seconds)))
-            if binding.quality < 1_000 {
-                value += ";q=0.".utf8
-                value.append(decimal: UInt64(binding.quality), width: 3)
-            }
-            if !binding.instance.isEmpty {
-                value += ";+sip.instance=".utf8
-                value += binding.instance
-                if binding.registrationID != 0 {
-                    value += ";reg-id=".utf8
-                    value.append(decimal: UInt64(binding.registrationID))
+    /// Writes the Contact values of a 200: every binding with what is left of its time (§10.3 step 8).
+    package func addContacts(of user: UserIndex, now: Instant, to builder: inout MessageBuilder) {
+        for (_, binding) in targets(of: user, now: now) {
+            builder.addLine(.contact, capacity: binding.octetCount + 64) { value in
+                value.append(Octet.less)
+                value.append(copying: binding.contact.span)
+                value.append(">;expires=")
+                let left = (binding.expiresAt - now).nanoseconds
+                value.append(decimal: UInt32(clamping: max(1, (left + 999_999_999) / 1_000_000_000)))
+                if binding.quality < 1_000 {
+                    value.append(";q=0.")
+                    value.append(Octet.zero + UInt8(binding.quality / 100))
+                    value.append(Octet.zero + UInt8(binding.quality / 10 % 10))
+                    value.append(Octet.zero + UInt8(binding.quality % 10))
+                }
+                if !binding.instance.isEmpty {
+                    value.append(";+sip.instance=")
+                    value.append(copying: binding.instance.span)
+                    if binding.registrationID != 0 {
+                        value.append(";reg-id=")
+                        value.append(decimal: binding.registrationID)
+                    }
                 }
             }
-            return value
         }
     }
 }
@@ -239,7 +261,11 @@ package struct AgentNames: Sendable {
     /// Beyond this many, further ones are not told apart.
     private static let limit = 4_096
 
-    mutating func index(of name: [UInt8]) -> UInt16 {
+    /// - Parameter expected: the place where it most likely is.
+    mutating func index(of name: ArraySlice<UInt8>, expected: UInt16 = 0) -> UInt16 {
+        let known = names[Int(expected)]
+        if known.span.isEqual(to: name.span) { return expected }
+        let name = Array(name)
         if let index = indices[name] { return index }
         guard names.count < Self.limit else { return 0 }
         let index = UInt16(names.count)

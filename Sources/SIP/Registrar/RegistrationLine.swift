@@ -25,43 +25,48 @@ package struct RegistrationLine: Equatable, Sendable {
 
     /// With its line end.
     package var octets: [UInt8] {
-        var line: [UInt8] = []
-        line.reserveCapacity(160 + user.count + contact.count + instance.count + path.count + agent.count)
-        line.append(kind.rawValue)
-        Self.appendField(user.span, to: &line)
-        Self.appendField(contact.span, to: &line)
-        Self.appendField(instance.span, to: &line)
-        Self.appendField(UInt64(registrationID), to: &line)
-        if kind == .present {
-            Self.appendField(path.span, to: &line)
-            line.append(Octet.tab)
-            line += flow.transport.rawValue.utf8
-            line.append(Octet.space)
-            if let listener = flow.listener { line.append(decimal: UInt64(listener)) } else { line.append(Octet.hyphen) }
-            line.append(Octet.space)
-            flow.remote.append(to: &line)
-            Self.appendField(UInt64(clamping: expiresAt.milliseconds), to: &line)
-            Self.appendField(UInt64(clamping: registeredAt.milliseconds), to: &line)
-            Self.appendField(UInt64(quality), to: &line)
-            Self.appendField(UInt64(evidence.rawValue), to: &line)
-            Self.appendField(isProven ? 1 : 0, to: &line)
-            line.append(Octet.tab)
-            line.append(hexadecimal: callIDHash)
-            Self.appendField(UInt64(sequence), to: &line)
-            Self.appendField(agent.span, to: &line)
+        let fields = user.count + contact.count + instance.count + path.count + agent.count
+        return [UInt8](capacity: fields + Self.mostBesideFields) { line in
+            line.append(kind.rawValue)
+            Self.appendField(user.span, to: &line)
+            Self.appendField(contact.span, to: &line)
+            Self.appendField(instance.span, to: &line)
+            Self.appendField(UInt64(registrationID), to: &line)
+            if kind == .present {
+                Self.appendField(path.span, to: &line)
+                line.append(Octet.tab)
+                line.append(copying: flow.transport.rawValue.utf8.span)
+                line.append(Octet.space)
+                if let listener = flow.listener { line.append(decimal: UInt32(listener)) } else { line.append(Octet.hyphen) }
+                line.append(Octet.space)
+                flow.remote.append(to: &line)
+                Self.appendField(UInt64(clamping: expiresAt.milliseconds), to: &line)
+                Self.appendField(UInt64(clamping: registeredAt.milliseconds), to: &line)
+                Self.appendField(UInt64(quality), to: &line)
+                Self.appendField(UInt64(evidence.rawValue), to: &line)
+                Self.appendField(isProven ? 1 : 0, to: &line)
+                line.append(Octet.tab)
+                line.append(hexadecimal: callIDHash)
+                Self.appendField(UInt64(sequence), to: &line)
+                Self.appendField(agent.span, to: &line)
+            }
+            line.append(Octet.lineFeed)
         }
-        line.append(Octet.lineFeed)
-        return line
     }
 
-    private static func appendField(_ octets: Span<UInt8>, to line: inout [UInt8]) {
+    /// Numbers, an address and tabs.
+    private static let mostBesideFields = 256
+
+    /// As one line without tabs, whatever is in it.
+    private static func appendField(_ octets: Span<UInt8>, to line: inout OutputSpan<UInt8>) {
         line.append(Octet.tab)
-        let start = line.count
-        Octet.appendUnfolded(octets, to: &line)
-        for index in start..<line.count where line[index] == Octet.tab { line[index] = Octet.space }
+        guard octets.firstIndex(below: Octet.space, in: 0..<octets.count) < octets.count else {
+            return line.append(copying: octets)
+        }
+        for octet in Octet.oneLine(octets) { line.append(octet == Octet.tab ? Octet.space : octet) }
     }
 
-    private static func appendField(_ number: UInt64, to line: inout [UInt8]) {
+    private static func appendField(_ number: UInt64, to line: inout OutputSpan<UInt8>) {
         line.append(Octet.tab)
         line.append(decimal: number)
     }
@@ -142,13 +147,13 @@ package struct RegistrationLine: Equatable, Sendable {
 }
 
 extension Registrar {
-    /// The line that keeps a binding, or takes it out.
-    package func line(
-        _ kind: RegistrationLine.Kind, _ id: BindingID, users: UserDirectory, wallTime: (Instant) -> WallTime
-    ) -> RegistrationLine? {
-        guard let binding = table[id] else { return nil }
+    /// The line that keeps a change.
+    package func line(_ change: Change, user: [UInt8], wallTime: (Instant) -> WallTime) -> RegistrationLine {
+        var kind = RegistrationLine.Kind.present
+        if case .removed = change.kind { kind = .gone }
+        let binding = change.binding
         var line = RegistrationLine(
-            kind: kind, user: users[binding.user].name, contact: binding.contact, flow: binding.flow,
+            kind: kind, user: user, contact: binding.contact, flow: binding.flow,
             expiresAt: wallTime(binding.expiresAt), registeredAt: wallTime(binding.registeredAt))
         line.instance = binding.instance
         line.registrationID = binding.registrationID
@@ -169,7 +174,7 @@ extension Registrar {
         let expiry = instant(line.expiresAt)
         guard line.kind == .present, expiry > now, table.count < settings.bindings, line.contact.count + line.path.count < 4_096
         else { return nil }
-        let agent = agents.index(of: line.agent)
+        let agent = agents.index(of: line.agent[...])
         let id = table.insert(
             Binding(
                 user: user, contact: line.contact, path: line.path, instance: line.instance, flow: line.flow,

@@ -38,6 +38,10 @@ package struct UserDirectory: Sendable {
     package var count: Int { users.count }
     package var isEmpty: Bool { users.isEmpty }
     package subscript(index: UserIndex) -> Account { users[Int(index.rawValue)] }
+    package func name(of user: UserIndex) -> [UInt8] { users[Int(user.rawValue)].name }
+    package func secret(of user: UserIndex, _ algorithm: DigestAlgorithm) -> DigestValue? {
+        users[Int(user.rawValue)].secret(algorithm)
+    }
 
     /// - Returns: false when the name or a number is taken; nothing was added then.
     package mutating func add(
@@ -79,7 +83,7 @@ package struct UserDirectory: Sendable {
 
     /// The user that credentials name: by its own name alone.
     package func find(name: [UInt8]) -> UserIndex? {
-        guard let index = find(name), self[index].name == name else { return nil }
+        guard let index = find(name), self.name(of: index) == name else { return nil }
         return index
     }
 }

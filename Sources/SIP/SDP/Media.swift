@@ -163,10 +163,6 @@ private struct MediaAttributes {
         _ octets: [UInt8], of formats: FieldScanner, _ lines: ArraySlice<SessionDescription.Line>
     ) -> [SessionDescription.Payload] {
         let span = octets.span
-        /// Of two lines for the same type the first counts.
-        func text(_ attribute: SDPAttribute, _ number: UInt8) -> Range<Int>? {
-            lines.first { $0.payloadType == number && $0.attribute == attribute && !$0.formatText.isEmpty }?.formatText
-        }
         var payloads: [SessionDescription.Payload] = []
         payloads.reserveCapacity(8)
         var formats = formats
@@ -174,8 +170,22 @@ private struct MediaAttributes {
             guard let number: UInt8 = SDPText.number(span, format), number < 128,
                 !payloads.contains(where: { $0.number == number })
             else { continue }
-            payloads.append(
-                SessionDescription.Payload(octets, number: number, rtpmap: text(.rtpmap, number), fmtp: text(.fmtp, number)))
+            payloads.append(SessionDescription.Payload(number: number))
+        }
+        /// Of two lines for the same type the first counts.
+        var mapped: UInt128 = 0
+        for line in lines {
+            guard let number = line.payloadType, !line.formatText.isEmpty,
+                let index = payloads.firstIndex(where: { $0.number == number })
+            else { continue }
+            switch line.attribute {
+            case .rtpmap where mapped & 1 << UInt128(number) == 0:
+                mapped |= 1 << UInt128(number)
+                payloads[index].map(octets, line.formatText)
+            case .fmtp where payloads[index].fmtp == nil:
+                payloads[index].fmtp = SDPText.string(octets, line.formatText)
+            default: break
+            }
         }
         return payloads
     }

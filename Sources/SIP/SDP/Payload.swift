@@ -4,12 +4,12 @@ extension SessionDescription {
         /// The RTP payload type, 0 to 127.
         package let number: UInt8
         /// As written, `PCMU` or `opus`; nil for a dynamic type without a map.
-        package let encodingName: String?
+        package private(set) var encodingName: String?
         /// In hertz.
-        package let clockRate: Int?
-        package let channelCount: Int
+        package private(set) var clockRate: Int?
+        package private(set) var channelCount: Int
         /// What follows the payload type in `a=fmtp`, as written.
-        package let fmtp: String?
+        package internal(set) var fmtp: String?
     }
 }
 
@@ -30,30 +30,28 @@ extension SessionDescription.Payload {
             && channelCount == other.channelCount
     }
 
-    /// - Parameters:
-    ///   - rtpmap: what follows the payload type in its `a=rtpmap` line, as offsets into `octets`; nil without one.
-    ///   - fmtp: the same of `a=fmtp`.
-    init(_ octets: [UInt8], number: UInt8, rtpmap: Range<Int>?, fmtp: Range<Int>?) {
+    /// As the static table has it.
+    init(number: UInt8) {
         self.number = number
-        self.fmtp = fmtp.map { SDPText.string(octets, $0) }
-        if let rtpmap {
-            // encoding/clock rate/channels
-            let span = octets.span
-            let end = span.firstIndex(of: SDPText.space, in: rtpmap) ?? rtpmap.upperBound
-            let nameEnd = span.firstIndex(of: Octet.slash, in: rtpmap.lowerBound..<end) ?? end
-            let rate = min(nameEnd + 1, end)..<end
-            let rateEnd = span.firstIndex(of: Octet.slash, in: rate) ?? end
-            let channels = min(rateEnd + 1, end)..<end
-            let channelsEnd = span.firstIndex(of: Octet.slash, in: channels) ?? end
-            encodingName = SDPText.string(octets, rtpmap.lowerBound..<nameEnd)
-            clockRate = SDPText.number(span, rate.lowerBound..<rateEnd)
-            channelCount = SDPText.number(span, channels.lowerBound..<channelsEnd) ?? 1
-        } else {
-            let known = Self.staticType(number)
-            encodingName = known?.name
-            clockRate = known?.clockRate
-            channelCount = known?.channelCount ?? 1
-        }
+        let known = Self.staticType(number)
+        encodingName = known?.name
+        clockRate = known?.clockRate
+        channelCount = known?.channelCount ?? 1
+        fmtp = nil
+    }
+
+    /// - Parameter text: what follows the payload type in its `a=rtpmap` line: encoding/clock rate/channels.
+    mutating func map(_ octets: [UInt8], _ text: Range<Int>) {
+        let span = octets.span
+        let end = span.firstIndex(of: SDPText.space, in: text) ?? text.upperBound
+        let nameEnd = span.firstIndex(of: Octet.slash, in: text.lowerBound..<end) ?? end
+        let rate = min(nameEnd + 1, end)..<end
+        let rateEnd = span.firstIndex(of: Octet.slash, in: rate) ?? end
+        let channels = min(rateEnd + 1, end)..<end
+        let channelsEnd = span.firstIndex(of: Octet.slash, in: channels) ?? end
+        encodingName = SDPText.string(octets, text.lowerBound..<nameEnd)
+        clockRate = SDPText.number(span, rate.lowerBound..<rateEnd)
+        channelCount = SDPText.number(span, channels.lowerBound..<channelsEnd) ?? 1
     }
 
     private static func staticType(_ number: UInt8) -> (name: String, clockRate: Int, channelCount: Int)? {

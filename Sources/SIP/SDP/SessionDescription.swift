@@ -128,30 +128,23 @@ package struct SessionDescription: Sendable {
         var number = 0
         while start < octets.count {
             number += 1
-            // CR and NUL, apart from a CR before the LF.
-            var strayCount = 0
-            var lineFeed = start
-            while true {
-                lineFeed = octets.firstIndex(in: lineFeed..<octets.count) {
-                    $0.equal(Octet.lineFeed) .| $0.equal(Octet.carriageReturn) .| $0.equal(0)
-                }
-                guard lineFeed < octets.count, octets[lineFeed] != Octet.lineFeed else { break }
-                strayCount += 1
-                lineFeed += 1
+            let end = octets.firstIndex(in: start..<octets.count) {
+                $0.equal(Octet.lineFeed) .| $0.equal(Octet.carriageReturn) .| $0.equal(0)
             }
-            var end = lineFeed
-            if end > start, octets[end - 1] == Octet.carriageReturn {
-                end -= 1
-                strayCount -= 1
+            let lineFeed = end < octets.count && octets[end] == Octet.carriageReturn ? end + 1 : end
+            // A CR or NUL elsewhere could be read as a line end further on.
+            guard lineFeed >= octets.count || octets[lineFeed] == Octet.lineFeed else {
+                throw .malformedLine(number: blankLine ?? number)
             }
             if end == start {
                 blankLine = blankLine ?? number
             } else {
-                // Blank lines are let pass at the end only; a stray CR or NUL could be read as a line end further on.
+                // Blank lines are let pass at the end only.
                 if let blankLine { throw .malformedLine(number: blankLine) }
                 let type = octets[start]
-                guard end - start >= 2, octets[start + 1] == Octet.equals, Octet.isLetter(type), strayCount == 0
-                else { throw .malformedLine(number: number) }
+                guard end - start >= 2, octets[start + 1] == Octet.equals, Octet.isLetter(type) else {
+                    throw .malformedLine(number: number)
+                }
                 lines.append(Line(octets, type: type, value: start + 2..<end))
             }
             start = lineFeed + 1

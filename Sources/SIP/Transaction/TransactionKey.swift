@@ -52,6 +52,19 @@ package struct TransactionKey: Hashable, Sendable {
         fingerprint = Fingerprint(hasher)
     }
 
+    /// 64 bits of it.
+    package var number: UInt64 { UInt64(bitPattern: Int64(fingerprint.hash)) }
+
+    /// A tag for an answer without a transaction (RFC 3261 §8.2.7): the same for each copy of the request, and not to be foreseen.
+    package var tag: String {
+        let word = SeededRandom.tokenWord(of: number)
+        return unsafe String(unsafeUninitializedCapacity: 8) { text in
+            // SAFETY: there is room for eight octets, and all of it is written.
+            for index in 0..<8 { unsafe text[index] = UInt8(truncatingIfNeeded: word >> UInt64(8 * index)) }
+            return 8
+        }
+    }
+
     /// It is a hash already, and a secret one.
     package func _rawHashValue(seed: Int) -> Int { fingerprint.hash ^ seed }
 }

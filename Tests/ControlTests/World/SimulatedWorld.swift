@@ -292,7 +292,7 @@ final class SimulatedWorld {
             case .unreachable(let octets, _): tracedErrors.append(String(decoding: octets, as: UTF8.self))
             case .reuse, .endConnection: break  // of streams, and here there are none
             case .probed(_, let report): probes.append(report)
-            case .registration(let line): registrationLines.append(line)
+            case .registration(let line): RegistrationLine(line.dropLast()).map { registrationLines.append($0) }
             case .keepAlive(let batch):
                 keepAlives.append((now, batch))
                 control.keepAlivesSent(errors: [], nanoseconds: 0, now: now)
