@@ -259,7 +259,13 @@ extension SocketAddress: LosslessStringConvertible {
     /// The same where at most `longestText` octets have room.
     public func append(to output: inout OutputSpan<UInt8>) {
         var text = ShortText()
-        write(to: &text)
+        if ip.family == .ipv4 {
+            ip.append(to: &output)
+            text.append(UInt8(ascii: ":"))
+            text.append(decimal: port)
+        } else {
+            write(to: &text)
+        }
         text.append(to: &output)
     }
 

@@ -83,7 +83,7 @@ extension CallControl {
         answerStateless(request, status: 503, [retryAfter], from: source)
     }
 
-    private func wasRefusedForLoad(_ request: SIPMessage) -> Bool {
+    private mutating func wasRefusedForLoad(_ request: SIPMessage) -> Bool {
         guard hasRefusedForLoad else { return false }
         let fingerprint = TransactionKey(request: request).number
         return refusedForLoad[Int(fingerprint % UInt64(refusedForLoad.count))] == fingerprint

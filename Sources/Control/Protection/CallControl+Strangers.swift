@@ -6,13 +6,15 @@ package import SIP
 /// Requests from sources that are no trunk and no phone: refused before they cost a transaction, a call or a record.
 extension CallControl {
     /// Whether we have to do with `flow` by our own will: a trunk, wherever it is called or calls from, or a registered phone.
-    package func isKnown(_ flow: Flow) -> Bool {
+    package mutating func isKnown(_ flow: Flow) -> Bool {
         isTrunk(flow) || isRegistered(flow) || routing.isTrunkAddress(flow.remote)
     }
 
-    func isTrunk(_ flow: Flow) -> Bool { routing.trunk(from: flow.remote, isStream: flow.isReliable) != nil }
+    mutating func isTrunk(_ flow: Flow) -> Bool { routing.trunk(from: flow.remote, isStream: flow.isReliable) != nil }
 
-    func isRegistered(_ flow: Flow) -> Bool { phones?.registrar.table.binding(from: flow.remote) != nil }
+    mutating func isRegistered(_ flow: Flow) -> Bool {
+        phones != nil && phones!.registrar.table.binding(from: flow.remote) != nil
+    }
 
     /// A request of nobody we know that cannot lead to a challenge either: there is nothing it could become.
     mutating func isStrangers(_ request: SIPMessage, from source: Flow, now: Instant) -> Bool {

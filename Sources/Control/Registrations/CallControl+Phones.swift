@@ -32,9 +32,7 @@ extension CallControl {
     }
 
     mutating func isScanner(_ request: SIPMessage) -> Bool {
-        guard !scanners.isEmpty, let field = request.first(.userAgent) else { return false }
-        let agent = request.value(field)
-        return scanners.contains { agent.containsIgnoringCase($0) }
+        !scanners.isEmpty && request.first(.userAgent).map { request.value($0).containsAny(of: scanners) } ?? false
     }
 
     /// Checks credentials; `phones.admitted` is who sent the request.
@@ -205,23 +203,4 @@ extension CallControl {
         else { return }
         phones!.keepAlives.heard(id, isAnswer: false, now: now)
     }
-}
-
-extension ArraySlice<UInt8> {
-    /// - Parameter text: in lower case.
-    func containsIgnoringCase(_ text: [UInt8]) -> Bool {
-        guard !text.isEmpty, count >= text.count else { return false }
-        var start = startIndex
-        while start + text.count <= endIndex {
-            var length = 0
-            while length < text.count, self[start + length].lowercasedASCII == text[length] { length += 1 }
-            if length == text.count { return true }
-            start += 1
-        }
-        return false
-    }
-}
-
-extension UInt8 {
-    var lowercasedASCII: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
 }

@@ -42,7 +42,7 @@ extension CallControl {
     }
 
     /// What a 200 says: the user's contacts, the Path of this request, and whether its flow is kept (RFC 5626 §6).
-    private func addRegistered(_ request: SIPMessage, of user: UserIndex, to builder: inout MessageBuilder, now: Instant) {
+    private mutating func addRegistered(_ request: SIPMessage, of user: UserIndex, to builder: inout MessageBuilder, now: Instant) {
         phones!.registrar.addContacts(of: user, now: now, to: &builder)
         for field in request.all(.path) { builder.copy(field, from: request) }
         if request.hasToken("outbound", in: .supported), request.hasOneVia {
@@ -108,8 +108,7 @@ extension CallControl {
         let binding = change.binding
         let name = phones!.users.name(of: binding.user)
         let clocks = clockReading
-        let line = phones!.registrar.line(change, user: name) { clocks.wall + ($0 - clocks.instant) }
-        output(.registration(line.octets))
+        output(.registration(phones!.registrar.line(change, user: name) { clocks.wall + ($0 - clocks.instant) }.octets))
         switch change.kind {
         case .added, .refreshed:
             phones!.keepAlives.update(change.id, binding, isFresh: true, now: now)

@@ -292,7 +292,7 @@ struct DialogIdentity: Sendable {
         callIDRange = callIDStart..<callIDStart + callID.count
         linesEnd = callIDRange.upperBound + names.cseq.utf8CodeUnitCount
         hasRemoteTag = remoteTag != nil
-        octets = [UInt8](capacity: linesEnd + (remoteTag?.count ?? 0)) { lines in
+        octets = [UInt8](atMost: linesEnd + (remoteTag?.count ?? 0)) { lines in
             lines.append(names.from)
             lines.append(copying: from)
             if let ownTag {

@@ -57,12 +57,19 @@ package struct DigestValue: Equatable, Sendable {
 
     /// Appends the digits in lower case.
     func appendHex(to text: inout [UInt8]) {
-        text.append(addingCapacity: algorithm.hexCount) { text in
-            for index in 0..<algorithm.octetCount {
-                text.append(Self.digit(octets[index] >> 4))
-                text.append(Self.digit(octets[index] & 15))
-            }
+        var words = InlineArray<8, UInt64>(repeating: 0)
+        for index in words.indices {
+            // Four octets, then the four bits of each digit in an octet of their own.
+            var digits = octets.span.word(at: 4 * index).byteSwapped >> 32
+            digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff
+            digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff
+            digits = (digits << 4 | digits) & 0x0f0f_0f0f_0f0f_0f0f
+            // Ten and more are letters: six brings these to the next bit.
+            let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+            words[index] = (digits &+ 0x3030_3030_3030_3030 &+ letters &* 39).bigEndian
         }
+        // SAFETY: the octets are only read, and inside this closure.
+        unsafe words.span.withUnsafeBytes { unsafe text.append(contentsOf: $0.prefix(algorithm.hexCount)) }
     }
 
     package var hexText: String {
@@ -70,9 +77,6 @@ package struct DigestValue: Equatable, Sendable {
         appendHex(to: &digits)
         return String(decoding: digits, as: UTF8.self)
     }
-
-    @inline(__always)
-    private static func digit(_ value: UInt8) -> UInt8 { Octet.zero &+ value &+ (value > 9 ? 39 : 0) }
 
     package static func == (left: DigestValue, right: DigestValue) -> Bool {
         left.algorithm == right.algorithm && left.octets.indices.allSatisfy { left.octets[$0] == right.octets[$0] }

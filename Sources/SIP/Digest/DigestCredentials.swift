@@ -48,16 +48,18 @@ package struct DigestCredentials: Sendable {
 
         /// False when the parameter was there before.
         mutating func take(_ octets: Span<UInt8>, _ name: Range<Int>, _ text: DigestText) -> Bool {
-            if octets.equals(name, ignoringCase: "username") { return Self.set(&username, text) }
-            if octets.equals(name, ignoringCase: "realm") { return Self.set(&realm, text) }
-            if octets.equals(name, ignoringCase: "nonce") { return Self.set(&nonce, text) }
-            if octets.equals(name, ignoringCase: "uri") { return Self.set(&uri, text) }
-            if octets.equals(name, ignoringCase: "response") { return Self.set(&response, text) }
-            if octets.equals(name, ignoringCase: "algorithm") { return Self.set(&algorithm, text) }
-            if octets.equals(name, ignoringCase: "qop") { return Self.set(&qop, text) }
-            if octets.equals(name, ignoringCase: "nc") { return Self.set(&count, text) }
-            if octets.equals(name, ignoringCase: "cnonce") { return Self.set(&clientNonce, text) }
-            return true
+            switch name.count {
+            case 2 where octets.equals(name, ignoringCase: "nc"): Self.set(&count, text)
+            case 3 where octets.equals(name, ignoringCase: "uri"): Self.set(&uri, text)
+            case 3 where octets.equals(name, ignoringCase: "qop"): Self.set(&qop, text)
+            case 5 where octets.equals(name, ignoringCase: "realm"): Self.set(&realm, text)
+            case 5 where octets.equals(name, ignoringCase: "nonce"): Self.set(&nonce, text)
+            case 6 where octets.equals(name, ignoringCase: "cnonce"): Self.set(&clientNonce, text)
+            case 8 where octets.equals(name, ignoringCase: "username"): Self.set(&username, text)
+            case 8 where octets.equals(name, ignoringCase: "response"): Self.set(&response, text)
+            case 9 where octets.equals(name, ignoringCase: "algorithm"): Self.set(&algorithm, text)
+            default: true
+            }
         }
 
         private static func set(_ field: inout DigestText?, _ text: DigestText) -> Bool {

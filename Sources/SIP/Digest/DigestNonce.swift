@@ -98,10 +98,21 @@ struct ReplayWindow {
         var recent: UInt32
     }
 
+    /// Of a nonce. Its MAC was found right, so nobody else has chosen it; the nonces of many milliseconds share their serial numbers,
+    /// so all of it has a part in the low bits.
+    private struct Key: SerialNumber {
+        let rawValue: UInt64
+
+        func _rawHashValue(seed: Int) -> Int {
+            let product = (rawValue ^ UInt64(truncatingIfNeeded: seed)) &* 0x9e37_79b9_7f4a_7c15
+            return Int(truncatingIfNeeded: product ^ product >> 32)
+        }
+    }
+
     private let capacity: Int
     private let lifetime: Duration
-    private var current: [UInt64: Use] = [:]
-    private var previous: [UInt64: Use] = [:]
+    private var current: [Key: Use] = [:]
+    private var previous: [Key: Use] = [:]
     private var rotatedAt: WallTime
     private var latest = WallTime(milliseconds: 0)
     private var previousLatest = WallTime(milliseconds: 0)
@@ -122,7 +133,7 @@ struct ReplayWindow {
         if nonce.madeAt <= floor { return false }
         if now >= rotatedAt + lifetime || current.count >= capacity / 2 { rotate(now: now) }
         if nonce.madeAt <= floor { return false }
-        let key = nonce.key
+        let key = Key(rawValue: nonce.key)
         guard var use = current[key] ?? previous.removeValue(forKey: key) else {
             current[key] = Use(highest: count, recent: 1)
             latest = max(latest, nonce.madeAt)

@@ -57,7 +57,7 @@ package struct DigestServer {
         let nonce = mint.make(for: ip, now: now)
         return challengeEnds.map { ends in
             let end = stale ? ends.stale : ends.fresh
-            return [UInt8](capacity: challengeStart.count + nonce.count + end.count) { value in
+            return [UInt8](atMost: challengeStart.count + nonce.count + end.count) { value in
                 value.append(copying: challengeStart.span)
                 value.append(copying: nonce.span)
                 value.append(copying: end.span)

@@ -89,7 +89,7 @@ package struct LocalEndpoint: Hashable, Sendable {
 
     /// The value of Via.
     package func via(branch: ViaBranch) -> String {
-        let line = [UInt8](capacity: viaCount(branch: branch)) { appendVia(branch: branch, to: &$0) }
+        let line = [UInt8](atMost: viaCount(branch: branch)) { appendVia(branch: branch, to: &$0) }
         return String(decoding: line.dropFirst(5).dropLast(2), as: UTF8.self)
     }
 

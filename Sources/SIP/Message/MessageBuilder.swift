@@ -69,38 +69,37 @@ package struct MessageBuilder: Sendable {
         let reason = reason ?? StatusCode.reasonPhrase(status)
         let via = request.viaLayout
         let isOneLine = !reason.utf8.span.hasLineEnd && toTag?.utf8.span.hasLineEnd != true
-        guard !isCompact, !request.isFolded, via.isUsual, isOneLine else {
+        guard !request.isFolded, via.isUsual, isOneLine else {
             var builder = MessageBuilder(response: status, reason: reason)
             builder.isCompact = isCompact
             builder.addLines(of: request, status: status, toTag: toTag, source: source)
             return builder
         }
         // What nearly every request is like, in one step.
-        let count = request.bodyStart + 8 * request.headers.count + reason.utf8.count + (toTag?.utf8.count ?? 0)
+        let count = request.bodyStart + 8 * request.headerCount + reason.utf8.count + (toTag?.utf8.count ?? 0)
             + 2 * SocketAddress.longestText + 64
-        return MessageBuilder(count: count) { lines in
+        var builder = MessageBuilder(count: count) { lines in
             lines.append("SIP/2.0 ")
             lines.append(decimal: UInt32(status))
             lines.append(Octet.space)
             lines.append(copying: reason.utf8.span)
-            lines.append("\r\nVia: ")
             let octets = request.octets.span
             var isTopVia = true
             for field in request.all(.via) {
+                lines.append(isCompact ? "\r\nv: " : "\r\nVia: ")
                 if isTopVia {
                     appendTopVia(octets, via, end: field.valueRange.upperBound, source: source, to: &lines)
                 } else {
-                    lines.append("\r\nVia: ")
                     lines.append(copying: octets.extracting(field.valueRange))
                 }
                 isTopVia = false
             }
             if let field = request.first(.from) {
-                lines.append("\r\nFrom: ")
+                lines.append(isCompact ? "\r\nf: " : "\r\nFrom: ")
                 lines.append(copying: octets.extracting(field.valueRange))
             }
             if let field = request.first(.to) {
-                lines.append("\r\nTo: ")
+                lines.append(isCompact ? "\r\nt: " : "\r\nTo: ")
                 lines.append(copying: octets.extracting(field.valueRange))
                 if let toTag, request.toTag == nil {
                     lines.append(";tag=")
@@ -108,7 +107,7 @@ package struct MessageBuilder: Sendable {
                 }
             }
             if let field = request.first(.callID) {
-                lines.append("\r\nCall-ID: ")
+                lines.append(isCompact ? "\r\ni: " : "\r\nCall-ID: ")
                 lines.append(copying: octets.extracting(field.valueRange))
             }
             if let field = request.first(.cseq) {
@@ -127,6 +126,8 @@ package struct MessageBuilder: Sendable {
             }
             lines.append("\r\n")
         }
+        builder.isCompact = isCompact
+        return builder
     }
 
     /// Where a dialog may begin.

@@ -268,7 +268,7 @@ extension Span where Element == UInt8 {
     }
 
     func copy(_ range: Range<Int>) -> [UInt8] {
-        [UInt8](capacity: range.count) { $0.append(copying: extracting(range)) }
+        [UInt8](atMost: range.count) { $0.append(copying: extracting(range)) }
     }
 }
 
@@ -289,7 +289,32 @@ extension Span where Element == UInt8 {
     }
 }
 
+extension Span where Element == UInt8 {
+    /// Whether `text`, which is in lower case, stands somewhere in it in letters of any case.
+    fileprivate func contains(ignoringCase text: Span<UInt8>) -> Bool {
+        guard text.count > 0, count >= text.count else { return false }
+        let starts = 0..<count - text.count + 1
+        let (lower, upper) = (text[0], Octet.isLetter(text[0]) ? text[0] & ~0x20 : text[0])
+        var start = 0
+        while true {
+            start = firstIndex(in: start..<starts.upperBound) { $0.equal(lower) .| $0.equal(upper) }
+            guard start < starts.upperBound else { return false }
+            var length = 1
+            while length < text.count, Octet.lowercased(self[start + length]) == text[length] { length += 1 }
+            if length == text.count { return true }
+            start += 1
+        }
+    }
+}
+
 extension ArraySlice<UInt8> {
+    /// Whether one of these, which are in lower case, stands somewhere in it in letters of any case.
+    package func containsAny(of texts: [[UInt8]]) -> Bool {
+        let span = span
+        for text in texts where span.contains(ignoringCase: text.span) { return true }
+        return false
+    }
+
     package func isEqual(to other: ArraySlice<UInt8>) -> Bool { span.isEqual(to: other.span) }
 
     /// Whether these are the octets of `text`, letters of the same case.

@@ -16,7 +16,8 @@ package enum ResponseDestination {
     }
 
     package static func address(for request: SIPMessage, source: SocketAddress) -> SocketAddress {
-        address(for: request.topVia, source: source)
+        // Asked for with each answer, and nearly always decided by this.
+        request.viaLayout.hasRport ? source : address(for: request.topVia, source: source)
     }
 
     /// Over a stream: the connection that the request came by; when that has gone, a new one to where it came from, at
@@ -27,7 +28,7 @@ package enum ResponseDestination {
             flow.remote.port = request.topVia.port ?? source.transport.defaultPort
             flow.mayConnect = true
         } else {
-            flow.remote = address(for: request.topVia, source: source.remote)
+            flow.remote = address(for: request, source: source.remote)
         }
         return flow
     }

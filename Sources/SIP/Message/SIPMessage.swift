@@ -54,6 +54,7 @@ package struct SIPMessage: Sendable {
 
     /// The header lines in their order.
     package var headers: [HeaderField] { stored.fields }
+    var headerCount: Int { stored.index.count }
 
     /// The lines of one name in their order.
     package struct Fields: Sequence, IteratorProtocol, Sendable {

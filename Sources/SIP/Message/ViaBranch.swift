@@ -49,7 +49,7 @@ package struct ViaBranch: Hashable, Sendable {
 
 extension ViaBranch: CustomStringConvertible {
     package var description: String {
-        String(decoding: [UInt8](capacity: count) { append(to: &$0) }, as: UTF8.self)
+        String(decoding: [UInt8](atMost: count) { append(to: &$0) }, as: UTF8.self)
     }
 }
 

@@ -65,7 +65,7 @@ package struct Binding: Sendable {
 
     mutating func setOctets(contact: ArraySlice<UInt8>, path: ArraySlice<UInt8>, instance: ArraySlice<UInt8>) {
         if contact.isEqual(to: self.contact), path.isEqual(to: self.path), instance.isEqual(to: self.instance) { return }
-        octets = [UInt8](capacity: contact.count + path.count + instance.count) { octets in
+        octets = [UInt8](atMost: contact.count + path.count + instance.count) { octets in
             octets.append(copying: contact.span)
             octets.append(copying: path.span)
             octets.append(copying: instance.span)

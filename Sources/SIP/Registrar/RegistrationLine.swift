@@ -26,7 +26,7 @@ package struct RegistrationLine: Equatable, Sendable {
     /// With its line end.
     package var octets: [UInt8] {
         let fields = user.count + contact.count + instance.count + path.count + agent.count
-        return [UInt8](capacity: fields + Self.mostBesideFields) { line in
+        return [UInt8](atMost: fields + Self.mostBesideFields) { line in
             line.append(kind.rawValue)
             Self.appendField(user.span, to: &line)
             Self.appendField(contact.span, to: &line)

@@ -37,8 +37,11 @@ package struct TransactionKey: Hashable, Sendable {
         let octets = request.octets
         let via = request.viaLayout
         var hasher = Hasher()
+        var branchCount = 0
         if let branch = via.branchRange, branch.count > 7, Self.cookie.begins(octets.span, at: branch.lowerBound) {
-            hasher.combine(octets: octets[branch])
+            // SAFETY: the octets are only read, and inside this closure.
+            unsafe octets.span.extracting(branch).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+            branchCount = branch.count
         } else {
             for part in [request.requestURI, request.fromTag ?? [], request.callID, via.branchRange.map { octets[$0] } ?? []] {
                 hasher.combine(octets: part)
@@ -46,8 +49,10 @@ package struct TransactionKey: Hashable, Sendable {
             hasher.combine(request.cseq.number)
         }
         hasher.combine(host: octets.span, via.hostPort.hostRange)
-        // Port and method, so that no two pairs are alike.
-        hasher.combine(UInt64(method.rawValue) << 32 | UInt64(via.hostPort.port.map { UInt32($0) + 1 } ?? 0))
+        // Method, port, and how long what stands before them is, so that no two requests have the same octets in all.
+        let port = via.hostPort.port.map { UInt64($0) + 1 } ?? 0
+        let counts = UInt64(branchCount) << 16 | UInt64(via.hostPort.hostRange.count)
+        hasher.combine(counts << 32 | UInt64(method.rawValue) << 24 | port)
         if method == .unknown { hasher.combine(request.cseq.methodText) }
         fingerprint = Fingerprint(hasher)
     }
@@ -79,6 +84,5 @@ extension Hasher {
             combine(UInt64(truncatingIfNeeded: part >> 64))
             start += 16
         }
-        combine(range.count)
     }
 }
