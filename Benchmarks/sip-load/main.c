@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <math.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -339,17 +340,30 @@ struct summary {
     uint64_t serverNanoseconds;
 };
 
+/// How long after a call the next one begins: callers know nothing of each other, so it is anything (a Poisson process), but the
+/// same for every server. Calls at even distances would meet the ends of others always at the same point.
+static double gapNanoseconds(void) {
+    static uint64_t random = 1;
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    double uniform = ((random >> 11) + 1) * 0x1p-53;  // of (0, 1]
+    return -log(uniform) * second / options.rate;
+}
+
 /// Starts calls at the rate for `seconds`, then waits until all of them are over.
 static struct summary run(double seconds, bool isCounted) {
-    uint64_t start = now(), interval = (uint64_t)(second / options.rate), hold = (uint64_t)(options.holdSeconds * second);
+    uint64_t start = now(), hold = (uint64_t)(options.holdSeconds * second);
     unsigned firstCall = nextCall, nextBye = nextCall, oldest = nextCall;
     unsigned wanted = (unsigned)(seconds * options.rate);
     uint64_t largestLag = 0, cpu = serverNanoseconds();
+    double due = start;
     while (true) {
         uint64_t at = now();
-        while (nextCall - firstCall < wanted && at >= start + (nextCall - firstCall) * interval) {
-            uint64_t lag = at - (start + (nextCall - firstCall) * interval);
+        while (nextCall - firstCall < wanted && at >= due) {
+            uint64_t lag = at - (uint64_t)due;
             if (lag > largestLag) largestLag = lag;
+            due += gapNanoseconds();
             unsigned index = nextCall++;
             if (options.registers) startRegistration(index, at, isCounted);
             else startCall(index, at, isCounted);

@@ -8,8 +8,8 @@ package import Relay
 ///
 /// A slot keeps its ports when its session ends, since the relay keeps its sockets (`SlotSockets`), and a call takes, on the
 /// worker with the fewest sessions, the first of these that there is:
-/// 1. one of at least `choice` slots with the same addresses whose ports have rested, at random, so that a stranger cannot guess
-///    its ports; it costs no system call. One that heard something within the last seconds is passed by: while an old peer
+/// 1. one of the slots with the same addresses whose ports have rested, at random, and none likelier than 1 in `choice`, so that a
+///    stranger cannot guess its ports: the fewer there are, the oftener it is none. It costs no system call. One that heard something within the last seconds is passed by: while an old peer
 ///    goes on sending, nobody gets the ports it sends to;
 /// 2. a slot that has no ports, and two pairs at random;
 /// 3. the slot whose ports have rested for longest, with these ports, for other addresses too;
@@ -54,7 +54,7 @@ package final class MediaSessions {
     /// The addresses of each slot's last session, by their place in `addresses`.
     private var slotAddresses: [UInt16]
     private var addresses: [(caller: IPAddress, callee: IPAddress)] = []
-    /// How many slots of one worker must be ready before one of them is drawn.
+    /// A slot that is ready is drawn once in so many times at the most.
     private let choice: Int
     /// Slots whose sockets the relay is to close.
     private var unwanted: [UInt32] = []
@@ -107,11 +107,10 @@ package final class MediaSessions {
     }
 
     private func take(onWorker worker: Int, addresses: UInt16, now: Instant) -> Taken? {
-        if resting.readyCount(addresses: addresses, worker: worker) >= choice {
-            for _ in 0..<4 {
-                guard let slot = resting.anyReady(addresses: addresses, worker: worker, random: &random) else { break }
-                if isQuiet(slot, now: now) { return take(ready: slot) }
-            }
+        for _ in 0..<4 {
+            let drawn = resting.anyReady(addresses: addresses, worker: worker, choice: choice, random: &random)
+            guard let slot = drawn else { break }
+            if isQuiet(slot, now: now) { return take(ready: slot) }
         }
         if ports.freeCount >= 2, let session = allocator.take(onWorker: worker) { return taken(session) }
         if let slot = resting.oldest(worker: worker, isReady: true) {

@@ -74,15 +74,13 @@ struct RestingSlots {
 
     private func list(of slot: UInt32) -> Int { Int(slots[Int(slot)].addresses) * workers + Int(slot) % workers }
 
-    func readyCount(addresses: UInt16, worker: Int) -> Int {
+    /// One of those that are ready, each as likely as the others and none likelier than 1 in `choice`: where they are fewer, the
+    /// draw may fall on none.
+    func anyReady(addresses: UInt16, worker: Int, choice: Int, random: inout SeededRandom) -> UInt32? {
         let list = Int(addresses) * workers + worker
-        return list < ready.count ? ready[list].count : 0
-    }
-
-    /// Any of those that `readyCount` counts.
-    func anyReady(addresses: UInt16, worker: Int, random: inout SeededRandom) -> UInt32? {
-        let list = Int(addresses) * workers + worker
-        return list < ready.count ? ready[list].randomElement(using: &random) : nil
+        guard list < ready.count, !ready[list].isEmpty else { return nil }
+        let drawn = Int.random(in: 0..<max(choice, ready[list].count), using: &random)
+        return drawn < ready[list].count ? ready[list][drawn] : nil
     }
 
     /// The first slot of this worker: of those that are ready, or of those that rest.

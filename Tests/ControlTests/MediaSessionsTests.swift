@@ -62,10 +62,24 @@ struct MediaSessionsTests {
             former.append(taken)
         }
         #expect(order != order.sorted() && Set(order).count == 7)
-        // Of too few none is drawn: their ports could be guessed.
-        let fresh = try #require(stock.take())
-        #expect(!fresh.isKept)
-        #expect(stock.media.freePairCount == 500 - 2 * 9)
+        #expect(stock.media.freePairCount == 500 - 2 * 8)
+    }
+
+    @Test("of few that are ready none is likelier than one in 32: their ports could be guessed")
+    func fewReady() throws {
+        var stock = Stock(capacity: 256)
+        let first = try (0..<8).map { _ in try #require(stock.take()) }
+        for taken in first { stock.media.giveBack(taken, now: stock.now) }
+        stock.now += .seconds(30)
+        var draws = Array(repeating: 0, count: first.count)
+        for _ in 0..<3_200 {
+            let taken = try #require(stock.take())
+            if let place = first.firstIndex(where: { $0.session.index == taken.session.index }) { draws[place] += 1 }
+            #expect(taken.isKept == first.contains { $0.session.index == taken.session.index })
+            stock.media.giveBackUnused(taken, now: stock.now)
+        }
+        // A hundred of each, give or take three times their standard deviation.
+        #expect(draws.allSatisfy { (70...130).contains($0) }, "\(draws)")
     }
 
     @Test("one that still hears its old peers is passed by, and so is one whose addresses are others")

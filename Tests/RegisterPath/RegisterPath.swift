@@ -81,6 +81,7 @@ struct RegisterPath {
     private mutating func request(of user: Int, authorization: String?) -> String {
         sequences[user] += 1
         let host = "10.\(user >> 16 & 255).\(user >> 8 & 255).\(user & 255):5060"
+        // Long enough for a challenge with SHA-256, which is no longer where nobody is registered yet.
         return """
             REGISTER sip:\(Self.relayd) SIP/2.0\r
             Via: SIP/2.0/UDP \(host);branch=z9hG4bKr\(sequences[user]).\(user);rport\r
@@ -91,7 +92,7 @@ struct RegisterPath {
             CSeq: \(sequences[user]) REGISTER\r
             Contact: <sip:u\(user)@\(host)>\r
             Expires: 3600\r
-            User-Agent: load\r
+            User-Agent: relayd register-path\r
             \(authorization.map { "Authorization: \($0)\r\n" } ?? "")Content-Length: 0\r
             \r\n
             """
