@@ -57,6 +57,6 @@ public final class ActivityTable: @unchecked Sendable {
     /// told afterwards; so nobody reads what the one before left.
     public func clear(_ index: UInt32) {
         precondition(index < sessionCapacity)
-        for leg in 0..<2 { unsafe slots[Int(index) * 2 + leg].store(0, ordering: .relaxed) }
+        for leg in 0..<2 { unsafe slots[Int(index) * 2 + leg].clear() }
     }
 }

@@ -81,6 +81,8 @@ struct LegSlot: BitwiseCopyable {
     var handling: LegHandling = []
     /// RTCP to the leg leaves from its RTP socket.
     var isRTCPMuxed = false
+    /// It has a `LegMedia`.
+    var hasMedia = false
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none
     var rtcpReceive = ReceiveMode.none
@@ -93,12 +95,16 @@ struct LegSlot: BitwiseCopyable {
 
     var lock = SourceLock()
     var control = ControlSourceLock()
-    /// Blocked, or passed, as `handling` says.
-    var namedPayloadTypes: PayloadTypes = []
     /// What the leg's SDP says of its payload types.
     var formats = PayloadFormats()
-    /// It has a `LegMedia`.
-    var hasMedia = false
+}
+
+/// What few legs need: apart, so that the others take no memory for it.
+struct LegExtra: BitwiseCopyable {
+    /// Of a leg whose lock has one.
+    var candidate = SourceCandidate()
+    /// Blocked, or passed, as the leg's `handling` says.
+    var namedPayloadTypes: PayloadTypes = []
 }
 
 /// What the packets of one leg tell, and are told: apart, so that a leg that was never heard takes no memory for it.

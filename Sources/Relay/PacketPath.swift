@@ -35,7 +35,7 @@ extension Verdict {
 
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
 ///
-/// SAFETY of its pointers: `legs` and `media` have two places for each session, `tally` one for each counter, and the shared tables two
+/// SAFETY of its pointers: `legs`, `media` and `extras` have two places for each session, `tally` one for each counter, and the shared tables two
 /// for each session of each worker (`strays` one), which `init` checks. Every stream comes from a token whose session `decide` checks
 /// against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex` lie inside. Only this worker writes there.
 ///
@@ -55,6 +55,8 @@ public struct PacketPath: ~Copyable {
     private let legs: UnsafeMutablePointer<LegSlot>
     /// One for each leg, used by those with `hasMedia`; a page of it takes memory once one of its legs is.
     private let media: UnsafeMutablePointer<LegMedia>
+    /// The same, of those legs that have something there.
+    private let extras: UnsafeMutablePointer<LegExtra>
     let sessionCapacity: Int
     private let lockPolicy: LockPolicy
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
@@ -91,6 +93,8 @@ public struct PacketPath: ~Copyable {
         unsafe legs = ZeroedMemory.allocate(LegSlot.self, count: sessionCapacity * 2)
         // SAFETY: it is written before `hasMedia` says so.
         unsafe media = ZeroedMemory.allocate(LegMedia.self, count: sessionCapacity * 2)
+        // SAFETY: its parts are written before the leg's slot says that they are there.
+        unsafe extras = ZeroedMemory.allocate(LegExtra.self, count: sessionCapacity * 2)
         // SAFETY: a detector begins as zeros.
         unsafe toneDetectors = ZeroedMemory.allocate(ToneDetector.self, count: sessionCapacity * 2)
         unsafe tally = .allocate(capacity: Counter.allCases.count)
@@ -111,6 +115,7 @@ public struct PacketPath: ~Copyable {
     deinit {
         unsafe ZeroedMemory.free(legs)
         unsafe ZeroedMemory.free(media)
+        unsafe ZeroedMemory.free(extras)
         unsafe ZeroedMemory.free(toneDetectors)
         unsafe tally.deallocate()
     }
@@ -187,8 +192,9 @@ public struct PacketPath: ~Copyable {
         let number = session * 2 + leg.offset
         let others = self[leg: number].handling.intersection(.untreated)
         self[leg: number].handling = LegHandling(treatment).union(others)
-        self[leg: number].namedPayloadTypes =
-            treatment.blockedPayloadTypes.isEmpty ? treatment.passedPayloadTypes : treatment.blockedPayloadTypes
+        let named = treatment.blockedPayloadTypes.isEmpty ? treatment.passedPayloadTypes : treatment.blockedPayloadTypes
+        // SAFETY: inside, as the lines above have found.
+        if !named.isEmpty { unsafe extras[number].namedPayloadTypes = named }
     }
 
     /// Sends a key in the stream of the leg; false when too many wait.
@@ -386,7 +392,8 @@ public struct PacketPath: ~Copyable {
         let own = unsafe statisticsSlots + table
         if let source {
             let decision = unsafe leg.pointee.lock.receive(
-                from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy)
+                from: source, sequenceNumber: header.sequenceNumber, ssrc: header.ssrc, now: now, policy: lockPolicy,
+                candidate: &extras[stream &>> 1].candidate)
             guard unsafe isAccepted(decision, leg: leg, table: table, verdict: &verdict) else { return }
         } else {
             unsafe leg.pointee.lock.receiveConnected(now: now)
@@ -466,14 +473,14 @@ public struct PacketPath: ~Copyable {
             verdict.digitWord = 1 << 31 | UInt32(digit.code) << 16 | min(0xffff, UInt32(digit.duration) * 1_000 / rate)
         }
         if handling.contains(.sendsEvents), unsafe becomesEvent(header, of: pool, leg: leg, verdict: &verdict) { return true }
-        if handling.contains(.passedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
+        if handling.contains(.passedPayloadTypes), unsafe extras[leg - legs].namedPayloadTypes.contains(header.payloadType) {
             return true
         }
         if handling.contains(.blocked) {
             count(.droppedBlocked)
             return false
         }
-        if handling.contains(.blockedPayloadTypes), unsafe leg.pointee.namedPayloadTypes.contains(header.payloadType) {
+        if handling.contains(.blockedPayloadTypes), unsafe extras[leg - legs].namedPayloadTypes.contains(header.payloadType) {
             count(.droppedPayloadType)
             return false
         }
@@ -526,7 +533,8 @@ public struct PacketPath: ~Copyable {
         }
         let table = tableIndex(stream)
         if let source {
-            let decision = unsafe leg.pointee.lock.receiveDatagram(from: source, now: now, policy: lockPolicy)
+            let decision = unsafe leg.pointee.lock.receiveDatagram(
+                from: source, now: now, policy: lockPolicy, candidate: &extras[stream &>> 1].candidate)
             guard unsafe isAccepted(decision, leg: leg, table: table, verdict: &verdict) else { return }
         } else {
             unsafe leg.pointee.lock.receiveConnected(now: now)

@@ -61,31 +61,25 @@ struct SourceLock: Sendable, BitwiseCopyable {
         case lock
     }
 
+    /// Where media comes from and goes to; meaningful while `isLocked`.
+    var source = SourceLock.nowhere
     var isExpecting = false
     var isLocked = false
     /// True while a new SDP address waits for its first packet and the old source is still accepted.
     var isReplacing = false
-    /// Where media comes from and goes to; meaningful while `isLocked`.
-    var source = SourceLock.nowhere
     /// True when the socket may hear `source` alone: nobody else could still win. A source that was merely learnt must stay
     /// open to rule 2, unless the SDP address is a private one behind a public signalling address and can never reach us.
     var mayConnect = false
     /// The address of the SDP; meaningful while `isExpecting`.
     var announced = SourceLock.nowhere
-    /// When the locked source was last heard.
-    var lastHeard: UInt64 = 0
-    var signalling = IPAddress(ipv4: 0)
     var options: SourceOptions = []
     /// Media may go to the SDP address before the lock: `opensAtOnce`, and both addresses are one host's.
     var isOpenToAnnounced = false
-
-    var candidate = SourceLock.nowhere
-    /// Packets in a row of the candidate; zero when there is none.
-    var candidateRun: UInt32 = 0
-    var candidateSSRC: UInt32 = 0
-    var candidateNext: UInt16 = 0
-    var candidateSince: UInt64 = 0
-    var candidateLast: UInt64 = 0
+    /// Somebody wants the place: the candidate that every packet comes with says who.
+    var hasCandidate = false
+    var signalling = IPAddress(ipv4: 0)
+    /// When the locked source was last heard.
+    var lastHeard: UInt64 = 0
     /// No run counts before this time.
     var contestedUntil: UInt64 = 0
 
@@ -111,7 +105,7 @@ struct SourceLock: Sendable, BitwiseCopyable {
         guard isChanged else { return false }
         announced = rtp
         self.signalling = signalling
-        forgetCandidate()
+        hasCandidate = false
         contestedUntil = 0
         isReplacing = isLocked && !isSame(source, rtp)
         mayConnect = isLocked && !isReplacing && !options.contains(.asymmetric)
@@ -119,20 +113,28 @@ struct SourceLock: Sendable, BitwiseCopyable {
     }
 
     /// One well-formed RTP packet that came from `from`.
+    ///
+    /// - Parameter candidate: the leg's, the same with each packet; looked at, and written, only where another source than the
+    ///   locked one may become it.
     @inline(always)
     mutating func receive(
-        from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy
+        from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy,
+        candidate: inout SourceCandidate
     ) -> Decision {
         if isLocked && isSame(from, source) {
             lastHeard = now
             return .accept
         }
-        return decide(from: from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now, policy: policy)
+        return decide(from: from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now, policy: policy, candidate: &candidate)
     }
 
     /// One datagram that is no RTP: it counts as the next of its source's run.
-    mutating func receiveDatagram(from: SocketAddress, now: UInt64, policy: LockPolicy) -> Decision {
-        receive(from: from, sequenceNumber: candidateNext, ssrc: candidateSSRC, now: now, policy: policy)
+    mutating func receiveDatagram(
+        from: SocketAddress, now: UInt64, policy: LockPolicy, candidate: inout SourceCandidate
+    ) -> Decision {
+        receive(
+            from: from, sequenceNumber: hasCandidate ? candidate.next : 0, ssrc: hasCandidate ? candidate.ssrc : 0, now: now,
+            policy: policy, candidate: &candidate)
     }
 
     /// One packet of media on a socket that hears the locked source alone.
@@ -141,7 +143,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
 
     @inline(never)
     mutating func decide(
-        from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy
+        from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy,
+        candidate: inout SourceCandidate
     ) -> Decision {
         guard isExpecting else { return .reject }
         if isSame(from, announced) { return lock(to: from, now: now) }
@@ -154,28 +157,29 @@ struct SourceLock: Sendable, BitwiseCopyable {
             guard isSame(from.ip, announced.ip) || isSame(from.ip, signalling) else { return .reject }
         }
 
-        if candidateRun > 0 && !isSame(from, candidate) {
+        if hasCandidate && !isSame(from, candidate.source) {
             // Two want the place. A candidate that fell silent long ago contests nothing.
-            if now &- candidateLast < policy.holdOff { contestedUntil = now &+ policy.holdOff }
-            begin(from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now)
-        } else if candidateRun > 0 && ssrc == candidateSSRC && sequenceNumber == candidateNext {
-            candidateRun &+= 1
-        } else if candidateRun > 0 && ssrc == candidateSSRC {
-            candidateRun = 1  // a gap: the run starts over, the time it has been heard goes on
+            if now &- candidate.last < policy.holdOff { contestedUntil = now &+ policy.holdOff }
+            candidate = SourceCandidate(from, ssrc: ssrc, now: now)
+        } else if hasCandidate && ssrc == candidate.ssrc && sequenceNumber == candidate.next {
+            candidate.run &+= 1
+        } else if hasCandidate && ssrc == candidate.ssrc {
+            candidate.run = 1  // a gap: the run starts over, the time it has been heard goes on
         } else {
-            begin(from, sequenceNumber: sequenceNumber, ssrc: ssrc, now: now)
+            candidate = SourceCandidate(from, ssrc: ssrc, now: now)
+            hasCandidate = true
         }
-        candidateNext = sequenceNumber &+ 1
-        candidateLast = now
+        candidate.next = sequenceNumber &+ 1
+        candidate.last = now
         if now < contestedUntil {
             // What is heard while contested counts for nobody.
-            candidateRun = 1
-            candidateSince = now
+            candidate.run = 1
+            candidate.since = now
             return .reject
         }
 
         let needsHoldOff = !isFollowing && isSame(announced.ip, signalling)
-        guard candidateRun >= policy.run, !needsHoldOff || now &- candidateSince >= policy.holdOff else { return .reject }
+        guard candidate.run >= policy.run, !needsHoldOff || now &- candidate.since >= policy.holdOff else { return .reject }
         // The old source still speaks: the peer has not moved.
         if isReplacing && now &- lastHeard < policy.replacementQuiet { return .reject }
         return lock(to: from, now: now)
@@ -186,13 +190,6 @@ struct SourceLock: Sendable, BitwiseCopyable {
         isLocked && now > lastHeard && now &- lastHeard >= policy.silence
     }
 
-    private mutating func begin(_ from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64) {
-        candidate = from
-        candidateRun = 1
-        candidateSSRC = ssrc
-        candidateSince = now
-    }
-
     private mutating func lock(to address: SocketAddress, now: UInt64) -> Decision {
         source = address
         isLocked = true
@@ -200,11 +197,29 @@ struct SourceLock: Sendable, BitwiseCopyable {
         mayConnect =
             isSame(address, announced) || (announced.ip.isPrivate && !signalling.isPrivate && !options.contains(.asymmetric))
         lastHeard = now
-        forgetCandidate()
+        hasCandidate = false
         return .lock
     }
+}
 
-    private mutating func forgetCandidate() { candidateRun = 0 }
+/// A source that is none yet and may become a leg's. Apart from the lock, since most legs never have one.
+struct SourceCandidate: Sendable, BitwiseCopyable {
+    var source: SocketAddress
+    /// Packets in a row.
+    var run: UInt32 = 1
+    var ssrc: UInt32
+    /// The sequence number that its run goes on with.
+    var next: UInt16 = 0
+    /// Since when it has been heard, and when last.
+    var since: UInt64
+    var last: UInt64
+
+    init(_ source: SocketAddress = SourceLock.nowhere, ssrc: UInt32 = 0, now: UInt64 = 0) {
+        self.source = source
+        self.ssrc = ssrc
+        since = now
+        last = now
+    }
 }
 
 /// Decides whose RTCP a leg accepts, and where the other side's RTCP goes.
@@ -217,8 +232,8 @@ struct SourceLock: Sendable, BitwiseCopyable {
 ///
 /// Who shares the NAT of a peer and knows its SSRC can so take the place of its reports, never of its media.
 struct ControlSourceLock: Sendable, BitwiseCopyable {
-    var isLocked = false
     var source = SourceLock.nowhere
+    var isLocked = false
     var announced = SourceLock.nowhere
 
     init() {}

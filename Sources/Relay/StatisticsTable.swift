@@ -101,22 +101,26 @@ public struct StreamQuality: Equatable, Sendable {
 @safe
 public final class StatisticsTable: @unchecked Sendable {
     // SAFETY of @unchecked: as `ActivityTable`.
+    /// A page of it takes memory once something came to one of its legs; so does one of `timelines`.
     let slots: UnsafeMutablePointer<LegCounts>
-    /// Apart from the counts: a page of it takes memory once one of its legs has been heard.
     let timelines: UnsafeMutablePointer<MediaTimeline>
+    /// Apart from the counts: every leg has one.
+    private let expectations: UnsafeMutablePointer<Atomic<UInt8>>
     private let activity: ActivityTable
 
     public init(activity: ActivityTable) {
         self.activity = activity
         let count = activity.sessionCapacity * 2
-        // SAFETY (both): they are made of atomic words that begin as zero.
+        // SAFETY (all): they are made of atomic words that begin as zero.
         unsafe slots = ZeroedMemory.allocate(LegCounts.self, count: count)
         unsafe timelines = ZeroedMemory.allocate(MediaTimeline.self, count: count)
+        unsafe expectations = ZeroedMemory.allocate(Atomic<UInt8>.self, count: count)
     }
 
     deinit {
         unsafe ZeroedMemory.free(slots)
         unsafe ZeroedMemory.free(timelines)
+        unsafe ZeroedMemory.free(expectations)
     }
 
     public subscript(index: UInt32, leg: Leg) -> LegStatistics {
@@ -136,8 +140,7 @@ public final class StatisticsTable: @unchecked Sendable {
 
     /// What the leg's SDP says it does; nil before its first `expect`.
     public func direction(_ index: UInt32, _ leg: Leg) -> MediaDirection? {
-        precondition(index < activity.sessionCapacity)
-        return unsafe slots[Int(index) * 2 + leg.offset].expectation?.direction
+        expectation(index, leg)?.direction
     }
 
     /// True when the leg's last packet was comfort noise, as of the last whole second: silence after it is meant.
@@ -149,18 +152,30 @@ public final class StatisticsTable: @unchecked Sendable {
     /// True when both SDPs let the leg send: it does, and the other leg receives. One that is not known yet stands in no way.
     /// A call none of whose legs is expected to send is on hold on both sides.
     public func isExpectedToSend(_ index: UInt32, _ leg: Leg) -> Bool {
-        precondition(index < activity.sessionCapacity)
-        guard let own = unsafe slots[Int(index) * 2 + leg.offset].expectation, own.direction.sends else { return false }
-        guard let other = unsafe slots[Int(index) * 2 + leg.other.offset].expectation else { return true }
+        guard let own = expectation(index, leg), own.direction.sends else { return false }
+        guard let other = expectation(index, leg.other) else { return true }
         return other.direction.receives && other.hasAddress
+    }
+
+    private struct Expectation {
+        let direction: MediaDirection
+        /// False when the leg can be sent nothing: `c=0.0.0.0`.
+        let hasAddress: Bool
+    }
+
+    /// Nil before the first `expect`.
+    private func expectation(_ index: UInt32, _ leg: Leg) -> Expectation? {
+        precondition(index < activity.sessionCapacity)
+        let word = unsafe expectations[Int(index) * 2 + leg.offset].load(ordering: .relaxed)
+        guard word & 1 != 0, let direction = MediaDirection(rawValue: word >> 2) else { return nil }
+        return Expectation(direction: direction, hasAddress: word & 2 == 0)
     }
 
     /// Called by the session's worker.
     func setExpectation(_ index: UInt32, _ leg: Leg, _ expected: ExpectedSource) {
         precondition(index < activity.sessionCapacity)
-        let expectation = LegCounts.Expectation(
-            direction: expected.direction, hasAddress: !expected.rtp.ip.isUnspecified)
-        unsafe slots[Int(index) * 2 + leg.offset].setExpectation(expectation)
+        let word = 1 | (expected.rtp.ip.isUnspecified ? 2 : 0) | expected.direction.rawValue << 2
+        unsafe expectations[Int(index) * 2 + leg.offset].store(word, ordering: .relaxed)
     }
 
     /// Called by control before a session opens: see `ActivityTable.clear`.
@@ -169,6 +184,7 @@ public final class StatisticsTable: @unchecked Sendable {
         for leg in 0..<2 {
             unsafe slots[Int(index) * 2 + leg].clear()
             unsafe timelines[Int(index) * 2 + leg].clear()
+            unsafe expectations[Int(index) * 2 + leg].store(0, ordering: .relaxed)
         }
     }
 }
@@ -189,56 +205,35 @@ struct LegCounts: ~Copyable {
 
     let packets = Atomic<UInt64>(0)
     let octets = Atomic<UInt64>(0)
+    let sentPackets = Atomic<UInt64>(0)
+    let withheldPackets = Atomic<UInt64>(0)
+    let strangersDropped = Atomic<UInt64>(0)
+    let rtcpPackets = Atomic<UInt64>(0)
+    let portRefusals = Atomic<UInt64>(0)
+    // The source takes three words: readers go by a version that is odd while it is being written.
+    private let version = Atomic<UInt32>(0)
+    /// Family in bits 16 and above, port below; zero means no source.
+    private let sourceTag = Atomic<UInt32>(0)
+    private let sourceHigh = Atomic<UInt64>(0)
+    private let sourceLow = Atomic<UInt64>(0)
     private let lost = Atomic<UInt64>(0)
     private let mediaPackets = Atomic<UInt64>(0)
     private let inBandDigits = Atomic<UInt32>(0)
     private let details: InlineArray<36, Atomic<UInt32>> = InlineArray { _ in Atomic(0) }
-    let strangersDropped = Atomic<UInt64>(0)
-    let rtcpPackets = Atomic<UInt64>(0)
-    let sentPackets = Atomic<UInt64>(0)
-    let withheldPackets = Atomic<UInt64>(0)
-    let portRefusals = Atomic<UInt64>(0)
-    /// Zero before the first `expect`; then 1, the direction in bits 8 and above, no address in bit 1.
-    private let expectationWord = Atomic<UInt64>(0)
-    // The source takes three words: readers go by a version that is odd while it is being written.
-    private let version = Atomic<UInt64>(0)
-    private let sourceHigh = Atomic<UInt64>(0)
-    private let sourceLow = Atomic<UInt64>(0)
-    /// Family in bits 16 and above, port below; zero means no source.
-    private let sourceTag = Atomic<UInt64>(0)
 
     func clear() {
-        packets.store(0, ordering: .relaxed)
-        octets.store(0, ordering: .relaxed)
-        lost.store(0, ordering: .relaxed)
-        mediaPackets.store(0, ordering: .relaxed)
-        for index in details.indices { details[index].store(0, ordering: .relaxed) }
-        inBandDigits.store(0, ordering: .relaxed)
-        strangersDropped.store(0, ordering: .relaxed)
-        rtcpPackets.store(0, ordering: .relaxed)
-        sentPackets.store(0, ordering: .relaxed)
-        withheldPackets.store(0, ordering: .relaxed)
-        portRefusals.store(0, ordering: .relaxed)
-        expectationWord.store(0, ordering: .relaxed)
-        setSource(nil)
-    }
-
-    struct Expectation {
-        let direction: MediaDirection
-        /// False when the leg can be sent nothing: `c=0.0.0.0`.
-        let hasAddress: Bool
-    }
-
-    var expectation: Expectation? {
-        let word = expectationWord.load(ordering: .relaxed)
-        guard word & 1 != 0, let direction = MediaDirection(rawValue: UInt8(truncatingIfNeeded: word >> 8)) else { return nil }
-        return Expectation(direction: direction, hasAddress: word & 2 == 0)
-    }
-
-    /// Writer only.
-    func setExpectation(_ expectation: Expectation) {
-        let word = 1 | UInt64(expectation.direction.rawValue) << 8 | (expectation.hasAddress ? 0 : 2)
-        expectationWord.store(word, ordering: .relaxed)
+        packets.clear()
+        octets.clear()
+        sentPackets.clear()
+        withheldPackets.clear()
+        strangersDropped.clear()
+        rtcpPackets.clear()
+        portRefusals.clear()
+        if sourceTag.load(ordering: .relaxed) != 0 { setSource(nil) }
+        lost.clear()
+        mediaPackets.clear()
+        inBandDigits.clear()
+        for index in details.indices { details[index].clear() }
     }
 
     var isInComfortNoise: Bool { self[.isInComfortNoise] != 0 }
@@ -331,7 +326,7 @@ struct LegCounts: ~Copyable {
         version.store(start &+ 1, ordering: .sequentiallyConsistent)
         sourceHigh.store(source?.ip.high ?? 0, ordering: .sequentiallyConsistent)
         sourceLow.store(source?.ip.low ?? 0, ordering: .sequentiallyConsistent)
-        let tag = source.map { UInt64($0.ip.family.rawValue) << 16 | UInt64($0.port) } ?? 0
+        let tag = source.map { UInt32($0.ip.family.rawValue) << 16 | UInt32($0.port) } ?? 0
         sourceTag.store(tag, ordering: .sequentiallyConsistent)
         version.store(start &+ 2, ordering: .sequentiallyConsistent)
     }
@@ -397,7 +392,17 @@ struct LegCounts: ~Copyable {
     }
 }
 
+extension Atomic where Value == UInt32 {
+    /// Leaves a zero alone: a page that nothing was written to takes no memory.
+    @inline(always)
+    func clear() { if load(ordering: .relaxed) != 0 { store(0, ordering: .relaxed) } }
+}
+
 extension Atomic where Value == UInt64 {
+    /// Leaves a zero alone: a page that nothing was written to takes no memory.
+    @inline(always)
+    func clear() { if load(ordering: .relaxed) != 0 { store(0, ordering: .relaxed) } }
+
     /// For the one writer: no read-modify-write.
     @inline(always)
     func bump(_ amount: UInt64 = 1) { store(load(ordering: .relaxed) &+ amount, ordering: .relaxed) }

@@ -100,7 +100,7 @@ import Testing
 
     @Test("user, name and version of a side over its re-offers")
     func originHistory() throws {
-        var history = NGOriginHistory()
+        var history = NGOriginHistory(of: [])
         func write(_ origin: String, name: String, port: Int, _ replacements: NGReplacements) throws -> [String] {
             let text = "v=0\no=\(origin)\ns=\(name)\nc=IN IP4 192.0.2.1\nt=0 0\nm=audio 4000 RTP/AVP 0"
             let description = try SessionDescription(parsing: DescriptionSample.octets(text))
@@ -123,7 +123,7 @@ import Testing
 
     @Test("a version at its end starts over")
     func versionWraps() throws {
-        var history = NGOriginHistory()
+        var history = NGOriginHistory(of: [])
         let text = "v=0\no=- 1 18446744073709551615 IN IP4 192.0.2.1\ns=-\nt=0 0"
         let writer = NGDescription(try SessionDescription(parsing: DescriptionSample.octets(text)), media: [])
         _ = history.write(writer, replacements: .forcedSDPVersion)

@@ -6,6 +6,7 @@ import Testing
 /// Sources and packets of one leg under test.
 private struct Scene {
     var lock = SourceLock()
+    var candidate = SourceCandidate()
     var policy = LockPolicy()
     var now: UInt64 = 10_000_000_000
 
@@ -25,7 +26,8 @@ private struct Scene {
     mutating func packet(_ source: SocketAddress, _ sequence: Int, ssrc: UInt32 = 1, after milliseconds: UInt64 = 20) -> SourceLock.Decision {
         now += milliseconds * 1_000_000
         return lock.receive(
-            from: source, sequenceNumber: UInt16(truncatingIfNeeded: sequence), ssrc: ssrc, now: now, policy: policy)
+            from: source, sequenceNumber: UInt16(truncatingIfNeeded: sequence), ssrc: ssrc, now: now, policy: policy,
+            candidate: &candidate)
     }
 
     mutating func run(_ source: SocketAddress, from start: Int = 0, count: Int, ssrc: UInt32 = 1) -> [SourceLock.Decision] {

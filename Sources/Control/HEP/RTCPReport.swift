@@ -125,7 +125,7 @@ extension NGCallControl {
     /// The same of a call that a proxy drives, under the Call-ID by which the proxy knows it.
     func reports(in packet: TappedPacket, _ octets: [UInt8]) -> [RTCPReport] {
         guard let session = media.session(tapped: packet.session), let call = callsBySession[session],
-            let medium = call.media.lazy.compactMap(\.self).first(where: { $0.taken.session == session })
+            let medium = call.lines.lazy.compactMap(\.medium).first(where: { $0.taken.session == session })
         else { return [] }
         let address = medium.advertised(to: packet.leg)
         let destination = SocketAddress(ip: address.ip, port: packet.isOnRTCPPort ? address.port + 1 : address.port)

@@ -9,25 +9,50 @@ import SIP
 /// The side whose offer made the call is the caller's leg of every session, whoever offers later. An object, so that a command
 /// that changes this and that of it looks it up once; it belongs to the control thread, and after its end to what is kept of
 /// it, unchanged.
+///
+/// A proxy may keep thousands of calls here: what few of them have is in `uncommon`, and what belongs to one line lies together.
 final class NGCall {
-    /// One `m=` line and its session.
-    struct Medium: Sendable {
+    /// One `m=` line: its session, and what each side said last of it. All are nil of one that was declined.
+    struct Line: Sendable {
+        var medium: Medium?
+        private var byCaller: Announced?
+        private var byCallee: Announced?
+
+        /// Read and changed in place.
+        subscript(leg: Leg) -> Announced? {
+            @inline(__always) _read { if leg == .caller { yield byCaller } else { yield byCallee } }
+            @inline(__always) _modify { if leg == .caller { yield &byCaller } else { yield &byCallee } }
+        }
+    }
+
+    /// What media that are alike have in common; one for all of them.
+    struct Traits: Sendable {
         let kind: String
         let transport: String
+        let callerInterface: Boxed<MediaInterface>
+        let calleeInterface: Boxed<MediaInterface>
+    }
+
+    /// What an `m=` line is of, and its session.
+    struct Medium: Sendable {
+        let traits: Boxed<Traits>
         var taken: MediaSessions.Taken
         /// Set once the worker has its sockets.
         var isOpen = false
         var openAttempts: UInt8 = 1
-        let callerInterface: Boxed<MediaInterface>
-        let calleeInterface: Boxed<MediaInterface>
 
-        func interface(of leg: Leg) -> MediaInterface { leg == .caller ? callerInterface.value : calleeInterface.value }
+        var kind: String { traits.value.kind }
+        var transport: String { traits.value.transport }
+
+        func interface(of leg: Leg) -> MediaInterface {
+            leg == .caller ? traits.value.callerInterface.value : traits.value.calleeInterface.value
+        }
 
         func port(of leg: Leg) -> UInt16 { leg == .caller ? taken.callerPort : taken.calleePort }
 
         /// What a peer on `leg` is told.
         func advertised(to leg: Leg) -> SocketAddress {
-            let interface = leg == .caller ? callerInterface : calleeInterface
+            let interface = leg == .caller ? traits.value.callerInterface : traits.value.calleeInterface
             return SocketAddress(ip: interface.value.advertised, port: port(of: leg))
         }
     }
@@ -42,30 +67,55 @@ final class NGCall {
 
     /// What one side said last of one medium.
     struct Announced: Sendable {
-        let source: ExpectedSource
+        /// Payload types of telephone-event (RFC 4733) that this side wants to receive it with.
+        let telephoneEvents: PayloadTypes
+        /// RTCP shares the RTP port once both this side and relayd said `a=rtcp-mux`; until the answer as it was before.
+        var source: ExpectedSource
         let hasRTCPMux: Bool
         /// Its description lets it send, and receive.
         let sends: Bool
         let receives: Bool
         /// It offers comfort noise, or a codec that suppresses silence by itself and may.
         let suppressesSilence: Bool
-        /// Payload types of telephone-event (RFC 4733) that this side wants to receive it with.
-        let telephoneEvents: PayloadTypes
-        /// Both this side and relayd said `a=rtcp-mux`; known with the answer, as before until then.
-        var isRTCPMuxed = false
     }
 
     struct Side: Sendable {
         /// The latest tag; a fork's branches are all on one side.
         var tag: String?
-        var label: String?
         var since: Instant?
-        var history = NGOriginHistory()
         /// Its latest description as it came.
         var described: [UInt8] = []
-        /// By place of the `m=` line; nil for one that was declined.
-        var announced: [Announced?] = []
+        /// How many `m=` lines that has.
+        var describedLines: UInt8 = 0
         var restrictions: Restrictions = []
+    }
+
+    /// What few calls have.
+    final class Uncommon {
+        struct Side {
+            /// Of other branches of a fork, and of a party that has not said a word yet.
+            var furtherTags: [String] = []
+            var label: String?
+            /// Of its descriptions, once there was more than one.
+            var history: Boxed<NGOriginHistory>?
+        }
+
+        private var caller = Side()
+        private var callee = Side()
+        /// Those media that both sides have ended, as far as there is room.
+        var ended: [Ended] = []
+        static let endedLimit = 64
+        var recording: Recording?
+        /// Recordings so far.
+        var recordingCount = 0
+        /// Where the proxy wants to be called instead of at its own address.
+        var callback: String?
+
+        /// Read and changed in place.
+        subscript(leg: Leg) -> Side {
+            @inline(__always) _read { if leg == .caller { yield caller } else { yield callee } }
+            @inline(__always) _modify { if leg == .caller { yield &caller } else { yield &callee } }
+        }
     }
 
     /// A file that the call's media are written to.
@@ -103,32 +153,26 @@ final class NGCall {
     var answeredAt: Instant?
     var caller = Side()
     var callee = Side()
-    var legsByTag = LegsByTag()
+    /// By place of the `m=` line.
+    var lines: [Line] = []
+    var pending: [Pending] = []
     /// The branches of the first offer that a proxy told apart (`via-branch`), until each is deleted; each once.
     var viaBranches: [String] = []
-    var media: [Medium?] = []
-    /// Those that both sides have ended, as far as there is room.
-    var ended: [Ended] = []
-    static let endedLimit = 64
-    var pending: [Pending] = []
-    var recording: Recording?
-    /// Recordings so far.
-    var recordingCount = 0
+    /// The proxy's own address, for the callback; nil when it is not known.
+    let proxy: IPAddress?
     /// `rtcp-mux` options of the last offer, for its answer.
     var offeredMultiplexing: NGMultiplexing = []
-    /// The proxy's own address, for the callback.
-    var client: NGClient
-    var callback: String?
     /// When a deleted call is closed; signalling in between takes it back.
     var deleteAt: Instant?
     /// When it was deleted; nil again once signalling takes it back.
     var deletedAt: Instant?
     var scheduled: Instant?
+    private(set) var uncommon: Uncommon?
 
-    init(id: String, shortID: String, client: NGClient, noMedia: Boxed<NoMediaRule>, now: Instant) {
+    init(id: String, shortID: String, proxy: IPAddress?, noMedia: Boxed<NoMediaRule>, now: Instant) {
         self.id = id
         self.shortID = shortID
-        self.client = client
+        self.proxy = proxy
         createdAt = now
         self.noMedia = noMedia
         lastSignal = now
@@ -136,21 +180,85 @@ final class NGCall {
 
     /// Read and changed in place.
     subscript(leg: Leg) -> Side {
-        _read { if leg == .caller { yield caller } else { yield callee } }
-        _modify { if leg == .caller { yield &caller } else { yield &callee } }
+        @inline(__always) _read { if leg == .caller { yield caller } else { yield callee } }
+        @inline(__always) _modify { if leg == .caller { yield &caller } else { yield &callee } }
+    }
+
+    /// To change something in `uncommon`, which the call has from then on.
+    func makeUncommon() -> Uncommon {
+        if let uncommon { return uncommon }
+        let new = Uncommon()
+        uncommon = new
+        return new
+    }
+
+    var firstMedium: Medium? {
+        for index in lines.indices { if let medium = lines[index].medium { return medium } }
+        return nil
     }
 
     /// No session waits for its sockets.
-    var isOpen: Bool { media.allSatisfy { $0?.isOpen ?? true } }
+    var isOpen: Bool {
+        for index in lines.indices where lines[index].medium?.isOpen == false { return false }
+        return true
+    }
+
+    /// Where the first medium of `leg` that was not declined comes from.
+    func source(of leg: Leg) -> ExpectedSource? {
+        for index in lines.indices { if let announced = lines[index][leg] { return announced.source } }
+        return nil
+    }
 
     /// Some medium lets the party on `leg` send: by its own description and, as phones that hold by 0.0.0.0 get answers
     /// that say nothing of hold, by that of the other side.
     func sends(_ leg: Leg) -> Bool {
-        let others = self[leg.other].announced
-        return self[leg].announced.enumerated().contains { index, announced in
-            guard let announced, announced.sends else { return false }
-            return index < others.count ? others[index]?.receives ?? false : true
+        let known = self[leg.other].describedLines
+        return lines.indices.contains { index in
+            guard lines[index][leg]?.sends == true else { return false }
+            return index < known ? lines[index][leg.other]?.receives ?? false : true
         }
+    }
+}
+
+extension NGCall {
+    /// Whose tag it is.
+    func leg(of tag: String) -> Leg? {
+        if caller.tag == tag { return .caller }
+        if callee.tag == tag { return .callee }
+        guard let uncommon else { return nil }
+        return Leg.allCases.first { uncommon[$0].furtherTags.contains(tag) }
+    }
+
+    /// All tags of both sides, in no order.
+    var tags: [(tag: String, leg: Leg)] {
+        var tags: [(tag: String, leg: Leg)] = []
+        tags.reserveCapacity(2)
+        for leg in Leg.allCases {
+            if let tag = self[leg].tag { tags.append((tag, leg)) }
+            for tag in uncommon?[leg].furtherTags ?? [] { tags.append((tag, leg)) }
+        }
+        return tags
+    }
+
+    /// The party on `leg` has spoken, with this tag, which is not the other side's.
+    func heard(_ tag: String, on leg: Leg) {
+        guard self[leg].tag != tag else { return }
+        uncommon?[leg].furtherTags.removeAll { $0 == tag }
+        if let former = self[leg].tag { makeUncommon()[leg].furtherTags.append(former) }
+        self[leg].tag = tag
+    }
+
+    /// Forgets a tag of the side.
+    ///
+    /// - Returns: true when it was the latest one; another one of those that are left takes its place.
+    private func remove(_ tag: String, of leg: Leg) -> Bool {
+        guard self[leg].tag == tag else {
+            uncommon?[leg].furtherTags.removeAll { $0 == tag }
+            return false
+        }
+        self[leg].tag = uncommon?[leg].furtherTags.min()
+        if let next = self[leg].tag { uncommon?[leg].furtherTags.removeAll { $0 == next } }
+        return true
     }
 }
 
@@ -162,13 +270,13 @@ extension NGCall {
     /// answered with them. Nil when the tags are not this call's.
     func deletion(by request: NGRequest) -> Deletion? {
         guard let fromTag = request.fromTag else { return .call }
-        if let toTag = request.toTag, let leg = legsByTag[toTag] {
+        if let toTag = request.toTag, let leg = leg(of: toTag) {
             // BYE ends the call, whatever became of the other branches.
             let isBYE = request.isSIPReply == false
-            return !isBYE && legsByTag.entries.contains { $0.tag != toTag && $0.leg == leg } ? .branch : .call
+            return !isBYE && tags.contains { $0.leg == leg && $0.tag != toTag } ? .branch : .call
         }
         if let branch = request.viaBranch, viaBranches.contains(branch) { return viaBranches.count > 1 ? .branch : .call }
-        guard let leg = legsByTag[fromTag] else { return nil }
+        guard let leg = leg(of: fromTag) else { return nil }
         // A tag that never answered means a call that nobody answered, or a branch that another one outran.
         return request.toTag == nil || self[leg.other].tag == nil ? .call : nil
     }
@@ -178,35 +286,8 @@ extension NGCall {
     /// - Returns: true when it was the one that answered last, so that nothing is left for the media to go to.
     func removeBranch(_ request: NGRequest) -> Bool {
         if let branch = request.viaBranch { viaBranches.removeAll { $0 == branch } }
-        guard let toTag = request.toTag, let leg = legsByTag[toTag] else { return false }
-        legsByTag[toTag] = nil
-        guard self[leg].tag == toTag else { return false }
-        self[leg].tag = legsByTag.tags(of: leg).min()
-        return true
-    }
-}
-
-extension NGCall {
-    /// Which side a tag is of: few, mostly two.
-    struct LegsByTag: Sendable {
-        private(set) var entries: [(tag: String, leg: Leg)] = []
-
-        subscript(tag: String) -> Leg? {
-            get { entries.first { $0.tag == tag }?.leg }
-            set {
-                let index = entries.firstIndex { $0.tag == tag }
-                switch (index, newValue) {
-                case (let index?, let leg?): entries[index].leg = leg
-                case (let index?, nil): entries.remove(at: index)
-                case (nil, let leg?):
-                    if entries.isEmpty { entries.reserveCapacity(2) }
-                    entries.append((tag, leg))
-                case (nil, nil): break
-                }
-            }
-        }
-
-        func tags(of leg: Leg) -> [String] { entries.filter { $0.leg == leg }.map(\.tag) }
+        guard let toTag = request.toTag, let leg = leg(of: toTag) else { return false }
+        return remove(toTag, of: leg)
     }
 }
 

@@ -14,12 +14,12 @@ extension NGCallControl {
     }
 
     func tappedSessions(of call: NGCall) -> [TappedSession] {
-        call.media.compactMap { medium in
-            guard let medium, medium.isOpen else { return nil }
+        call.lines.compactMap { line in
+            guard let medium = line.medium, medium.isOpen else { return nil }
             return TappedSession(
                 id: medium.taken.session,
-                caller: SocketAddress(ip: medium.callerInterface.value.address, port: medium.taken.callerPort),
-                callee: SocketAddress(ip: medium.calleeInterface.value.address, port: medium.taken.calleePort))
+                caller: SocketAddress(ip: medium.interface(of: .caller).address, port: medium.taken.callerPort),
+                callee: SocketAddress(ip: medium.interface(of: .callee).address, port: medium.taken.calleePort))
         }
     }
 
@@ -33,10 +33,10 @@ extension NGCallControl {
         Leg.allCases.flatMap { leg -> [CaptureTarget.Description] in
             guard !call[leg].described.isEmpty else { return [] }
             let peer = SocketAddress(
-                ip: call[leg].announced.lazy.compactMap(\.self).first?.source.signalling ?? .ipv4Loopback, port: 5060)
+                ip: call.source(of: leg)?.signalling ?? .ipv4Loopback, port: 5060)
             let relay = SocketAddress(
-                ip: call.media.lazy.compactMap(\.self).first?.interface(of: leg).address ?? .ipv4Loopback, port: 5060)
-            let others = Self.rewritten(call[leg.other].described, call.media.map { $0?.advertised(to: leg) })
+                ip: call.firstMedium?.interface(of: leg).address ?? .ipv4Loopback, port: 5060)
+            let others = Self.rewritten(call[leg.other].described, call.lines.map { $0.medium?.advertised(to: leg) })
             // The caller offers to the relay; the relay offers to the callee.
             let (offerer, answerer) = leg == .caller ? (peer, relay) : (relay, peer)
             let (offer, answer) = leg == .caller ? (call[leg].described, others) : (others, call[leg].described)

@@ -16,7 +16,7 @@ extension NGCallControl {
 
     /// - Parameter cause: nil while it is present.
     func evidence(of call: NGCall, cause: String?, now: Instant) -> NGCallEvidence {
-        let session = call.media.compactMap(\.self).first?.taken.session
+        let session = call.firstMedium?.taken.session
         func media(_ leg: Leg) -> MediaEvidence { session.map { self.media.evidence(of: $0, leg) } ?? MediaEvidence() }
         return NGCallEvidence(call: call, cause: cause, at: now, fromCaller: media(.caller), fromCallee: media(.callee))
     }
@@ -53,7 +53,7 @@ struct NGCallEvidence {
 
     var facts: CallFacts {
         let end = call.deletedAt ?? at
-        var facts = CallFacts(age: end - call.createdAt, caller: party(.caller), ownContact: SocketAddress(ip: call.client.ip ?? .ipv4Loopback, port: 0))
+        var facts = CallFacts(age: end - call.createdAt, caller: party(.caller), ownContact: SocketAddress(ip: call.proxy ?? .ipv4Loopback, port: 0))
         facts.callee = call.callee.tag == nil ? nil : party(.callee)
         facts.answeredAt = call.answeredAt.map { $0 - call.createdAt }
         facts.noMediaTimeout = call.noMedia.value.isOff ? .zero : call.noMedia.value.timeout
@@ -71,11 +71,11 @@ struct NGCallEvidence {
 
     private func party(_ leg: Leg) -> PartyFacts {
         let side = call[leg]
-        let source = side.announced.compactMap(\.self).first?.source
-        var party = PartyFacts(name: "ng", address: SocketAddress(ip: source?.signalling ?? call.client.ip ?? .ipv4Loopback, port: 0))
+        let source = call.source(of: leg)
+        var party = PartyFacts(name: "ng", address: SocketAddress(ip: source?.signalling ?? call.proxy ?? .ipv4Loopback, port: 0))
         party.origin = SessionDescription.origin(in: side.described[...])
         if let description = try? SessionDescription(parsing: side.described),
-            let index = call.media.firstIndex(where: { $0 != nil }), description.media.indices.contains(index)
+            let index = call.lines.firstIndex(where: { $0.medium != nil }), description.media.indices.contains(index)
         {
             party.media = MediaFacts(description.media[index])
         }
@@ -84,5 +84,5 @@ struct NGCallEvidence {
 }
 
 extension NGCall {
-    func isNamed(_ name: String) -> Bool { shortID == name || id == name || legsByTag[name] != nil }
+    func isNamed(_ name: String) -> Bool { shortID == name || id == name || leg(of: name) != nil }
 }

@@ -26,7 +26,7 @@ extension NGCallControl {
                 return .sessionLimit(supportsLoadLimit: request.supportsLoadLimit)
             }
             report.managedSessions += 1
-            call = NGCall(id: id, shortID: random.token(count: 8), client: exchange.client, noMedia: noMedia, now: now)
+            call = NGCall(id: id, shortID: random.token(count: 8), proxy: exchange.client.ip, noMedia: noMedia, now: now)
             calls[id] = call
             emit(.callSetup, for: call, ["from": fromTag, "client": exchange.client.ip?.description ?? ""], now: now)
         }
@@ -35,7 +35,7 @@ extension NGCallControl {
         if request.toTag == nil, let branch = request.viaBranch, !call.viaBranches.contains(branch) {
             call.viaBranches.append(branch)
         }
-        if let callback = request.xmlrpcCallback { call.callback = callback }
+        if let callback = request.xmlrpcCallback { call.makeUncommon().callback = callback }
         let warnings = request.warnings(and: applyRecording(request, to: call, now: now), notHonoured(request))
         if let shortage = takeSessions(for: description, request, leg, in: call, now: now) {
             report.rejectedSessions += 1
@@ -71,15 +71,14 @@ extension NGCallControl {
     private func register(
         _ tag: String, _ otherTag: String?, isOffer: Bool, in call: NGCall, _ request: NGRequest, now: Instant
     ) -> Leg {
-        let known = call.legsByTag[tag]
-        let others = otherTag.flatMap { call.legsByTag[$0] }
+        let known = call.leg(of: tag)
+        let others = otherTag.flatMap { call.leg(of: $0) }
         let leg = known ?? others?.other ?? (isOffer ? .caller : .callee)
-        if known == nil { call.legsByTag[tag] = leg }
         // Within a dialog it is known who the other one is before it has said a word.
-        if let otherTag, others == nil { call.legsByTag[otherTag] = leg.other }
-        call[leg].tag = tag
+        if let otherTag, others == nil, otherTag != tag { call.makeUncommon()[leg.other].furtherTags.append(otherTag) }
+        call.heard(tag, on: leg)
         if call[leg].since == nil { call[leg].since = now }
-        if let label = request.label { call[leg].label = label }
+        if let label = request.label { call.makeUncommon()[leg].label = label }
         call.lastSignal = now
         // Whatever branches a deleted offer had are gone.
         if call.deleteAt != nil, isOffer { call.viaBranches = [] }
@@ -114,13 +113,13 @@ extension NGCallControl {
         for description: SessionDescription, _ request: NGRequest, _ leg: Leg, in call: NGCall, now: Instant
     ) -> MediaSessions.Shortage? {
         let isMissing = description.media.indices.map { index in
-            (index >= call.media.count || call.media[index] == nil) && description.media[index].port != 0
+            (index >= call.lines.count || call.lines[index].medium == nil) && description.media[index].port != 0
                 && index < Self.maximumMedia && description.media[index].isRelayable
         }
-        while call.media.count < description.media.count { call.media.append(nil) }
+        while call.lines.count < description.media.count { call.lines.append(NGCall.Line()) }
         guard isMissing.contains(true) else { return nil }
         let ownFamily = description.media.first { $0.port != 0 }?.connection?.family ?? .ipv4
-        let known = call[leg.other].announced.lazy.compactMap(\.self).first?.source.rtp.ip.family
+        let known = call.source(of: leg.other)?.rtp.ip.family
         let own = interface(request.routing.fromInterface ?? request.routing.interface, ownFamily)
         let other = interface(
             request.routing.toInterface ?? request.routing.interface, request.routing.addressFamily ?? known ?? ownFamily)
@@ -129,20 +128,36 @@ extension NGCallControl {
             switch media.take(caller: caller.value.address, callee: callee.value.address, now: now) {
             case .failure(let shortage):
                 for index in 0..<index where isMissing[index] {
-                    if let medium = call.media[index] { media.giveBackUnused(medium.taken, now: now) }
-                    call.media[index] = nil
+                    if let medium = call.lines[index].medium { media.giveBackUnused(medium.taken, now: now) }
+                    call.lines[index].medium = nil
                 }
                 return shortage
             case .success(let taken):
-                call.media[index] = NGCall.Medium(
-                    kind: described.kind, transport: described.transport, taken: taken, callerInterface: caller,
-                    calleeInterface: callee)
+                call.lines[index].medium = NGCall.Medium(
+                    traits: traits(of: described, caller: caller, callee: callee), taken: taken)
             }
         }
         for index in isMissing.indices where isMissing[index] {
-            if let medium = call.media[index] { open(medium.taken, medium, for: call) }
+            if let medium = call.lines[index].medium { open(medium.taken, medium, for: call) }
         }
         return nil
+    }
+
+    /// Those that a medium like it had already, or new ones.
+    private mutating func traits(
+        of described: SessionDescription.Media, caller: Boxed<MediaInterface>, callee: Boxed<MediaInterface>
+    ) -> Boxed<NGCall.Traits> {
+        let known = knownTraits.last { known in
+            known.value.callerInterface === caller && known.value.calleeInterface === callee
+                && known.value.kind == described.kind && known.value.transport == described.transport
+        }
+        if let known { return known }
+        let traits = Boxed(
+            NGCall.Traits(
+                kind: described.kind, transport: described.transport, callerInterface: caller, calleeInterface: callee))
+        if knownTraits.count == Self.knownTraitsLimit { knownTraits.removeFirst() }
+        knownTraits.append(traits)
+        return traits
     }
 
     /// The interface of that name, and of that family if it has one; the default one for a name nobody knows, as a
@@ -189,21 +204,24 @@ extension NGCallControl {
         _ description: SessionDescription, _ request: NGRequest, _ leg: Leg, in call: NGCall, now: Instant
     ) -> [UInt8] {
         let isAnswer = request.command == .answer
+        let former = call[leg].described
         call[leg].described = description.octets
-        let before = call[leg].announced
-        call[leg].announced = description.media.indices.map { index in
-            let medium = description.media[index]
-            guard index < call.media.count, call.media[index] != nil, medium.port != 0 else { return nil }
-            var announced = Self.announced(medium, request, opensAtOnce: configuration.ng.mediaBeforeLock)
-            announced.isRTCPMuxed = index < before.count ? before[index]?.isRTCPMuxed ?? false : false
-            return announced
+        call[leg].describedLines = UInt8(description.media.count)
+        for index in call.lines.indices {
+            guard index < description.media.count, call.lines[index].medium != nil, description.media[index].port != 0 else {
+                call.lines[index][leg] = nil
+                continue
+            }
+            var announced = Self.announced(description.media[index], request, opensAtOnce: configuration.ng.mediaBeforeLock)
+            announced.source.isRTCPMuxed = call.lines[index][leg]?.source.isRTCPMuxed ?? false
+            call.lines[index][leg] = announced
         }
-        let offererMuxed = call.answeredAt == nil ? [] : call[leg.other].announced.map { $0?.isRTCPMuxed }
+        let offererMuxed = call.answeredAt == nil ? [] : call.lines.map { $0[leg.other]?.source.isRTCPMuxed }
         if isAnswer {
             endMedia(of: call)
             agreeOnMultiplexing(answeredBy: leg, call)
         }
-        let sdp = write(description, request, leg, isAnswer: isAnswer, call)
+        let sdp = write(description, after: former, request, leg, isAnswer: isAnswer, call)
         let isFirstAnswer = isAnswer && call.answeredAt == nil
         if isFirstAnswer { call.answeredAt = now }
         // The first offer alone leads nowhere: its side does not know our address yet. From then on each side's word
@@ -215,7 +233,7 @@ extension NGCallControl {
                 restrict(call)
                 emit(.callAnswered, for: call, now: now)
             } else {
-                if call[leg.other].announced.map({ $0?.isRTCPMuxed }) != offererMuxed { expect(leg.other, call) }
+                if call.lines.map({ $0[leg.other]?.source.isRTCPMuxed }) != offererMuxed { expect(leg.other, call) }
                 restrict(call)
             }
         }
@@ -223,11 +241,13 @@ extension NGCallControl {
     }
 
     /// What the other side is told.
+    ///
+    /// - Parameter former: what this side's description was before; empty when this is its first one.
     private func write(
-        _ description: SessionDescription, _ request: NGRequest, _ leg: Leg, isAnswer: Bool, _ call: NGCall
+        _ description: SessionDescription, after former: [UInt8], _ request: NGRequest, _ leg: Leg, isAnswer: Bool, _ call: NGCall
     ) -> [UInt8] {
         let instructions: [NGDescription.MediaInstruction] = description.media.indices.map { index in
-            guard index < call.media.count, let medium = call.media[index] else { return .reject }
+            guard index < call.lines.count, let medium = call.lines[index].medium else { return .reject }
             let hasMux = multiplexes(index, description.media[index], isAnswer: isAnswer, leg, call)
             var address = medium.advertised(to: leg.other)
             if let other = request.routing.mediaAddress { address.ip = other }
@@ -243,22 +263,26 @@ extension NGCallControl {
         writer.rtcpAttribute = request.rtcpAttribute
         writer.replacesZeroAddress = request.replacements.contains(.zeroAddress)
         writer.loopProtection = request.isLoopProtected ? loopName : nil
-        return call[leg].history.write(writer, replacements: request.replacements)
+        var history = call.uncommon?[leg].history?.value ?? NGOriginHistory(of: former)
+        let sdp = history.write(writer, replacements: request.replacements)
+        if !history.isOfOneDescription { call.makeUncommon()[leg].history = Boxed(history) }
+        return sdp
     }
 
     /// Gives back what both sides say port 0 of. One that the callee alone declines stays: another branch of a fork may take it.
     private mutating func endMedia(of call: NGCall) {
-        for index in call.media.indices {
-            guard let medium = call.media[index], medium.isOpen,
-                Leg.allCases.allSatisfy({ index >= call[$0].announced.count || call[$0].announced[index] == nil })
+        for index in call.lines.indices {
+            guard call.lines[index][.caller] == nil, call.lines[index][.callee] == nil, let medium = call.lines[index].medium,
+                medium.isOpen
             else { continue }
             let session = medium.taken.session
-            if call.ended.count < NGCall.endedLimit {
-                call.ended.append(
+            let uncommon = call.makeUncommon()
+            if uncommon.ended.count < NGCall.Uncommon.endedLimit {
+                uncommon.ended.append(
                     NGCall.Ended(
                         fromCaller: media.statistics[session.index, .caller], fromCallee: media.statistics[session.index, .callee]))
             }
-            call.media[index] = nil
+            call.lines[index].medium = nil
             callsBySession[session] = nil
             closing[session] = medium.taken
             output(.close(session))
@@ -270,37 +294,33 @@ extension NGCallControl {
         _ index: Int, _ medium: SessionDescription.Media, isAnswer: Bool, _ leg: Leg, _ call: NGCall
     ) -> Bool {
         guard isAnswer else { return call.offeredMultiplexing.offered(toCalleeWhen: medium.hasRTCPMux) != .no }
-        let offered = call[leg.other].announced
-        let hasOffered = index < offered.count && offered[index]?.hasRTCPMux == true
+        let hasOffered = index < call.lines.count && call.lines[index][leg.other]?.hasRTCPMux == true
         return call.offeredMultiplexing.answers(callerWhen: hasOffered, calleeAnswered: medium.hasRTCPMux)
     }
 
     /// RTP and RTCP share a port where a side and relayd both said so (RFC 5761 §5.1.1).
     private func agreeOnMultiplexing(answeredBy leg: Leg, _ call: NGCall) {
-        for index in call[leg].announced.indices {
-            guard let answered = call[leg].announced[index], index < call[leg.other].announced.count,
-                let offered = call[leg.other].announced[index]
-            else { continue }
-            let rules = call.offeredMultiplexing
-            call[leg].announced[index]?.isRTCPMuxed =
+        let rules = call.offeredMultiplexing
+        for index in call.lines.indices {
+            guard let answered = call.lines[index][leg], let offered = call.lines[index][leg.other] else { continue }
+            call.lines[index][leg]?.source.isRTCPMuxed =
                 answered.hasRTCPMux && rules.offered(toCalleeWhen: offered.hasRTCPMux) != .no
-            call[leg.other].announced[index]?.isRTCPMuxed =
+            call.lines[index][leg.other]?.source.isRTCPMuxed =
                 rules.answers(callerWhen: offered.hasRTCPMux, calleeAnswered: answered.hasRTCPMux)
         }
     }
 
     /// Tells the relay where the media of `leg` come from now.
     private mutating func expect(_ leg: Leg, _ call: NGCall) {
-        for index in 0..<min(call.media.count, call[leg].announced.count) {
-            guard let medium = call.media[index], let announced = call[leg].announced[index] else { continue }
-            var source = announced.source
-            source.isRTCPMuxed = announced.isRTCPMuxed
+        for index in call.lines.indices {
+            guard let session = call.lines[index].medium?.taken.session, var source = call.lines[index][leg]?.source else { continue }
             // Sent with the numbers that the other side chose, where it has (RFC 3264 §5.1).
-            if index < call[leg.other].announced.count, let other = call[leg.other].announced[index] {
-                source.formats = other.source.formats
-                source.formats.fill(from: announced.source.formats)
+            if let formats = call.lines[index][leg.other]?.source.formats {
+                let own = source.formats
+                source.formats = formats
+                source.formats.fill(from: own)
             }
-            output(.expect(medium.taken.session, leg, source))
+            output(.expect(session, leg, source))
         }
     }
 
@@ -328,8 +348,7 @@ extension NGCallControl {
                 formats: PayloadFormats(medium))
         source.options = options
         return NGCall.Announced(
-            source: source,
-            hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress, receives: receives && !isHeldByAddress,
-            suppressesSilence: SilenceSuppression.isOffered(by: medium), telephoneEvents: telephoneEvents)
+            telephoneEvents: telephoneEvents, source: source, hasRTCPMux: medium.hasRTCPMux, sends: sends && !isHeldByAddress,
+            receives: receives && !isHeldByAddress, suppressesSilence: SilenceSuppression.isOffered(by: medium))
     }
 }

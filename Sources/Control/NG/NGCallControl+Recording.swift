@@ -41,12 +41,14 @@ extension NGCallControl {
     }
 
     private mutating func startRecording(_ call: NGCall, _ request: NGRequest, now: Instant) {
-        guard call.recording == nil else { return }
-        call.recordingCount += 1
+        let uncommon = call.makeUncommon()
+        guard uncommon.recording == nil else { return }
+        uncommon.recordingCount += 1
+        let number = uncommon.recordingCount
         let name = request.recordingFile.map(Self.fileName)
-            ?? "\(Self.fileName(call.id))-\(call.shortID)-\(call.recordingCount)"
-        call.recording = NGCall.Recording(
-            key: "\(call.shortID)-\(call.recordingCount)", fileName: name + ".pcapng",
+            ?? "\(Self.fileName(call.id))-\(call.shortID)-\(number)"
+        uncommon.recording = NGCall.Recording(
+            key: "\(call.shortID)-\(number)", fileName: name + ".pcapng",
             comments: request.metadata.map { ["metadata: \($0)"] } ?? [])
         updateRecording(call)
         emit(.recordingStarted, for: call, ["file": name + ".pcapng"], now: now)
@@ -54,7 +56,7 @@ extension NGCallControl {
 
     /// The call's sessions, or what is known of it, have changed.
     mutating func updateRecording(_ call: NGCall) {
-        guard let recording = call.recording else { return }
+        guard let recording = call.uncommon?.recording else { return }
         output(
             .record(
                 NGRecording(
@@ -63,8 +65,8 @@ extension NGCallControl {
     }
 
     mutating func stopRecording(_ call: NGCall) {
-        guard let recording = call.recording else { return }
-        call.recording = nil
+        guard let recording = call.uncommon?.recording else { return }
+        call.uncommon?.recording = nil
         output(.stopRecording(key: recording.key))
     }
 

@@ -29,11 +29,11 @@ extension NGCallControl {
             }
             media.append(self.media(of: call, leg, figures))
         }
-        let entries = call.legsByTag.entries.sorted { $0.tag < $1.tag }
+        let entries = call.tags.sorted { $0.tag < $1.tag }
         report.tags = entries.map { tag, leg in
             NGCallReport.Tag(
-                tag: tag, label: call[leg].label, created: wallTime(call[leg].since ?? call.createdAt),
-                media: media[leg == .caller ? 0 : 1], peers: isFull ? call.legsByTag.tags(of: leg.other).sorted() : [])
+                tag: tag, label: call.uncommon?[leg].label, created: wallTime(call[leg].since ?? call.createdAt),
+                media: media[leg == .caller ? 0 : 1], peers: isFull ? entries.filter { $0.leg == leg.other }.map(\.tag) : [])
         }
         return report
     }
@@ -54,18 +54,22 @@ extension NGCallControl {
     }
 
     private func figures(of call: NGCall, _ leg: Leg) -> [LegStatistics] {
-        call.media.compactMap { $0.map { media.statistics[$0.taken.session.index, leg] } } + call.ended.map { $0[leg] }
+        var figures: [LegStatistics] = []
+        for line in call.lines {
+            if let medium = line.medium { figures.append(media.statistics[medium.taken.session.index, leg]) }
+        }
+        for ended in call.uncommon?.ended ?? [] { figures.append(ended[leg]) }
+        return figures
     }
 
     /// - Parameter figures: of `figures(of:_:)`, present media first.
     private func media(of call: NGCall, _ leg: Leg, _ figures: [LegStatistics]) -> [NGCallReport.Medium] {
         var media: [NGCallReport.Medium] = []
-        for (index, medium) in call.media.enumerated() {
-            guard let medium else { continue }
+        for line in call.lines {
+            guard let medium = line.medium else { continue }
             let figures = figures[media.count]
-            let announced = index < call[leg].announced.count ? call[leg].announced[index] : nil
             let stream = NGCallReport.Stream(
-                local: medium.advertised(to: leg), advertised: announced?.source.rtp, endpoint: figures.source,
+                local: medium.advertised(to: leg), advertised: line[leg]?.source.rtp, endpoint: figures.source,
                 ssrc: figures.ssrc, lastPacket: figures.lastPacket.map(wallTime),
                 traffic: NGTraffic(packets: figures.packets, octets: figures.octets))
             media.append(NGCallReport.Medium(kind: medium.kind, transport: medium.transport, rtp: stream))
@@ -102,16 +106,17 @@ extension NGCallControl {
         var detail = CallDetail(
             summary: summary(of: call, now: now), caller: leg(.caller, of: call),
             callee: call.callee.tag == nil ? nil : leg(.callee, of: call))
-        let further = call.media.indices.filter { call.media[$0] != nil }.dropFirst()
+        let further = call.lines.indices.filter { call.lines[$0].medium != nil }.dropFirst()
         if !further.isEmpty { detail.furtherMedia = further.map { furtherMedium($0, of: call, now: now) } }
         return detail
     }
 
     private func furtherMedium(_ index: Int, of call: NGCall, now: Instant) -> CallDetail.FurtherMedium {
-        let medium = call.media[index]
+        let line = call.lines[index]
+        let medium = line.medium
         func party(_ leg: Leg) -> CallDetail.FurtherMedium.Party {
             let figures = medium.map { media.statistics[$0.taken.session.index, leg] } ?? LegStatistics()
-            let announced = index < call[leg].announced.count ? call[leg].announced[index] : nil
+            let announced = line[leg]
             return CallDetail.FurtherMedium.Party(
                 figures, direction: announced?.source.direction.sdpName, relayAddress: medium?.advertised(to: leg),
                 sdpAddress: announced?.source.rtp, lockedSource: figures.source, now: now)
@@ -145,9 +150,9 @@ extension NGCallControl {
     private func leg(_ leg: Leg, of call: NGCall) -> CallDetail.Leg {
         let figures = figures(of: call, leg)
         let side = call[leg]
-        let first = call.media.compactMap(\.self).first
-        let source = side.announced.compactMap(\.self).first?.source
-        let proxy = SocketAddress(ip: call.client.ip ?? .ipv4Loopback, port: 0)
+        let first = call.firstMedium
+        let source = call.source(of: leg)
+        let proxy = SocketAddress(ip: call.proxy ?? .ipv4Loopback, port: 0)
         return CallDetail.Leg(
             callID: call.id, localTag: call[leg.other].tag ?? "", remoteTag: side.tag,
             signallingAddress: source.map { SocketAddress(ip: $0.signalling, port: 0) } ?? proxy,

@@ -26,21 +26,19 @@ extension NGCallControl {
     /// - Parameter always: also of sides without any, which may have had some.
     mutating func restrict(_ call: NGCall, always: Bool = false) {
         for leg in Leg.allCases where always || !call[leg].restrictions.isEmpty {
-            for (index, medium) in call.media.enumerated() {
-                guard let medium, medium.isOpen else { continue }
-                output(.treat(medium.taken.session, leg, Self.treatment(of: leg, medium: index, call)))
+            for line in call.lines {
+                guard let medium = line.medium, medium.isOpen else { continue }
+                output(.treat(medium.taken.session, leg, Self.treatment(of: leg, line, restrictions: call[leg].restrictions)))
             }
         }
     }
 
-    private static func treatment(of leg: Leg, medium index: Int, _ call: NGCall) -> MediaTreatment {
-        let restrictions = call[leg].restrictions
-        func events(_ leg: Leg) -> PayloadTypes {
-            index < call[leg].announced.count ? call[leg].announced[index]?.telephoneEvents ?? [] : []
-        }
+    private static func treatment(
+        of leg: Leg, _ line: NGCall.Line, restrictions: NGCall.Restrictions
+    ) -> MediaTreatment {
         // A side sends with the numbers that the other one chose (RFC 3264 §5.1), as far as it is known.
-        let wanted = events(leg.other)
-        let digits = wanted.isEmpty ? events(leg) : wanted
+        let wanted = line[leg.other]?.telephoneEvents ?? []
+        let digits = wanted.isEmpty ? line[leg]?.telephoneEvents ?? [] : wanted
         let blocked = restrictions.contains(.withoutDTMF) ? digits : []
         return MediaTreatment(
             isBlocked: restrictions.contains(.blocked), isSilenced: restrictions.contains(.silenced),
@@ -53,19 +51,19 @@ extension NGCallControl {
     private static func legs(meantBy request: NGRequest, _ call: NGCall) throws(NGErrorReason) -> [Leg] {
         if request.appliesToAll { return Leg.allCases }
         if let label = request.label {
-            guard let leg = Leg.allCases.first(where: { call[$0].label == label }) else {
+            guard let leg = Leg.allCases.first(where: { call.uncommon?[$0].label == label }) else {
                 throw NGErrorReason("No monologue matching the given label")
             }
             return [leg]
         }
         if let address = request.address {
-            let leg = Leg.allCases.first { leg in call[leg].announced.contains { $0?.source.rtp.ip == address } }
+            let leg = Leg.allCases.first { leg in call.lines.contains { $0[leg]?.source.rtp.ip == address } }
             guard let leg else { throw NGErrorReason("Failed to match address to any tag") }
             return [leg]
         }
         guard request.isDirectional else { return Leg.allCases }
         guard let tag = request.fromTag else { throw .noFromTag }
-        guard let leg = call.legsByTag[tag] else { throw NGErrorReason("No monologue matching the given from-tag") }
+        guard let leg = call.leg(of: tag) else { throw NGErrorReason("No monologue matching the given from-tag") }
         return [leg]
     }
 }

@@ -30,6 +30,9 @@ package struct NGCallControl {
     /// What new calls share, as it is configured.
     var noMedia: Boxed<NoMediaRule>
     var interfaces: [Boxed<MediaInterface>]
+    /// Of the media there were last, the latest at the end.
+    var knownTraits: [Boxed<NGCall.Traits>] = []
+    static let knownTraitsLimit = 8
     let media: MediaSessions
     let counters: CounterBlock
     private var clocks: (instant: Instant, wall: WallTime)
@@ -76,6 +79,7 @@ package struct NGCallControl {
         self.random = random
         clocks = (now, wallTime)
         startedAt = now
+        timers.expectedCount = configuration.limits.calls
         endedCalls = RecentRing(limit: configuration.trace.endedCalls)
     }
 
@@ -251,8 +255,8 @@ package struct NGCallControl {
     private mutating func opened(_ session: SessionID, now: Instant) {
         if abandoned.remove(session) != nil { return output(.close(session)) }
         guard let call = callsBySession[session] else { return }
-        if let index = call.media.firstIndex(where: { $0?.taken.session == session }) { call.media[index]?.isOpen = true }
-        if call.recording != nil { updateRecording(call) }
+        if let index = call.lines.firstIndex(where: { $0.medium?.taken.session == session }) { call.lines[index].medium?.isOpen = true }
+        if call.uncommon?.recording != nil { updateRecording(call) }
         finishPending(call, now: now)
     }
 
@@ -262,19 +266,20 @@ package struct NGCallControl {
             return
         }
         guard let call = callsBySession.removeValue(forKey: session),
-            let index = call.media.firstIndex(where: { $0?.taken.session == session }), let medium = call.media[index]
+            let index = call.lines.firstIndex(where: { $0.medium?.taken.session == session }),
+            let medium = call.lines[index].medium
         else { return }
         media.giveBackRefused(medium.taken, now: now)
         // A port somebody else holds is no reason to refuse the call while others are free.
         if medium.openAttempts < Self.maximumOpenAttempts,
             case .success(let taken) = media.take(
-                caller: medium.callerInterface.value.address, callee: medium.calleeInterface.value.address, now: now)
+                caller: medium.interface(of: .caller).address, callee: medium.interface(of: .callee).address, now: now)
         {
-            call.media[index]?.taken = taken
-            call.media[index]?.openAttempts += 1
+            call.lines[index].medium?.taken = taken
+            call.lines[index].medium?.openAttempts += 1
             open(taken, medium, for: call)
         } else {
-            call.media[index] = nil
+            call.lines[index].medium = nil
             let pending = call.pending
             call.pending = []
             report.rejectedSessions += 1
@@ -288,18 +293,19 @@ package struct NGCallControl {
         output(
             .open(
                 taken.session,
-                caller: SocketAddress(ip: medium.callerInterface.value.address, port: taken.callerPort),
-                callee: SocketAddress(ip: medium.calleeInterface.value.address, port: taken.calleePort)))
+                caller: SocketAddress(ip: medium.interface(of: .caller).address, port: taken.callerPort),
+                callee: SocketAddress(ip: medium.interface(of: .callee).address, port: taken.calleePort)))
     }
 
     /// Closes a call's sessions and forgets it.
     mutating func close(_ call: NGCall, cause: String, now: Instant) {
-        if call.recording != nil { stopRecording(call) }
+        if call.uncommon?.recording != nil { stopRecording(call) }
         guard calls.removeValue(forKey: call.id) != nil else { return }
         endedCalls.add(evidence(of: call, cause: cause, now: now))
         for request in call.pending { finish(request.exchange, .error(.unknownCall)) }
         call.pending = []
-        for case let medium? in call.media {
+        for index in call.lines.indices {
+            guard let medium = call.lines[index].medium else { continue }
             let session = medium.taken.session
             callsBySession[session] = nil
             closing[session] = medium.taken
@@ -336,16 +342,19 @@ package struct NGCallControl {
 
     /// What `leg` said last about its media, and whether its silence is meant.
     func mediaState(_ leg: Leg, of call: NGCall) -> LegMediaState {
-        let isComfortable = call.media.contains { medium in
-            medium.map { media.statistics.isInComfortNoise($0.taken.session.index, leg) } ?? false
+        let isComfortable = call.lines.contains { line in
+            line.medium.map { media.statistics.isInComfortNoise($0.taken.session.index, leg) } ?? false
         }
-        let haveAgreed = Leg.allCases.allSatisfy { call[$0].announced.contains { $0?.suppressesSilence ?? false } }
+        let haveAgreed = Leg.allCases.allSatisfy { leg in call.lines.contains { $0[leg]?.suppressesSilence ?? false } }
         return LegMediaState(holds: !call.sends(leg), mayBeSilent: isComfortable || haveAgreed)
     }
 
     private func lastHeard(_ call: NGCall, _ leg: Leg) -> Instant {
         var last = Instant(nanoseconds: 0)
-        for case let medium? in call.media { last = max(last, media.activity.last(medium.taken.session.index, leg) ?? last) }
+        for index in call.lines.indices {
+            guard let session = call.lines[index].medium?.taken.session else { continue }
+            last = max(last, media.activity.last(session.index, leg) ?? last)
+        }
         return last
     }
 
@@ -373,7 +382,7 @@ package struct NGCallControl {
         // `xmlrpc-callback` of a request is an address that stands in for the proxy's own.
         return DialogTermination(
             shortID: call.shortID, callID: call.id, callerTag: callerTag, calleeTag: calleeTag,
-            proxy: call.callback.flatMap { IPAddress($0) } ?? call.client.ip)
+            proxy: call.uncommon?.callback.flatMap { IPAddress($0) } ?? call.proxy)
     }
 
     mutating func schedule(_ call: NGCall, now: Instant) {

@@ -14,7 +14,14 @@ package struct NGOriginHistory: Sendable {
     private var lastVersion: UInt64?
     private var lastBody: [UInt8]?
 
-    package init() {}
+    /// - Parameter first: the first description, if there was one before those that come.
+    package init(of first: [UInt8]) {
+        guard !first.isEmpty, let description = try? SessionDescription(parsing: first) else { return }
+        remember(description, NGDescription.OriginFields(of: description))
+    }
+
+    /// It knows no more than one made of the first description.
+    package var isOfOneDescription: Bool { !isCopied && lastVersion == nil }
 
     /// Where in `octets`; nothing before the first description that says it.
     private struct Remembered {

@@ -85,8 +85,8 @@ package struct NGReplyCache: Sendable {
     /// - Parameters:
     ///   - capacity: answers kept. When there are more within the life time, the oldest goes early.
     ///   - octetCapacity: of all answers together.
-    ///   - lifetime: from the request on. Kamailio gives up after 6 s, rtpengine keeps answers for 30 to 60.
-    package init(capacity: Int = 16_384, octetCapacity: Int = 16 << 20, lifetime: Duration = .seconds(60)) {
+    ///   - lifetime: from the request on. Kamailio as it comes asks for the last time after 5 s and gives up after 6.
+    package init(capacity: Int = 16_384, octetCapacity: Int = 16 << 20, lifetime: Duration = .seconds(15)) {
         precondition(capacity > 0, "a cache without room would carry every repetition out")
         self.capacity = capacity
         self.octetCapacity = octetCapacity
