@@ -29,7 +29,8 @@ static uint64_t nanoseconds(clockid_t clock) {
 static const uint32_t firstHost = 256;
 
 struct sockaddr_in endpointAddress(uint32_t call, enum direction direction, bool onWire) {
-    static const uint32_t networks[2][2] = {{127u << 24 | 64u << 16, 127u << 24 | 96u << 16}, {198u << 24 | 18u << 16, 198u << 24 | 19u << 16}};
+    static const uint32_t networks[2][2] = {
+        {127u << 24 | 64u << 16, 127u << 24 | 96u << 16}, {198u << 24 | 18u << 16, 198u << 24 | 19u << 16}};
     uint32_t host = networks[onWire][direction] + firstHost + call;
     return (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(40000 + 2 * (call % 10000)), .sin_addr.s_addr = htonl(host)};

@@ -1,9 +1,10 @@
 // The io_uring peer in C: the same kernel features as relayd's relay and nothing else, so the difference between the two is
 // what Swift, the source lock, the statistics and the checks cost.
 //
-//   uring-relay CALLS [FIRST_PORT] [ADDRESS] [WINDOW]
+//   uring-relay CALLS [FIRST_PORT] [ADDRESS] [WINDOW] [sink]
 //
-// WINDOW: the most it waits for more packets, in microseconds; 1000 unless given, 0: each packet goes on as it comes.
+// WINDOW: the most it waits for more packets, in microseconds; 1000 unless given, 0: each packet goes on as it comes. `sink`:
+// packets are received, whoever they come from, and go nowhere, which shows what receiving alone costs.
 //
 // Latches and prints like epoll-relay. One ring (SINGLE_ISSUER, DEFER_TASKRUN), fixed files, multishot receive into provided
 // buffers, sends that complete silently, sockets connected to the latched peer, one system call per wave.
@@ -40,6 +41,7 @@ static struct msghdr layout = {.msg_namelen = sizeof(struct sockaddr_in)};
 /// Buffers whose sends are queued: free again once the kernel has taken the sends.
 static uint16_t sending[submissionEntries];
 static unsigned sendingCount;
+static bool isSink;
 
 static uint64_t token(enum operation operation, uint32_t index) {
     return (uint64_t)operation << 32 | index;
@@ -119,6 +121,7 @@ static bool forward(uint32_t index, const uint8_t *octets, unsigned count, uint1
 
 /// Passes on what a receive delivered. True when its buffer was taken over by a send.
 static bool relay(uint32_t index, const struct io_uring_cqe *completion, uint16_t buffer) {
+    if (isSink) return false;
     uint8_t *octets = memory + (size_t)buffer * bufferSize;
     if (completion->user_data >> 32 == receiveConnected)
         return forward(index, octets, completion->res, buffer);
@@ -200,6 +203,7 @@ int main(int argc, char **argv) {
 
     bool canGather = ring.features & featureMinimumTimeout;
     unsigned largestWindow = argc > 4 ? strtoul(argv[4], NULL, 10) : usualWindowMicroseconds;
+    isSink = argc > 5;
     unsigned window = 0, packets = 0;
     uint64_t measuredFrom = microseconds();
     while (!stopped) {
