@@ -86,6 +86,13 @@ INLINE int count(struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t 
     int32_t change = (int32_t)(transit - leg->transit);
     uint32_t distance = change < 0 ? -(uint32_t)change : (uint32_t)change;
     if (distance > leg->transit_limit) return 0;
+    if (now >= leg->second_ends) {
+        leg->second_ends = ~0ull;
+        leg->packets_then = leg->packets;
+        leg->scaled_jitter_then = leg->scaled_jitter;
+        leg->jitter_peak_then = leg->jitter_peak;
+        leg->jitter_peak = 0;
+    }
     leg->transit = transit;
     leg->scaled_jitter += distance - ((leg->scaled_jitter + 8) >> 4);
     if (leg->scaled_jitter > leg->jitter_peak) leg->jitter_peak = leg->scaled_jitter;

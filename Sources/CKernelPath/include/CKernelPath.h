@@ -82,7 +82,15 @@ struct kernel_leg {
     uint32_t scaled_jitter;
     uint32_t jitter_peak;
 
-    uint64_t unused[5];
+    // What it was when the second ended, with the first packet after it.
+
+    /// In nanoseconds, as `last_arrival`; all ones once it has ended.
+    uint64_t second_ends;
+    uint32_t packets_then;
+    uint32_t scaled_jitter_then;
+    uint32_t jitter_peak_then;
+
+    uint32_t unused[5];
 };
 
 _Static_assert(sizeof(struct kernel_leg) == 192, "legs lie side by side, each in cache lines of its own");
