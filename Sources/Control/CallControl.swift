@@ -75,7 +75,7 @@ package struct CallControl {
     var transactionUses: [TransactionID: TransactionUse] = [:]
     var presentInvites: Set<InviteIdentity> = []
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
-    var callsByID: [String: CallNumber] = [:]
+    var callsByID: [ShortID: CallNumber] = [:]
     var callsBySession: [SessionID: CallNumber] = [:]
     /// Those of media beside the main one of their call.
     var furtherSessions: [SessionID: FurtherSession] = [:]
