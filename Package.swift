@@ -40,12 +40,13 @@ let package = Package(
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CDigest", dependencies: ["CLibCrypto"]),
         .target(name: "CMemory"),
+        .target(name: "CKernelPath", exclude: ["relay.bpf.c"]),
         .target(name: "Core", dependencies: ["CMemory"], swiftSettings: settings + acrossModules),
         .target(name: "TLS", dependencies: ["CTLS"], swiftSettings: settings),
         .target(name: "RTP", dependencies: ["Core"], swiftSettings: settings + lifetimes),
         .target(name: "SIP", dependencies: ["Core", "CDigest"], swiftSettings: settings + lifetimes + acrossModules),
         .target(name: "Uring", dependencies: ["CURing", "Core"], swiftSettings: settings + lifetimes),
-        .target(name: "Relay", dependencies: ["Core", "RTP", "Uring"], swiftSettings: settings + lifetimes),
+        .target(name: "Relay", dependencies: ["CKernelPath", "Core", "RTP", "Uring"], swiftSettings: settings + lifetimes),
         .target(
             name: "Records",
             dependencies: [

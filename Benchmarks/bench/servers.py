@@ -250,6 +250,13 @@ class RelayHostWithoutWindow(RelayHost):
     more = ["--window-microseconds", "0"]
 
 
+class RelayHostInKernel(RelayHost):
+    """The same, with streams that pass inside the kernel."""
+
+    name = "relay-host-kernel"
+    more = ["--kernel", "yes"]
+
+
 class Relayd(NGServer):
     """The whole daemon with one worker, driven as Kamailio drives it; all its threads share the core."""
 
@@ -297,7 +304,7 @@ def relayd_binary():
 
 
 DEFAULT = [Relayd, RelaydWithoutWindow, UringRelay, UringRelayWithoutWindow, RTPEngine]
-ALL = [Relayd, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, EpollRelay, UringRelay, UringRelayWithoutWindow, RTPEngine]
+ALL = [Relayd, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, RelayHostInKernel, EpollRelay, UringRelay, UringRelayWithoutWindow, RTPEngine]
 
 
 def find_missing():

@@ -11,13 +11,15 @@ struct Options {
     var cpus: [Int] = []
     /// Nil leaves the relay's own value.
     var window: Duration?
+    /// Streams pass inside the kernel.
+    var isInKernel = false
 
     /// Nil with a sentence on standard error when the arguments make no sense.
     init?(_ arguments: [String]) {
         guard let endpoints = Self.readEndpoints(), !endpoints.isEmpty else {
             Self.complain(
                 """
-                usage: relay-host [--address 127.0.0.1] [--first-port 10000] [--cpu K]… [--window-microseconds W] < ENDPOINTS
+                usage: relay-host [--address 127.0.0.1] [--first-port 10000] [--cpu K]… [--window-microseconds W] [--kernel yes] < ENDPOINTS
                 Standard input has a line `call callerIP:port calleeIP:port` for each call, counting from 0.
                 """)
             return nil
@@ -46,6 +48,9 @@ struct Options {
         case "--window-microseconds":
             guard let found = Int(value) else { return false }
             window = .microseconds(found)
+        case "--kernel":
+            guard value == "yes" || value == "no" else { return false }
+            isInKernel = value == "yes"
         default: return false
         }
         return true

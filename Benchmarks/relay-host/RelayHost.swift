@@ -53,8 +53,13 @@ struct Control: ~Copyable {
         var settings = RelaySettings(workers: workers, sessionCapacity: options.endpoints.count)
         settings.cpus = options.cpus
         if let window = options.window { settings.waitWindow = window }
+        if options.isInKernel { settings.addressesInKernel = [options.address] }
         let ring = try Ring()
         pool = try RelayPool(settings: settings, controlRing: ring, doorbell: Self.doorbell)
+        if let refusal = pool.kernelRefusal {
+            Options.complain("relay-host: \(refusal)")
+            exit(1)
+        }
         self.ring = ring
         self.options = options
         sessions = SessionAllocator(workers: workers, capacity: options.endpoints.count)

@@ -63,6 +63,14 @@ package struct Configuration: Sendable {
         return [MediaInterface(name: "default", address: mediaAddress, advertised: advertisedMediaAddress)]
     }
 
+    /// Every local address that relay ports may be opened on.
+    package var relayAddresses: [IPAddress] {
+        let ofCalls = [IPAddress.Family.ipv4, .ipv6].compactMap { mediaInterface(for: $0)?.address }
+        var addresses: [IPAddress] = []
+        for address in mediaInterfaces.map(\.address) + ofCalls where !addresses.contains(address) { addresses.append(address) }
+        return addresses
+    }
+
     /// The no-media timeout of calls to `trunk` whose other trunk has none of its own; zero is off.
     package func noMediaTimeout(for trunk: Trunk) -> Duration { trunk.noMediaTimeout ?? media.noMediaTimeout }
 
@@ -147,6 +155,8 @@ extension Configuration {
         package var workers: Int
         /// How long a busy worker gathers packets before it relays them; zero never waits.
         package var waitWindow = Duration.milliseconds(1)
+        /// Streams that need nothing but to be sent on pass inside the kernel, where that can be.
+        package var kernelPath = false
         /// The octet in the IP header of relayed packets; 184 is expedited forwarding (RFC 3246).
         package var typeOfService: UInt8 = 184
         /// Whether media of calls between trunks and phones goes through relayd.

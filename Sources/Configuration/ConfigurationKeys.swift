@@ -91,6 +91,11 @@ extension Configuration {
             "media.wait_window", \.media.waitWindow, .duration(.zero ... .milliseconds(10), granularity: .milliseconds(1)), .needsRestart,
             "How long a busy worker gathers packets at the most; saves half of its processor time. 0 relays each at once."),
         .init(
+            "media.kernel_path", \.media.kernelPath, .boolean, .needsRestart,
+            "Whether the RTP of a stream passes inside the kernel once its source is locked: a small part of the processor time, and "
+                + "no waiting. Needs Linux 6.6, CAP_BPF and CAP_NET_ADMIN; without them it goes through sockets, and `relayctl "
+                + "status` says so. Packet filters of the host do not see such packets."),
+        .init(
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,
             "The type-of-service octet of relayed packets; 184 is expedited forwarding."),
         .init(

@@ -134,6 +134,7 @@ extension CallControl {
             packets: figures.packets, octets: figures.octets, lost: figures.lost,
             strangersDropped: figures.strangersDropped,
             media: report)
+        if figures.kernelPackets > 0 { detail.kernelPackets = figures.kernelPackets }
         detail.kind = call.main[leg].described?.kind
         return detail
     }

@@ -4,6 +4,7 @@ extension Counter {
         switch self {
         case .rtpPacketsReceived: "Valid RTP packets received from the locked source."
         case .rtpPacketsSent: "RTP packets sent on to the other side."
+        case .rtpPacketsInKernel: "RTP packets that passed inside the kernel, of those received and sent."
         case .rtpOctetsReceived: "UDP payload octets of the RTP packets received."
         case .rtcpPacketsReceived: "RTCP packets received from the locked source."
         case .rtcpPacketsSent: "RTCP packets sent on to the other side."

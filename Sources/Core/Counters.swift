@@ -8,6 +8,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case rtpPacketsReceived
     case rtpPacketsSent
     case rtpOctetsReceived
+    case rtpPacketsInKernel
     case rtcpPacketsReceived
     case rtcpPacketsSent
     case mediaDatagramsReceived

@@ -13,17 +13,27 @@ public final class ActivityTable: @unchecked Sendable {
     /// When the sockets of a session that has ended last heard something.
     let strays: UnsafeMutablePointer<Atomic<UInt64>>
     public let sessionCapacity: Int
+    /// Has the memory of `slots`, where its program writes, too.
+    private let kernel: KernelPath?
 
-    public init(sessionCapacity: Int) {
+    public convenience init(sessionCapacity: Int) { self.init(sessionCapacity: sessionCapacity, kernel: nil) }
+
+    init(sessionCapacity: Int, kernel: KernelPath?) {
         precondition(sessionCapacity > 0)
         self.sessionCapacity = sessionCapacity
-        // SAFETY: an atomic word of zeros is `Atomic(0)`.
-        unsafe slots = ZeroedMemory.allocate(Atomic<UInt64>.self, count: sessionCapacity * 2)
+        self.kernel = kernel
+        // SAFETY: an atomic word of zeros is `Atomic(0)`; the program's memory has one for each leg, and as many legs.
+        if let kernel {
+            precondition(kernel.legCapacity >= sessionCapacity * 2)
+            unsafe slots = UnsafeMutableRawPointer(kernel.activityMemory).assumingMemoryBound(to: Atomic<UInt64>.self)
+        } else {
+            unsafe slots = ZeroedMemory.allocate(Atomic<UInt64>.self, count: sessionCapacity * 2)
+        }
         unsafe strays = ZeroedMemory.allocate(Atomic<UInt64>.self, count: sessionCapacity)
     }
 
     deinit {
-        unsafe ZeroedMemory.free(slots)
+        if kernel == nil { unsafe ZeroedMemory.free(slots) }
         unsafe ZeroedMemory.free(strays)
     }
 

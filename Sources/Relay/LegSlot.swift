@@ -30,6 +30,8 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     static let reportsDigits = LegHandling(rawValue: 128)
     /// Keys wait to be sent in its stream.
     static let sendsEvents = LegHandling(rawValue: 256)
+    /// Its stream may pass inside the kernel.
+    static let kernel = LegHandling(rawValue: 512)
 
     /// What may keep a packet from the other side, or change it, or looks at what it says.
     static let treatment: LegHandling = [
@@ -37,7 +39,7 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     ]
 
     /// What sends every datagram another way than the common one's.
-    static let detour: LegHandling = [.datagrams, .tapped, .listened]
+    static let detour: LegHandling = [.datagrams, .tapped, .listened, .kernel]
     /// What is none of a `MediaTreatment`'s.
     static let untreated: LegHandling = [.datagrams, .tapped, .listened, .sendsEvents]
 
@@ -83,6 +85,10 @@ struct LegSlot: BitwiseCopyable {
     var isRTCPMuxed = false
     /// It has a `LegMedia`.
     var hasMedia = false
+    /// The program in the kernel was given its stream. It may have handed it back.
+    var isInKernel = false
+    /// The program can't send its stream where it goes.
+    var isRefusedByKernel = false
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none
     var rtcpReceive = ReceiveMode.none

@@ -1,3 +1,4 @@
+internal import CKernelPath
 public import Core
 internal import RTP
 internal import Synchronization
@@ -52,18 +53,18 @@ public struct PacketPath: ~Copyable {
     /// Longer datagrams are dropped: what fits a receive buffer in either mode.
     static let maximumDatagram = 2048 - ReceivedDatagram.headerCount
 
-    private let legs: UnsafeMutablePointer<LegSlot>
+    let legs: UnsafeMutablePointer<LegSlot>
     /// One for each leg, used by those with `hasMedia`; a page of it takes memory once one of its legs is.
-    private let media: UnsafeMutablePointer<LegMedia>
+    let media: UnsafeMutablePointer<LegMedia>
     /// The same, of those legs that have something there.
     private let extras: UnsafeMutablePointer<LegExtra>
     let sessionCapacity: Int
     private let lockPolicy: LockPolicy
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
     private let tally: UnsafeMutablePointer<UInt64>
-    private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
+    let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
     private let strays: UnsafeMutablePointer<Atomic<UInt64>>
-    private let statisticsSlots: UnsafeMutablePointer<LegCounts>
+    let statisticsSlots: UnsafeMutablePointer<LegCounts>
     private let timelines: UnsafeMutablePointer<MediaTimeline>
     /// One for each leg, used by those that are listened to; a page of it takes memory once one of its legs is.
     private let toneDetectors: UnsafeMutablePointer<ToneDetector>
@@ -74,6 +75,13 @@ public struct PacketPath: ~Copyable {
     let activity: ActivityTable
     let statistics: StatisticsTable
     let counters: CounterBlock
+    /// Of all legs of all workers; nil without a program in the kernel.
+    let kernelLegs: UnsafeMutablePointer<kernel_leg>?
+    let kernel: KernelPath?
+    let routeFinder: RouteFinder
+    /// Legs whose packets go out with this turn, and whose next ones may pass inside the kernel.
+    let pending: UnsafeMutablePointer<UInt32>
+    var pendingCount = 0
     private let tap: PacketTap?
     /// For copies of RTCP.
     private let reports: PacketTap?
@@ -83,9 +91,10 @@ public struct PacketPath: ~Copyable {
     ///   - worker: its number among `workers`; the tables are shared by all.
     public init(
         sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
-        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil,
-        reports: PacketTap? = nil
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, kernel: KernelPath? = nil,
+        tap: PacketTap? = nil, reports: PacketTap? = nil
     ) {
+        precondition(kernel == nil || kernel!.legCapacity >= activity.sessionCapacity * 2)
         precondition(sessionCapacity > 0 && (sessionCapacity - 1) * workers + worker < activity.sessionCapacity)
         self.sessionCapacity = sessionCapacity
         self.lockPolicy = lockPolicy
@@ -108,6 +117,10 @@ public struct PacketPath: ~Copyable {
         self.activity = activity
         self.statistics = statistics
         self.counters = counters
+        self.kernel = kernel
+        unsafe kernelLegs = kernel?.legs
+        routeFinder = RouteFinder()
+        unsafe pending = .allocate(capacity: Self.mostPending)
         self.tap = tap
         self.reports = reports
     }
@@ -118,6 +131,7 @@ public struct PacketPath: ~Copyable {
         unsafe ZeroedMemory.free(extras)
         unsafe ZeroedMemory.free(toneDetectors)
         unsafe tally.deallocate()
+        unsafe pending.deallocate()
     }
 
     /// The worker's view of a leg; off the packet path.
@@ -165,6 +179,7 @@ public struct PacketPath: ~Copyable {
 
     /// - Returns: true when the leg's socket must not stay connected to its present source.
     public mutating func expect(session: Int, leg: Leg, _ expected: ExpectedSource) -> Bool {
+        withdraw(session: session)
         let number = session * 2 + leg.offset
         self[leg: number].isRTCPMuxed = expected.isRTCPMuxed
         if expected.transport == .datagram {
@@ -189,6 +204,7 @@ public struct PacketPath: ~Copyable {
     }
 
     public mutating func treat(session: Int, leg: Leg, _ treatment: MediaTreatment) {
+        withdraw(session: session)
         let number = session * 2 + leg.offset
         let others = self[leg: number].handling.intersection(.untreated)
         self[leg: number].handling = LegHandling(treatment).union(others)
@@ -201,6 +217,7 @@ public struct PacketPath: ~Copyable {
     mutating func send(_ event: TelephoneEventSender.Event, session: Int, leg: Leg) -> Bool {
         let number = session * 2 + leg.offset
         precondition(number >= 0 && number < sessionCapacity * 2)
+        withdraw(session: session)
         // SAFETY: inside by the line above.
         guard unsafe media(of: legs + number).pointee.events.add(event) else { return false }
         self[leg: number].handling.insert(.sendsEvents)
@@ -209,6 +226,7 @@ public struct PacketPath: ~Copyable {
 
     /// Copies both legs' datagrams to the tap, or no longer.
     public mutating func tap(session: Int, _ isOn: Bool) {
+        withdraw(session: session)
         for number in (session * 2)...(session * 2 + 1) {
             if isOn { self[leg: number].handling.insert(.tapped) } else { self[leg: number].handling.remove(.tapped) }
         }
@@ -218,6 +236,7 @@ public struct PacketPath: ~Copyable {
     public mutating func listen(session: Int, leg: Leg, _ isOn: Bool) {
         let number = session * 2 + leg.offset
         guard self[leg: number].handling.contains(.listened) != isOn else { return }
+        withdraw(session: session)
         if isOn {
             self[leg: number].handling.insert(.listened)
             // SAFETY: inside, as the line above has found; only this worker uses it.
@@ -250,6 +269,7 @@ public struct PacketPath: ~Copyable {
 
     /// From now on its packets are dropped, and its statistics are final.
     public mutating func close(session: Int, now: Instant) {
+        withdraw(session: session)
         for leg in 0..<2 {
             let number = session * 2 + leg
             self[leg: number].isOpen = false
@@ -339,6 +359,7 @@ public struct PacketPath: ~Copyable {
         _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>,
         of pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
     ) {
+        if stream & 1 == 0, unsafe leg.pointee.isInKernel { unsafe cameToSocket(of: leg, from: source) }
         let handling = unsafe leg.pointee.handling
         if stream & 1 == 0 && handling.contains(.datagrams) {
             unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
@@ -351,6 +372,7 @@ public struct PacketPath: ~Copyable {
         } else {
             unsafe relayOther(octets, from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
         }
+        if handling.contains(.kernel), verdict.isForwarded, stream & 1 == 0 { noteSent(leg: stream &>> 1) }
         if handling.contains(.tapped) {
             unsafe copyToTap(pool.octets(verdict.octets), from: source, stream: stream, leg: leg, now: now, verdict)
         }
@@ -633,6 +655,10 @@ public struct PacketPath: ~Copyable {
 
     @inline(never)
     private mutating func locked(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, verdict: inout Verdict) {
+        // This side sends from elsewhere, and what the other sends goes there.
+        unsafe takeBack(leg)
+        unsafe takeBack(legs + ((leg - legs) ^ 1))
+        unsafe leg.pointee.isRefusedByKernel = false
         let source = unsafe leg.pointee.lock.source
         let isFirst = unsafe statisticsSlots[table].snapshot.source == nil
         count(isFirst ? .sourceLocks : .sourceRelocks)
@@ -647,7 +673,7 @@ public struct PacketPath: ~Copyable {
 
     /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
     @inline(never)
-    private mutating func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
+    mutating func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         guard unsafe leg.pointee.hasMedia else { return }
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000
@@ -681,6 +707,7 @@ public struct PacketPath: ~Copyable {
         // SAFETY: inside by the line above.
         let leg = unsafe legs + number
         guard unsafe leg.pointee.isOpen else { return }
+        keepInKernel(leg: number, now: now)
         if unsafe now >= leg.pointee.secondEnds {
             unsafe endSecond(leg, table: tableIndex(number * 2), now: now)
         } else if unsafe leg.pointee.hasMedia && media[number].quality.windows == 0 {
@@ -711,7 +738,7 @@ public struct PacketPath: ~Copyable {
 
     /// Where the leg of a stream lies in the shared tables.
     @inline(always)
-    private func tableIndex(_ stream: Int) -> Int {
+    func tableIndex(_ stream: Int) -> Int {
         ((stream &>> 2) &* tableStride &+ tableOffset) &* 2 &+ (stream &>> 1 & 1)
     }
 }

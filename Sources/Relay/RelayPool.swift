@@ -31,6 +31,7 @@ final class WorkerLink: Sendable {
     /// behind, and so once a second at least. Releasing: what `ActivityTable.lastStray` says was written before.
     let heardUntil = Atomic<UInt64>(0)
     let reports: PacketTap?
+    let kernel: KernelPath?
     let activity: ActivityTable
     let statistics: StatisticsTable
     let control: RingDescriptor
@@ -40,7 +41,7 @@ final class WorkerLink: Sendable {
     let started: EventDescriptor
 
     init(
-        number: Int, settings: RelaySettings, activity: ActivityTable, statistics: StatisticsTable,
+        number: Int, settings: RelaySettings, kernel: KernelPath?, activity: ActivityTable, statistics: StatisticsTable,
         control: RingDescriptor, controlDoorbell: Token, started: EventDescriptor
     ) {
         self.number = number
@@ -50,6 +51,7 @@ final class WorkerLink: Sendable {
         reports = settings.copiesReports ? PacketTap(capacity: 1 << 20) : nil
         commands = Mailbox(capacity: min(settings.sessionsPerWorker * 4 + 64, 4096))
         events = Mailbox(capacity: min(settings.sessionsPerWorker * 4 + 64, 8192))
+        self.kernel = kernel
         self.activity = activity
         self.statistics = statistics
         self.control = control
@@ -65,6 +67,11 @@ public struct RelayPool: ~Copyable {
     /// What each leg counted.
     public let statistics: StatisticsTable
     public let settings: RelaySettings
+    /// The program inside the kernel; nil when there is none, for `kernelRefusal` if it was asked for.
+    public let kernel: KernelPath?
+    public let kernelRefusal: KernelPathRefusal?
+    /// The devices at which it stands.
+    public var kernelDevices: [String]? { kernel?.devices }
     private let links: [WorkerLink]
     private let threads: [Thread]
     private let rings: [RingDescriptor]
@@ -111,7 +118,17 @@ public struct RelayPool: ~Copyable {
         let allowed = SystemLimits.raiseDescriptorLimit()
         guard needed <= allowed else { throw .descriptorLimit(needed: needed, allowed: allowed) }
 
-        let activity = ActivityTable(sessionCapacity: settings.sessionsPerWorker * settings.workers)
+        let sessions = settings.sessionsPerWorker * settings.workers
+        var kernel: KernelPath?
+        var kernelRefusal: KernelPathRefusal?
+        if !settings.addressesInKernel.isEmpty {
+            do throws(KernelPathRefusal) {
+                kernel = try KernelPath(legCapacity: sessions * 2, addresses: settings.addressesInKernel)
+            } catch {
+                kernelRefusal = error
+            }
+        }
+        let activity = ActivityTable(sessionCapacity: sessions, kernel: kernel)
         let statistics = StatisticsTable(activity: activity)
         var links: [WorkerLink] = []
         var threads: [Thread] = []
@@ -120,7 +137,7 @@ public struct RelayPool: ~Copyable {
             for number in 0..<settings.workers {
                 do throws(Errno) {
                     let link = WorkerLink(
-                        number: number, settings: settings, activity: activity, statistics: statistics,
+                        number: number, settings: settings, kernel: kernel, activity: activity, statistics: statistics,
                         control: controlRing.descriptor, controlDoorbell: doorbell, started: try EventDescriptor())
                     links.append(link)
                     threads.append(
@@ -148,6 +165,8 @@ public struct RelayPool: ~Copyable {
             throw error
         }
         self.settings = settings
+        self.kernel = kernel
+        self.kernelRefusal = kernelRefusal
         self.activity = activity
         self.statistics = statistics
         self.links = links
@@ -252,6 +271,7 @@ public struct RelayPool: ~Copyable {
         do throws(SocketRefusal) {
             let made = try SessionSockets(
                 caller: caller, callee: callee, typeOfService: settings.typeOfService, faults: settings.faults)
+            kernel?.add(session: id.index, caller: caller, callee: callee, typeOfService: settings.typeOfService)
             let isSent = send(.adopt(id, made), to: worker(of: id), doorbell: .later)
             precondition(isSent, "there was room, and nobody else sends")
             sockets.set(caller, callee, in: id.index)
@@ -265,6 +285,7 @@ public struct RelayPool: ~Copyable {
     /// The slot has no sockets any more: whoever waited for that gets its own.
     private mutating func dropped(slot: UInt32) {
         sockets[slot] = .none
+        kernel?.remove(session: slot)
         guard let next = waiting.removeValue(forKey: slot) else { return }
         guard links[worker(of: next.id)].commands.hasRoom else {
             return outcomes.append(.openFailed(next.id, errno: Errno.noBuffers.code, address: next.caller))

@@ -25,6 +25,8 @@ public struct LegStatistics: Equatable, Sendable {
     public var sentPackets: UInt64 = 0
     /// Packets of `packets` that were not relayed because of the leg's `MediaTreatment`.
     public var withheldPackets: UInt64 = 0
+    /// Packets of `packets` that passed inside the kernel, as of the last quarter of a second; final with `closed`.
+    public var kernelPackets: UInt64 = 0
     /// The locked source; nil while there is none.
     public var source: SocketAddress?
 
@@ -210,6 +212,7 @@ struct LegCounts: ~Copyable {
     let strangersDropped = Atomic<UInt64>(0)
     let rtcpPackets = Atomic<UInt64>(0)
     let portRefusals = Atomic<UInt64>(0)
+    let kernelPackets = Atomic<UInt64>(0)
     // The source takes three words: readers go by a version that is odd while it is being written.
     private let version = Atomic<UInt32>(0)
     /// Family in bits 16 and above, port below; zero means no source.
@@ -229,6 +232,7 @@ struct LegCounts: ~Copyable {
         strangersDropped.clear()
         rtcpPackets.clear()
         portRefusals.clear()
+        kernelPackets.clear()
         if sourceTag.load(ordering: .relaxed) != 0 { setSource(nil) }
         lost.clear()
         mediaPackets.clear()
@@ -354,6 +358,7 @@ struct LegCounts: ~Copyable {
         statistics.rtcpPackets = rtcpPackets.load(ordering: .relaxed)
         statistics.sentPackets = sentPackets.load(ordering: .relaxed)
         statistics.withheldPackets = withheldPackets.load(ordering: .relaxed)
+        statistics.kernelPackets = kernelPackets.load(ordering: .relaxed)
         statistics.portRefusals = UInt32(clamping: portRefusals.load(ordering: .relaxed))
         statistics.source = source
         statistics.duplicates = self[.duplicates]

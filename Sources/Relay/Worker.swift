@@ -80,7 +80,7 @@ struct Worker: ~Copyable {
         generations = Array(repeating: 0, count: sessions)
         path = PacketPath(
             sessionCapacity: sessions, worker: link.number, workers: settings.workers, lockPolicy: settings.lock,
-            counters: link.counters, activity: link.activity, statistics: link.statistics, tap: link.tap,
+            counters: link.counters, activity: link.activity, statistics: link.statistics, kernel: link.kernel, tap: link.tap,
             reports: link.reports)
         slots = Array(repeating: .empty, count: sessions)
         self.link = link
@@ -126,6 +126,11 @@ struct Worker: ~Copyable {
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
         let formerTurn = now
+        if path.hasPending {
+            // What the worker sends of a stream is out before the kernel sends the next of it.
+            try ring.submit()
+            path.givePending(isSent: ring.isSubmitted)
+        }
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
         let due = nextDue
         // A limit for each wait would set the processor's timer in each turn.
@@ -380,6 +385,7 @@ struct Worker: ~Copyable {
         let expected = rate &* UInt64(clamping: link.settings.waitWindow.nanoseconds) / 1_000_000_000 &* 3 / 4
         waveGoal = UInt32(clamping: min(UInt64(Self.waveSize), max(16, expected)))
         packetsSinceHousekeeping = 0
+        if link.number == 0 { link.kernel?.followRoutes() }
         nextHousekeeping = now &+ interval
         readMailbox()
         for number in 0..<(slotsUsed * 2) { keepHouse(leg: number) }

@@ -18,15 +18,17 @@ extension ControlLoop {
             .droppedNoSession,
         ]
         let ports = configuration.media.ports
+        var relayPorts = StatusReport.Media(
+            address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
+            portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
+            portsFree: media.freePairCount * 2, sessionsKept: pool.keptCount)
+        relayPorts.kernelDevices = pool.kernelDevices
         return StatusReport(
             version: relaydVersion, pid: getpid(), startedAt: startedAt.wall,
             uptimeSeconds: Int((now - startedAt.instant).components.seconds), draining: control.isDraining,
             sipAddress: configuration.sip.listen, sipListeners: sip.addresses, sipConnections: sip.report(now: now),
             ngAddresses: ng.addresses,
-            media: StatusReport.Media(
-                address: configuration.mediaAddress, firstPort: ports.lowerBound, lastPort: ports.upperBound,
-                portsInUse: media.usedPairCount * 2, portsInQuarantine: media.quarantinedPairCount * 2,
-                portsFree: media.freePairCount * 2, sessionsKept: pool.keptCount),
+            media: relayPorts,
             calls: StatusReport.Calls(
                 current: control.presentCount + ngControl.callCount,
                 connected: control.connectedCount + ngControl.connectedCount, limit: configuration.limits.calls,

@@ -150,11 +150,13 @@ package struct ControlLoop: ~Copyable {
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
         settings.waitWindow = configuration.media.waitWindow
+        if configuration.media.kernelPath { settings.addressesInKernel = configuration.relayAddresses }
         settings.copiesReports = configuration.hep.address != nil
         settings.cpus = Self.workerProcessors(configuration)
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
             try RelayPool(settings: settings, controlRing: ring, doorbell: Token(kind: Kind.doorbell))
         }
+        if let refusal = pool.kernelRefusal { warnings.append("\(refusal)") }
         let counters = CounterBlock()
         let sip = try SIPTransports(
             configuration,

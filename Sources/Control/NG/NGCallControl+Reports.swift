@@ -153,7 +153,8 @@ extension NGCallControl {
         let first = call.firstMedium
         let source = call.source(of: leg)
         let proxy = SocketAddress(ip: call.proxy ?? .ipv4Loopback, port: 0)
-        return CallDetail.Leg(
+        let kernelPackets = figures.reduce(0) { $0 + $1.kernelPackets }
+        var detail = CallDetail.Leg(
             callID: call.id, localTag: call[leg.other].tag ?? "", remoteTag: side.tag,
             signallingAddress: source.map { SocketAddress(ip: $0.signalling, port: 0) } ?? proxy,
             relayAddress: first?.advertised(to: leg), sdpAddress: source?.rtp,
@@ -166,5 +167,7 @@ extension NGCallControl {
                     media.statistics[medium.taken.session.index, leg],
                     timeline: media.statistics.timeline(medium.taken.session.index, leg), wallTime)
             })
+        if kernelPackets > 0 { detail.kernelPackets = kernelPackets }
+        return detail
     }
 }

@@ -43,6 +43,8 @@ package struct CallDetail: Codable, Equatable, Sendable {
         package var lost: UInt64
         /// Packets on this leg's ports from someone other than the locked source.
         package var strangersDropped: UInt64
+        /// Packets of `packets` that passed inside the kernel; nil when there were none.
+        package var kernelPackets: UInt64?
         /// How its media was heard; nil from a daemon that does not say.
         package var media: MediaReport?
 

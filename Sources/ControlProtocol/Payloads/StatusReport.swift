@@ -117,6 +117,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
         /// Sessions that have ended and whose four sockets are there for the next ones; nil when it comes from a daemon that does
         /// not say.
         package var sessionsKept: Int?
+        /// The devices at which streams pass inside the kernel; nil when they do nowhere.
+        package var kernelDevices: [String]?
 
         package init(
             address: IPAddress, firstPort: UInt16, lastPort: UInt16, portsInUse: Int, portsInQuarantine: Int,

@@ -78,6 +78,9 @@ extension CallDetail {
         facts.append(("address in its SDP", { $0.sdpAddress?.description ?? "-" }))
         facts.append(("locked source", { $0.lockedSource?.description ?? "-" }))
         facts.append(("RTP packets received", { "\($0.packets)" }))
+        if [caller, callee].contains(where: { $0?.kernelPackets != nil }) {
+            facts.append(("of them in the kernel", { $0.kernelPackets.map { "\($0)" } ?? "-" }))
+        }
         facts.append(("octets received", { "\($0.octets)" }))
         facts.append(("packets lost", { "\($0.lost)" }))
         facts.append(("strangers dropped", { "\($0.strangersDropped)" }))

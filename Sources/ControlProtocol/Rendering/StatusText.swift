@@ -42,6 +42,11 @@ extension StatusReport {
             list.add(
                 "", "sockets of \(kept) ended sessions kept; \(counters[Counter.socketsReused.name] ?? 0) sessions began with such")
         }
+        if let devices = media.kernelDevices {
+            let packets = counters[Counter.rtpPacketsInKernel.name] ?? 0
+            let all = counters[Counter.rtpPacketsReceived.name] ?? 0
+            list.add("", "inside the kernel at \(style.safe(devices.joined(separator: ", "))): \(packets) of \(all) RTP packets")
+        }
         list.add("Calls", "\(calls.current) present, \(calls.connected) of them connected; limit \(calls.limit)")
         list.add("", "\(calls.attempted) attempted, \(calls.answered) answered, \(calls.released) released")
         if let phones { list.add("Phones", phones.text, phones.isTrouble ? .bad : .plain) }

@@ -1,0 +1,196 @@
+internal import CKernelPath
+internal import Core
+internal import Glibc
+internal import Uring
+
+/// Why RTP does not pass inside the kernel. The description is one sentence for an operator.
+public struct KernelPathRefusal: Error, Sendable, CustomStringConvertible {
+    let step: String
+    let code: Errno
+
+    public var description: String {
+        switch code.code {
+        case EPERM, EACCES:
+            "RTP goes through sockets, not inside the kernel: \(step) needs CAP_BPF and CAP_NET_ADMIN."
+        case EINVAL, EBADF, ENOSYS:
+            "RTP goes through sockets, not inside the kernel: \(step) takes Linux 6.6 or newer (\(code))."
+        default: "RTP goes through sockets, not inside the kernel: \(step): \(code)."
+        }
+    }
+}
+
+/// The relay's program inside the kernel, and what it shares with the workers: see `CKernelPath`.
+///
+/// Control makes it, and says which port is which leg's. A leg's memory belongs to its worker or to the program, as its `owner`
+/// says; what control writes there it writes before the worker hears of the session.
+///
+/// It ends with the process, however that ends: the kernel takes the program from the devices when nobody holds it any more.
+@safe
+public final class KernelPath: @unchecked Sendable {
+    // SAFETY of @unchecked: descriptors that do not change, and memory that is shared as said above.
+    private var path: kernel_path
+    let legs: UnsafeMutablePointer<kernel_leg>
+    let legCapacity: Int
+    private let links: [Int32]
+    /// The names of the devices it stands at, in order.
+    public let devices: [String]
+
+    /// - Parameter addresses: local ones of media. Those that no device has are left out.
+    init(legCapacity: Int, addresses: [IPAddress]) throws(KernelPathRefusal) {
+        var path = unsafe kernel_path()
+        var step: UnsafePointer<CChar>?
+        let code = unsafe kernel_path_open(&path, UInt32(legCapacity), &step)
+        guard code == 0 else {
+            throw KernelPathRefusal(step: unsafe step.map { unsafe String(cString: $0) } ?? "", code: Errno(code: code))
+        }
+        var links: [Int32] = []
+        var numbers: Set<Int32> = []
+        var names: [String] = []
+        do throws(KernelPathRefusal) {
+            for address in addresses {
+                var words = kernel_address(address)
+                let device = unsafe kernel_path_device(&words, address.family.kernelNumber)
+                guard device != 0 else { continue }
+                guard device > 0 else {
+                    throw KernelPathRefusal(step: "finding the device of \(address)", code: Errno(code: -device))
+                }
+                guard numbers.insert(device).inserted else { continue }
+                let name = Self.deviceName(UInt32(device))
+                let link = unsafe kernel_path_attach(&path, UInt32(device))
+                guard link >= 0 else {
+                    throw KernelPathRefusal(step: "putting the program at \(name)", code: Errno(code: -link))
+                }
+                links.append(link)
+                names.append(name)
+            }
+            guard !links.isEmpty else {
+                throw KernelPathRefusal(step: "finding a device with a media address", code: Errno(code: ENODEV))
+            }
+        } catch {
+            for link in links { close(link) }
+            unsafe kernel_path_close(&path)
+            throw error
+        }
+        unsafe legs = path.leg_memory
+        unsafe self.path = path
+        self.legCapacity = legCapacity
+        self.links = links
+        devices = names
+    }
+
+    deinit {
+        for link in links { close(link) }
+        unsafe kernel_path_close(&path)
+    }
+
+    private static func deviceName(_ number: UInt32) -> String {
+        var name = InlineArray<16, CChar>(repeating: 0)
+        var span = name.mutableSpan
+        return unsafe span.withUnsafeMutableBufferPointer { buffer in
+            unsafe if_indextoname(number, buffer.baseAddress!).map { unsafe String(cString: $0) } ?? "device \(number)"
+        }
+    }
+
+    /// When each leg was last heard: a word a leg, which worker and program write.
+    var activityMemory: UnsafeMutablePointer<UInt64> { unsafe path.activity_memory }
+
+    // MARK: Control
+
+    /// The session's sockets were made, and its worker has not heard of it.
+    func add(session: UInt32, caller: SocketAddress, callee: SocketAddress, typeOfService: UInt8) {
+        precondition(Int(session) * 2 + 1 < legCapacity)
+        guard caller.ip.family == callee.ip.family else { return }
+        for (leg, own, other) in [(0, caller, callee), (1, callee, caller)] {
+            let number = Int(session) * 2 + leg
+            var port = kernel_port(own)
+            // A port that the program does not know goes through its socket.
+            guard unsafe kernel_path_add(&path, &port, UInt32(number)) == 0 else { continue }
+            // SAFETY (both): inside by the line above; the worker has not been given the session.
+            unsafe legs[number] = kernel_leg()
+            unsafe legs[number].family = own.ip.family.kernelNumber
+            unsafe legs[number].type_of_service = typeOfService
+            unsafe legs[number].local = kernel_address(other.ip)
+            unsafe legs[number].local_port = other.port.bigEndian
+        }
+    }
+
+    /// The session's sockets are closed.
+    func remove(session: UInt32) {
+        precondition(Int(session) * 2 + 1 < legCapacity)
+        for leg in 0..<2 {
+            let number = Int(session) * 2 + leg
+            // SAFETY (both): inside by the line above; its worker has no session there any more.
+            guard unsafe legs[number].family != 0 else { continue }
+            var port = unsafe kernel_port(
+                address: legs[number ^ 1].local, port: legs[number ^ 1].local_port, family: legs[number].family)
+            _ = unsafe kernel_path_remove(&path, &port)
+        }
+        for leg in 0..<2 { unsafe legs[Int(session) * 2 + leg].family = 0 }
+    }
+
+    // MARK: Workers
+
+    /// What it is as long as no route and no device of the host has changed.
+    var routes: UInt32 { unsafe path.shared_memory.pointee.routes }
+
+    /// Looks whether routes have changed; one worker does, now and then.
+    func followRoutes() { unsafe kernel_path_follow_routes(&path) }
+}
+
+extension KernelPath {
+    /// For tests: what becomes of a frame that comes in by the loopback device.
+    ///
+    /// - Returns: true when it went on, as it was or as another socket's; false when it left by a device. Nil when the kernel does
+    ///   not run it.
+    func pass(_ frame: inout [UInt8]) -> Bool? {
+        let count = UInt32(frame.count)
+        let verdict = unsafe frame.withUnsafeMutableBufferPointer { buffer in
+            unsafe kernel_path_try(&path, buffer.baseAddress!, count)
+        }
+        return verdict <= -1000 ? nil : verdict == -1
+    }
+}
+
+/// A worker's own means of finding the way out for a leg's packets.
+struct RouteFinder: ~Copyable {
+    private let socket: Int32
+
+    init() { socket = kernel_path_route_socket() }
+
+    deinit { if socket >= 0 { close(socket) } }
+
+    /// Fills in how packets of the leg leave; false when the program can't send them there.
+    func find(for leg: UnsafeMutablePointer<kernel_leg>) -> Bool {
+        guard socket >= 0 else { return false }
+        return unsafe kernel_path_route(socket, leg) == 0
+    }
+}
+
+extension IPAddress.Family {
+    var kernelNumber: UInt16 { self == .ipv4 ? UInt16(AF_INET) : UInt16(AF_INET6) }
+}
+
+extension kernel_address {
+    init(_ address: IPAddress) {
+        self.init()
+        switch address.family {
+        case .ipv4: words.0 = UInt32(truncatingIfNeeded: address.low).bigEndian
+        case .ipv6:
+            words.0 = UInt32(truncatingIfNeeded: address.high >> 32).bigEndian
+            words.1 = UInt32(truncatingIfNeeded: address.high).bigEndian
+            words.2 = UInt32(truncatingIfNeeded: address.low >> 32).bigEndian
+            words.3 = UInt32(truncatingIfNeeded: address.low).bigEndian
+        }
+    }
+}
+
+extension kernel_port {
+    init(_ address: SocketAddress) {
+        self.init(address: kernel_address(address.ip), port: address.port.bigEndian, family: address.ip.family.kernelNumber)
+    }
+}
+
+func == (left: kernel_address, right: kernel_address) -> Bool {
+    left.words.0 == right.words.0 && left.words.1 == right.words.1 && left.words.2 == right.words.2
+        && left.words.3 == right.words.3
+}
