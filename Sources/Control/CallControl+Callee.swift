@@ -305,7 +305,7 @@ extension CallControl {
         if let stream = streamInstead(of: destination, for: request, now: now) {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
             id = transactions.send(
-                copy, method: method, branch: branch, to: stream, fallback: (request, destination), now: now, outputs: &results)
+                copy, method: method, branch: branch, to: stream, fallback: TransactionLayer.Fallback(request, to: destination), now: now, outputs: &results)
         } else {
             id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
         }
