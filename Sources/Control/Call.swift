@@ -226,7 +226,7 @@ final class Call {
         if answerRetransmission == nil { answerOctets = [] }
         callerSide.forgetDescriptions()
         // Of the time line the facts have a copy.
-        for leg in Leg.allCases { main[leg].evidence?.timeline = nil }
+        for leg in Leg.allCases { main[leg].evidence?.forgetTimeline() }
         for branch in branches {
             branch.side.forgetDescriptions()
             (branch.media, branch.response, branch.owedPRACK) = (nil, nil, nil)

@@ -402,7 +402,8 @@ extension CallControl {
         Self.add(timer, to: &builder)
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)
-        let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
+        let octets: [UInt8]
+        if let body { octets = builder.finish(body: body, contentType: contentType) } else { octets = builder.finish() }
         var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)
         enqueue(&results)

@@ -68,11 +68,11 @@ extension CallControl {
             call.registration = registrationFacts(of: callee, now: now)
         }
         if let doctorRoute {
-            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee), nil)])]
+            call.attempts = [CalleeAttempt(target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee), nil))]
         }
         let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
-        call.calleeTrunk = call.attempts.first?.targets.first?.trunk
+        call.calleeTrunk = call.attempts.first?.first.trunk
         takeMediaSettings(of: call)
         remember(call.caller.localTag, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
@@ -85,7 +85,7 @@ extension CallControl {
             ], now: now)
         call.number = number
         calls[number] = call
-        callsByID[call.id] = number
+        callsByID[ShortID(call.id)] = number
         if let refusal {
             enqueue(.mediaClosed, for: number)
             enqueue(.release(cause: refusal.cause, status: refusal.status, party: .relayd), for: number)
@@ -171,7 +171,7 @@ extension CallControl {
         }
         switch nextRoute(of: call, now: now) {
         case .success(let target):
-            call.attempts = [CalleeAttempt(targets: [target])]
+            call.attempts = [CalleeAttempt(target)]
             return nil
         case .failure(let failure):
             switch failure.reason {
@@ -284,7 +284,7 @@ extension CallControl {
     private mutating func unusedCallID() -> String {
         while true {
             let id = random.token(count: 8)
-            if callsByID[id] == nil { return id }
+            if callsByID[ShortID(id)] == nil { return id }
         }
     }
 
@@ -431,7 +431,7 @@ extension CallControl {
         _ headers: [(HeaderName, String)] = [], now: Instant
     ) {
         var builder = MessageBuilder.response(
-            to: request, status: status, toTag: toTag ?? random.token(count: 12), source: source)
+            to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil), source: source)
         if status == 405 || status == 501 || request.method == .options { builder.add(lines: Self.allowLine) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)

@@ -72,10 +72,10 @@ package struct CallControl {
     var transactions = TransactionLayer()
     private var parser = MessageParser()
     var calls: [CallNumber: Call] = [:]
-    var transactionUses: [TransactionID: TransactionUse] = [:]
+    var transactionUses = PlaceTable<TransactionID, TransactionUse>()
     var presentInvites: Set<InviteIdentity> = []
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
-    var callsByID: [String: CallNumber] = [:]
+    var callsByID: [ShortID: CallNumber] = [:]
     var callsBySession: [SessionID: CallNumber] = [:]
     /// Those of media beside the main one of their call.
     var furtherSessions: [SessionID: FurtherSession] = [:]
@@ -202,7 +202,7 @@ package struct CallControl {
     /// Takes the memory that was set aside, so that no call waits for the kernel to find a page: see `ResidentMemory`.
     package func populateTables() {
         transactions.populate()
-        ResidentMemory.populate(transactionUses)
+        transactionUses.populate()
         ResidentMemory.populate(callsByDialog)
         ResidentMemory.populate(calls)
         ResidentMemory.populate(callsByID)
@@ -476,15 +476,16 @@ package struct CallControl {
         if enqueuedResults > 0 {
             results.removeAll(keepingCapacity: true)
             enqueuedResults = 0
+            transactions.reuseEndedPlaces()
         }
     }
 
     private mutating func handle(_ result: TransactionLayer.Output, now: Instant) {
         switch result {
-        case .send(let octets, let destination, let transaction, let isRetransmission):
-            if isRetransmission { counters.add(to: .sipRetransmissionsSent) }
-            noteMessage(octets, transaction, isReceived: false, isRetransmission, now: now)
-            outputs.append(.send(octets, to: destination, transaction: transaction))
+        case .send(let sent):
+            if sent.isRetransmission { counters.add(to: .sipRetransmissionsSent) }
+            noteMessage(sent.octets, sent.transaction, isReceived: false, sent.isRetransmission, now: now)
+            outputs.append(.send(sent.octets, to: sent.destination, transaction: sent.transaction))
         case .request(let id, let message, let source): receiveRequest(id, message, from: source, now: now)
         case .acknowledgement(let message, _): receiveAcknowledgement(message, now: now)
         case .response(let id, let message, let source): receiveResponse(id, message, from: source, now: now)

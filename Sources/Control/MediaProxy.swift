@@ -79,7 +79,7 @@ extension CallControl {
         let natIsRelayed = configuration.media.proxyBehindNAT == .on
         var first: MediaProxy?
         for attempt in call.attempts {
-            for target in attempt.targets {
+            for target in CollectionOfOne(attempt.first) + attempt.further {
                 let callee = side(target.trunk, at: target.destination.ip, isBehindNAT: target.isBehindNAT)
                 let decision = MediaProxy.decide(caller, callee, natIsRelayed: natIsRelayed)
                 if decision.isRelayed { return decision }

@@ -323,6 +323,7 @@ package struct ControlLoop: ~Copyable {
     private mutating func turn() throws(Errno) -> Bool {
         try wait(at: MonotonicClock.now)
         let count = ring.takeCompletions(into: &batch)
+        if !ring.hasCompletions, ring.isSubmitted { sip.beginTurn() }
         let now = MonotonicClock.now
         control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
         ngControl.audience = control.audience

@@ -18,9 +18,7 @@ package final class Dialog {
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
     package private(set) var fallback: Flow
     /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
-    package var isBehindNAT = false {
-        didSet { if isBehindNAT != oldValue { locate() } }
-    }
+    package private(set) var isBehindNAT = false
     /// Where a request of this dialog goes: the first route, else the target.
     ///
     /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
@@ -42,7 +40,7 @@ package final class Dialog {
         let contact = request.contact?.uri
         let uri = contact ?? request.from.uri
         targetURI = Array(uri.slice)
-        target = Target(uri, isContact: contact != nil)
+        target = Target(address: uri.socketAddress, transport: uri.transport, isContact: contact != nil)
         routes = Self.routes(request)
         localSequence = 0
         fallback = source
@@ -54,23 +52,33 @@ package final class Dialog {
     ///
     /// - Parameters:
     ///   - target: octets that no URI may hold (white space and controls) are left out.
-    ///   - local: the From value of the request, with `localTag`.
+    ///   - appendLocal: the From value of the request, with `localTag`.
+    ///   - appendRemote: the To value.
     ///   - routeSet: Route values of its first request, from configuration or a registration's Path.
     package init(
-        calling target: [UInt8], callID: [UInt8], localTag: String, local: [UInt8], remote: [UInt8], sequence: UInt32,
-        destination: Flow, routeSet: [String] = []
+        calling target: [UInt8], callID: [UInt8], localTag: String, sequence: UInt32, destination: Flow, routeSet: [String] = [],
+        appendLocal: (inout [UInt8]) -> Void, appendRemote: (inout [UInt8]) -> Void
     ) {
         self.localTag = localTag
-        identity = DialogIdentity.of(
-            callID: callID.span, from: local.span, to: remote.span, remoteTag: nil, isFolded: true)
+        identity = DialogIdentity(callID: callID.span, appendFrom: appendLocal, appendTo: appendRemote)
         self.callID = Octet.string(identity.callID.span)
         targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
-        self.target = Target(SIPURI(target), isContact: false)
+        let uri = SIPURI(target)
+        self.target = Target(address: uri?.socketAddress, transport: uri?.transport, isContact: false)
         routes = routeSet.map { Octet.oneLine($0.utf8.span) }
         localSequence = sequence
         fallback = destination
         self.destination = destination
         locate()
+    }
+
+    package convenience init(
+        calling target: [UInt8], callID: [UInt8], localTag: String, local: [UInt8], remote: [UInt8], sequence: UInt32,
+        destination: Flow, routeSet: [String] = []
+    ) {
+        self.init(
+            calling: target, callID: callID, localTag: localTag, sequence: sequence, destination: destination, routeSet: routeSet,
+            appendLocal: { $0.append(copying: local.span) }, appendRemote: { $0.append(copying: remote.span) })
     }
 
     package convenience init(
@@ -95,6 +103,13 @@ package final class Dialog {
         isBehindNAT = other.isBehindNAT
         destination = other.destination
         update(with: response, source: source)
+    }
+
+    /// See `isBehindNAT`.
+    package func setBehindNAT(_ isBehindNAT: Bool) {
+        guard isBehindNAT != self.isBehindNAT else { return }
+        self.isBehindNAT = isBehindNAT
+        locate()
     }
 
     /// What the same request begins that is sent once more to `target`: no answer to this one has made a dialog.
@@ -202,9 +217,9 @@ package final class Dialog {
         if !target.isContact || !message.hasContact(targetURI) {
             if let contact = message.contact?.uri {
                 targetURI = Array(contact.slice)
-                target = Target(contact, isContact: true)
+                target = Target(address: contact.socketAddress, transport: contact.transport, isContact: true)
             } else {
-                target.isContact = false
+                target = Target(address: target.address, transport: target.transport, isContact: false)
             }
         }
         locate()
@@ -217,12 +232,7 @@ package final class Dialog {
         /// As the URI asks for.
         let transport: Transport?
         /// The peer's latest message had it.
-        var isContact: Bool
-
-        init(_ uri: SIPURI?, isContact: Bool) {
-            (address, transport) = (uri?.socketAddress, uri?.transport)
-            self.isContact = isContact
-        }
+        let isContact: Bool
     }
 
     /// Sets `destination` anew.
@@ -230,7 +240,7 @@ package final class Dialog {
         if isBehindNAT {
             destination = fallback
         } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
-            destination = destination(of: Target(route, isContact: false))
+            destination = destination(of: Target(address: route.socketAddress, transport: route.transport, isContact: false))
         } else {
             destination = destination(of: target)
         }
@@ -275,6 +285,33 @@ struct DialogIdentity: Sendable {
         }
         let (callID, from, to) = (Octet.oneLine(callID), Octet.oneLine(from), Octet.oneLine(to))
         return DialogIdentity(callID: callID.span, from: from.span, ownTag: ownTag, to: to.span, remoteTag: remoteTag)
+    }
+
+    /// Before the peer has given a tag.
+    init(callID: Span<UInt8>, appendFrom: (inout [UInt8]) -> Void, appendTo: (inout [UInt8]) -> Void) {
+        var lines: [UInt8] = []
+        lines.reserveCapacity(220 + callID.count)
+        lines.append("From: ")
+        let fromStart = lines.count
+        appendFrom(&lines)
+        let from = fromStart..<lines.count
+        lines.append("\r\nTo: ")
+        let toStart = lines.count
+        appendTo(&lines)
+        let to = toStart..<lines.count
+        let isFolded = callID.hasLineEnd || lines.span.extracting(from).hasLineEnd || lines.span.extracting(to).hasLineEnd
+        if isFolded {
+            self = .of(
+                callID: callID, from: lines.span.extracting(from), to: lines.span.extracting(to), remoteTag: nil, isFolded: true)
+            return
+        }
+        lines.append("\r\nCall-ID: ")
+        let callIDStart = lines.count
+        lines.append(copying: callID)
+        callIDRange = callIDStart..<lines.count
+        lines.append("\r\nCSeq: ")
+        (fromRange, toRange, linesEnd, hasRemoteTag) = (from, to, lines.count, false)
+        octets = lines
     }
 
     /// From values on one line each.

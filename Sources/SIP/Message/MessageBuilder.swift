@@ -3,7 +3,9 @@ package import Core
 /// Writes a message octet by octet. What is added comes out in that order; `finish` writes Content-Length and the body.
 ///
 /// No value can break out of its header line: line ends in it become a space.
-package struct MessageBuilder: Sendable {
+///
+/// Not to be copied: what is finished would be copied with it, since somebody might go on writing.
+package struct MessageBuilder: ~Copyable, Sendable {
     private var octets: [UInt8] = []
     /// One-letter names where there are (RFC 3261 §7.3.3).
     private var isCompact = false
