@@ -88,9 +88,12 @@ extension CallControl {
         let branch = call.addBranch { Branch(id: $0, target: target, dialog: dialog) }
         let viaBranch = newBranch()
         branch.viaBranch = viaBranch
+        let body: [UInt8] = call.offer.map {
+            rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
+        } ?? []
         // The generic request of a dialog fits: there is no remote tag yet.
-        var builder = branch.dialog.request(
-            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
+        var builder = dialog.request(
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1, bodyCount: body.count)
         builder.addContact(sentBy, isSecure: call.isSecure)
         if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
@@ -105,9 +108,6 @@ extension CallControl {
         if identity.assertsIdentity, let name = call.callerIdentity {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.hostPort)>")
         }
-        let body: [UInt8] = call.offer.map {
-            rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
-        } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         remember(localTag, of: call, number, .callee)
         target.state?.countAttempt(at: now)
@@ -268,7 +268,7 @@ extension CallControl {
         guard let call = calls[number] else { return }
         let branch = call.branches[id.rawValue]
         guard !branch.acknowledgement.isEmpty else { return }
-        call.note(branch.acknowledgement, leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
+        call.note(sent: branch.acknowledgement, leg: .callee, isRetransmission: isRetransmission, at: now)
         output(.send(branch.acknowledgement, to: branch.dialog.destination, transaction: nil))
     }
 
@@ -330,7 +330,7 @@ extension CallControl {
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
-        call.note(response.octets, leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
+        call.note(received: response, leg: use.leg, isRetransmission: isRepeatedAnswer, at: now)
         guard let branch else {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return

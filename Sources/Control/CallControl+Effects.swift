@@ -66,7 +66,7 @@ extension CallControl {
             .callReleased, for: call,
             [
                 "cause": release.cause.rawValue, "status": "\(release.status)", "ended_by": release.party.rawValue,
-                "duration_seconds": "\(call.answerAt.map { (now - $0).components.seconds } ?? 0)",
+                "duration_seconds": "\(call.answerAt.map { (now - $0).nanoseconds / 1_000_000_000 } ?? 0)",
             ], now: now)
     }
 
@@ -221,7 +221,7 @@ extension CallControl {
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
             fromCaller: direction(.caller, of: call), fromCallee: direction(.callee, of: call), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
-            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds), verdict: verdict,
+            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.nanoseconds / 1_000_000_000), verdict: verdict,
             explanation: explanation)
         if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))

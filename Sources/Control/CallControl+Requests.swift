@@ -61,7 +61,7 @@ extension CallControl {
         call.callerState = callerTrunk.flatMap { trunkStates[$0.name] }
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
-        call.note(invite.octets, leg: .caller, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: invite, leg: .caller, isRetransmission: false, at: now)
         if let caller { identify(call, as: caller) }
         if let callee {
             call.attempts = attempts(toReach: callee, by: call, now: now)
@@ -310,7 +310,7 @@ extension CallControl {
             return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
         }
         transactionUses[id] = TransactionUse(call: use.call, leg: use.leg)
-        call.note(cancel.octets, leg: use.leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: cancel, leg: use.leg, isRetransmission: false, at: now)
         guard call.change?.requestTransaction != invite else {
             answer(id, cancel, from: source, status: 200, now: now)
             return changeCancelled(invite, of: use.call, now: now)
@@ -334,7 +334,7 @@ extension CallControl {
             return answer(id, request, from: source, status: 481, now: now)
         }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
-        call.note(request.octets, leg: leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: request, leg: leg, isRetransmission: false, at: now)
         guard call.takeSequence(request.cseq.number, from: leg) else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
@@ -383,7 +383,7 @@ extension CallControl {
         if receiveChangeAcknowledgement(message, number, leg, now: now) { return }
         guard leg == .caller, message.cseq.number == call.invite.cseq.number else {
             if call.isPast(message.cseq.number, from: leg) {
-                call.note(message.octets, leg: leg, isReceived: true, isRetransmission: true, at: now)
+                call.note(received: message, leg: leg, isRetransmission: true, at: now)
             } else {
                 counters.add(to: .sipStrayRequests)
             }
@@ -391,10 +391,13 @@ extension CallControl {
         }
         let isFirst = call.machine.caller == .answered
         if isFirst, call.asksForOffer { takeLateAnswer(message, number, call, now: now) }
-        call.note(message.octets, leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
+        call.note(received: message, leg: .caller, isRetransmission: !isFirst, at: now)
         call.answerRetransmission = nil
         enqueue(.callerAcknowledged, for: number)
     }
+
+    /// Whether a request carries a tag that relayd gave one of its present dialogs, which says enough of whose it is.
+    func isInDialog(_ request: SIPMessage) -> Bool { DialogKey(request.toTag).map { callsByDialog[$0] != nil } ?? false }
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.

@@ -484,7 +484,9 @@ package struct CallControl {
         switch result {
         case .send(let sent):
             if sent.isRetransmission { counters.add(to: .sipRetransmissionsSent) }
-            noteMessage(sent.octets, sent.transaction, isReceived: false, sent.isRetransmission, now: now)
+            if let use = transactionUses[sent.transaction], let call = calls[use.call] {
+                call.note(sent: sent.octets, leg: use.leg, isRetransmission: sent.isRetransmission, at: now)
+            }
             outputs.append(.send(sent.octets, to: sent.destination, transaction: sent.transaction))
         case .request(let id, let message, let source): receiveRequest(id, message, from: source, now: now)
         case .acknowledgement(let message, _): receiveAcknowledgement(message, now: now)
@@ -492,7 +494,9 @@ package struct CallControl {
         case .absorbed(let id, let message):
             let isRetransmission = message.method != .ack || !message.isRequest
             if isRetransmission { counters.add(to: .sipRetransmissionsReceived) }
-            noteMessage(message.octets, id, isReceived: true, isRetransmission, now: now)
+            if let use = transactionUses[id], let call = calls[use.call] {
+                call.note(received: message, leg: use.leg, isRetransmission: isRetransmission, at: now)
+            }
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
@@ -592,15 +596,5 @@ package struct CallControl {
         guard callTimers.isMostlyStale(live: calls.count) else { return }
         let calls = calls
         callTimers.removeAll { calls[$0]?.scheduled != $1 }
-    }
-
-    // MARK: The ladder
-
-    private func noteMessage(
-        _ octets: [UInt8], _ transaction: TransactionID, isReceived: Bool, _ isRetransmission: Bool, now: Instant
-    ) {
-        guard let use = transactionUses[transaction] else { return }
-        calls[use.call]?.note(
-            octets, leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 }

@@ -140,6 +140,8 @@ struct SIPTransports: ~Copyable {
     private var sent = SentDatagrams()
 
     private static let readSize = 16_384
+    /// More than come in one turn but in a burst.
+    static let usualBuffers = 32
     /// Asked for: a thousand messages and more that come while one turn lasts.
     static let receiveBuffer = 4 << 20
     /// Octets kept for all connections together, both ways, beyond which the one that adds to them is cut off.
@@ -241,8 +243,9 @@ struct SIPTransports: ~Copyable {
                 message = (buffers.copy(datagram.payload), Flow(udp: datagram.source, listener: listener))
             }
         }
-        if completion.hasBuffer { buffers.recycle(completion.bufferID) }
+        if completion.hasBuffer { buffers.recycle(completion.bufferID, keeping: Self.usualBuffers) }
         if !completion.hasMore {
+            buffers.provideWithheld()
             buffers.publish()
             arm(completion.token.index, on: &ring, buffers: buffers)
         }

@@ -14,11 +14,11 @@ package final class Dialog {
     /// Route header values, each on one line.
     private var routes: [[UInt8]]
     /// Of our last request; ACK repeats that of its INVITE.
-    package private(set) var localSequence: UInt32
+    package var localSequence: UInt32 { lastSequence }
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
-    package private(set) var fallback: Flow
+    package var fallback: Flow { lastSource }
     /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
-    package private(set) var isBehindNAT = false
+    package var isBehindNAT: Bool { answersItsSource }
     /// Where a request of this dialog goes: the first route, else the target.
     ///
     /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
@@ -26,7 +26,14 @@ package final class Dialog {
     ///
     /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
     /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
-    package private(set) var destination: Flow
+    package var destination: Flow { located }
+
+    // What stands behind those is private: of what another module may see the compiler does not know that nobody is in the
+    // middle of changing it, and each look at it is checked.
+    private var lastSequence: UInt32
+    private var lastSource: Flow
+    private var answersItsSource = false
+    private var located: Flow
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
@@ -42,9 +49,9 @@ package final class Dialog {
         targetURI = Array(uri.slice)
         target = Target(address: uri.socketAddress, transport: uri.transport, isContact: contact != nil)
         routes = Self.routes(request)
-        localSequence = 0
-        fallback = source
-        destination = source
+        lastSequence = 0
+        lastSource = source
+        located = source
         locate()
     }
 
@@ -66,9 +73,9 @@ package final class Dialog {
         let uri = SIPURI(target)
         self.target = Target(address: uri?.socketAddress, transport: uri?.transport, isContact: false)
         routes = routeSet.map { Octet.oneLine($0.utf8.span) }
-        localSequence = sequence
-        fallback = destination
-        self.destination = destination
+        lastSequence = sequence
+        lastSource = destination
+        located = destination
         locate()
     }
 
@@ -98,17 +105,17 @@ package final class Dialog {
         targetURI = other.targetURI
         target = other.target
         routes = other.routes
-        localSequence = other.localSequence
-        fallback = other.fallback
-        isBehindNAT = other.isBehindNAT
-        destination = other.destination
+        lastSequence = other.lastSequence
+        lastSource = other.lastSource
+        answersItsSource = other.answersItsSource
+        located = other.located
         update(with: response, source: source)
     }
 
     /// See `isBehindNAT`.
     package func setBehindNAT(_ isBehindNAT: Bool) {
-        guard isBehindNAT != self.isBehindNAT else { return }
-        self.isBehindNAT = isBehindNAT
+        guard isBehindNAT != answersItsSource else { return }
+        answersItsSource = isBehindNAT
         locate()
     }
 
@@ -172,10 +179,11 @@ package final class Dialog {
     ///   - branch: of its Via, new for each request.
     ///   - sentBy: what Via carries.
     ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
+    ///   - bodyCount: octets of the body that it is going to have.
     package func request(
-        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70
+        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70, bodyCount: Int = 0
     ) -> MessageBuilder {
-        if sequence == nil { localSequence += 1 }
+        if sequence == nil { lastSequence = lastSequence + 1 }
         var uri = targetURI
         var routes = routes
         // A strict router wants itself as Request-URI and the target at the end of the routes.
@@ -189,7 +197,7 @@ package final class Dialog {
             + routes.reduce(0) { $0 + $1.count + 9 } + identity.lines.count + 64
         let identity = identity
         let number = sequence ?? localSequence
-        return MessageBuilder(count: count) { lines in
+        return MessageBuilder(count: count, bodyCount: bodyCount) { lines in
             lines.append(copying: name.utf8.span)
             lines.append(Octet.space)
             lines.append(copying: uri.span)
@@ -212,7 +220,7 @@ package final class Dialog {
     }
 
     private func takeTarget(from message: SIPMessage, source: Flow) {
-        fallback = source
+        lastSource = source
         // A 2xx mostly repeats the Contact of the response before it.
         if !target.isContact || !message.hasContact(targetURI) {
             if let contact = message.contact?.uri {
@@ -238,11 +246,11 @@ package final class Dialog {
     /// Sets `destination` anew.
     private func locate() {
         if isBehindNAT {
-            destination = fallback
+            located = lastSource
         } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
-            destination = destination(of: Target(address: route.socketAddress, transport: route.transport, isContact: false))
+            located = destination(of: Target(address: route.socketAddress, transport: route.transport, isContact: false))
         } else {
-            destination = destination(of: target)
+            located = destination(of: target)
         }
     }
 

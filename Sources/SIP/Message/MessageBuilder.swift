@@ -17,9 +17,11 @@ package struct MessageBuilder: ~Copyable, Sendable {
 
     /// A request that a dialog has begun; see `Dialog.request`.
     ///
-    /// - Parameter count: of what `write` writes, at most: whole lines.
-    init(count: Int, _ write: (inout OutputSpan<UInt8>) -> Void) {
-        self.init(capacity: max(Self.usualCount, count + 300))
+    /// - Parameters:
+    ///   - count: of what `write` writes, at most: whole lines.
+    ///   - bodyCount: of the body that follows in the end; what stands before it has room for the usual further lines then.
+    init(count: Int, bodyCount: Int = 0, _ write: (inout OutputSpan<UInt8>) -> Void) {
+        self.init(capacity: max(Self.usualCount, count + (bodyCount > 0 ? bodyCount + 450 : 300)))
         octets.append(addingCapacity: count, initializingWith: write)
     }
 
@@ -239,7 +241,7 @@ package struct MessageBuilder: ~Copyable, Sendable {
     /// RFC 4028 §4.
     package mutating func addSessionExpires(_ interval: Duration, refresher: SessionTimer.Refresher?) {
         addLine(.sessionExpires, capacity: 32) { line in
-            line.append(decimal: UInt32(clamping: interval.components.seconds))
+            line.append(decimal: UInt32(clamping: interval.nanoseconds / 1_000_000_000))
             switch refresher {
             case .uac: line.append(";refresher=uac")
             case .uas: line.append(";refresher=uas")
