@@ -249,7 +249,10 @@ struct KernelPathTests {
         let caller = try Endpoint()
         let callee = try Endpoint()
         let elsewhere = try Endpoint(on: IPAddress("127.0.0.2")!)
+        var expected = try caller.expected()
+        expected.formats.set(101, to: .telephoneEvent, clockRate: 8000)
         try bench.lock(session, caller, callee)
+        try bench.send(.expect(session.id, .caller, expected))
         var sequence: UInt16 = 0
         func passes(_ bench: borrowing Bench) throws -> Bool {
             let before = bench.pool.statistics[session.id.index, .caller].kernelPackets
@@ -277,6 +280,19 @@ struct KernelPathTests {
             try? caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
             return (try? callee.rtp.receiveWaiting())??.octets == rtp(sequence)
         })
+        #expect(try passes(bench))
+        // Keys are told as ever, and between them the stream is there again.
+        var digits = MediaTreatment()
+        digits.reportsDigits = true
+        try bench.send(.treat(session.id, .caller, digits))
+        #expect(try passes(bench))
+        for isEnd in [false, true] {
+            sequence += 1
+            let key = Array(rtp(sequence, payloadType: 101)[..<12]) + [7, isEnd ? 0x8a : 10, 0, 160]
+            try caller.rtp.send(key.span, to: session.rtp(.caller))
+            #expect(try callee.rtp.receiveWaiting()?.octets == key)
+        }
+        #expect(try bench.event() == .digit(session.id, .caller, code: 7, milliseconds: 20))
         #expect(try passes(bench))
         // The other side moves: what this one sends follows it.
         try bench.expect(session, .callee, elsewhere)
