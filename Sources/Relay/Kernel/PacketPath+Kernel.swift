@@ -5,9 +5,9 @@ internal import Synchronization
 
 /// Which streams pass inside the kernel, and what came of them there.
 ///
-/// A leg may, as housekeeping finds, when nothing is to be done with its packets but to send them on. From then on each packet that
-/// the worker still sees is a reason to take the stream back, and, once it is sent, to give it to the program again: that takes on
-/// with exactly the next one.
+/// A leg's may, as housekeeping finds, when nothing is to be done with its packets but to send them on. From then on each packet
+/// that the worker still sees is a reason to take the stream back, and, once it is sent, to give it to the program again: that
+/// goes on with exactly the next one.
 extension PacketPath {
     /// So many streams are given to the program in one turn; more wait for their next packets.
     static let mostPending = 256
