@@ -141,12 +141,13 @@ int kernel_path_remove(const struct kernel_path *path, const struct kernel_port 
     return bpf(BPF_MAP_DELETE_ELEM, &attributes) < 0 ? errno : 0;
 }
 
-void kernel_path_follow_routes(const struct kernel_path *path) {
+int kernel_path_follow_routes(const struct kernel_path *path) {
     char octets[8192];
     int has_changed = 0;
     // What did not fit into the socket was a change, too.
     while (recv(path->monitor, octets, sizeof octets, 0) > 0 || errno == ENOBUFS) has_changed = 1;
     if (has_changed) __atomic_fetch_add(&path->shared_memory->routes, 1, __ATOMIC_SEQ_CST);
+    return has_changed;
 }
 
 /// 0, or why frames of this device are none that the program knows.

@@ -1,5 +1,5 @@
 // Made of relay.bpf.c by `make kernel-program` with clang version 21.0.0; SHA-256 of it and its header:
-// 82252ba0e7aa0b25bf689bc6c7c3f49fe2c0d9ae2f8adaad270a536f72e4e20f
+// d15580173e77be639ae8aec7700cfa6cdeb551f89194abf42fe2747366a9242f
 
 static const struct { uint16_t instruction; uint16_t map; } program_maps[] = {
     {58, map_ports},

@@ -126,11 +126,7 @@ struct Worker: ~Copyable {
     /// Submits what is queued, waits, and handles what is ready.
     private mutating func turn() throws(Errno) {
         let formerTurn = now
-        if path.hasPending {
-            // What the worker sends of a stream is out before the kernel sends the next of it.
-            try ring.submit()
-            path.givePending(isSent: ring.isSubmitted)
-        }
+        if path.hasPending { handOver() }
         let window = isBusy && !ring.hasCompletions ? link.settings.waitWindow : .zero
         let due = nextDue
         // A limit for each wait would set the processor's timer in each turn.
@@ -157,6 +153,18 @@ struct Worker: ~Copyable {
         path.count(.systemCalls, ring.systemCalls &- systemCallsCounted)
         systemCallsCounted = ring.systemCalls
         path.publishCounters()
+    }
+
+    /// Gives streams to the program in the kernel: what the worker sends of them is out before it sends the next.
+    @inline(never)
+    private mutating func handOver() {
+        do throws(Errno) {
+            try ring.submit()
+            path.givePending(isSent: ring.isSubmitted)
+        } catch {
+            // Completions must be taken first, or a signal came. What does not pass is said by the wait that follows.
+            path.givePending(isSent: false)
+        }
     }
 
     /// When something is to be done though nothing comes: the next housekeeping while there is anything to look after.

@@ -91,7 +91,7 @@ struct KernelPathTests {
         }
     }
 
-    @Test("when routes change it goes on by the new ones")
+    @Test("when routes change it goes on by the new ones, and at new devices, too")
     func routeChanges() async throws {
         try await withCall { network, daemon in
             let before = try await passes(50, daemon)
@@ -99,6 +99,12 @@ struct KernelPathTests {
                 network.atServer[0], Array(network.atServer[1...]) + ["ip", "route", "add", "203.0.113.1/32", "dev", "right"])
             #expect(changed.code == 0, "\(changed.errors)")
             _ = try await passes(100, daemon, since: before)
+            let device = "ip link add new type veth peer name other && ip address add 192.0.2.1/24 dev new && ip link set new up"
+            let added = try await run(network.atServer[0], Array(network.atServer[1...]) + ["sh", "-c", device])
+            #expect(added.code == 0, "\(added.errors)")
+            try await eventually("it stands there") { try daemon.control.status().media.kernelDevices == ["left", "right", "new"] }
+            _ = try await run(network.atServer[0], Array(network.atServer[1...]) + ["ip", "link", "delete", "new"])
+            try await eventually("it is gone") { try daemon.control.status().media.kernelDevices == ["left", "right"] }
         } ended: { record in
             #expect(record.fromCaller.lost == 0 && record.fromCallee.lost == 0)
         }

@@ -158,13 +158,20 @@ void kernel_path_close(struct kernel_path *path);
 int kernel_path_add(const struct kernel_path *path, const struct kernel_port *port, uint32_t leg);
 int kernel_path_remove(const struct kernel_path *path, const struct kernel_port *port);
 
-/// Looks at what has come of changed routes, without waiting, and changes `shared_memory->routes` for it.
-void kernel_path_follow_routes(const struct kernel_path *path);
+/// Looks at what has come of changed routes and devices, without waiting, and changes `shared_memory->routes` for it.
+///
+/// - Returns: whether there was something.
+int kernel_path_follow_routes(const struct kernel_path *path);
 
 /// The devices at which the program can stand: those that have an IP address, and frames that are Ethernet's.
 ///
 /// - Returns: how many there are now in `devices`, or the negative errno.
 int kernel_path_devices(uint32_t *devices, int capacity, int with_loopback);
+
+/// What `shared_memory->routes` is. From any thread.
+static inline uint32_t kernel_path_routes(const struct kernel_path *path) {
+    return __atomic_load_n(&path->shared_memory->routes, __ATOMIC_ACQUIRE);
+}
 
 /// A socket that `kernel_path_route` asks by: one for each thread.
 ///

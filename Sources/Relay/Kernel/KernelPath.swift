@@ -1,6 +1,7 @@
 internal import CKernelPath
 internal import Core
 internal import Glibc
+internal import Synchronization
 internal import Uring
 
 /// Why RTP does not pass inside the kernel. The description is one sentence for an operator.
@@ -28,51 +29,56 @@ public struct KernelPathRefusal: Error, Sendable, CustomStringConvertible {
 @safe
 public final class KernelPath: @unchecked Sendable {
     // SAFETY of @unchecked: descriptors that do not change, and memory that is shared as said above.
-    private var path: kernel_path
+    private let path: UnsafeMutablePointer<kernel_path>
     let legs: UnsafeMutablePointer<kernel_leg>
     let legCapacity: Int
-    private let links: [Int32]
-    /// The names of the devices it stands at, in order.
-    public let devices: [String]
+    private let withLoopback: Bool
+    /// The devices it stands at, by number: their names, and what keeps it there.
+    private let places: Mutex<[UInt32: (name: String, link: Int32)]>
+    /// The names of the devices it stands at, in order of their numbers.
+    public var devices: [String] { places.withLock { $0.sorted { $0.key < $1.key }.map(\.value.name) } }
 
     /// Puts it at every Ethernet device that has an address, and at the loopback device if media is to be there.
     init(legCapacity: Int, withLoopback: Bool) throws(KernelPathRefusal) {
-        var path = unsafe kernel_path()
+        let path = UnsafeMutablePointer<kernel_path>.allocate(capacity: 1)
         var step: UnsafePointer<CChar>?
-        let code = unsafe kernel_path_open(&path, UInt32(legCapacity), &step)
+        let code = unsafe kernel_path_open(path, UInt32(legCapacity), &step)
         guard code == 0 else {
+            unsafe path.deallocate()
             throw KernelPathRefusal(step: unsafe step.map { unsafe String(cString: $0) } ?? "", code: Errno(code: code))
         }
-        var links: [Int32] = []
-        var names: [String] = []
-        do throws(KernelPathRefusal) {
-            for device in try Self.devices(withLoopback: withLoopback) {
-                let name = Self.deviceName(device)
-                let link = unsafe kernel_path_attach(&path, device)
-                guard link >= 0 else {
-                    throw KernelPathRefusal(step: "putting the program at \(name)", code: Errno(code: -link))
-                }
-                links.append(link)
-                names.append(name)
-            }
-            guard !links.isEmpty else {
-                throw KernelPathRefusal(step: "finding an Ethernet device", code: Errno(code: ENODEV))
-            }
-        } catch {
-            for link in links { close(link) }
-            unsafe kernel_path_close(&path)
-            throw error
-        }
-        unsafe legs = path.leg_memory
+        unsafe legs = path.pointee.leg_memory
         unsafe self.path = path
         self.legCapacity = legCapacity
-        self.links = links
-        devices = names
+        self.withLoopback = withLoopback
+        places = Mutex([:])
+        try standAtDevices()
+        guard !devices.isEmpty else { throw KernelPathRefusal(step: "finding an Ethernet device", code: Errno(code: ENODEV)) }
     }
 
     deinit {
-        for link in links { close(link) }
-        unsafe kernel_path_close(&path)
+        places.withLock { places in for place in places.values { close(place.link) } }
+        unsafe kernel_path_close(path)
+        unsafe path.deallocate()
+    }
+
+    /// Goes to devices that are new, and forgets those that are gone.
+    private func standAtDevices() throws(KernelPathRefusal) {
+        let present = try Self.devices(withLoopback: withLoopback)
+        let refusal = places.withLock { places -> KernelPathRefusal? in
+            for (device, place) in places where !present.contains(device) {
+                close(place.link)
+                places[device] = nil
+            }
+            for device in present where places[device] == nil {
+                let name = Self.deviceName(device)
+                let link = unsafe kernel_path_attach(path, device)
+                guard link >= 0 else { return KernelPathRefusal(step: "putting the program at \(name)", code: Errno(code: -link)) }
+                places[device] = (name, link)
+            }
+            return nil
+        }
+        if let refusal { throw refusal }
     }
 
     private static func devices(withLoopback: Bool) throws(KernelPathRefusal) -> [UInt32] {
@@ -91,7 +97,7 @@ public final class KernelPath: @unchecked Sendable {
     }
 
     /// When each leg was last heard: a word a leg, which worker and program write.
-    var activityMemory: UnsafeMutablePointer<UInt64> { unsafe path.activity_memory }
+    var activityMemory: UnsafeMutablePointer<UInt64> { unsafe path.pointee.activity_memory }
 
     // MARK: Control
 
@@ -103,7 +109,7 @@ public final class KernelPath: @unchecked Sendable {
             let number = Int(session) * 2 + leg
             var port = kernel_port(own)
             // A port that the program does not know goes through its socket.
-            guard unsafe kernel_path_add(&path, &port, UInt32(number)) == 0 else { continue }
+            guard unsafe kernel_path_add(path, &port, UInt32(number)) == 0 else { continue }
             // SAFETY (both): inside by the line above; the worker has not been given the session.
             unsafe legs[number] = kernel_leg()
             unsafe legs[number].family = own.ip.family.kernelNumber
@@ -122,7 +128,7 @@ public final class KernelPath: @unchecked Sendable {
             guard unsafe legs[number].family != 0 else { continue }
             var port = unsafe kernel_port(
                 address: legs[number ^ 1].local, port: legs[number ^ 1].local_port, family: legs[number].family)
-            _ = unsafe kernel_path_remove(&path, &port)
+            _ = unsafe kernel_path_remove(path, &port)
         }
         for leg in 0..<2 { unsafe legs[Int(session) * 2 + leg].family = 0 }
     }
@@ -143,10 +149,12 @@ public final class KernelPath: @unchecked Sendable {
     // MARK: Workers
 
     /// What it is as long as no route and no device of the host has changed.
-    var routes: UInt32 { unsafe path.shared_memory.pointee.routes }
+    var routes: UInt32 { unsafe kernel_path_routes(path) }
 
-    /// Looks whether routes have changed; one worker does, now and then.
-    func followRoutes() { unsafe kernel_path_follow_routes(&path) }
+    /// Looks whether routes or devices have changed; one worker does, now and then. A new device that it can't stand at is left out.
+    func followRoutes() {
+        if unsafe kernel_path_follow_routes(path) != 0 { try? standAtDevices() }
+    }
 }
 
 extension KernelPath {
@@ -157,7 +165,7 @@ extension KernelPath {
     func pass(_ frame: inout [UInt8]) -> Bool? {
         let count = UInt32(frame.count)
         let verdict = unsafe frame.withUnsafeMutableBufferPointer { buffer in
-            unsafe kernel_path_try(&path, buffer.baseAddress!, count)
+            unsafe kernel_path_try(path, buffer.baseAddress!, count)
         }
         return verdict <= -1000 ? nil : verdict == -1
     }
