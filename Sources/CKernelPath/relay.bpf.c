@@ -86,6 +86,13 @@ INLINE int count(struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t 
     int32_t change = (int32_t)(transit - leg->transit);
     uint32_t distance = change < 0 ? -(uint32_t)change : (uint32_t)change;
     if (distance > leg->transit_limit) return 0;
+    if (now >= leg->second_ends) {
+        leg->second_ends = ~0ull;
+        leg->packets_then = leg->packets;
+        leg->scaled_jitter_then = leg->scaled_jitter;
+        leg->jitter_peak_then = leg->jitter_peak;
+        leg->jitter_peak = 0;
+    }
     leg->transit = transit;
     leg->scaled_jitter += distance - ((leg->scaled_jitter + 8) >> 4);
     if (leg->scaled_jitter > leg->jitter_peak) leg->jitter_peak = leg->scaled_jitter;
@@ -260,6 +267,8 @@ INLINE int relay_ipv6(struct __sk_buff *skb) {
 }
 
 SECTION("tc") int relay(struct __sk_buff *skb) {
+    // It comes by again, without its tag, at the device of its VLAN. Datagrams that were put together are several packets.
+    if (skb->vlan_present || skb->gso_segs > 1) return go_on;
     if (skb->protocol == swap16(ETH_P_IP)) return relay_ipv4(skb);
     if (skb->protocol == swap16(ETH_P_IPV6)) return relay_ipv6(skb);
     return go_on;

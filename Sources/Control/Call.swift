@@ -226,7 +226,7 @@ final class Call {
         if answerRetransmission == nil { answerOctets = [] }
         callerSide.forgetDescriptions()
         // Of the time line the facts have a copy.
-        for leg in Leg.allCases { main[leg].evidence?.timeline = nil }
+        for leg in Leg.allCases { main[leg].evidence?.forgetTimeline() }
         for branch in branches {
             branch.side.forgetDescriptions()
             (branch.media, branch.response, branch.owedPRACK) = (nil, nil, nil)
@@ -262,11 +262,16 @@ final class Call {
         return change(&changed)
     }
 
-    /// Adds a message to the ladder.
-    func note(_ message: [UInt8], leg: Leg, isReceived: Bool, isRetransmission: Bool, at now: Instant) {
-        changeLadder {
-            $0.add(message, at: now - setupAt, leg, isReceived: isReceived, isRetransmission: isRetransmission)
-        }
+    /// Adds a message that was sent to the ladder.
+    func note(sent message: [UInt8], leg: Leg, isRetransmission: Bool, at now: Instant) {
+        let title = MessageTitle(message)
+        changeLadder { $0.add(message, title, at: now - setupAt, leg, isReceived: false, isRetransmission: isRetransmission) }
+    }
+
+    /// Adds one that was received.
+    func note(received message: SIPMessage, leg: Leg, isRetransmission: Bool, at now: Instant) {
+        let title = MessageTitle(message)
+        changeLadder { $0.add(message.octets, title, at: now - setupAt, leg, isReceived: true, isRetransmission: isRetransmission) }
     }
 
     /// The same of what ICMP said.

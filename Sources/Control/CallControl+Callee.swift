@@ -31,23 +31,24 @@ extension CallControl {
         else { return }
         let attempt = call.attempts[0]
         call.attempts = Array(call.attempts.dropFirst())
-        precondition(!attempt.targets.isEmpty, "an attempt has targets")
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
         call.answer = nil
         call.relayedStatuses = ProvisionalStatuses()
         // Without an offer in the INVITE a reliable response is one, which the caller must be able to answer.
-        let takesReliable = !call.asksForOffer || (attempt.targets.count == 1 && knowsReliability(call))
-        let ids = attempt.targets.map { place($0, takesReliable: takesReliable, of: call, number, now: now) }
-        call.choose(ids[0])
-        takeMediaSettings(of: call)
+        let takesReliable = !call.asksForOffer || (attempt.further.isEmpty && knowsReliability(call))
+        let first = place(attempt.first, takesReliable: takesReliable, of: call, number, now: now)
+        for target in attempt.further { _ = place(target, takesReliable: takesReliable, of: call, number, now: now) }
+        let former = call.calleeTrunk
+        call.choose(first)
+        if call.calleeTrunk !== former { takeMediaSettings(of: call) }
         scheduleTimer(of: number)
     }
 
     /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
     mutating func takeMediaSettings(of call: Call) {
         call.noMedia = NoMediaRule(
-            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, configuration.media)
+            calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, settings.configuration.media)
     }
 
     private mutating func place(
@@ -58,38 +59,41 @@ extension CallControl {
         let localTag = random.token(count: 12)
         let from = call.invite.from
         let identity = IdentityPolicy(call.invite, from: call.callerTrunk, to: target.trunk)
-        var local: [UInt8] = []
-        local.reserveCapacity(112)
-        if identity.isAnonymous {
-            local.append(IdentityPolicy.anonymousFrom)
-        } else {
-            Self.append(displayName: from, to: &local)
-            local.append("<sip:")
-            if let user = target.fromUser ?? call.callerIdentity ?? from.uri.user {
-                local.append(copying: user.utf8.span)
-                local.append(UInt8(ascii: "@"))
-            }
-            local.append(copying: sentBy.hostPort.utf8.span)
-            local.append(UInt8(ascii: ">"))
-        }
-        local.append(";tag=")
-        local.append(copying: localTag.utf8.span)
-        var remote: [UInt8] = []
-        remote.reserveCapacity(112)
-        Self.append(displayName: call.invite.to, to: &remote)
-        remote.append(UInt8(ascii: "<"))
-        remote.append(copying: target.to.span)
-        remote.append(UInt8(ascii: ">"))
+        let user = target.fromUser ?? call.callerIdentity ?? from.uri.user
         let dialog = Dialog(
-            calling: target.uri, callID: newCallID(at: sentBy.address.ip), localTag: localTag, local: local, remote: remote,
-            sequence: 0, destination: target.destination, routeSet: target.routes)
-        dialog.isBehindNAT = target.isBehindNAT
+            calling: target.uri, callID: newCallID(at: sentBy.address.ip), localTag: localTag, sequence: 0,
+            destination: target.destination, routeSet: target.routes
+        ) { local in
+            if identity.isAnonymous {
+                local.append(IdentityPolicy.anonymousFrom)
+            } else {
+                Self.append(displayName: from, to: &local)
+                local.append("<sip:")
+                if let user {
+                    Self.append(user, to: &local)
+                    local.append(UInt8(ascii: "@"))
+                }
+                Self.append(sentBy.hostPort, to: &local)
+                local.append(UInt8(ascii: ">"))
+            }
+            local.append(";tag=")
+            Self.append(localTag, to: &local)
+        } appendRemote: { remote in
+            Self.append(displayName: call.invite.to, to: &remote)
+            remote.append(UInt8(ascii: "<"))
+            remote.append(contentsOf: target.to)
+            remote.append(UInt8(ascii: ">"))
+        }
+        dialog.setBehindNAT(target.isBehindNAT)
         let branch = call.addBranch { Branch(id: $0, target: target, dialog: dialog) }
         let viaBranch = newBranch()
         branch.viaBranch = viaBranch
+        let body: [UInt8] = call.offer.map {
+            rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
+        } ?? []
         // The generic request of a dialog fits: there is no remote tag yet.
-        var builder = branch.dialog.request(
-            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1)
+        var builder = dialog.request(
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1, bodyCount: body.count)
         builder.addContact(sentBy, isSecure: call.isSecure)
         if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
@@ -104,9 +108,6 @@ extension CallControl {
         if identity.assertsIdentity, let name = call.callerIdentity {
             builder.add(.pAssertedIdentity, "<sip:\(name)@\(sentBy.hostPort)>")
         }
-        let body: [UInt8] = call.offer.map {
-            rewritten($0, call.main.place, to: .callee, calleeTrunk: target.trunk, answering: nil, call)
-        } ?? []
         branch.setupTimer = (.invite, now + target.timers.invite)
         remember(localTag, of: call, number, .callee)
         target.state?.countAttempt(at: now)
@@ -115,6 +116,8 @@ extension CallControl {
             to: target.destination, for: number, .callee, now: now)
         return branch.id
     }
+
+    private static func append(_ text: String, to value: inout [UInt8]) { value.append(copying: text.utf8.span) }
 
     private static func append(displayName address: NameAddress, to value: inout [UInt8]) {
         guard let name = address.displayNameOctets else { return }
@@ -155,7 +158,7 @@ extension CallControl {
         let remote = invite.first(.to).map(invite.value) ?? former.remote
         let dialog = former.again(
             calling: target.uri, remote: Array(remote), destination: target.destination, routeSet: target.routes)
-        dialog.isBehindNAT = target.isBehindNAT
+        dialog.setBehindNAT(target.isBehindNAT)
         var builder = dialog.request(
             .invite, branch: viaBranch, sentBy: endpoint(for: sent.destination), maxForwards: invite.maxForwards ?? 70)
         let written: Set<HeaderName> = [
@@ -265,7 +268,7 @@ extension CallControl {
         guard let call = calls[number] else { return }
         let branch = call.branches[id.rawValue]
         guard !branch.acknowledgement.isEmpty else { return }
-        call.note(branch.acknowledgement, leg: .callee, isReceived: false, isRetransmission: isRetransmission, at: now)
+        call.note(sent: branch.acknowledgement, leg: .callee, isRetransmission: isRetransmission, at: now)
         output(.send(branch.acknowledgement, to: branch.dialog.destination, transaction: nil))
     }
 
@@ -302,7 +305,7 @@ extension CallControl {
         if let stream = streamInstead(of: destination, for: request, now: now) {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
             id = transactions.send(
-                copy, method: method, branch: branch, to: stream, fallback: (request, destination), now: now, outputs: &results)
+                copy, method: method, branch: branch, to: stream, fallback: TransactionLayer.Fallback(request, to: destination), now: now, outputs: &results)
         } else {
             id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
         }
@@ -327,7 +330,7 @@ extension CallControl {
         let number = use.call
         let branch = call.branch(of: id).map { call.branches[$0.rawValue] }
         let isRepeatedAnswer = (200..<300).contains(status) && branch?.acknowledgement.isEmpty == false
-        call.note(response.octets, leg: use.leg, isReceived: true, isRetransmission: isRepeatedAnswer, at: now)
+        call.note(received: response, leg: use.leg, isRetransmission: isRepeatedAnswer, at: now)
         guard let branch else {
             _ = receiveMidDialogResponse(id, response, status: status, from: source, of: number, use.leg, now: now)
             return
@@ -660,6 +663,7 @@ extension CallControl {
         for (name, value) in headers { builder.add(name, value) }
         Self.add(timer, to: &builder)
         builder.add(lines: settings.serverLine)
-        return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
+        guard let body else { return builder.finish() }
+        return builder.finish(body: body, contentType: "application/sdp")
     }
 }

@@ -66,7 +66,7 @@ extension CallControl {
             .callReleased, for: call,
             [
                 "cause": release.cause.rawValue, "status": "\(release.status)", "ended_by": release.party.rawValue,
-                "duration_seconds": "\(call.answerAt.map { (now - $0).components.seconds } ?? 0)",
+                "duration_seconds": "\(call.answerAt.map { (now - $0).nanoseconds / 1_000_000_000 } ?? 0)",
             ], now: now)
     }
 
@@ -191,7 +191,7 @@ extension CallControl {
 
     /// Ends one call for an operator; false when there is no such call, or it has ended already.
     package mutating func hangUp(_ id: String, now: Instant) -> Bool {
-        guard let number = callsByID[id], calls[number]?.machine.release == nil else { return false }
+        guard let number = ShortID(asked: id).flatMap({ callsByID[$0] }), calls[number]?.machine.release == nil else { return false }
         enqueue(.release(cause: .operatorHangup, status: 480, party: .operator), for: number)
         drain(now)
         return true
@@ -209,7 +209,9 @@ extension CallControl {
         call.finalFacts = facts
         let callIDs = (caller: call.caller.callID, callee: call.calleeCallID)
         call.recordedCallIDs = callIDs
-        var record = CallRecord(
+        let (verdict, explanation) = Diagnosis.ofRecord(facts, messages: call.ladder.messages)
+        // In one step, as its facts.
+        let record = CallRecord(
             id: call.recordID, callerCallID: callIDs.caller, calleeCallID: callIDs.callee,
             callerTrunk: call.callerTrunk?.name, calleeTrunk: call.calleeTrunk?.name,
             callerNumber: call.callerNumber, calledNumber: call.calledNumber, callerAddress: call.source.remote,
@@ -219,21 +221,24 @@ extension CallControl {
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
             fromCaller: direction(.caller, of: call), fromCallee: direction(.callee, of: call), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
-            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.components.seconds))
-        (record.verdict, record.explanation) = Diagnosis.ofRecord(facts, messages: call.ladder.messages)
+            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.nanoseconds / 1_000_000_000), verdict: verdict,
+            explanation: explanation)
         if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))
         call.shed()
     }
 
     private mutating func direction(_ leg: Leg, of call: Call) -> CallRecord.Direction {
-        let statistics = call.main[leg].evidence?.statistics ?? LegStatistics()
-        var direction = CallRecord.Direction(
-            packets: statistics.packets, octets: statistics.octets, lost: statistics.lost,
-            lastMediaAt: statistics.lastPacket.map(wallTime))
-        direction.add(statistics)
-        let digits = CallRecord.Digits(
-            events: Int(statistics.telephoneEvents), info: call[leg].dtmfRequests, tones: Int(statistics.inBandDigits))
+        var direction = CallRecord.Direction()
+        var digits = CallRecord.Digits(info: call[leg].dtmfRequests)
+        if let evidence = call.main[leg].evidence {
+            direction = CallRecord.Direction(
+                packets: evidence.statistics.packets, octets: evidence.statistics.octets, lost: evidence.statistics.lost,
+                lastMediaAt: evidence.statistics.lastPacket.map(wallTime))
+            direction.add(evidence.statistics)
+            digits.events = Int(evidence.statistics.telephoneEvents)
+            digits.tones = Int(evidence.statistics.inBandDigits)
+        }
         if digits.count > 0 { direction.digits = digits }
         return direction
     }
@@ -263,7 +268,7 @@ extension CallControl {
         }
         guard let call = calls.removeValue(forKey: number) else { return }
         endedCalls.add(evidence(of: call, now: call.releaseAt ?? call.setupAt))
-        callsByID[call.id] = nil
+        callsByID[ShortID(call.id)] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }
     }
 }

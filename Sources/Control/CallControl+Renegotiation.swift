@@ -190,7 +190,7 @@ extension CallControl {
         if let known = call.changeAcknowledgements[id] {
             // Our ACK was lost.
             if (200..<300).contains(status) {
-                call.note(known.octets, leg: leg, isReceived: false, isRetransmission: true, at: now)
+                call.note(sent: known.octets, leg: leg, isRetransmission: true, at: now)
                 output(.send(known.octets, to: known.destination, transaction: nil))
             }
             return true
@@ -286,7 +286,7 @@ extension CallControl {
         guard let call = calls[number], var change = call.change, change.machine.initiator == leg,
             change.machine.stage == .answered, change.request.cseq.number == message.cseq.number
         else { return false }
-        call.note(message.octets, leg: leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: message, leg: leg, isRetransmission: false, at: now)
         if !change.machine.hasOffer, message.hasSessionDescription,
             let answer = try? SessionDescription(parsing: message.body), answer.media.count == change.offer?.media.count
         {
@@ -357,7 +357,7 @@ extension CallControl {
             octets = builder.finish()
         }
         call.changeAcknowledgements[outgoing] = (octets, dialog.destination)
-        call.note(octets, leg: leg, isReceived: false, isRetransmission: false, at: now)
+        call.note(sent: octets, leg: leg, isRetransmission: false, at: now)
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 
@@ -402,7 +402,8 @@ extension CallControl {
         Self.add(timer, to: &builder)
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)
-        let octets = body.map { builder.finish(body: $0, contentType: contentType) } ?? builder.finish()
+        let octets: [UInt8]
+        if let body { octets = builder.finish(body: body, contentType: contentType) } else { octets = builder.finish() }
         var results = resultList()
         transactions.respond(id, status: status, octets, now: now, outputs: &results)
         enqueue(&results)
@@ -595,7 +596,7 @@ extension CallControl {
         guard let dialog = call.dialog(of: leg) else { return }
         let octets = dialog.request(.ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: response.cseq.number).finish()
         call.changeAcknowledgements[id] = (octets, dialog.destination)
-        call.note(octets, leg: leg, isReceived: false, isRetransmission: false, at: now)
+        call.note(sent: octets, leg: leg, isRetransmission: false, at: now)
         output(.send(octets, to: dialog.destination, transaction: nil))
     }
 

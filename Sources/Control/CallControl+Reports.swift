@@ -43,7 +43,7 @@ extension CallControl {
     package var testSessionCount: Int { testSessions.count }
 
     func call(named id: String) -> Call? {
-        if let number = callsByID[id] { return calls[number] }
+        if let number = ShortID(asked: id).flatMap({ callsByID[$0] }) { return calls[number] }
         return calls.values.first { $0.caller.callID == id || $0.callee?.callID == id }
     }
 

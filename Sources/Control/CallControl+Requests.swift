@@ -61,18 +61,18 @@ extension CallControl {
         call.callerState = callerTrunk.flatMap { trunkStates[$0.name] }
         call.routedNumber = (callerTrunk?.calledIn ?? []).apply(to: call.calledNumber)
         call[.caller].timer = sessionTimer(towards: callerTrunk)
-        call.note(invite.octets, leg: .caller, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: invite, leg: .caller, isRetransmission: false, at: now)
         if let caller { identify(call, as: caller) }
         if let callee {
             call.attempts = attempts(toReach: callee, by: call, now: now)
             call.registration = registrationFacts(of: callee, now: now)
         }
         if let doctorRoute {
-            call.attempts = [CalleeAttempt(targets: [target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee), nil)])]
+            call.attempts = [CalleeAttempt(target(of: call, by: Routing.Candidate(trunk: doctorRoute.callee), nil))]
         }
         let refusal = refusal(of: call, isRouted: callee != nil || doctorRoute != nil, now: now)
         call.refusalHeaders = refusal?.headers ?? []
-        call.calleeTrunk = call.attempts.first?.targets.first?.trunk
+        call.calleeTrunk = call.attempts.first?.first.trunk
         takeMediaSettings(of: call)
         remember(call.caller.localTag, of: call, number, .caller)
         transactionUses[id] = TransactionUse(call: number, leg: .caller, identity: identity)
@@ -85,7 +85,7 @@ extension CallControl {
             ], now: now)
         call.number = number
         calls[number] = call
-        callsByID[call.id] = number
+        callsByID[ShortID(call.id)] = number
         if let refusal {
             enqueue(.mediaClosed, for: number)
             enqueue(.release(cause: refusal.cause, status: refusal.status, party: .relayd), for: number)
@@ -171,7 +171,7 @@ extension CallControl {
         }
         switch nextRoute(of: call, now: now) {
         case .success(let target):
-            call.attempts = [CalleeAttempt(targets: [target])]
+            call.attempts = [CalleeAttempt(target)]
             return nil
         case .failure(let failure):
             switch failure.reason {
@@ -284,7 +284,7 @@ extension CallControl {
     private mutating func unusedCallID() -> String {
         while true {
             let id = random.token(count: 8)
-            if callsByID[id] == nil { return id }
+            if callsByID[ShortID(id)] == nil { return id }
         }
     }
 
@@ -310,7 +310,7 @@ extension CallControl {
             return answer(id, cancel, from: source, status: 200, now: now)  // it has its final response: no effect
         }
         transactionUses[id] = TransactionUse(call: use.call, leg: use.leg)
-        call.note(cancel.octets, leg: use.leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: cancel, leg: use.leg, isRetransmission: false, at: now)
         guard call.change?.requestTransaction != invite else {
             answer(id, cancel, from: source, status: 200, now: now)
             return changeCancelled(invite, of: use.call, now: now)
@@ -334,7 +334,7 @@ extension CallControl {
             return answer(id, request, from: source, status: 481, now: now)
         }
         transactionUses[id] = TransactionUse(call: number, leg: leg)
-        call.note(request.octets, leg: leg, isReceived: true, isRetransmission: false, at: now)
+        call.note(received: request, leg: leg, isRetransmission: false, at: now)
         guard call.takeSequence(request.cseq.number, from: leg) else {
             return answer(id, request, from: source, status: 500, now: now)  // out of order (RFC 3261 §12.2.2)
         }
@@ -383,7 +383,7 @@ extension CallControl {
         if receiveChangeAcknowledgement(message, number, leg, now: now) { return }
         guard leg == .caller, message.cseq.number == call.invite.cseq.number else {
             if call.isPast(message.cseq.number, from: leg) {
-                call.note(message.octets, leg: leg, isReceived: true, isRetransmission: true, at: now)
+                call.note(received: message, leg: leg, isRetransmission: true, at: now)
             } else {
                 counters.add(to: .sipStrayRequests)
             }
@@ -391,10 +391,13 @@ extension CallControl {
         }
         let isFirst = call.machine.caller == .answered
         if isFirst, call.asksForOffer { takeLateAnswer(message, number, call, now: now) }
-        call.note(message.octets, leg: .caller, isReceived: true, isRetransmission: !isFirst, at: now)
+        call.note(received: message, leg: .caller, isRetransmission: !isFirst, at: now)
         call.answerRetransmission = nil
         enqueue(.callerAcknowledged, for: number)
     }
+
+    /// Whether a request carries a tag that relayd gave one of its present dialogs, which says enough of whose it is.
+    func isInDialog(_ request: SIPMessage) -> Bool { DialogKey(request.toTag).map { callsByDialog[$0] != nil } ?? false }
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.
@@ -431,7 +434,7 @@ extension CallControl {
         _ headers: [(HeaderName, String)] = [], now: Instant
     ) {
         var builder = MessageBuilder.response(
-            to: request, status: status, toTag: toTag ?? random.token(count: 12), source: source)
+            to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil), source: source)
         if status == 405 || status == 501 || request.method == .options { builder.add(lines: Self.allowLine) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)

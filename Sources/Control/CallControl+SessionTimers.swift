@@ -11,12 +11,12 @@ extension CallControl {
 
     /// What holds towards this trunk: its own settings, else those of `[sip]`.
     mutating func sessionTimer(towards trunk: SharedTrunk?) -> SessionTimer {
-        let sip = configuration.sip
+        let settings = settings
         return SessionTimer(
             policy: SessionTimer.Policy(
-                interval: trunk?.sessionTimer ?? sip.sessionTimer,
-                minimum: trunk?.sessionTimerMinimum ?? sip.sessionTimerMinimum,
-                refresher: (trunk?.sessionTimerRefresher ?? sip.sessionTimerRefresher) == .uac ? .uac : .uas))
+                interval: trunk?.sessionTimer ?? settings.configuration.sip.sessionTimer,
+                minimum: trunk?.sessionTimerMinimum ?? settings.configuration.sip.sessionTimerMinimum,
+                refresher: (trunk?.sessionTimerRefresher ?? settings.configuration.sip.sessionTimerRefresher) == .uac ? .uac : .uas))
     }
 
     // MARK: Header lines

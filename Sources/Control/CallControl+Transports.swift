@@ -32,7 +32,7 @@ extension SettingsInUse {
     /// Where the media socket of a leg is, and what its peer is told: of the peer's address family. Without one of that family
     /// the default stands in.
     func mediaAddresses(_ leg: Leg, of call: Call) -> MediaAddresses {
-        let target = call.calleeTrunk?.address.ip ?? call.attempts.first?.targets.first?.destination.ip
+        let target = call.calleeTrunk?.address.ip ?? call.attempts.first?.first.destination.ip
         let family = leg == .caller ? call.main[.caller].address?.ip.family ?? call.source.ip.family : target?.family
         return family.flatMap { mediaAddresses(for: $0) } ?? otherMedia
     }

@@ -85,7 +85,7 @@ extension CallControl {
             // The caller's own place stays taken, also where its trunk is the one that failed.
             if let load = call.chosenBranch?.target.state?.load, load !== call.callerState?.load { vacate(load, by: call) }
             if case .success(let target) = nextRoute(of: call, now: now) {
-                call.attempts = [CalleeAttempt(targets: [target])]
+                call.attempts = [CalleeAttempt(target)]
                 counters.add(to: .callsRerouted)
                 emit(
                     .callRerouted, for: call,

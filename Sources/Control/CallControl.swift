@@ -72,10 +72,10 @@ package struct CallControl {
     var transactions = TransactionLayer()
     private var parser = MessageParser()
     var calls: [CallNumber: Call] = [:]
-    var transactionUses: [TransactionID: TransactionUse] = [:]
+    var transactionUses = PlaceTable<TransactionID, TransactionUse>()
     var presentInvites: Set<InviteIdentity> = []
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
-    var callsByID: [String: CallNumber] = [:]
+    var callsByID: [ShortID: CallNumber] = [:]
     var callsBySession: [SessionID: CallNumber] = [:]
     /// Those of media beside the main one of their call.
     var furtherSessions: [SessionID: FurtherSession] = [:]
@@ -202,7 +202,7 @@ package struct CallControl {
     /// Takes the memory that was set aside, so that no call waits for the kernel to find a page: see `ResidentMemory`.
     package func populateTables() {
         transactions.populate()
-        ResidentMemory.populate(transactionUses)
+        transactionUses.populate()
         ResidentMemory.populate(callsByDialog)
         ResidentMemory.populate(calls)
         ResidentMemory.populate(callsByID)
@@ -476,22 +476,27 @@ package struct CallControl {
         if enqueuedResults > 0 {
             results.removeAll(keepingCapacity: true)
             enqueuedResults = 0
+            transactions.reuseEndedPlaces()
         }
     }
 
     private mutating func handle(_ result: TransactionLayer.Output, now: Instant) {
         switch result {
-        case .send(let octets, let destination, let transaction, let isRetransmission):
-            if isRetransmission { counters.add(to: .sipRetransmissionsSent) }
-            noteMessage(octets, transaction, isReceived: false, isRetransmission, now: now)
-            outputs.append(.send(octets, to: destination, transaction: transaction))
+        case .send(let sent):
+            if sent.isRetransmission { counters.add(to: .sipRetransmissionsSent) }
+            if let use = transactionUses[sent.transaction], let call = calls[use.call] {
+                call.note(sent: sent.octets, leg: use.leg, isRetransmission: sent.isRetransmission, at: now)
+            }
+            outputs.append(.send(sent.octets, to: sent.destination, transaction: sent.transaction))
         case .request(let id, let message, let source): receiveRequest(id, message, from: source, now: now)
         case .acknowledgement(let message, _): receiveAcknowledgement(message, now: now)
         case .response(let id, let message, let source): receiveResponse(id, message, from: source, now: now)
         case .absorbed(let id, let message):
             let isRetransmission = message.method != .ack || !message.isRequest
             if isRetransmission { counters.add(to: .sipRetransmissionsReceived) }
-            noteMessage(message.octets, id, isReceived: true, isRetransmission, now: now)
+            if let use = transactionUses[id], let call = calls[use.call] {
+                call.note(received: message, leg: use.leg, isRetransmission: isRetransmission, at: now)
+            }
         case .strayResponse: counters.add(to: .sipStrayResponses)
         case .timedOut(let id):
             counters.add(to: .sipTransactionTimeouts)
@@ -591,15 +596,5 @@ package struct CallControl {
         guard callTimers.isMostlyStale(live: calls.count) else { return }
         let calls = calls
         callTimers.removeAll { calls[$0]?.scheduled != $1 }
-    }
-
-    // MARK: The ladder
-
-    private func noteMessage(
-        _ octets: [UInt8], _ transaction: TransactionID, isReceived: Bool, _ isRetransmission: Bool, now: Instant
-    ) {
-        guard let use = transactionUses[transaction] else { return }
-        calls[use.call]?.note(
-            octets, leg: use.leg, isReceived: isReceived, isRetransmission: isRetransmission, at: now)
     }
 }

@@ -19,7 +19,7 @@ final class CallSide {
     /// Its latest message with Allow.
     private var latestAllow: SIPMessage?
     /// What it refused all the same.
-    private var refused: Methods = []
+    private var refused = Methods.none
     /// Of the dialog with it.
     var timer: SessionTimer {
         // Never changed in place, as what `Call` looks at often.
@@ -55,7 +55,7 @@ final class CallSide {
 
     /// Takes in what every request and response may say of its sender.
     func learn(from message: SIPMessage) {
-        if message.has(.allow) { (latestAllow, refused) = (message, []) }
+        if message.has(.allow) { (latestAllow, refused) = (message, .none) }
     }
 }
 

@@ -43,5 +43,9 @@ final class CalleeTarget {
 
 /// Whom a call tries at one time: one target, or several that ring together and of which the first to answer wins.
 struct CalleeAttempt {
-    var targets: [CalleeTarget]
+    let first: CalleeTarget
+    /// Those beside it; empty for nearly every call.
+    var further: [CalleeTarget] = []
+
+    init(_ first: CalleeTarget) { self.first = first }
 }

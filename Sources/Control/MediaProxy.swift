@@ -79,7 +79,8 @@ extension CallControl {
         let natIsRelayed = configuration.media.proxyBehindNAT == .on
         var first: MediaProxy?
         for attempt in call.attempts {
-            for target in attempt.targets {
+            for index in 0...attempt.further.count {
+                let target = index == 0 ? attempt.first : attempt.further[index - 1]
                 let callee = side(target.trunk, at: target.destination.ip, isBehindNAT: target.isBehindNAT)
                 let decision = MediaProxy.decide(caller, callee, natIsRelayed: natIsRelayed)
                 if decision.isRelayed { return decision }

@@ -105,7 +105,7 @@ public struct CallRecord: Codable, Hashable, Sendable {
         calleeAddress: SocketAddress? = nil, setupAt: WallTime, ringAt: WallTime? = nil, answerAt: WallTime? = nil,
         releaseAt: WallTime, durationMilliseconds: Int64 = 0, talkSeconds: Int = 0, deadAirSeconds: Int = 0,
         fromCaller: Direction = Direction(), fromCallee: Direction = Direction(), cause: ReleaseCause, sipCode: Int,
-        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0
+        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0, verdict: CallVerdict? = nil, explanation: String? = nil
     ) {
         self.id = id
         self.callerCallID = callerCallID
@@ -130,6 +130,8 @@ public struct CallRecord: Codable, Hashable, Sendable {
         self.q850 = q850
         self.endedBy = endedBy
         self.noMediaTimeoutSeconds = noMediaTimeoutSeconds
+        self.verdict = verdict
+        self.explanation = explanation
     }
 }
 

@@ -21,6 +21,13 @@ public enum ResidentMemory {
         unsafe populate(object: unsafeBitCast(set, to: UnsafeMutableRawPointer.self))
     }
 
+    /// As for a dictionary.
+    static func populate<Element>(_ array: [Element]) {
+        guard array.capacity >= leastCapacity else { return }
+        // SAFETY: as for a dictionary.
+        unsafe populate(object: unsafeBitCast(array, to: UnsafeMutableRawPointer.self))
+    }
+
     /// Has `octets` of the calling thread's heap ready, and kept: what is allocated next, in pieces of less than a mebibyte,
     /// is taken from there without the kernel, and what is freed goes back there.
     ///

@@ -35,14 +35,18 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     ///
     /// - Precondition: 64 at most.
     public mutating func token(count: Int) -> String {
-        var text = ShortText()
-        appendToken(count: count) { text.append($0) }
-        return text.string
+        precondition(count <= 64, "a token has 64 characters at most")
+        return unsafe String(unsafeUninitializedCapacity: count) { text in
+            var place = 0
+            // SAFETY: there is room for `count` octets, and all of it is written.
+            appendToken(count: count) { unsafe text[place] = $0; place += 1 }
+            return count
+        }
     }
 
     /// The same to the end of `octets`.
     public mutating func appendToken(count: Int, to octets: inout [UInt8]) {
-        appendToken(count: count) { octets.append($0) }
+        octets.append(addingCapacity: count) { output in appendToken(count: count) { output.append($0) } }
     }
 
     @inline(__always)

@@ -61,12 +61,12 @@ extension Diagnosis {
     private static func found(_ facts: Boxed<CallFacts>, _ messages: [MessageFact], summarizes: Bool) -> Diagnosis {
         if let found = SignallingRules(facts, messages).diagnosis { return found }
         let media = MediaRules(facts, messages, summarizes: summarizes)
-        return media.diagnosis ?? rest(facts.value, media)
+        return media.diagnosis ?? rest(facts, media)
     }
 
-    private static func rest(_ facts: CallFacts, _ media: MediaRules) -> Diagnosis {
-        guard let end = facts.end else {
-            let what = facts.answeredAt != nil ? "connected" : facts.rangAt != nil ? "ringing" : "being set up"
+    private static func rest(_ facts: Boxed<CallFacts>, _ media: MediaRules) -> Diagnosis {
+        guard let end = facts.value.end else {
+            let what = facts.value.answeredAt != nil ? "connected" : facts.value.rangAt != nil ? "ringing" : "being set up"
             return Diagnosis(.inProgress, "The call is \(what), and nothing is wrong so far.", evidence: media.summary)
         }
         switch end.cause {

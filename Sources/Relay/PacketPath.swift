@@ -62,7 +62,7 @@ public struct PacketPath: ~Copyable {
     private let lockPolicy: LockPolicy
     /// Counts of this turn, by `Counter.index`; added to the shared block once a turn.
     private let tally: UnsafeMutablePointer<UInt64>
-    private let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
+    let activitySlots: UnsafeMutablePointer<Atomic<UInt64>>
     private let strays: UnsafeMutablePointer<Atomic<UInt64>>
     let statisticsSlots: UnsafeMutablePointer<LegCounts>
     private let timelines: UnsafeMutablePointer<MediaTimeline>
@@ -359,7 +359,7 @@ public struct PacketPath: ~Copyable {
         _ octets: Span<UInt8>, from source: SocketAddress?, stream: Int, leg: UnsafeMutablePointer<LegSlot>,
         of pool: borrowing BufferPool, now: UInt64, verdict: inout Verdict
     ) {
-        if stream & 1 == 0, unsafe leg.pointee.isInKernel { unsafe takeBack(leg) }
+        if stream & 1 == 0, unsafe leg.pointee.isInKernel { unsafe cameToSocket(of: leg, from: source) }
         let handling = unsafe leg.pointee.handling
         if stream & 1 == 0 && handling.contains(.datagrams) {
             unsafe relayDatagram(from: source, stream: stream, leg: leg, now: now, verdict: &verdict)
@@ -655,7 +655,8 @@ public struct PacketPath: ~Copyable {
 
     @inline(never)
     private mutating func locked(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, verdict: inout Verdict) {
-        // What the other side sends goes elsewhere.
+        // This side sends from elsewhere, and what the other sends goes there.
+        unsafe takeBack(leg)
         unsafe takeBack(legs + ((leg - legs) ^ 1))
         unsafe leg.pointee.isRefusedByKernel = false
         let source = unsafe leg.pointee.lock.source
@@ -672,7 +673,7 @@ public struct PacketPath: ~Copyable {
 
     /// Puts the second that is over into the time line, and shows what the leg's packets told so far.
     @inline(never)
-    private mutating func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
+    mutating func endSecond(_ leg: UnsafeMutablePointer<LegSlot>, table: Int, now: UInt64, isFinal: Bool = false) {
         guard unsafe leg.pointee.hasMedia else { return }
         let second = now / 1_000_000_000
         unsafe leg.pointee.secondEnds = (second + 1) * 1_000_000_000

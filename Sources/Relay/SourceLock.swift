@@ -141,6 +141,9 @@ struct SourceLock: Sendable, BitwiseCopyable {
     @inline(always)
     mutating func receiveConnected(now: UInt64) { lastHeard = now }
 
+    /// The locked source was heard then, too, by somebody else.
+    mutating func heard(at time: UInt64) { lastHeard = max(lastHeard, time) }
+
     @inline(never)
     mutating func decide(
         from: SocketAddress, sequenceNumber: UInt16, ssrc: UInt32, now: UInt64, policy: LockPolicy,

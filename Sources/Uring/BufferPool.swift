@@ -53,6 +53,8 @@ public struct BufferPool: ~Copyable {
     /// The number by which operations name this pool.
     public let group: UInt16
     @usableFromInline var tail: UInt32
+    /// Buffers that the kernel has not got for now: see `recycle(_:keeping:)`.
+    private var withheld: [UInt16] = []
 
     /// - Parameters:
     ///   - count: a power of two, at most 32768.
@@ -120,6 +122,20 @@ public struct BufferPool: ~Copyable {
             entries, tail, UInt32(truncatingIfNeeded: bufferCount &- 1),
             UInt64(UInt(bitPattern: data)) &+ UInt64(id) &* UInt64(bufferSize), UInt32(truncatingIfNeeded: bufferSize), id)
         tail &+= 1
+    }
+
+    /// Gives a buffer back where it is one of the first `few`, and the others once `provideWithheld` is called.
+    ///
+    /// The kernel takes buffers in turn, so that of many each was long ago in the processor's cache. A few are enough as long as
+    /// little comes at a time.
+    public mutating func recycle(_ id: UInt16, keeping few: Int) {
+        if Int(id) < few { recycle(id) } else { withheld.append(id) }
+    }
+
+    /// Gives the kernel every buffer: after a receive that has ended, as it does for want of buffers.
+    public mutating func provideWithheld() {
+        for id in withheld { recycle(id) }
+        withheld.removeAll(keepingCapacity: true)
     }
 
     /// Shows the kernel what was given back.

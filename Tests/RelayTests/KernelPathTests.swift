@@ -6,11 +6,15 @@ import Uring
 
 @testable import Relay
 
-/// The program needs rights and a kernel that a test run may not have; in CI it must.
-private let mayLoad =
-    (try? KernelPath(legCapacity: 2, addresses: [.ipv4Loopback])) != nil || ProcessInfo.processInfo.environment["CI"] != nil
+extension KernelPath {
+    /// The program needs rights and a kernel that a test run may not have; in CI it must.
+    static let mayLoad =
+        (try? KernelPath(legCapacity: 2, withLoopback: true)) != nil || ProcessInfo.processInfo.environment["CI"] != nil
 
-@Suite("kernel path", .enabled(if: mayLoad, "a program in the kernel needs root and Linux 6.6"))
+    static let whatItNeeds: Comment = "a program in the kernel needs root and Linux 6.6"
+}
+
+@Suite("kernel path", .enabled(if: KernelPath.mayLoad, KernelPath.whatItNeeds))
 struct KernelPathTests {
     /// Two packet paths that get the same packets: one leaves what it can to the program, the other has no program.
     struct Pair: ~Copyable {
@@ -30,7 +34,7 @@ struct KernelPathTests {
 
         init() throws {
             let pool = try BufferPool.withoutRing(count: 4)
-            kernel = try KernelPath(legCapacity: 2, addresses: [.ipv4Loopback])
+            kernel = try KernelPath(legCapacity: 2, withLoopback: true)
             kernel.add(session: 0, caller: Self.local[0], callee: Self.local[1], typeOfService: 0xb8)
             let activity = ActivityTable(sessionCapacity: 1, kernel: kernel)
             statistics = StatisticsTable(activity: activity)
@@ -173,6 +177,129 @@ struct KernelPathTests {
             #expect(pair.counters[counter] == pair.plainCounters[counter], "seed \(seed): \(counter.name)")
         }
         #expect(pair.counters[.rtpPacketsInKernel] == UInt64(pair.sentInKernel) && pair.sentInKernel > 50)
+    }
+
+    /// What the far side is to hear, of streams that lose packets now and then.
+    struct Sender {
+        let ssrc: UInt32
+        var sequence = UInt16.random(in: 0...65_535)
+        var sent: [[UInt8]] = []
+
+        mutating func next(_ random: inout SeededRandom) -> [UInt8] {
+            sequence &+= Int.random(in: 0..<40, using: &random) == 0 ? 2 : 1
+            sent.append(rtp(sequence, ssrc: ssrc))
+            return sent.last!
+        }
+    }
+
+    @Test("between real sockets nothing is lost, overtaken or sent twice, and the worker knows all of it", arguments: [4, 6])
+    func order(version: Int) throws {
+        let ip = version == 4 ? IPAddress.ipv4Loopback : .ipv6Loopback
+        var random = SeededRandom(seed: UInt64(version))
+        var bench = try Bench {
+            $0.usesKernelPath = true
+            $0.kernelPathHasLoopback = true
+            $0.receiveSoonPlain()
+        }
+        #expect(bench.pool.kernelRefusal == nil && bench.pool.kernelDevices?.contains("lo") == true)
+        let session = try bench.openSession(caller: ip, callee: ip)
+        let caller = try Endpoint(on: ip)
+        let callee = try Endpoint(on: ip)
+        try bench.lock(session, caller, callee)
+        var (fromCaller, fromCallee) = (Sender(ssrc: 1), Sender(ssrc: 2))
+        var (atCaller, atCallee): ([[UInt8]], [[UInt8]]) = ([], [])
+        let end = MonotonicClock.now + .seconds(5)
+        // Until a good deal has passed inside the kernel; RTCP goes by its own port meanwhile.
+        while MonotonicClock.now < end, bench.pool.statistics[session.id.index, .caller].kernelPackets < 500 {
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                try caller.rtp.send(fromCaller.next(&random).span, to: session.rtp(.caller))
+                try callee.rtp.send(fromCallee.next(&random).span, to: session.rtp(.callee))
+            }
+            try caller.rtcp.send(rtcp(ssrc: 1).span, to: session.rtcp(.caller))
+            #expect(try callee.rtcp.receiveWaiting()?.octets == rtcp(ssrc: 1))
+            // Here too: the socket's room is small.
+            while let received = try callee.rtp.receive() {
+                #expect(received.source == session.rtp(.callee))
+                atCallee.append(received.octets)
+            }
+            while let received = try caller.rtp.receive() { atCaller.append(received.octets) }
+        }
+        while atCallee.count < fromCaller.sent.count, let received = try callee.rtp.receiveWaiting() { atCallee.append(received.octets) }
+        while atCaller.count < fromCallee.sent.count, let received = try caller.rtp.receiveWaiting() { atCaller.append(received.octets) }
+        #expect(atCallee == fromCaller.sent && atCaller == fromCallee.sent)
+        try bench.close(session)
+        for (leg, sender) in [(Leg.caller, fromCaller), (.callee, fromCallee)] {
+            let statistics = bench.pool.statistics[session.id.index, leg]
+            // With those that locked the leg.
+            #expect(statistics.packets == UInt64(sender.sent.count) + 1 && statistics.kernelPackets >= 400)
+            let missing = zip(sender.sent, sender.sent.dropFirst()).count { UInt16($1[2]) << 8 | UInt16($1[3]) != (UInt16($0[2]) << 8 | UInt16($0[3])) &+ 1 }
+            #expect(statistics.lossBursts >= UInt32(missing) && statistics.duplicates == 0 && statistics.reordered == 0)
+        }
+        try bench.stop()
+    }
+
+    @Test("a leg that changes hands by re-offer, is silenced, tapped or listened to is the worker's again at once")
+    func withdrawn() throws {
+        var bench = try Bench {
+            $0.usesKernelPath = true
+            $0.kernelPathHasLoopback = true
+            $0.housekeepingInterval = .milliseconds(10)
+        }
+        let session = try bench.openSession()
+        let caller = try Endpoint()
+        let callee = try Endpoint()
+        let elsewhere = try Endpoint(on: IPAddress("127.0.0.2")!)
+        try bench.lock(session, caller, callee)
+        var sequence: UInt16 = 0
+        func passes(_ bench: borrowing Bench) throws -> Bool {
+            let before = bench.pool.statistics[session.id.index, .caller].kernelPackets
+            let end = MonotonicClock.now + .seconds(5)
+            while MonotonicClock.now < end {
+                sequence += 1
+                try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+                guard try callee.rtp.receiveWaiting()?.octets == rtp(sequence) else { return false }
+                if bench.pool.statistics[session.id.index, .caller].kernelPackets > before { return true }
+            }
+            return false
+        }
+        #expect(try passes(bench))
+        var silence = MediaTreatment()
+        silence.isSilenced = true
+        try bench.send(.treat(session.id, .caller, silence))
+        #expect(try bench.eventually { _ in
+            sequence += 1
+            try? caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+            return (try? callee.rtp.receiveWaiting())??.octets.last == 0xff
+        })
+        try bench.send(.treat(session.id, .caller, MediaTreatment()))
+        #expect(try bench.eventually { _ in
+            sequence += 1
+            try? caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+            return (try? callee.rtp.receiveWaiting())??.octets == rtp(sequence)
+        })
+        #expect(try passes(bench))
+        // The other side moves: what this one sends follows it.
+        try bench.expect(session, .callee, elsewhere)
+        var event: RelayEvent?
+        var number: UInt16 = 100
+        let end = MonotonicClock.now + .seconds(5)
+        while event == nil, MonotonicClock.now < end {
+            // Refused while the socket is connected to the old place.
+            try? elsewhere.rtp.send(rtp(number, ssrc: 2).span, to: session.rtp(.callee))
+            number += 1
+            event = bench.pool.nextEvent()
+            yieldProcessor()
+        }
+        #expect(event == .locked(session.id, .callee, try elsewhere.rtp.localAddress))
+        while try callee.rtp.receive() != nil {}
+        for _ in 0..<50 {
+            sequence += 1
+            try caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
+            #expect(try elsewhere.rtp.receiveWaiting()?.octets == rtp(sequence))
+        }
+        #expect(try callee.rtp.receive() == nil)
+        try bench.close(session)
+        try bench.stop()
     }
 
     private func octets(_ value: UInt32, _ count: Int) -> [UInt8] {

@@ -90,8 +90,10 @@ extension RelayPoolTests.SourceMatrixTests {
             self.attacker = attacker
         }
 
-        static func make(awayIP: IPAddress, attackerIP: IPAddress) throws -> Row {
+        static func make(awayIP: IPAddress, attackerIP: IPAddress, inKernel: Bool = false) throws -> Row {
             var bench = try Bench {
+                $0.usesKernelPath = inKernel
+                $0.kernelPathHasLoopback = true
                 $0.housekeepingInterval = .milliseconds(10)
                 $0.plainReceiveDelay = .milliseconds(20)
                 $0.lock.learningHoldOff = holdOff
@@ -176,9 +178,16 @@ extension RelayPoolTests.SourceMatrixTests {
     @Test(
         "an attacker elsewhere gets nothing and is not heard, whatever the peer does; audio is interrupted only for the time it takes to lock",
         arguments: Attack.allCases, Peer.allCases)
-    func matrix(attack: Attack, peer: Peer) throws {
+    func matrix(attack: Attack, peer: Peer) throws { try play(attack, peer, inKernel: false) }
+
+    @Test(
+        "nor is it where streams pass inside the kernel", .enabled(if: KernelPath.mayLoad, KernelPath.whatItNeeds),
+        arguments: Attack.allCases, Peer.allCases)
+    func matrixInKernel(attack: Attack, peer: Peer) throws { try play(attack, peer, inKernel: true) }
+
+    private func play(_ attack: Attack, _ peer: Peer, inKernel: Bool) throws {
         let isAway = peer == .movesToOtherAddress || peer == .movesWithOffer
-        var row = try Row.make(awayIP: isAway ? Row.otherIP : Row.homeIP, attackerIP: IPAddress("127.0.66.66")!)
+        var row = try Row.make(awayIP: isAway ? Row.otherIP : Row.homeIP, attackerIP: IPAddress("127.0.66.66")!, inKernel: inKernel)
         let home = try row.home.rtp.localAddress
         if peer.isBehindNAT {
             try row.expectCaller(at: SocketAddress("10.9.9.9:4000")!)
@@ -218,6 +227,9 @@ extension RelayPoolTests.SourceMatrixTests {
         }
         row.expectNothingBledOrInjected()
         try row.bench.close(row.session)
+        if inKernel {
+            for leg in Leg.allCases { #expect(row.bench.pool.statistics[row.session.id.index, leg].kernelPackets > 20) }
+        }
         try row.bench.stop()
     }
 

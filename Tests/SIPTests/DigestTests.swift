@@ -85,6 +85,20 @@ import Testing
         }
     }
 
+    @Test("digests are equal when algorithm and every octet are")
+    func equality() {
+        let digits = String(repeating: "0f", count: 32)
+        let digest = DigestValue(hex: Array(digits.utf8))
+        #expect(digest == DigestValue(hex: Array(digits.uppercased().utf8)))
+        for place in [0, 33, 63] {
+            var other = Array(digits.utf8)
+            other[place] = UInt8(ascii: "7")
+            #expect(digest != DigestValue(hex: other))
+        }
+        let zeros = [UInt8](repeating: UInt8(ascii: "0"), count: 64)
+        #expect(DigestValue(hex: zeros) != DigestValue(hex: Array(zeros.prefix(32))), "of another algorithm")
+    }
+
     @Test("a client takes the server's first challenge, SHA-256, and is let in", arguments: [DigestAlgorithm.sha256, .md5])
     func roundTrip(_ algorithm: DigestAlgorithm) throws {
         var server = server(algorithm == .md5 ? [.md5] : [.sha256, .md5])

@@ -414,11 +414,11 @@ private struct LayerWorld {
         body(&layer, now, &outputs)
         return outputs.map { output in
             switch output {
-            case .send(let octets, let destination, _, let isRetransmission):
-                lastOctets = octets
-                lastDestination = destination
-                let words = String(decoding: octets.prefix(60), as: UTF8.self).split(separator: " ")
-                return (isRetransmission ? "resend " : "send ") + (words[0] == "SIP/2.0" ? words[1] : words[0])
+            case .send(let sent):
+                lastOctets = sent.octets
+                lastDestination = sent.destination
+                let words = String(decoding: sent.octets.prefix(60), as: UTF8.self).split(separator: " ")
+                return (sent.isRetransmission ? "resend " : "send ") + (words[0] == "SIP/2.0" ? words[1] : words[0])
             case .request(let id, let message, _):
                 lastRequest = id
                 requests.append(id)

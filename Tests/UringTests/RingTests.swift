@@ -45,6 +45,36 @@ struct RingTests {
         pool.publish()
     }
 
+    @Test("of buffers that are given back sparingly a few are used again and again, and all of them once it runs dry")
+    func keepsToFewBuffers() throws {
+        var ring = try Ring(arenaOctets: 4096)
+        var pool = try BufferPool(ring: ring, group: 1, count: 8)
+        let receiver = try DatagramSocket(bindingTo: anyPort)
+        let sender = try DatagramSocket(bindingTo: anyPort)
+        ring.receiveDatagrams(on: receiver.file, into: pool, token: Token(kind: 3))
+        var used: [UInt16] = []
+        for number in 0..<20 as Range<UInt8> {
+            ring.send(copying: [number].span, on: sender.file, to: try receiver.localAddress, token: .ignored)
+            let completion = try #require(try completions(of: &ring, count: 1).first)
+            let datagram = try #require(pool.datagram(completion) as ReceivedDatagram?)
+            #expect(pool.octets(datagram.payload)[0] == number && completion.hasMore)
+            used.append(completion.bufferID)
+            pool.recycle(completion.bufferID, keeping: 2)
+            pool.publish()
+        }
+        #expect(Set(used.prefix(8)).count == 8, "each of them once")
+        #expect(used.dropFirst(8).allSatisfy { $0 < 2 })
+        for _ in 0..<3 { ring.send(copying: [99].span, on: sender.file, to: try receiver.localAddress, token: .ignored) }
+        let burst = try completions(of: &ring, count: 3)
+        #expect(burst.map(\.hasMore) == [true, true, false] && burst[2].failure?.code == ENOBUFS)
+        for completion in burst.prefix(2) { pool.recycle(completion.bufferID, keeping: 2) }
+        pool.provideWithheld()
+        pool.publish()
+        ring.receiveDatagrams(on: receiver.file, into: pool, token: Token(kind: 3))
+        for _ in 0..<5 { ring.send(copying: [99].span, on: sender.file, to: try receiver.localAddress, token: .ignored) }
+        #expect(try completions(of: &ring, count: 6).allSatisfy(\.hasMore), "what waited in the socket, and what came since")
+    }
+
     @Test("the timer completes when it is due, can be moved forward, and is not moved back")
     func timer() throws {
         var ring = try Ring()

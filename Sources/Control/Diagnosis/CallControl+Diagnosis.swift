@@ -87,7 +87,7 @@ extension CallControl {
 
     private func stream(_ leg: Leg, of call: Call) -> StreamFacts {
         let live = call.main.session.map { media.evidence(of: $0, leg) }
-        var facts = StreamFacts(live ?? call.main[leg].evidence ?? MediaEvidence(), since: call.setupAt)
+        var facts = (live ?? call.main[leg].evidence).map { StreamFacts($0, since: call.setupAt) } ?? StreamFacts()
         facts.firstAt = call.main[leg].firstAt.map { $0 - call.setupAt }
         facts.infoDigits = call[leg].dtmfRequests
         facts.areDigitsConverted = convertsDigits(call)
@@ -95,11 +95,20 @@ extension CallControl {
     }
 }
 
-/// What the relay has measured of one direction, taken when the session ends, before its slot is used again.
-struct MediaEvidence: Sendable {
-    var statistics = LegStatistics()
-    var isExpected = true
-    var timeline: (firstSecond: UInt32, buckets: [TimelineBucket])?
+/// What the relay has measured of one direction, taken when the session ends, before its slot is used again. A reference, as
+/// `Call` is.
+final class MediaEvidence {
+    let statistics: LegStatistics
+    let isExpected: Bool
+    private(set) var timeline: (firstSecond: UInt32, buckets: [TimelineBucket])?
+
+    init(statistics: LegStatistics, isExpected: Bool, timeline: (firstSecond: UInt32, buckets: [TimelineBucket])?) {
+        self.statistics = statistics
+        self.isExpected = isExpected
+        self.timeline = timeline
+    }
+
+    func forgetTimeline() { timeline = nil }
 }
 
 extension MediaSessions {

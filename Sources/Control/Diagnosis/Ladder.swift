@@ -35,9 +35,12 @@ struct Ladder: Sendable {
 
     private init(messages: [MessageFact]) { self.messages = messages }
 
-    /// - Parameter time: since the first INVITE.
-    mutating func add(_ message: [UInt8], at time: Duration, _ leg: Leg, isReceived: Bool, isRetransmission: Bool) {
-        let title = MessageTitle(message)
+    /// - Parameters:
+    ///   - time: since the first INVITE.
+    ///   - title: of the message.
+    mutating func add(
+        _ message: [UInt8], _ title: MessageTitle, at time: Duration, _ leg: Leg, isReceived: Bool, isRetransmission: Bool
+    ) {
         let method = title.status.map { self.method(answeredBy: $0, leg, isReceived: isReceived, isRetransmission: isRetransmission) }
             ?? MessageFact.Method(title.method)
         makeRoom()

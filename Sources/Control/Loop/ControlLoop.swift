@@ -150,7 +150,8 @@ package struct ControlLoop: ~Copyable {
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
         settings.waitWindow = configuration.media.waitWindow
-        if configuration.media.kernelPath { settings.addressesInKernel = configuration.relayAddresses }
+        settings.usesKernelPath = configuration.media.kernelPath
+        settings.kernelPathHasLoopback = configuration.relayAddresses.contains(where: \.isLoopback)
         settings.copiesReports = configuration.hep.address != nil
         settings.cpus = Self.workerProcessors(configuration)
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in
@@ -322,6 +323,7 @@ package struct ControlLoop: ~Copyable {
     private mutating func turn() throws(Errno) -> Bool {
         try wait(at: MonotonicClock.now)
         let count = ring.takeCompletions(into: &batch)
+        if !ring.hasCompletions, ring.isSubmitted { sip.beginTurn() }
         let now = MonotonicClock.now
         control.audience = EventAudience(logLevel: log.level, hasSubscribers: clients.haveSubscribers)
         ngControl.audience = control.audience

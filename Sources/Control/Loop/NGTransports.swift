@@ -67,8 +67,9 @@ struct NGTransports: ~Copyable {
                 message = (buffers.copy(datagram.payload), .datagram(datagram.source))
             }
         }
-        if completion.hasBuffer { buffers.recycle(completion.bufferID) }
+        if completion.hasBuffer { buffers.recycle(completion.bufferID, keeping: SIPTransports.usualBuffers) }
         if !completion.hasMore {
+            buffers.provideWithheld()
             buffers.publish()
             receive(on: &ring, buffers: buffers)
         }

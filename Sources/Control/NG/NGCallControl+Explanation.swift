@@ -17,7 +17,7 @@ extension NGCallControl {
     /// - Parameter cause: nil while it is present.
     func evidence(of call: NGCall, cause: String?, now: Instant) -> NGCallEvidence {
         let session = call.firstMedium?.taken.session
-        func media(_ leg: Leg) -> MediaEvidence { session.map { self.media.evidence(of: $0, leg) } ?? MediaEvidence() }
+        func media(_ leg: Leg) -> MediaEvidence? { session.map { self.media.evidence(of: $0, leg) } }
         return NGCallEvidence(call: call, cause: cause, at: now, fromCaller: media(.caller), fromCallee: media(.callee))
     }
 
@@ -48,8 +48,9 @@ struct NGCallEvidence {
     /// Nil while it is present.
     let cause: String?
     let at: Instant
-    let fromCaller: MediaEvidence
-    let fromCallee: MediaEvidence
+    /// Nil when it had no media.
+    let fromCaller: MediaEvidence?
+    let fromCallee: MediaEvidence?
 
     var facts: CallFacts {
         let end = call.deletedAt ?? at
@@ -57,8 +58,8 @@ struct NGCallEvidence {
         facts.callee = call.callee.tag == nil ? nil : party(.callee)
         facts.answeredAt = call.answeredAt.map { $0 - call.createdAt }
         facts.noMediaTimeout = call.noMedia.value.isOff ? .zero : call.noMedia.value.timeout
-        facts.fromCaller = StreamFacts(fromCaller, since: call.createdAt)
-        facts.fromCallee = StreamFacts(fromCallee, since: call.createdAt)
+        if let fromCaller { facts.fromCaller = StreamFacts(fromCaller, since: call.createdAt) }
+        if let fromCallee { facts.fromCallee = StreamFacts(fromCallee, since: call.createdAt) }
         // A call whose proxy has deleted it stays for a while, and is over all the same.
         let cause = cause ?? (call.deletedAt == nil ? nil : "normal")
         if let cause {

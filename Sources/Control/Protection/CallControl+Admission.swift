@@ -9,7 +9,7 @@ extension CallControl {
         let isNewRegister = request.method == .register && request.toTag == nil && phones != nil
         let key = TransactionKey(request: request)
         // What belongs to a present call or transaction comes first, wherever it comes from.
-        if request.method == .ack || transactions.isKnown(request, key) || (!isNewRegister && dialog(of: request) != nil) {
+        if request.method == .ack || transactions.isKnown(request, key) || (!isNewRegister && isInDialog(request)) {
             return receiveAdmitted(request, key, from: source, now: now)
         }
         if isScanner(request), !isTrunk(source), !isFromDoctor(source.remote, now: now) {

@@ -7,14 +7,19 @@ package import Core
 /// the rest, and who comes with little finds room (Choudhury and Hahne, "Dynamic queue length thresholds", 1998). Nobody is shut
 /// out. One thread.
 package struct FairQueue<Element> {
+    private struct Waiting {
+        let element: Element
+        let octets: Int
+    }
+
     private struct Line {
-        var waiting: [(element: Element, octets: Int)] = []
+        var waiting: [Waiting]
         /// The first of `waiting` that is still there.
         var head = 0
 
         var count: Int { waiting.count - head }
 
-        mutating func takeFirst() -> (element: Element, octets: Int) {
+        mutating func takeFirst() -> Waiting {
             let first = waiting[head]
             head += 1
             if head >= 32, 2 * head >= waiting.count {
@@ -29,6 +34,8 @@ package struct FairQueue<Element> {
     private let octetLimit: Int
     /// Of sources with something that waits, and of no others.
     private var lines: [IPAddress: Line] = [:]
+    /// Memory of a line that is over, for the next one.
+    private var spare: [Waiting] = []
     /// The same sources in the order of their turns, from `nextTurn` on.
     private var turns: [IPAddress] = []
     private var nextTurn = 0
@@ -47,8 +54,14 @@ package struct FairQueue<Element> {
     package mutating func add(_ element: Element, octets size: Int, from source: IPAddress) -> Bool {
         let waiting = lines[source]?.count ?? 0
         guard waiting < limit - count, size <= octetLimit - octets else { return false }
-        if waiting == 0 { turns.append(source) }
-        lines[source, default: Line()].waiting.append((element, size))
+        if waiting == 0 {
+            turns.append(source)
+            var line = Line(waiting: spare.taken())
+            line.waiting.append(Waiting(element: element, octets: size))
+            lines[source] = line
+        } else {
+            lines[source]?.waiting.append(Waiting(element: element, octets: size))
+        }
         count += 1
         octets += size
         return true
@@ -78,7 +91,12 @@ package struct FairQueue<Element> {
         let first = lines.values[line].takeFirst()
         count -= 1
         octets -= first.octets
-        if lines.values[line].count == 0 { lines.remove(at: line) } else { turns.append(source) }
+        if lines.values[line].count == 0 {
+            var memory = lines.remove(at: line).value.waiting
+            spare.giveBack(&memory)
+        } else {
+            turns.append(source)
+        }
         return first.element
     }
 }

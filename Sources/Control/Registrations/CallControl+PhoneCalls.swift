@@ -12,7 +12,7 @@ extension CallControl {
     mutating func identify(_ call: Call, as user: UserIndex) {
         guard let phones else { return }
         if phones.trunks[user] == nil { call.callerIdentity = phones.users[user].identity }
-        call.caller.isBehindNAT = NATEvidence(call.invite, contact: call.invite.contact?.uri, flow: call.source) != .none
+        call.caller.setBehindNAT(NATEvidence(call.invite, contact: call.invite.contact?.uri, flow: call.source) != .none)
     }
 
     /// Whom to call to reach a user: contacts with the greatest q first, those with the same q at once (RFC 3261 §16.6). None
@@ -24,9 +24,9 @@ extension CallControl {
         for (_, binding) in phones.registrar.targets(of: user, now: now) {
             let target = target(for: binding, name: name)
             if attempts.last?.quality == binding.quality {
-                attempts[attempts.count - 1].attempt.targets.append(target)
+                attempts[attempts.count - 1].attempt.further.append(target)
             } else {
-                attempts.append((binding.quality, CalleeAttempt(targets: [target])))
+                attempts.append((binding.quality, CalleeAttempt(target)))
             }
         }
         return attempts.map(\.attempt)

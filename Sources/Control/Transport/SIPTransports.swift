@@ -18,14 +18,6 @@ struct SIPTransports: ~Copyable {
         let writable: UInt8
     }
 
-    /// A datagram on its way to the kernel.
-    struct Sent {
-        let transaction: TransactionID?
-        /// It may have to be sent again.
-        let octets: [UInt8]
-        let destination: Flow
-    }
-
     /// What came by a connection.
     struct Received {
         let flow: Flow
@@ -145,11 +137,11 @@ struct SIPTransports: ~Copyable {
     private var keptCount = 0
     /// Connections that ended and that an operator may want to hear of, with the reason.
     private(set) var reports: [(remote: SocketAddress, fields: EventFields)] = []
-    /// Each recent datagram, by the low bits of its token.
-    private var sends: [Sent?] = Array(repeating: nil, count: 4096)
-    private var nextSend: UInt32 = 0
+    private var sent = SentDatagrams()
 
     private static let readSize = 16_384
+    /// More than come in one turn but in a burst.
+    static let usualBuffers = 32
     /// Asked for: a thousand messages and more that come while one turn lasts.
     static let receiveBuffer = 4 << 20
     /// Octets kept for all connections together, both ways, beyond which the one that adds to them is cut off.
@@ -251,8 +243,9 @@ struct SIPTransports: ~Copyable {
                 message = (buffers.copy(datagram.payload), Flow(udp: datagram.source, listener: listener))
             }
         }
-        if completion.hasBuffer { buffers.recycle(completion.bufferID) }
+        if completion.hasBuffer { buffers.recycle(completion.bufferID, keeping: Self.usualBuffers) }
         if !completion.hasMore {
+            buffers.provideWithheld()
             buffers.publish()
             arm(completion.token.index, on: &ring, buffers: buffers)
         }
@@ -269,7 +262,10 @@ struct SIPTransports: ~Copyable {
     }
 
     /// The datagram whose sending failed.
-    func failed(_ completion: Completion) -> Sent? { sends[Int(completion.token.index) % sends.count] }
+    func failed(_ completion: Completion) -> SentDatagrams.Entry? { sent[completion.token.index] }
+
+    /// Once a turn, when completions were taken and none is left: they tell of every datagram of the turn before.
+    mutating func beginTurn() { sent.forgetFormer() }
 
     /// What ICMP says of datagrams.
     func takeError() -> DatagramError? {
@@ -285,7 +281,7 @@ struct SIPTransports: ~Copyable {
     /// Sends a datagram by a system call of its own, for the kernel did not take it by the ring.
     ///
     /// - Throws: the kernel's errno, which may be about another datagram again.
-    func resend(_ sent: Sent) throws(Errno) {
+    func resend(_ sent: SentDatagrams.Entry) throws(Errno) {
         guard let index = endpoints.listener(for: sent.destination) else { return }
         switch listeners[Int(index)].socket {
         case .datagram(let socket): try socket.send(sent.octets.span, to: sent.destination.remote)
@@ -327,11 +323,10 @@ struct SIPTransports: ~Copyable {
     private mutating func sendDatagram(
         _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, on ring: inout Ring
     ) -> Bool {
-        guard let index = endpoints.listener(for: flow), listeners[Int(index)].transport == .udp else { return false }
-        nextSend &+= 1
-        sends[Int(nextSend) % sends.count] = Sent(transaction: transaction, octets: octets, destination: flow)
-        let token = Token(kind: kinds.send, index: nextSend)
-        return ring.send(copying: octets.span, on: listeners[Int(index)].file, to: flow.remote, token: token)
+        guard let listener = endpoints.listener(for: flow), listeners[Int(listener)].transport == .udp else { return false }
+        let index = sent.add(SentDatagrams.Entry(transaction: transaction, octets: octets, destination: flow))
+        let token = Token(kind: kinds.send, index: index)
+        return ring.send(copying: octets.span, on: listeners[Int(listener)].file, to: flow.remote, token: token)
     }
 
     // MARK: Sending

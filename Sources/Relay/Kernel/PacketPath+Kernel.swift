@@ -1,6 +1,7 @@
 internal import CKernelPath
 internal import Core
 internal import RTP
+internal import Synchronization
 
 /// Which streams pass inside the kernel, and what came of them there.
 ///
@@ -56,7 +57,7 @@ extension PacketPath {
         unsafe own.pointee.destination_port = destination.port.bigEndian
         unsafe own.pointee.peer = kernel_address(source.ip)
         unsafe own.pointee.peer_port = source.port.bigEndian
-        unsafe own.pointee.set(run)
+        unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
         unsafe kernel_leg_give(own)
         unsafe leg.pointee.isInKernel = true
     }
@@ -76,6 +77,17 @@ extension PacketPath {
             unsafe takeBack(legs + number)
             unsafe legs[number].handling.remove(.kernel)
             unsafe legs[number].isRefusedByKernel = false
+        }
+    }
+
+    /// A datagram came to the socket of a leg whose stream the program has. A stranger's takes nothing back.
+    @inline(never)
+    mutating func cameToSocket(of leg: UnsafeMutablePointer<LegSlot>, from source: SocketAddress?) {
+        if let source, unsafe !isSame(source, leg.pointee.lock.source) {
+            // Whether it may take the place of the locked one is a matter of when that was heard.
+            unsafe leg.pointee.lock.heard(at: activitySlots[tableIndex((leg - legs) * 2)].load(ordering: .relaxed))
+        } else {
+            unsafe takeBack(leg)
         }
     }
 
@@ -104,12 +116,14 @@ extension PacketPath {
                 return unsafe account(own, of: leg)
             }
             unsafe account(own, of: leg)
-            unsafe own.pointee.packets = 0
-            unsafe own.pointee.markers = 0
-            unsafe own.pointee.octets = 0
-            // The bucket of the time line that is about to be closed has had its peak.
-            if unsafe now >= leg.pointee.secondEnds { unsafe own.pointee.jitter_peak = 0 }
-            unsafe kernel_leg_give(own)
+            if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: tableIndex(number * 2), now: now) }
+            if let run = unsafe media[number].stream.plainRun {
+                unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
+                unsafe kernel_leg_give(own)
+            } else {
+                unsafe own.pointee.owner = UInt32(KERNEL_LEG_WORKER.rawValue)
+                unsafe leg.pointee.isInKernel = false
+            }
         } else if unsafe leg.pointee.handling.isEmpty, unsafe leg.pointee.hasMedia, unsafe !leg.pointee.isRefusedByKernel,
             unsafe leg.pointee.lock.isLocked, unsafe !leg.pointee.lock.isReplacing
         {
@@ -120,12 +134,24 @@ extension PacketPath {
     /// What came of the stream since `give`, as if the worker had seen it.
     private mutating func account(_ own: UnsafeMutablePointer<kernel_leg>, of leg: UnsafeMutablePointer<LegSlot>) {
         let number = unsafe leg - legs
-        let run = unsafe own.pointee.run
-        unsafe media[number].stream.take(run)
-        guard run.packets > 0 else { return }
-        unsafe leg.pointee.lock.receiveConnected(now: run.lastArrival)
-        let packets = UInt64(run.packets)
         let table = tableIndex(number * 2)
+        var run = unsafe own.pointee.run
+        guard run.packets > 0 else { return }
+        let packets = UInt64(run.packets)
+        if unsafe own.pointee.second_ends == .max {
+            // First what came before the second ended.
+            var former = run
+            former.packets = unsafe own.pointee.packets_then
+            former.scaledJitter = unsafe own.pointee.scaled_jitter_then
+            former.jitterPeak = unsafe own.pointee.jitter_peak_then
+            former.octets = 0
+            former.markers = 0
+            unsafe media[number].stream.take(former)
+            unsafe endSecond(leg, table: table, now: leg.pointee.secondEnds)
+            run.packets -= former.packets
+        }
+        unsafe media[number].stream.take(run)
+        unsafe leg.pointee.lock.heard(at: run.lastArrival)
         unsafe statisticsSlots[table].packets.bump(packets)
         unsafe statisticsSlots[table].octets.bump(run.octets)
         unsafe statisticsSlots[table].kernelPackets.bump(packets)
@@ -161,7 +187,7 @@ extension kernel_leg {
         return run
     }
 
-    fileprivate mutating func set(_ run: PlainRun) {
+    fileprivate mutating func set(_ run: PlainRun, secondEnds: UInt64) {
         sequence_number = run.sequenceNumber
         ssrc = run.ssrc.bigEndian
         payload_type = run.payloadType
@@ -175,5 +201,6 @@ extension kernel_leg {
         packets = 0
         markers = 0
         octets = 0
+        second_ends = secondEnds
     }
 }

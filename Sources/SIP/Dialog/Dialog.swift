@@ -14,13 +14,11 @@ package final class Dialog {
     /// Route header values, each on one line.
     private var routes: [[UInt8]]
     /// Of our last request; ACK repeats that of its INVITE.
-    package private(set) var localSequence: UInt32
+    package var localSequence: UInt32 { lastSequence }
     /// Where our requests go when neither route set nor target is an address: where the peer's messages came from.
-    package private(set) var fallback: Flow
+    package var fallback: Flow { lastSource }
     /// What its Contact says means nothing on our side of a NAT: requests go back the way the peer's messages came.
-    package var isBehindNAT = false {
-        didSet { if isBehindNAT != oldValue { locate() } }
-    }
+    package var isBehindNAT: Bool { answersItsSource }
     /// Where a request of this dialog goes: the first route, else the target.
     ///
     /// A target in private space that its owner sent from elsewhere is behind NAT and cannot be reached; neither can a host
@@ -28,7 +26,14 @@ package final class Dialog {
     ///
     /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
     /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
-    package private(set) var destination: Flow
+    package var destination: Flow { located }
+
+    // What stands behind those is private: of what another module may see the compiler does not know that nobody is in the
+    // middle of changing it, and each look at it is checked.
+    private var lastSequence: UInt32
+    private var lastSource: Flow
+    private var answersItsSource = false
+    private var located: Flow
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
@@ -42,11 +47,11 @@ package final class Dialog {
         let contact = request.contact?.uri
         let uri = contact ?? request.from.uri
         targetURI = Array(uri.slice)
-        target = Target(uri, isContact: contact != nil)
+        target = Target(address: uri.socketAddress, transport: uri.transport, isContact: contact != nil)
         routes = Self.routes(request)
-        localSequence = 0
-        fallback = source
-        destination = source
+        lastSequence = 0
+        lastSource = source
+        located = source
         locate()
     }
 
@@ -54,23 +59,33 @@ package final class Dialog {
     ///
     /// - Parameters:
     ///   - target: octets that no URI may hold (white space and controls) are left out.
-    ///   - local: the From value of the request, with `localTag`.
+    ///   - appendLocal: the From value of the request, with `localTag`.
+    ///   - appendRemote: the To value.
     ///   - routeSet: Route values of its first request, from configuration or a registration's Path.
     package init(
+        calling target: [UInt8], callID: [UInt8], localTag: String, sequence: UInt32, destination: Flow, routeSet: [String] = [],
+        appendLocal: (inout [UInt8]) -> Void, appendRemote: (inout [UInt8]) -> Void
+    ) {
+        self.localTag = localTag
+        identity = DialogIdentity(callID: callID.span, appendFrom: appendLocal, appendTo: appendRemote)
+        self.callID = Octet.string(identity.callID.span)
+        targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
+        let uri = SIPURI(target)
+        self.target = Target(address: uri?.socketAddress, transport: uri?.transport, isContact: false)
+        routes = routeSet.map { Octet.oneLine($0.utf8.span) }
+        lastSequence = sequence
+        lastSource = destination
+        located = destination
+        locate()
+    }
+
+    package convenience init(
         calling target: [UInt8], callID: [UInt8], localTag: String, local: [UInt8], remote: [UInt8], sequence: UInt32,
         destination: Flow, routeSet: [String] = []
     ) {
-        self.localTag = localTag
-        identity = DialogIdentity.of(
-            callID: callID.span, from: local.span, to: remote.span, remoteTag: nil, isFolded: true)
-        self.callID = Octet.string(identity.callID.span)
-        targetURI = Octet.isVisible(target.span) ? target : target.filter { $0 > 0x20 && $0 != 0x7f }
-        self.target = Target(SIPURI(target), isContact: false)
-        routes = routeSet.map { Octet.oneLine($0.utf8.span) }
-        localSequence = sequence
-        fallback = destination
-        self.destination = destination
-        locate()
+        self.init(
+            calling: target, callID: callID, localTag: localTag, sequence: sequence, destination: destination, routeSet: routeSet,
+            appendLocal: { $0.append(copying: local.span) }, appendRemote: { $0.append(copying: remote.span) })
     }
 
     package convenience init(
@@ -90,11 +105,18 @@ package final class Dialog {
         targetURI = other.targetURI
         target = other.target
         routes = other.routes
-        localSequence = other.localSequence
-        fallback = other.fallback
-        isBehindNAT = other.isBehindNAT
-        destination = other.destination
+        lastSequence = other.lastSequence
+        lastSource = other.lastSource
+        answersItsSource = other.answersItsSource
+        located = other.located
         update(with: response, source: source)
+    }
+
+    /// See `isBehindNAT`.
+    package func setBehindNAT(_ isBehindNAT: Bool) {
+        guard isBehindNAT != answersItsSource else { return }
+        answersItsSource = isBehindNAT
+        locate()
     }
 
     /// What the same request begins that is sent once more to `target`: no answer to this one has made a dialog.
@@ -157,10 +179,11 @@ package final class Dialog {
     ///   - branch: of its Via, new for each request.
     ///   - sentBy: what Via carries.
     ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
+    ///   - bodyCount: octets of the body that it is going to have.
     package func request(
-        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70
+        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70, bodyCount: Int = 0
     ) -> MessageBuilder {
-        if sequence == nil { localSequence += 1 }
+        if sequence == nil { lastSequence = lastSequence + 1 }
         var uri = targetURI
         var routes = routes
         // A strict router wants itself as Request-URI and the target at the end of the routes.
@@ -174,7 +197,7 @@ package final class Dialog {
             + routes.reduce(0) { $0 + $1.count + 9 } + identity.lines.count + 64
         let identity = identity
         let number = sequence ?? localSequence
-        return MessageBuilder(count: count) { lines in
+        return MessageBuilder(count: count, bodyCount: bodyCount) { lines in
             lines.append(copying: name.utf8.span)
             lines.append(Octet.space)
             lines.append(copying: uri.span)
@@ -197,14 +220,14 @@ package final class Dialog {
     }
 
     private func takeTarget(from message: SIPMessage, source: Flow) {
-        fallback = source
+        lastSource = source
         // A 2xx mostly repeats the Contact of the response before it.
         if !target.isContact || !message.hasContact(targetURI) {
             if let contact = message.contact?.uri {
                 targetURI = Array(contact.slice)
-                target = Target(contact, isContact: true)
+                target = Target(address: contact.socketAddress, transport: contact.transport, isContact: true)
             } else {
-                target.isContact = false
+                target = Target(address: target.address, transport: target.transport, isContact: false)
             }
         }
         locate()
@@ -217,22 +240,17 @@ package final class Dialog {
         /// As the URI asks for.
         let transport: Transport?
         /// The peer's latest message had it.
-        var isContact: Bool
-
-        init(_ uri: SIPURI?, isContact: Bool) {
-            (address, transport) = (uri?.socketAddress, uri?.transport)
-            self.isContact = isContact
-        }
+        let isContact: Bool
     }
 
     /// Sets `destination` anew.
     private func locate() {
         if isBehindNAT {
-            destination = fallback
+            located = lastSource
         } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
-            destination = destination(of: Target(route, isContact: false))
+            located = destination(of: Target(address: route.socketAddress, transport: route.transport, isContact: false))
         } else {
-            destination = destination(of: target)
+            located = destination(of: target)
         }
     }
 
@@ -275,6 +293,33 @@ struct DialogIdentity: Sendable {
         }
         let (callID, from, to) = (Octet.oneLine(callID), Octet.oneLine(from), Octet.oneLine(to))
         return DialogIdentity(callID: callID.span, from: from.span, ownTag: ownTag, to: to.span, remoteTag: remoteTag)
+    }
+
+    /// Before the peer has given a tag.
+    init(callID: Span<UInt8>, appendFrom: (inout [UInt8]) -> Void, appendTo: (inout [UInt8]) -> Void) {
+        var lines: [UInt8] = []
+        lines.reserveCapacity(220 + callID.count)
+        lines.append("From: ")
+        let fromStart = lines.count
+        appendFrom(&lines)
+        let from = fromStart..<lines.count
+        lines.append("\r\nTo: ")
+        let toStart = lines.count
+        appendTo(&lines)
+        let to = toStart..<lines.count
+        let isFolded = callID.hasLineEnd || lines.span.extracting(from).hasLineEnd || lines.span.extracting(to).hasLineEnd
+        if isFolded {
+            self = .of(
+                callID: callID, from: lines.span.extracting(from), to: lines.span.extracting(to), remoteTag: nil, isFolded: true)
+            return
+        }
+        lines.append("\r\nCall-ID: ")
+        let callIDStart = lines.count
+        lines.append(copying: callID)
+        callIDRange = callIDStart..<lines.count
+        lines.append("\r\nCSeq: ")
+        (fromRange, toRange, linesEnd, hasRemoteTag) = (from, to, lines.count, false)
+        octets = lines
     }
 
     /// From values on one line each.

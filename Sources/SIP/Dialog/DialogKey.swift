@@ -5,15 +5,17 @@
 package struct DialogKey: Hashable, Sendable {
     private let octets: UInt128
 
-    /// - Precondition: 16 octets at most.
+    package static let longestTag = 16
+
+    /// - Precondition: `longestTag` octets at most.
     package init(localTag: String) {
-        precondition(localTag.utf8.count <= 16, "our own tags are short")
+        precondition(localTag.utf8.count <= Self.longestTag, "our own tags are short")
         octets = localTag.utf8.span.vector(at: 0).number(ofFirst: localTag.utf8.count)
     }
 
     /// Nil when it is no tag of ours.
     package init?(_ tag: ArraySlice<UInt8>?) {
-        guard let tag, tag.count <= 16 else { return nil }
+        guard let tag, tag.count <= Self.longestTag else { return nil }
         octets = tag.span.vector(at: 0).number(ofFirst: tag.count)
     }
 

@@ -77,8 +77,4 @@ package struct DigestValue: Equatable, Sendable {
         appendHex(to: &digits)
         return String(decoding: digits, as: UTF8.self)
     }
-
-    package static func == (left: DigestValue, right: DigestValue) -> Bool {
-        left.algorithm == right.algorithm && left.octets.indices.allSatisfy { left.octets[$0] == right.octets[$0] }
-    }
 }

@@ -61,11 +61,11 @@ final class MessageAuthenticator {
 
 extension DigestValue {
     /// In a time that does not tell where the first difference is.
-    func isEqualInConstantTime(to other: DigestValue) -> Bool {
-        guard algorithm == other.algorithm else { return false }
-        return unsafe octets.span.withUnsafeBytes { left in
-            unsafe other.octets.span.withUnsafeBytes { right in
-                unsafe cdigest_equal(left.baseAddress!, right.baseAddress!, left.count) == 1
+    package static func == (left: DigestValue, right: DigestValue) -> Bool {
+        guard left.algorithm == right.algorithm else { return false }
+        return unsafe left.octets.span.withUnsafeBytes { ours in
+            unsafe right.octets.span.withUnsafeBytes { theirs in
+                unsafe cdigest_equal(ours.baseAddress!, theirs.baseAddress!, ours.count) == 1
             }
         }
     }

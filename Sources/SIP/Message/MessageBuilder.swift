@@ -3,7 +3,9 @@ package import Core
 /// Writes a message octet by octet. What is added comes out in that order; `finish` writes Content-Length and the body.
 ///
 /// No value can break out of its header line: line ends in it become a space.
-package struct MessageBuilder: Sendable {
+///
+/// Not to be copied: what is finished would be copied with it, since somebody might go on writing.
+package struct MessageBuilder: ~Copyable, Sendable {
     private var octets: [UInt8] = []
     /// One-letter names where there are (RFC 3261 §7.3.3).
     private var isCompact = false
@@ -15,9 +17,11 @@ package struct MessageBuilder: Sendable {
 
     /// A request that a dialog has begun; see `Dialog.request`.
     ///
-    /// - Parameter count: of what `write` writes, at most: whole lines.
-    init(count: Int, _ write: (inout OutputSpan<UInt8>) -> Void) {
-        self.init(capacity: max(Self.usualCount, count + 300))
+    /// - Parameters:
+    ///   - count: of what `write` writes, at most: whole lines.
+    ///   - bodyCount: of the body that follows in the end; what stands before it has room for the usual further lines then.
+    init(count: Int, bodyCount: Int = 0, _ write: (inout OutputSpan<UInt8>) -> Void) {
+        self.init(capacity: max(Self.usualCount, count + (bodyCount > 0 ? bodyCount + 450 : 300)))
         octets.append(addingCapacity: count, initializingWith: write)
     }
 
@@ -237,7 +241,7 @@ package struct MessageBuilder: Sendable {
     /// RFC 4028 §4.
     package mutating func addSessionExpires(_ interval: Duration, refresher: SessionTimer.Refresher?) {
         addLine(.sessionExpires, capacity: 32) { line in
-            line.append(decimal: UInt32(clamping: interval.components.seconds))
+            line.append(decimal: UInt32(clamping: interval.nanoseconds / 1_000_000_000))
             switch refresher {
             case .uac: line.append(";refresher=uac")
             case .uas: line.append(";refresher=uas")

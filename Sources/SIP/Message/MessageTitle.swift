@@ -24,6 +24,21 @@ package struct MessageTitle: Sendable {
         }
     }
 
+    /// The same of a message that was read.
+    package init(_ message: SIPMessage) {
+        switch message.startLine {
+        case .request(let method, let methodRange, _):
+            (status, self.method, range) = (nil, method, methodRange.range.prefix(Self.longest))
+        case .response(let status, let reasonRange):
+            (self.status, method) = (status, .unknown)
+            let reason = reasonRange.range
+            // Behind the status there may be no space when there is no reason.
+            let hasSpace = message.octets.span[reason.lowerBound - 1] == Octet.space
+            let start = reason.lowerBound - (hasSpace ? 4 : 3)
+            range = start..<min(reason.upperBound, start + Self.longest)
+        }
+    }
+
     private static let longest = 48
 
     package func text(in message: [UInt8]) -> String { Octet.string(message.span.extracting(range)) }

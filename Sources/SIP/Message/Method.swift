@@ -55,6 +55,9 @@ package struct Methods: OptionSet, Hashable, Sendable {
 
     package init(rawValue: UInt16) { self.rawValue = rawValue }
 
+    /// A literal goes by a loop over an array at run time.
+    package static var none: Methods { Methods(rawValue: 0) }
+
     package init(_ method: Method) { self.init(rawValue: 1 << UInt16(method.rawValue)) }
 
     package func contains(_ method: Method) -> Bool { contains(Methods(method)) }
@@ -66,11 +69,11 @@ extension SIPMessage {
     package var allowedMethods: Methods? {
         guard has(.allow) else { return nil }
         let span = octets.span
-        var methods: Methods = []
+        var methods = Methods.none
         for field in all(.allow) {
             var scanner = ListScanner(field.valueRange)
             while let range = scanner.next(span) { methods.insert(Methods(Method(span, range))) }
         }
-        return methods.isEmpty ? nil : methods
+        return methods == .none ? nil : methods
     }
 }

@@ -268,12 +268,13 @@ extension SIPMessage {
 
 /// What a datagram turned out to be.
 package enum ParseOutcome: Sendable {
+    // What seldom comes is out of line: this way it is one word that is handed on.
     case message(SIPMessage)
     /// A request that is broken, or that no element of this kind can serve, but that tells where to answer. It is
     /// answered statelessly and never touches a transaction. Never an ACK.
-    case answerable(SIPMessage, status: Int, reason: String)
+    indirect case answerable(SIPMessage, status: Int, reason: String)
     /// Line ends only (RFC 5626 §3.5.1), nothing at all, or up to four NUL octets.
     case keepAlive
     /// Not SIP, a broken response, or a request that does not say where to answer.
-    case discard(reason: String)
+    indirect case discard(reason: String)
 }

@@ -3,13 +3,25 @@ extension SessionDescription {
     package struct Payload: Equatable, Sendable {
         /// The RTP payload type, 0 to 127.
         package let number: UInt8
+        private var channels: UInt16
+        /// `UInt32.max` where there is none.
+        private var rate: UInt32
         /// As written, `PCMU` or `opus`; nil for a dynamic type without a map.
         package private(set) var encodingName: String?
-        /// In hertz.
-        package private(set) var clockRate: Int?
-        package private(set) var channelCount: Int
         /// What follows the payload type in `a=fmtp`, as written.
         package internal(set) var fmtp: String?
+
+        init(number: UInt8, encodingName: String?, clockRate: UInt32?, channelCount: UInt16, fmtp: String?) {
+            self.number = number
+            self.encodingName = encodingName
+            rate = clockRate ?? .max
+            channels = channelCount
+            self.fmtp = fmtp
+        }
+
+        /// In hertz.
+        package var clockRate: Int? { rate == .max ? nil : Int(rate) }
+        package var channelCount: Int { Int(channels) }
     }
 }
 
@@ -33,18 +45,19 @@ extension SessionDescription.Payload {
     /// As the static table has it.
     @inline(__always)
     init(number: UInt8) {
-        self.number = number
         let known = Self.staticType(number)
-        encodingName = known?.name
-        clockRate = known?.clockRate
-        channelCount = known?.channelCount ?? 1
-        fmtp = nil
+        self.init(
+            number: number, encodingName: known?.name, clockRate: known?.clockRate, channelCount: known?.channelCount ?? 1, fmtp: nil)
     }
 
     /// - Parameter text: what follows the payload type in its `a=rtpmap` line: encoding/clock rate/channels.
     @inline(__always)
     mutating func map(_ octets: [UInt8], _ text: Range<Int>) {
         let span = octets.span
+        if let usual = SDPText.usualMap(span, text) {
+            (encodingName, rate, channels) = (usual.name, usual.rate, 1)
+            return
+        }
         let end = span.firstIndex(of: SDPText.space, in: text) ?? text.upperBound
         let nameEnd = span.firstIndex(of: Octet.slash, in: text.lowerBound..<end) ?? end
         let rate = min(nameEnd + 1, end)..<end
@@ -52,11 +65,11 @@ extension SessionDescription.Payload {
         let channels = min(rateEnd + 1, end)..<end
         let channelsEnd = span.firstIndex(of: Octet.slash, in: channels) ?? end
         encodingName = SDPText.string(octets, text.lowerBound..<nameEnd)
-        clockRate = SDPText.number(span, rate.lowerBound..<rateEnd)
-        channelCount = SDPText.number(span, channels.lowerBound..<channelsEnd) ?? 1
+        self.rate = SDPText.number(span, rate.lowerBound..<rateEnd) ?? .max
+        self.channels = SDPText.number(span, channels.lowerBound..<channelsEnd) ?? 1
     }
 
-    private static func staticType(_ number: UInt8) -> (name: String, clockRate: Int, channelCount: Int)? {
+    private static func staticType(_ number: UInt8) -> (name: String, clockRate: UInt32, channelCount: UInt16)? {
         switch number {
         case 0: ("PCMU", 8000, 1)
         case 3: ("GSM", 8000, 1)

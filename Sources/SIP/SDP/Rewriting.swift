@@ -217,8 +217,10 @@ private struct Writer {
     private mutating func writeKept() {
         guard !kept.isEmpty else { return }
         let (source, range) = (source, kept)
-        octets.append(copying: source.span.extracting(range))
-        octets.append("\r\n")
+        octets.append(addingCapacity: range.count + 2) { lines in
+            lines.append(copying: source.span.extracting(range))
+            lines.append("\r\n")
+        }
         kept = 0..<0
     }
 
@@ -240,9 +242,11 @@ private struct Writer {
 
     mutating func write(connection address: IPAddress) {
         writeKept()
-        octets.append("c=")
-        SDPText.append(connection: address, to: &octets)
-        octets.append("\r\n")
+        octets.append(addingCapacity: 64) { line in
+            line.append(address.family == .ipv4 ? "c=IN IP4 " : "c=IN IP6 ")
+            address.append(to: &line)
+            line.append("\r\n")
+        }
     }
 
     mutating func write(rtcpPort port: UInt16, at address: IPAddress?) {

@@ -6,8 +6,22 @@ package enum SDPText {
 
     /// What nearly every description says comes from a table; reading UTF-8 takes ten times as long.
     static func string(_ octets: [UInt8], _ range: Range<Int>) -> String {
-        UsualWords.shared.find(octets.span, range) ?? String(decoding: octets[range], as: UTF8.self)
+        usualWords.find(octets.span, range) ?? String(decoding: octets[range], as: UTF8.self)
     }
+
+    /// Encoding and clock rate of an `a=rtpmap` line that many a description has.
+    static func usualMap(_ octets: Span<UInt8>, _ range: Range<Int>) -> (name: String, rate: UInt32)? {
+        usualMaps.find(octets, range)
+    }
+
+    private static let usualWords = UsualTexts(
+        [
+            "audio", "video", "image", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "udptl", "PCMU", "PCMA", "G729", "G722", "GSM", "opus",
+            "iLBC", "AMR", "AMR-WB", "telephone-event", "CN", "H264", "VP8", "0-15", "0-16", "annexb=no", "annexb=yes", "t38",
+        ].map { ($0, $0) })
+
+    private static let usualMaps = UsualTexts<(name: String, rate: UInt32)>(
+        ["PCMU", "PCMA", "G729", "G722", "GSM", "CN", "iLBC"].map { ("\($0)/8000", ($0, 8_000)) })
 
     /// A run of digits that fits `Value`; nil for anything else, a sign included.
     package static func number<Value: FixedWidthInteger>(_ octets: Span<UInt8>, _ range: Range<Int>) -> Value? {
@@ -42,23 +56,19 @@ package enum SDPText {
     }
 }
 
-/// Words of fifteen octets at most, found by what they are as a number.
-private struct UsualWords: Sendable {
-    static let shared = UsualWords([
-        "audio", "video", "image", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "udptl", "PCMU", "PCMA", "G729", "G722", "GSM", "opus",
-        "iLBC", "AMR", "AMR-WB", "telephone-event", "CN", "H264", "VP8", "0-15", "0-16", "annexb=no", "annexb=yes", "t38",
-    ])
+/// What texts of fifteen octets at most stand for, found by what they are as a number.
+private struct UsualTexts<Meaning: Sendable>: Sendable {
+    private static var capacity: Int { 256 }
+    /// Nil where there is none.
+    private var meanings = [(number: UInt128, meaning: Meaning?)](repeating: (0, nil), count: capacity)
 
-    private static let capacity = 256
-    /// Empty where there is none.
-    private var words = [(number: UInt128, text: String)](repeating: (0, ""), count: capacity)
-
-    private init(_ texts: [String]) {
-        for text in texts {
+    init(_ texts: [(text: String, meaning: Meaning)]) {
+        for (text, meaning) in texts {
+            precondition(text.utf8.count < 16, "a text has fifteen octets at most")
             let number = Self.number(text.utf8.span, 0..<text.utf8.count)
             var slot = Self.slot(number)
-            while words[slot].number != 0 { slot = (slot + 1) % Self.capacity }
-            words[slot] = (number, text)
+            while meanings[slot].number != 0 { slot = (slot + 1) % Self.capacity }
+            meanings[slot] = (number, meaning)
         }
     }
 
@@ -74,12 +84,12 @@ private struct UsualWords: Sendable {
         return Int((folded &* 0x9e37_79b9_7f4a_7c15) >> 56)  // eight bits: below `capacity`
     }
 
-    func find(_ octets: Span<UInt8>, _ range: Range<Int>) -> String? {
+    func find(_ octets: Span<UInt8>, _ range: Range<Int>) -> Meaning? {
         guard range.count < 16, !range.isEmpty else { return nil }
         let number = Self.number(octets, range)
         var slot = Self.slot(number)
-        while words[slot].number != 0 {
-            if words[slot].number == number { return words[slot].text }
+        while meanings[slot].number != 0 {
+            if meanings[slot].number == number { return meanings[slot].meaning }
             slot = (slot + 1) % Self.capacity
         }
         return nil

@@ -69,9 +69,7 @@ package struct SessionDescription: Sendable {
     package static let maximumMediaCount = 32
 
     package init(parsing body: ArraySlice<UInt8>) throws(SDPError) {
-        var octets: [UInt8] = []
-        octets.append(copying: body.span)
-        try self.init(octets: octets)
+        try self.init(octets: [UInt8](atMost: body.count) { $0.append(copying: body.span) })
     }
 
     package init(parsing body: [UInt8]) throws(SDPError) { try self.init(octets: body) }

@@ -3,14 +3,16 @@ package import Core
 /// When to send again: an interval that doubles, up to a cap (timers A, E, G; the 2xx of RFC 3261 §13.3.1.4).
 package struct RetransmissionTimer: Sendable {
     package private(set) var due: Instant
-    private var interval: Duration
-    private let cap: Duration?
+    /// In nanoseconds.
+    private var interval: Int64
+    /// Likewise; `Int64.max` where it may double for ever.
+    private let cap: Int64
 
     /// - Parameter cap: the longest interval; nil lets it double for ever (timer A).
     package init(startingAt now: Instant, interval: Duration, cap: Duration?) {
         precondition(interval > .zero, "a retransmission interval of zero would never end")
-        self.interval = interval
-        self.cap = cap
+        self.interval = interval.nanoseconds
+        self.cap = cap?.nanoseconds ?? .max
         due = now + interval
     }
 
@@ -21,20 +23,15 @@ package struct RetransmissionTimer: Sendable {
     package mutating func fire(at now: Instant) -> Bool {
         guard now >= due else { return false }
         while due <= now {
-            interval = next(after: interval)
-            due += interval
+            interval = min(interval * 2, cap)
+            due += .nanoseconds(interval)
         }
         return true
     }
 
     /// Lets what is due next stay, and goes on at the cap from there (timer E in Proceeding, RFC 3261 §17.1.2.2).
     package mutating func continueAtCap() {
-        if let cap { interval = cap }
-    }
-
-    private func next(after interval: Duration) -> Duration {
-        guard let cap else { return interval * 2 }
-        return min(interval * 2, cap)
+        if cap != .max { interval = cap }
     }
 }
 

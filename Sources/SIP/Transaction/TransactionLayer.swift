@@ -1,8 +1,19 @@
 package import Core
 
 /// Names one client or server transaction for as long as the process runs.
-package struct TransactionID: SerialNumber {
+package struct TransactionID: PlacedNumber {
+    /// A serial number, and below it the place, which others have had before.
     package let rawValue: UInt64
+
+    private static let placeBits: UInt64 = 24
+    /// More than memory is set aside for.
+    static let maximumPlaces = 1 << 24
+
+    init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    init(serial: UInt64, place: Int) { rawValue = serial << Self.placeBits | UInt64(place) }
+
+    package var place: Int { Int(rawValue & (1 << Self.placeBits - 1)) }
 }
 
 /// Matches messages to transactions and keeps what is retransmitted (RFC 3261 §17, RFC 6026), over any transport.
@@ -10,8 +21,7 @@ package struct TransactionID: SerialNumber {
 /// Sans-IO: give it messages and the time, and carry out every `Output` in order. One thread.
 package struct TransactionLayer {
     package enum Output: Sendable {
-        /// Send these octets.
-        case send([UInt8], to: Flow, transaction: TransactionID, isRetransmission: Bool)
+        case send(Transmission)
         /// A request that opened a server transaction; answer it with `respond`. An INVITE has had its 100.
         case request(TransactionID, SIPMessage, source: Flow)
         /// An ACK for a 2xx, for the dialog it belongs to.
@@ -32,6 +42,25 @@ package struct TransactionLayer {
         package static var none: Output { .ended(TransactionID(rawValue: 0)) }
     }
 
+    /// Octets to be sent.
+    package struct Transmission: Sendable {
+        package let octets: [UInt8]
+        package let destination: Flow
+        package let transaction: TransactionID
+        package let isRetransmission: Bool
+    }
+
+    /// A request as it is sent when the first way fails.
+    package struct Fallback: Sendable {
+        let request: [UInt8]
+        let destination: Flow
+
+        package init(_ request: [UInt8], to destination: Flow) {
+            self.request = request
+            self.destination = destination
+        }
+    }
+
     final class Client {
         let id: TransactionID
         private(set) var machine: ClientMachine
@@ -40,7 +69,7 @@ package struct TransactionLayer {
         var request: [UInt8]
         var destination: Flow
         /// What is sent, and where, when the transport fails before anything was heard.
-        var fallback: (request: [UInt8], destination: Flow)?
+        var fallback: Fallback?
         var hasSent = false
         var hasHeard = false
         /// The ACK for a 300-699 response (§17.1.1.3).
@@ -50,7 +79,7 @@ package struct TransactionLayer {
 
         init(
             id: TransactionID, machine: ClientMachine, key: SentRequestKey, openedAt: Instant, request: [UInt8], destination: Flow,
-            fallback: (request: [UInt8], destination: Flow)?
+            fallback: Fallback?
         ) {
             self.id = id
             self.machine = machine
@@ -59,6 +88,10 @@ package struct TransactionLayer {
             self.request = request
             self.destination = destination
             self.fallback = fallback
+        }
+
+        func transmission(of octets: [UInt8], isRetransmission: Bool) -> Transmission {
+            Transmission(octets: octets, destination: destination, transaction: id, isRetransmission: isRetransmission)
         }
 
         /// What is assigned anew, and not changed in place, needs no check at run time that nobody else is changing it.
@@ -87,6 +120,10 @@ package struct TransactionLayer {
             destination = ResponseDestination.flow(for: request, source: source)
         }
 
+        func transmission(isRetransmission: Bool) -> Transmission {
+            Transmission(octets: response, destination: destination, transaction: id, isRetransmission: isRetransmission)
+        }
+
         func change(_ change: (inout ServerMachine) -> Void) {
             var changed = machine
             change(&changed)
@@ -94,12 +131,18 @@ package struct TransactionLayer {
         }
     }
 
-    private(set) var clients: [TransactionID: Client] = [:]
-    private(set) var servers: [TransactionID: Server] = [:]
+    private(set) var clients = PlaceTable<TransactionID, Client>()
+    private(set) var servers = PlaceTable<TransactionID, Server>()
     private(set) var clientsByKey: [SentRequestKey: Client] = [:]
     private var serversByKey: [TransactionKey: Server] = [:]
     private var timers = TimerQueue<TransactionID>()
-    private var lastID: UInt64 = 0
+    private var lastSerial: UInt64 = 0
+    /// Places that were given out, now or before.
+    private var placeCount = 0
+    /// Those of them that are free; the last one was given back last.
+    private var freePlaces: [UInt32] = []
+    /// Of transactions that have ended, as their user may not know yet.
+    private var endedPlaces: [UInt32] = []
     /// Memory for the effects of one input, used again and again.
     private var clientEffects: [ClientMachine.Effect] = []
     private var serverEffects: [ServerMachine.Effect] = []
@@ -116,8 +159,8 @@ package struct TransactionLayer {
 
     /// Takes the memory that was set aside: see `ResidentMemory`.
     package func populate() {
-        ResidentMemory.populate(clients)
-        ResidentMemory.populate(servers)
+        clients.populate()
+        servers.populate()
         ResidentMemory.populate(clientsByKey)
         ResidentMemory.populate(serversByKey)
     }
@@ -125,6 +168,24 @@ package struct TransactionLayer {
     package var count: Int { clients.count + servers.count }
     /// When `advance(to:outputs:)` is due next.
     package var nextDeadline: Instant? { timers.nextDue }
+
+    // MARK: Places
+
+    private mutating func newID() -> TransactionID {
+        lastSerial += 1
+        if let place = freePlaces.popLast() { return TransactionID(serial: lastSerial, place: Int(place)) }
+        precondition(placeCount < TransactionID.maximumPlaces, "nobody serves so many transactions")
+        defer { placeCount += 1 }
+        return TransactionID(serial: lastSerial, place: placeCount)
+    }
+
+    /// The user has carried out every `ended` that there was: what it kept by those numbers is gone, and their places may be
+    /// given out again.
+    package mutating func reuseEndedPlaces() {
+        guard !endedPlaces.isEmpty else { return }
+        freePlaces.append(contentsOf: endedPlaces)
+        endedPlaces.removeAll(keepingCapacity: true)
+    }
 
     // MARK: From the network
 
@@ -154,8 +215,7 @@ package struct TransactionLayer {
         } else if message.method == .ack {
             outputs.append(.acknowledgement(message, source: source))
         } else {
-            lastID += 1
-            let id = TransactionID(rawValue: lastID)
+            let id = newID()
             var effects = serverEffects.taken()
             let machine = ServerMachine(
                 method: message.method, isReliable: source.isReliable, now: now, effects: &effects)
@@ -194,10 +254,9 @@ package struct TransactionLayer {
     ///   before anything was heard (RFC 3261 §18.1.1).
     package mutating func send(
         _ request: [UInt8], method: Method, branch: ViaBranch, to destination: Flow,
-        fallback: (request: [UInt8], destination: Flow)? = nil, now: Instant, outputs: inout [Output]
+        fallback: Fallback? = nil, now: Instant, outputs: inout [Output]
     ) -> TransactionID {
-        lastID += 1
-        let id = TransactionID(rawValue: lastID)
+        let id = newID()
         let key = SentRequestKey(branch, method)
         var effects = clientEffects.taken()
         let machine = ClientMachine(method: method, isReliable: destination.isReliable, now: now, effects: &effects)
@@ -269,7 +328,7 @@ package struct TransactionLayer {
         guard let client = clients[id] else { return }
         var effects = clientEffects.taken()
         if let fallback = client.fallback, !client.hasHeard {
-            (client.request, client.destination) = fallback
+            (client.request, client.destination) = (fallback.request, fallback.destination)
             client.fallback = nil
             client.hasSent = false
             client.change {
@@ -310,18 +369,18 @@ package struct TransactionLayer {
         for effect in effects {
             switch effect {
             case .sendRequest:
-                outputs.append(
-                    .send(client.request, to: client.destination, transaction: id, isRetransmission: client.hasSent))
+                outputs.append(.send(client.transmission(of: client.request, isRetransmission: client.hasSent)))
                 client.hasSent = true
             case .sendACK:
                 guard let octets = client.acknowledgement else { continue }
-                outputs.append(.send(octets, to: client.destination, transaction: id, isRetransmission: false))
+                outputs.append(.send(client.transmission(of: octets, isRetransmission: false)))
             case .deliver:
                 if let response { outputs.append(.response(id, response.message, source: response.source)) }
             case .timedOut: outputs.append(.timedOut(id))
             case .transportFailed: outputs.append(.transportFailed(id))
             case .terminated:
-                clients[id] = nil
+                clients.removeValue(forKey: id)
+                endedPlaces.append(UInt32(id.place))
                 clientsByKey[client.key] = nil
                 outputs.append(.ended(id))
             }
@@ -340,17 +399,16 @@ package struct TransactionLayer {
             case .sendTrying:
                 guard let message else { continue }
                 server.response = MessageBuilder.response(to: message, status: 100, toTag: nil, source: server.source).finish()
-                outputs.append(
-                    .send(server.response, to: server.destination, transaction: id, isRetransmission: false))
+                outputs.append(.send(server.transmission(isRetransmission: false)))
             case .sendResponse(let isRetransmission):
-                outputs.append(
-                    .send(server.response, to: server.destination, transaction: id, isRetransmission: isRetransmission))
+                outputs.append(.send(server.transmission(isRetransmission: isRetransmission)))
             case .deliverACK:
                 if let message { outputs.append(.acknowledgement(message, source: server.source)) }
             case .timedOut: outputs.append(.timedOut(id))
             case .transportFailed: outputs.append(.transportFailed(id))
             case .terminated:
-                servers[id] = nil
+                servers.removeValue(forKey: id)
+                endedPlaces.append(UInt32(id.place))
                 serversByKey[server.key] = nil
                 outputs.append(.ended(id))
             }

@@ -63,7 +63,8 @@ class Peer {
             builder.add(.contact, "<sip:\(name)@\(address)>")
         }
         for (name, value) in headers { builder.add(name: name, value) }
-        return body.map { builder.finish(body: $0, contentType: "application/sdp") } ?? builder.finish()
+        guard let body else { return builder.finish() }
+        return builder.finish(body: body, contentType: "application/sdp")
     }
 
     /// A description of one audio medium, or of what `lines` say.
