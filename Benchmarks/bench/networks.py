@@ -40,9 +40,9 @@ class Wire:
     server_mac = "02:00:00:00:00:01"
 
     def __init__(self, core=None, gather=0):
-        """`core` receives what comes in at the server's end, as if the interrupts of a network card went there; without one,
-        the core that sends it does. The first of several frames waits for up to `gather` microseconds before they are sent
-        together, as a card waits before it interrupts."""
+        """`core` receives what comes in at the server's end, as if the interrupts of a network card went there; without
+        one, the core that sends it does. The first of several frames waits for up to `gather` microseconds before they are
+        sent together, as a card waits before it interrupts."""
         self.core = core
         self.namespace = f"relayd-bench-{os.getpid()}"
         self.near, self.far = (f"rb{os.getpid()}{end}" for end in "sg")

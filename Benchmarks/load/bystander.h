@@ -2,8 +2,9 @@
 #pragma once
 #include <stdint.h>
 
-/// A process of the idle class that reads the clock without end. A reading that comes late tells how long it was kept from the
-/// core: by the server, by interrupts and softirqs, and on a virtual machine by what it takes the host to deliver an interrupt.
+/// A process of the idle class that reads the clock without end. A reading that comes late tells how long it was kept
+/// from the core: by the server, by interrupts and softirqs, and on a virtual machine by what it takes the host to deliver
+/// an interrupt.
 struct bystander;
 
 /// Starts one on `core`. Ends the program when it cannot.

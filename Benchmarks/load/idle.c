@@ -15,7 +15,8 @@ bool readIdle(unsigned core, uint64_t *idle) {
         if (sscanf(line, "cpu: %u", &number) == 1) {
             present = number;
         } else if (present == core
-            && (sscanf(line, " .idle_sleeptime : %llu", &time) == 1 || sscanf(line, " .iowait_sleeptime: %llu", &time) == 1)) {
+            && (sscanf(line, " .idle_sleeptime : %llu", &time) == 1
+                || sscanf(line, " .iowait_sleeptime: %llu", &time) == 1)) {
             *idle += time;
             found++;
         }

@@ -222,7 +222,8 @@ static void settle(struct traffic *traffic) {
 
 static void sendOne(struct traffic *traffic, struct endpoint *endpoint, uint64_t now) {
     struct packet own;
-    struct packet *packet = traffic->wire ? queueDatagram(traffic->wire, &endpoint->address, &endpoint->relay, now) : &own;
+    struct packet *packet =
+        traffic->wire ? queueDatagram(traffic->wire, &endpoint->address, &endpoint->relay, now) : &own;
     writePacket(
         packet, endpoint->call, endpoint->direction, endpoint->sequence, traffic->current ? traffic->windowNumber : 0,
         nanoseconds(CLOCK_REALTIME));

@@ -97,7 +97,8 @@ static uint16_t checksum(struct iphdr header) {
     return (uint16_t)~(sum + (sum >> 16));
 }
 
-struct packet *queueDatagram(struct wire *wire, const struct sockaddr_in *from, const struct sockaddr_in *to, uint64_t now) {
+struct packet *queueDatagram(
+    struct wire *wire, const struct sockaddr_in *from, const struct sockaddr_in *to, uint64_t now) {
     if (wire->queued == mostQueued) sendQueued(wire);
     if (wire->queued == 0) wire->queuedAt = now;
     struct frame *frame = &wire->frames[wire->queued++];
