@@ -293,7 +293,7 @@ def aims(result):
                     unit=" ×")
             if mode != "relayd-no-window":
                 add(f"{load}, {name}: p99 against rtpengine", ("≤", 1), against(mode, "rtpengine", "latency_p99"),
-                    unit=" ×")
+                    3, unit=" ×")
             if mode != "relayd-no-window":
                 add(f"{load}, {name}: system calls per packet", ("≤", 0.05),
                     cell["servers"].get(mode, {}).get("systemCallsPerPacket"), 3)
