@@ -1,13 +1,14 @@
-// The relay inside the kernel: an RTP packet that follows exactly the one before it goes out here, rewritten; every other one goes
-// up to the worker's socket, with the leg.
+// The relay inside the kernel: an RTP packet that follows exactly the one before it goes out here, rewritten; every other one
+// goes up to the worker's socket, with the leg.
 //
-// Compiled by `make kernel-program` for the BPF machine into program.h, which is committed: building relayd needs no more than Swift.
+// Compiled by `make kernel-program` for the BPF machine into program.h, which is committed: building relayd needs no more than
+// Swift.
 //
-// It decides nothing that the worker has not decided before: the worker gives it a leg whose source is locked, with the SSRC, payload
-// type and sequence number of the next packet. A lost, late or repeated packet, another SSRC or payload type, a telephone-event,
-// comfort noise, RTCP or a changed header takes the leg back to the worker, whose `StreamStatistics` knows what that means, and which
-// gives it here again after the next plain packet. So no packet is overtaken: the kernel sends number n + 1 only once the worker has
-// sent n, and the worker gets n + 1 only once the kernel has sent n.
+// It decides nothing that the worker has not decided before: the worker gives it a leg whose source is locked, with the SSRC,
+// payload type and sequence number of the next packet. A lost, late or repeated packet, another SSRC or payload type, a
+// telephone-event, comfort noise, RTCP or a changed header takes the leg back to the worker, whose `StreamStatistics` knows what
+// that means, and which gives it here again after the next plain packet. So no packet is overtaken: the kernel sends number
+// n + 1 only once the worker has sent n, and the worker gets n + 1 only once the kernel has sent n.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -20,10 +21,13 @@
 // What the kernel offers (linux/bpf.h), by number.
 static void *(*const map_lookup)(void *map, const void *key) = (void *)1;
 static uint64_t (*const monotonic_nanoseconds)(void) = (void *)5;
-static long (*const l4_checksum_replace)(struct __sk_buff *, uint32_t offset, uint64_t from, uint64_t to, uint64_t flags) = (void *)11;
-static int64_t (*const checksum_difference)(uint32_t *from, uint32_t from_size, uint32_t *to, uint32_t to_size, uint32_t seed) = (void *)28;
+static long (*const l4_checksum_replace)(
+    struct __sk_buff *, uint32_t offset, uint64_t from, uint64_t to, uint64_t flags) = (void *)11;
+static int64_t (*const checksum_difference)(
+    uint32_t *from, uint32_t from_size, uint32_t *to, uint32_t to_size, uint32_t seed) = (void *)28;
 static long (*const pull_data)(struct __sk_buff *, uint32_t length) = (void *)39;
-static long (*const redirect_to_neighbour)(uint32_t device, struct bpf_redir_neigh *, int size, uint64_t flags) = (void *)152;
+static long (*const redirect_to_neighbour)(
+    uint32_t device, struct bpf_redir_neigh *, int size, uint64_t flags) = (void *)152;
 
 // The maps. Their descriptors are put in when the program is loaded; the names are what program.h knows them by.
 struct map { int unused; };
@@ -57,7 +61,7 @@ struct ipv6_header {
     uint32_t source[4], destination[4];
 };
 
-struct udpheader {
+struct udp_header {
     uint16_t source, destination, length, checksum;
 };
 
@@ -105,13 +109,11 @@ INLINE int count(struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t 
     return 1;
 }
 
-/// True for the packet that the leg waits for: `words` are those of its addresses.
-INLINE int is_next(
-    const struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t octets, uint32_t ip_octets
-) {
-    // Version 2, no padding, no extension, no contributing sources.
-    return rtp->first == 0x80 && (rtp->second & 0x7f) == leg->payload_type && rtp->ssrc == leg->ssrc
-        && swap16(rtp->sequence_number) == leg->sequence_number && octets >= sizeof *rtp && ip_octets <= leg->mtu;
+/// True for the packet that the leg waits for, of its peer.
+INLINE int is_next(const struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t octets, uint32_t ip_octets) {
+    // Version 2, no padding, no extension, no contributing sources. 192 to 223 is RTCP on the same port (RFC 5761 §4).
+    return rtp->first == 0x80 && (rtp->second & 0x7f) == leg->payload_type && (rtp->second & 0xe0) != 0xc0
+        && rtp->ssrc == leg->ssrc && swap16(rtp->sequence_number) == leg->sequence_number && octets >= sizeof *rtp && ip_octets <= leg->mtu;
 }
 
 /// The leg is the program's alone until `owner` is written.
@@ -140,7 +142,7 @@ INLINE int routes_are(const struct kernel_leg *leg) {
 struct frame {
     /// At the network header.
     uint8_t *network;
-    struct udpheader *udp;
+    struct udp_header *udp;
     struct rtp_header *rtp;
 };
 
@@ -161,7 +163,9 @@ INLINE int open_frame(struct __sk_buff *skb, uint32_t network_count, struct fram
 }
 
 /// Counts the packet that the leg waits for. False when it is another: the leg is the worker's then.
-INLINE int take(const struct __sk_buff *skb, struct kernel_leg *leg, uint32_t number, const struct rtp_header *rtp, uint32_t octets, uint32_t ip_octets) {
+INLINE int take(
+    const struct __sk_buff *skb, struct kernel_leg *leg, uint32_t number, const struct rtp_header *rtp, uint32_t octets,
+    uint32_t ip_octets) {
     uint64_t now = monotonic_nanoseconds();
     if (!is_next(leg, rtp, octets, ip_octets) || !routes_are(leg) || (!leg->device && skb->ifindex != loopback)
         || !count(leg, rtp, octets, now)) {
@@ -175,7 +179,8 @@ INLINE int take(const struct __sk_buff *skb, struct kernel_leg *leg, uint32_t nu
 
 /// Sends the packet, whose headers are those of the leg's other side but for the checksum over `count` words of addresses and the
 /// ports, which are in `before` and `after`. Gives the leg back.
-INLINE int finish(struct __sk_buff *skb, struct kernel_leg *leg, uint32_t checksum_at, uint32_t *before, uint32_t *after, uint32_t count) {
+INLINE int finish(
+    struct __sk_buff *skb, struct kernel_leg *leg, uint32_t checksum_at, uint32_t *before, uint32_t *after, uint32_t count) {
     uint32_t device = leg->device;
     struct bpf_redir_neigh next = {.nh_family = leg->gateway_family};
     for (int i = 0; i < 4; i++) next.ipv6_nh[i] = leg->gateway.words[i];
@@ -191,13 +196,13 @@ INLINE int finish(struct __sk_buff *skb, struct kernel_leg *leg, uint32_t checks
     return (int)redirect_to_neighbour(device, &next, sizeof next, 0);
 }
 
-INLINE uint32_t ports_of(const struct udpheader *udp) { return (uint32_t)udp->destination << 16 | udp->source; }
+INLINE uint32_t ports_of(const struct udp_header *udp) { return (uint32_t)udp->destination << 16 | udp->source; }
 
 INLINE int relay_ipv4(struct __sk_buff *skb) {
     struct frame frame;
     if (!open_frame(skb, sizeof(struct ipv4_header), &frame)) return go_on;
     struct ipv4_header *ip = (void *)frame.network;
-    struct udpheader *udp = frame.udp;
+    struct udp_header *udp = frame.udp;
     uint32_t length = swap16(ip->total_length), octets = (uint32_t)swap16(udp->length) - sizeof *udp;
     // No options, no fragment, as long as it says.
     if (ip->version_and_length != 0x45 || ip->protocol != protocol_udp || (ip->fragment & swap16(0x3fff))
@@ -226,7 +231,7 @@ INLINE int relay_ipv4(struct __sk_buff *skb) {
     udp->destination = leg->destination_port;
     uint32_t after[] = {ip->source, ip->destination, ports_of(udp)};
     // Zero: the sender computed none (RFC 768), and none is sent on.
-    uint32_t checksum_at = udp->checksum ? ETH_HLEN + sizeof *ip + __builtin_offsetof(struct udpheader, checksum) : 0;
+    uint32_t checksum_at = udp->checksum ? ETH_HLEN + sizeof *ip + __builtin_offsetof(struct udp_header, checksum) : 0;
     return finish(skb, leg, checksum_at, before, after, 2);
 }
 
@@ -234,10 +239,11 @@ INLINE int relay_ipv6(struct __sk_buff *skb) {
     struct frame frame;
     if (!open_frame(skb, sizeof(struct ipv6_header), &frame)) return go_on;
     struct ipv6_header *ip = (void *)frame.network;
-    struct udpheader *udp = frame.udp;
+    struct udp_header *udp = frame.udp;
     uint32_t length = swap16(ip->payload_length), octets = (uint32_t)swap16(udp->length) - sizeof *udp;
     // Nothing between the headers; the checksum is not optional (RFC 8200 §8.1).
-    if (ip->next_header != protocol_udp || length != octets + sizeof *udp || length + sizeof *ip + ETH_HLEN > skb->len || !udp->checksum)
+    if (ip->next_header != protocol_udp || length != octets + sizeof *udp || length + sizeof *ip + ETH_HLEN > skb->len
+        || !udp->checksum)
         return go_on;
     struct kernel_port port = {
         .address = {{ip->destination[0], ip->destination[1], ip->destination[2], ip->destination[3]}},
@@ -263,7 +269,7 @@ INLINE int relay_ipv6(struct __sk_buff *skb) {
     udp->source = leg->local_port;
     udp->destination = leg->destination_port;
     after[8] = ports_of(udp);
-    return finish(skb, leg, ETH_HLEN + sizeof *ip + __builtin_offsetof(struct udpheader, checksum), before, after, 8);
+    return finish(skb, leg, ETH_HLEN + sizeof *ip + __builtin_offsetof(struct udp_header, checksum), before, after, 8);
 }
 
 SECTION("tc") int relay(struct __sk_buff *skb) {

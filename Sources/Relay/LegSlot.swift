@@ -43,6 +43,11 @@ struct LegHandling: OptionSet, BitwiseCopyable {
     /// What is none of a `MediaTreatment`'s.
     static let untreated: LegHandling = [.datagrams, .tapped, .listened, .sendsEvents]
 
+    /// With what these are for nothing is done to a plain packet of the medium.
+    private static let idle: LegHandling = [.kernel, .reportsDigits]
+
+    var allowsKernel: Bool { subtracting(.idle).isEmpty }
+
     init(rawValue: UInt16) { self.rawValue = rawValue }
 
     init(_ treatment: MediaTreatment) {
@@ -87,7 +92,7 @@ struct LegSlot: BitwiseCopyable {
     var hasMedia = false
     /// The program in the kernel was given its stream. It may have handed it back.
     var isInKernel = false
-    /// The program can't send its stream where it goes.
+    /// The program can't send its stream where it goes, by the routes that its `kernel_leg` has.
     var isRefusedByKernel = false
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none

@@ -36,9 +36,10 @@ extension Verdict {
 
 /// Decides each packet of one worker: parses, asks the source lock, counts, and says where the octets go.
 ///
-/// SAFETY of its pointers: `legs`, `media` and `extras` have two places for each session, `tally` one for each counter, and the shared tables two
-/// for each session of each worker (`strays` one), which `init` checks. Every stream comes from a token whose session `decide` checks
-/// against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex` lie inside. Only this worker writes there.
+/// SAFETY of its pointers: `legs`, `media` and `extras` have two places for each session, `tally` one for each counter, and the
+/// shared tables, `kernelLegs` among them, two for each session of each worker (`strays` one), which `init` checks. Every stream
+/// comes from a token whose session `decide` checks against `sessionCapacity`, so `stream / 2`, `stream / 2 ^ 1` and `tableIndex`
+/// lie inside. Only this worker writes there; into a leg of `kernelLegs`, as long as it is its owner.
 ///
 /// It makes no system call and knows no ring, so it runs over fabricated completions as well as over real ones. The
 /// worker's streams are numbered session × 4 + leg × 2 + (1 for RTCP): that is the index of a stream's token and of its

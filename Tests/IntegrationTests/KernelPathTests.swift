@@ -19,7 +19,9 @@ struct KernelPathTests {
             var settings = DaemonSettings(listen: TwoSidedNetwork.server, mediaPorts: 10_000...10_199)
             Self.settings(&settings)
             settings.launcher = { _ in network.atServer + launcher }
-            settings.trunks = [.init("customers", TwoSidedNetwork.customer), .init("carrier", TwoSidedNetwork.carrier, prefixes: [""])]
+            settings.trunks = [
+                .init("customers", TwoSidedNetwork.customer), .init("carrier", TwoSidedNetwork.carrier, prefixes: [""]),
+            ]
             let daemon = try await Daemon.start(settings)
             var plan = SIPp.Plan("callee-stays-rtp", at: TwoSidedNetwork.carrier)
             plan.launcher = network.atCarrier
@@ -61,7 +63,9 @@ struct KernelPathTests {
         try await withCall { network, daemon in
             _ = try await passes(10, daemon)
             // What the carrier sees of a second or two: checksums, and all that relayd says of its packets.
-            let fields = ["ip.src", "udp.srcport", "ip.dsfield", "ip.ttl", "ip.checksum.status", "udp.checksum.status", "rtp.seq"]
+            let fields = [
+                "ip.src", "udp.srcport", "ip.dsfield", "ip.ttl", "ip.checksum.status", "udp.checksum.status", "rtp.seq",
+            ]
             let capture = try await run(
                 network.atCarrier[0],
                 Array(network.atCarrier[1...]) + [
@@ -118,7 +122,7 @@ struct KernelPathTests {
         }
     }
 
-    @Test("silence there is silence: both parties get BYE after the timeout, never before, and every packet is in the record")
+    @Test("silence there is silence: BYE to both after the timeout, never before, and every packet is in the record")
     func silence() async throws {
         try await Testbed.with({ settings in
             Self.settings(&settings)

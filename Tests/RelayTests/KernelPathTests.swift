@@ -107,8 +107,8 @@ struct KernelPathTests {
 
     /// What the generator of packets does with the next one.
     private enum Step: CaseIterable {
-        case plain, lost, late, repeated, marked, jump, newSource, newPayloadType, comfortNoise, event, extended, padded, stranger, report
-        case long, broken
+        case plain, lost, late, repeated, marked, jump, newSource, newPayloadType, comfortNoise, event, extended, padded, stranger
+        case report, long, broken
     }
 
     @Test("statistics, activity and counters are the same as without it, whatever comes", arguments: 1...40)
@@ -134,7 +134,8 @@ struct KernelPathTests {
             case .jump: timestamp &+= UInt32.random(in: 0...100_000, using: &random)
             case .newSource: ssrc = UInt32.random(in: 0...UInt32.max, using: &random)
             case .newPayloadType:
-                type = [0, 8, 18].randomElement(using: &random)!
+                // 72 with a marker looks like RTCP.
+                type = [0, 8, 18, 72].randomElement(using: &random)!
                 payloadType = type
             case .comfortNoise: payloadType = 13
             case .event:
@@ -171,7 +172,8 @@ struct KernelPathTests {
             #expect(own == pair.plainStatistics[0, leg], "seed \(seed), \(leg)")
             #expect(pair.statistics.timeline(0, leg)?.buckets == pair.plainStatistics.timeline(0, leg)?.buckets)
             #expect(
-                "\(pair.path.streamStatistics(leg: leg.offset))" == "\(pair.plainPath.streamStatistics(leg: leg.offset))", "seed \(seed)")
+                "\(pair.path.streamStatistics(leg: leg.offset))" == "\(pair.plainPath.streamStatistics(leg: leg.offset))",
+                "seed \(seed)")
         }
         for counter in Counter.allCases where counter != .rtpPacketsInKernel {
             #expect(pair.counters[counter] == pair.plainCounters[counter], "seed \(seed): \(counter.name)")
@@ -224,15 +226,16 @@ struct KernelPathTests {
             }
             while let received = try caller.rtp.receive() { atCaller.append(received.octets) }
         }
-        while atCallee.count < fromCaller.sent.count, let received = try callee.rtp.receiveWaiting() { atCallee.append(received.octets) }
-        while atCaller.count < fromCallee.sent.count, let received = try caller.rtp.receiveWaiting() { atCaller.append(received.octets) }
+        while atCallee.count < fromCaller.sent.count, let last = try callee.rtp.receiveWaiting() { atCallee.append(last.octets) }
+        while atCaller.count < fromCallee.sent.count, let last = try caller.rtp.receiveWaiting() { atCaller.append(last.octets) }
         #expect(atCallee == fromCaller.sent && atCaller == fromCallee.sent)
         try bench.close(session)
         for (leg, sender) in [(Leg.caller, fromCaller), (.callee, fromCallee)] {
             let statistics = bench.pool.statistics[session.id.index, leg]
             // With those that locked the leg.
             #expect(statistics.packets == UInt64(sender.sent.count) + 1 && statistics.kernelPackets >= 400)
-            let missing = zip(sender.sent, sender.sent.dropFirst()).count { UInt16($1[2]) << 8 | UInt16($1[3]) != (UInt16($0[2]) << 8 | UInt16($0[3])) &+ 1 }
+            let numbers = sender.sent.map { UInt16($0[2]) << 8 | UInt16($0[3]) }
+            let missing = zip(numbers, numbers.dropFirst()).count { $1 != $0 &+ 1 }
             #expect(statistics.lossBursts >= UInt32(missing) && statistics.duplicates == 0 && statistics.reordered == 0)
         }
         try bench.stop()
@@ -249,7 +252,10 @@ struct KernelPathTests {
         let caller = try Endpoint()
         let callee = try Endpoint()
         let elsewhere = try Endpoint(on: IPAddress("127.0.0.2")!)
+        var expected = try caller.expected()
+        expected.formats.set(101, to: .telephoneEvent, clockRate: 8000)
         try bench.lock(session, caller, callee)
+        try bench.send(.expect(session.id, .caller, expected))
         var sequence: UInt16 = 0
         func passes(_ bench: borrowing Bench) throws -> Bool {
             let before = bench.pool.statistics[session.id.index, .caller].kernelPackets
@@ -277,6 +283,19 @@ struct KernelPathTests {
             try? caller.rtp.send(rtp(sequence).span, to: session.rtp(.caller))
             return (try? callee.rtp.receiveWaiting())??.octets == rtp(sequence)
         })
+        #expect(try passes(bench))
+        // Keys are told as ever, and between them the stream is there again.
+        var digits = MediaTreatment()
+        digits.reportsDigits = true
+        try bench.send(.treat(session.id, .caller, digits))
+        #expect(try passes(bench))
+        for isEnd in [false, true] {
+            sequence += 1
+            let key = Array(rtp(sequence, payloadType: 101)[..<12]) + [7, isEnd ? 0x8a : 10, 0, 160]
+            try caller.rtp.send(key.span, to: session.rtp(.caller))
+            #expect(try callee.rtp.receiveWaiting()?.octets == key)
+        }
+        #expect(try bench.event() == .digit(session.id, .caller, code: 7, milliseconds: 20))
         #expect(try passes(bench))
         // The other side moves: what this one sends follows it.
         try bench.expect(session, .callee, elsewhere)

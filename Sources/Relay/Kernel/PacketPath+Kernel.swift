@@ -5,9 +5,9 @@ internal import Synchronization
 
 /// Which streams pass inside the kernel, and what came of them there.
 ///
-/// A leg may, as housekeeping finds, when nothing is to be done with its packets but to send them on. From then on each packet that
-/// the worker still sees is a reason to take the stream back, and, once it is sent, to give it to the program again: that takes on
-/// with exactly the next one.
+/// A leg's may, as housekeeping finds, when nothing is to be done with its packets but to send them on. From then on each packet
+/// that the worker still sees is a reason to take the stream back, and, once it is sent, to give it to the program again: that
+/// goes on with exactly the next one.
 extension PacketPath {
     /// So many streams are given to the program in one turn; more wait for their next packets.
     static let mostPending = 256
@@ -36,18 +36,19 @@ extension PacketPath {
         // SAFETY (all): inside by the line above.
         let leg = unsafe legs + number
         let peer = unsafe legs + (number ^ 1)
-        guard unsafe leg.pointee.isOpen && !leg.pointee.isInKernel && leg.pointee.handling == .kernel && leg.pointee.hasMedia,
+        guard unsafe leg.pointee.isOpen && !leg.pointee.isInKernel && leg.pointee.handling.allowsKernel && leg.pointee.hasMedia,
             unsafe leg.pointee.lock.isLocked && peer.pointee.lock.isLocked, let run = unsafe media[number].stream.plainRun
         else { return }
         let source = unsafe leg.pointee.lock.source
         let destination = unsafe peer.pointee.lock.destination
         let own = unsafe kernelLegs + tableIndex(number * 2)
         let family = unsafe own.pointee.family
+        let routes = kernel.routes
         guard family == source.ip.family.kernelNumber, family == destination.ip.family.kernelNumber else {
+            unsafe own.pointee.routes = routes
             return unsafe refuse(leg)
         }
         let wayTo = kernel_address(destination.ip)
-        let routes = kernel.routes
         if unsafe own.pointee.mtu == 0 || own.pointee.routes != routes || !(own.pointee.destination == wayTo) {
             unsafe own.pointee.destination = wayTo
             unsafe own.pointee.routes = routes
@@ -62,7 +63,7 @@ extension PacketPath {
         unsafe leg.pointee.isInKernel = true
     }
 
-    /// Not this stream, as long as its addresses are these.
+    /// Not this stream, as long as its addresses and the routes are these.
     private func refuse(_ leg: UnsafeMutablePointer<LegSlot>) {
         unsafe leg.pointee.handling.remove(.kernel)
         unsafe leg.pointee.isRefusedByKernel = true
@@ -104,12 +105,12 @@ extension PacketPath {
 
     /// Housekeeping: takes into account what came of a stream in the kernel, and lets one in that may be there. Off the packet path.
     mutating func keepInKernel(leg number: Int, now: UInt64) {
-        guard let kernelLegs = unsafe kernelLegs else { return }
+        guard let kernel, let kernelLegs = unsafe kernelLegs else { return }
         precondition(number >= 0 && number < sessionCapacity * 2)
-        // SAFETY: inside by the line above.
+        // SAFETY (both): inside by the line above.
         let leg = unsafe legs + number
+        let own = unsafe kernelLegs + tableIndex(number * 2)
         if unsafe leg.pointee.isInKernel {
-            let own = unsafe kernelLegs + tableIndex(number * 2)
             guard unsafe kernel_leg_take(own, UInt32(KERNEL_LEG_BUSY.rawValue)) != 0 else {
                 // It came back by itself; its packet is on the way.
                 unsafe leg.pointee.isInKernel = false
@@ -124,9 +125,10 @@ extension PacketPath {
                 unsafe own.pointee.owner = UInt32(KERNEL_LEG_WORKER.rawValue)
                 unsafe leg.pointee.isInKernel = false
             }
-        } else if unsafe leg.pointee.handling.isEmpty, unsafe leg.pointee.hasMedia, unsafe !leg.pointee.isRefusedByKernel,
-            unsafe leg.pointee.lock.isLocked, unsafe !leg.pointee.lock.isReplacing
+        } else if unsafe leg.pointee.handling.allowsKernel && leg.pointee.hasMedia && leg.pointee.lock.isLocked,
+            unsafe !leg.pointee.lock.isReplacing, unsafe !leg.pointee.isRefusedByKernel || own.pointee.routes != kernel.routes
         {
+            unsafe leg.pointee.isRefusedByKernel = false
             unsafe leg.pointee.handling.insert(.kernel)
         }
     }
