@@ -1,12 +1,14 @@
 """The servers under test. Each is started for one measurement, set up with N calls, and stopped."""
 
 import ctypes
+import json
 import os
 import resource
 import select
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import ng
@@ -51,6 +53,10 @@ class Server:
     name = ""
     #: Why this server cannot run here, as a sentence; None when it can.
     missing = None
+    #: Its packets never come to it, but turn back inside the kernel. On loopback they would in the middle of the generator's send.
+    is_in_kernel = False
+    #: The Ethernet address that packets go to, where that is not the address of the server's device.
+    mac = None
 
     def __init__(self, core, log_path, media_address=ADDRESS):
         self.core = core
@@ -120,6 +126,18 @@ class PortPrinter(Server):
                 ports[call] = (caller, callee)
 
 
+class Nobody(Server):
+    """No server at all: packets arrive at the device, are another host's by their Ethernet address, and are thrown away. What the
+    core does then it does beside any server."""
+
+    name = "nobody"
+    mac = "02:00:00:00:00:09"
+
+    def open_calls(self, endpoints):
+        self.launch(["sleep", "infinity"])
+        return [(FIRST_PORT + 4 * call, FIRST_PORT + 4 * call + 2) for call in range(len(endpoints))]
+
+
 class EpollRelay(PortPrinter):
     """The plain C peer."""
 
@@ -154,11 +172,14 @@ class NGServer(Server):
     def command(self):
         raise NotImplementedError
 
-    def open_calls(self, endpoints):
+    def start(self):
         self.ng_port = free_udp_port()
         self.launch(self.command(), stdout=subprocess.DEVNULL)
         self.client = ng.NGClient(ADDRESS, self.ng_port)
         self.wait_until_it_answers()
+
+    def open_calls(self, endpoints):
+        self.start()
         return self.add_calls(endpoints)
 
     def add_calls(self, endpoints):
@@ -254,7 +275,20 @@ class RelayHostInKernel(RelayHost):
     """The same, with streams that pass inside the kernel."""
 
     name = "relay-host-kernel"
+    is_in_kernel = True
     more = ["--kernel", "yes"]
+
+    @classmethod
+    def find_missing(cls):
+        """It ends at once with a sentence where it cannot have this."""
+        with tempfile.TemporaryDirectory(prefix="relayd-bench-") as directory:
+            log = os.path.join(directory, "log")
+            try:
+                with cls(min(os.sched_getaffinity(0)), log) as server:
+                    server.open_calls([((ADDRESS, FIRST_PORT), (ADDRESS, FIRST_PORT + 2))])
+            except ServerFailed as failure:
+                with open(log, errors="replace") as file:
+                    cls.missing = (file.read().strip().splitlines() or [str(failure)])[-1].rstrip(".")
 
 
 class Relayd(NGServer):
@@ -262,6 +296,7 @@ class Relayd(NGServer):
 
     name = "relayd"
     window = "1ms"
+    kernel_path = False
     workers = 1
     kept_sockets = 4 * MOST_CALLS
 
@@ -274,11 +309,24 @@ class Relayd(NGServer):
                 f'[sip]\nlisten = "{ADDRESS}:{free_udp_port()}"\n'
                 f'[ng]\nlisten = "{ADDRESS}:{self.ng_port}"\ntimeout = 3600\ndelete_delay = 0\n'
                 f'[media]\naddress = "{self.media_address}"\nworkers = {self.workers}\nports = "{FIRST_PORT}-{LAST_PORT}"\nquarantine = 0\n'
-                f'wait_window = "{self.window}"\n'
+                f'wait_window = "{self.window}"\nkernel_path = {str(self.kernel_path).lower()}\n'
                 # As little as rtpengine logs at the level it is given above.
                 f'[log]\nlevel = "error"\n[limits]\ncalls = {MOST_CALLS}\nconnections = 10\nmemory_at_start = false\n'
                 f'[control]\nsocket = "{directory}/relayd.sock"\n[records]\ndirectory = "{directory}"\n')
         return [relayd_binary(), "--config", configuration]
+
+    def status(self):
+        """What `relayctl status` shows, as fields."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{self.log_path}.d/relayd.sock")
+            client.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "status"}\n')
+            with client.makefile("rb") as lines:
+                return json.loads(lines.readline())["result"]
+
+    def share_in_kernel(self):
+        """The fraction of the RTP packets so far that never came to a socket."""
+        counters = self.status()["counters"]
+        return counters["rtp_packets_in_kernel"] / max(1, counters["rtp_packets_received"])
 
 
 class RelaydWithoutWindow(Relayd):
@@ -286,6 +334,25 @@ class RelaydWithoutWindow(Relayd):
 
     name = "relayd-no-window"
     window = "0s"
+
+
+class RelaydInKernel(Relayd):
+    """The same, with streams that pass inside the kernel: no window, since nothing is gathered there."""
+
+    name = "relayd-kernel"
+    is_in_kernel = True
+    kernel_path = True
+
+    @classmethod
+    def find_missing(cls):
+        """Whether this kernel and this user can have it is what the daemon itself says, at the loopback device."""
+        with tempfile.TemporaryDirectory(prefix="relayd-bench-") as directory:
+            with cls(min(os.sched_getaffinity(0)), os.path.join(directory, "log")) as server:
+                server.start()
+                status = server.status()
+        if not status["media"].get("kernelDevices"):
+            refusals = [warning for warning in status["warnings"] if "inside the kernel" in warning]
+            cls.missing = (refusals or ["RTP does not pass inside the kernel."])[0].rstrip(".")
 
 
 class RelaydWithTwoWorkers(Relayd):
@@ -303,17 +370,25 @@ def relayd_binary():
     return os.path.join(os.path.dirname(os.path.dirname(build_directory())), ".build", relayd_build, "relayd")
 
 
-DEFAULT = [Relayd, RelaydWithoutWindow, UringRelay, UringRelayWithoutWindow, RTPEngine]
-ALL = [Relayd, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, RelayHostInKernel, EpollRelay, UringRelay, UringRelayWithoutWindow, RTPEngine]
+DEFAULT = [Relayd, RelaydInKernel, RelaydWithoutWindow, UringRelay, UringRelayWithoutWindow, RTPEngine]
+ALL = [
+    Relayd, RelaydInKernel, RelaydWithoutWindow, RelayHost, RelayHostWithoutWindow, RelayHostInKernel, EpollRelay, UringRelay,
+    UringRelayWithoutWindow, RTPEngine,
+]
 
 
 def find_missing():
     if shutil.which("rtpengine") is None:
         RTPEngine.missing = "rtpengine is not installed (Debian package rtpengine-daemon)"
     if not os.access(os.path.join(build_directory(), "release", "relay-host"), os.X_OK):
-        RelayHost.missing = "relay-host was not built"  # and with it the class below it
+        RelayHost.missing = "relay-host was not built"  # and with it the classes below it
+    elif os.geteuid() == 0:
+        RelayHostInKernel.find_missing()
     if not os.access(relayd_binary(), os.X_OK):
         Relayd.missing = "relayd has no release build (`make build` makes one)"
+    elif os.geteuid() == 0:
+        RelaydInKernel.find_missing()
+    # On a pair of devices only, which need root anyway; `networks.Wire.missing` says so.
 
 
 def build_directory():

@@ -3,6 +3,7 @@
 //   load --list-endpoints --calls N                      prints `call callerIP:port calleeIP:port`
 //   load --calls N --ports FILE [--pid SERVER] …         drives the load, prints JSON
 //   … --device DEVICE --mac MAC                          both, with frames on DEVICE to the Ethernet address MAC in place of sockets
+//   … --core K --bystander                               also what K does besides the server's threads, and what it leaves to others
 //
 // FILE holds `call callerPort calleePort` lines: the relay's ports that the caller and the callee send to.
 #define _GNU_SOURCE
@@ -28,10 +29,13 @@ struct options {
     double overload;        // times the highest rate that was carried; 0 = none
     double tolerableLagSeconds;
     int pid;
+    int core;               // the server's, whose idle time is read; -1 = none
+    bool hasBystander;      // on that core, in a window of its own
     const char *ports;
     const char *server;
     const char *device;     // NULL = a socket for each endpoint
     const char *mac;        // the server's, where there is a device
+    double gatherMicroseconds;
     bool listsEndpoints;
 };
 
@@ -40,7 +44,8 @@ static void usage(void) {
             "usage: load --calls N --ports FILE [--server 127.0.0.1] [--pid SERVER] [--rate 50] [--warm-up 4]\n"
             "            [--seconds 5] [--ladder FIRST_PACKETS_PER_SECOND] [--ladder-seconds 1]\n"
             "            [--ladder-limit PACKETS_PER_SECOND] [--overload FACTOR] [--tolerable-lag SECONDS]\n"
-            "            [--device DEVICE --mac SERVER]\n"
+            "            [--device DEVICE --mac SERVER [--gather MICROSECONDS]]\n"
+            "            [--core SERVERS_CORE [--bystander]]\n"
             "       load --list-endpoints --calls N [--device DEVICE]\n");
     exit(64);
 }
@@ -53,6 +58,7 @@ static struct options parse(int argc, char **argv) {
         .ladderSeconds = 1,
         .ladderLimit = 1e9,
         .tolerableLagSeconds = 0.05,
+        .core = -1,
         .server = "127.0.0.1"};
     static const struct option names[] = {
         {"calls", 1, 0, 'c'},
@@ -67,8 +73,11 @@ static struct options parse(int argc, char **argv) {
         {"ports", 1, 0, 'f'},
         {"server", 1, 0, 'a'},
         {"pid", 1, 0, 'p'},
+        {"core", 1, 0, 'C'},
+        {"bystander", 0, 0, 'b'},
         {"device", 1, 0, 'd'},
         {"mac", 1, 0, 'M'},
+        {"gather", 1, 0, 'g'},
         {"list-endpoints", 0, 0, 'e'},
         {0}};
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -83,16 +92,20 @@ static struct options parse(int argc, char **argv) {
         case 't': options.tolerableLagSeconds = strtod(optarg, NULL); break;
         case 'L': options.ladderSeconds = strtod(optarg, NULL); break;
         case 'p': options.pid = atoi(optarg); break;
+        case 'C': options.core = atoi(optarg); break;
+        case 'b': options.hasBystander = true; break;
         case 'f': options.ports = optarg; break;
         case 'a': options.server = optarg; break;
         case 'd': options.device = optarg; break;
         case 'M': options.mac = optarg; break;
+        case 'g': options.gatherMicroseconds = strtod(optarg, NULL); break;
         case 'e': options.listsEndpoints = true; break;
         default: usage();
         }
     }
     if (options.calls == 0 || optind != argc || options.rate <= 0) usage();
     if (!options.listsEndpoints && (!options.ports || !options.device != !options.mac)) usage();
+    if (options.hasBystander && options.core < 0) usage();
     return options;
 }
 
@@ -114,13 +127,15 @@ static void printWindow(const struct window *window) {
            "\"loss\": %.6f, \"late\": %.6f, "
            "\"bestStreamLoss\": %.6f, \"medianStreamLoss\": %.6f, \"worstStreamLoss\": %.6f, \"starvedStreams\": %u, "
            "\"cpuMicrosecondsPerPacket\": %.4f, \"serverCoreShare\": %.4f, "
+           "\"coreBusySeconds\": %.6f, \"coreTakenSeconds\": %.6f, "
            "\"latencyMicroseconds\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f}, "
            "\"generatorLagMicroseconds\": %.0f, \"generatorLimited\": %s}",
            window->offeredRate, window->sent / window->seconds, window->seconds, window->sent, window->received,
            lossOf(window), unusableOf(window) - lossOf(window), window->bestStreamLoss, window->medianStreamLoss,
            window->worstStreamLoss, window->starvedStreams,
            window->received ? window->serverNanoseconds / 1e3 / window->received : 0,
-           window->serverNanoseconds / 1e9 / window->seconds, percentile(&window->latency, 0.5) / 1e3,
+           window->serverNanoseconds / 1e9 / window->seconds,
+           window->busyNanoseconds * 1e-9, window->takenNanoseconds * 1e-9, percentile(&window->latency, 0.5) / 1e3,
            percentile(&window->latency, 0.9) / 1e3, percentile(&window->latency, 0.99) / 1e3,
            percentile(&window->latency, 0.999) / 1e3, window->latency.largest / 1e3, window->largestLag / 1e3,
            window->generatorLimited ? "true" : "false");
@@ -209,11 +224,12 @@ int main(int argc, char **argv) {
             return 1;
         }
     }
+    traffic.serverCore = options.core;
     traffic.tolerableLag = (uint64_t)(options.tolerableLagSeconds * 1e9);
     if (options.device) {
         struct ether_addr *mac = ether_aton(options.mac);
         if (!mac) usage();
-        traffic.wire = openWire(options.device, mac->ether_addr_octet);
+        traffic.wire = openWire(options.device, mac->ether_addr_octet, (uint64_t)(options.gatherMicroseconds * 1e3));
     }
     openEndpoints(&traffic, options.calls);
     FILE *ports = options.ports[0] == '-' ? stdin : fopen(options.ports, "r");
@@ -228,6 +244,15 @@ int main(int argc, char **argv) {
     measureSteadily(&traffic, options.rate, options.seconds, &steady);
     printf("{\"calls\": %u, \"packetsPerSecondPerDirection\": %g, \"steady\": ", options.calls, options.rate);
     printWindow(&steady);
+    if (options.hasBystander) {
+        traffic.bystander = startBystander((unsigned)options.core);
+        warmUp(&traffic, options.rate, 0.3);
+        measureSteadily(&traffic, options.rate, options.seconds, &steady);
+        endBystander(traffic.bystander);
+        traffic.bystander = NULL;
+        printf(", \"beside\": ");
+        printWindow(&steady);
+    }
     double highest = options.ladderFrom > 0 ? climb(&traffic, &options) : 0;
     if (options.overload > 0 && highest > 0) overload(&traffic, options.overload * highest);
     struct faults *faults = &traffic.faults;

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "traffic.h"
 
+#include "idle.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -218,9 +220,10 @@ static void settle(struct traffic *traffic) {
     }
 }
 
-static void sendOne(struct traffic *traffic, struct endpoint *endpoint) {
+static void sendOne(struct traffic *traffic, struct endpoint *endpoint, uint64_t now) {
     struct packet own;
-    struct packet *packet = traffic->wire ? queueDatagram(traffic->wire, &endpoint->address, &endpoint->relay) : &own;
+    struct packet *packet =
+        traffic->wire ? queueDatagram(traffic->wire, &endpoint->address, &endpoint->relay, now) : &own;
     writePacket(
         packet, endpoint->call, endpoint->direction, endpoint->sequence, traffic->current ? traffic->windowNumber : 0,
         nanoseconds(CLOCK_REALTIME));
@@ -241,9 +244,12 @@ static void sendOne(struct traffic *traffic, struct endpoint *endpoint) {
 static uint64_t waitUntil(struct traffic *traffic, uint64_t due) {
     enum { fewest = 4, most = 64 };
     uint64_t now = nanoseconds(CLOCK_MONOTONIC);
-    if (traffic->wire && now < due) sendQueued(traffic->wire);
+    if (traffic->wire && now < due) sendWaiting(traffic->wire, now);
     if (traffic->wire) drainWire(traffic, now < due ? most : fewest);
-    while (now < due) now = nanoseconds(CLOCK_MONOTONIC);
+    while (now < due) {
+        now = nanoseconds(CLOCK_MONOTONIC);
+        if (traffic->wire && now < due) sendWaiting(traffic->wire, now);
+    }
     return now;
 }
 
@@ -266,7 +272,7 @@ static uint64_t run(struct traffic *traffic, double rate, double seconds) {
             drain(traffic, endpoint);
             endpoint->drainedAt = now;
         }
-        sendOne(traffic, endpoint);
+        sendOne(traffic, endpoint, now);
     }
     if (traffic->wire) sendQueued(traffic->wire);
     return largestLag;
@@ -300,6 +306,13 @@ static void judgeStreams(struct traffic *traffic, struct window *result) {
     free(losses);
 }
 
+/// A clock that runs while the server's core is not idle.
+static uint64_t timeBusy(const struct traffic *traffic) {
+    uint64_t idle = 0, now = nanoseconds(CLOCK_MONOTONIC);
+    if (!readIdle((unsigned)traffic->serverCore, &idle)) fail("/proc/timer_list");
+    return now - idle;
+}
+
 void measure(struct traffic *traffic, double rate, double seconds, struct window *result) {
     memset(result, 0, sizeof *result);
     result->offeredRate = rate * 2 * traffic->calls;
@@ -310,11 +323,15 @@ void measure(struct traffic *traffic, double rate, double seconds, struct window
     traffic->windowNumber++;
     traffic->current = result;
     if (traffic->wire) framesMissed(traffic->wire);  // of before
+    uint64_t busyBefore = traffic->serverCore < 0 ? 0 : timeBusy(traffic);
+    uint64_t takenBefore = traffic->bystander ? timeKeptFrom(traffic->bystander) : 0;
     uint64_t cpuBefore = traffic->hasServer ? nanoseconds(traffic->serverClock) : 0;
     uint64_t start = nanoseconds(CLOCK_MONOTONIC);
     result->largestLag = run(traffic, rate, seconds);
     result->seconds = (nanoseconds(CLOCK_MONOTONIC) - start) * 1e-9;
     if (traffic->hasServer) result->serverNanoseconds = nanoseconds(traffic->serverClock) - cpuBefore;
+    if (traffic->bystander) result->takenNanoseconds = timeKeptFrom(traffic->bystander) - takenBefore;
+    if (traffic->serverCore >= 0) result->busyNanoseconds = timeBusy(traffic) - busyBefore;
     result->generatorLimited = result->largestLag > traffic->tolerableLag;
     settle(traffic);
     traffic->current = NULL;

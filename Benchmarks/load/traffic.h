@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "arrivals.h"
+#include "bystander.h"
 #include "histogram.h"
 #include "packet.h"
 #include "wire.h"
@@ -42,6 +43,8 @@ struct window {
     uint64_t received;           // packets sent inside the window that arrived, copies not counted
     uint64_t late;               // of these, the ones too late to be played
     uint64_t serverNanoseconds;  // CPU time of all the server's threads, user and kernel
+    uint64_t busyNanoseconds;    // the server's core was not idle; 0 where that is not asked for
+    uint64_t takenNanoseconds;   // a bystander was kept from it; 0 where there was none
     double bestStreamLoss;       // fraction lost of the stream that lost least
     double medianStreamLoss;
     double worstStreamLoss;      // of the one that lost most
@@ -63,6 +66,8 @@ struct traffic {
     struct faults faults;
     clockid_t serverClock;
     bool hasServer;
+    int serverCore;               // whose idle time is read; -1 = none
+    struct bystander *bystander;  // on that core; NULL = none
     bool connected;
     uint64_t tolerableLag;        // further behind its schedule the generator gives a window up; nanoseconds
 };

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -29,6 +30,8 @@ struct wire {
     uint32_t next;        // the ring's frame that is filled next
     bool holdsFrame;      // the one before it was handed out and not given back
     unsigned queued;
+    uint64_t queuedAt;    // CLOCK_MONOTONIC nanoseconds: the first of them
+    uint64_t gather;      // so long the first waits for company; nanoseconds
     struct frame frames[mostQueued];
     struct iovec vectors[mostQueued];
     struct mmsghdr messages[mostQueued];
@@ -43,9 +46,10 @@ static void set(int fd, int option, const void *value, socklen_t length, const c
     if (setsockopt(fd, SOL_PACKET, option, value, length) < 0) fail(name);
 }
 
-struct wire *openWire(const char *device, const uint8_t *server) {
+struct wire *openWire(const char *device, const uint8_t *server, uint64_t gather) {
     struct wire *wire = calloc(1, sizeof *wire);
     if (!wire) fail("calloc");
+    wire->gather = gather;
     // No protocol until it is bound: nothing of another device gets into the ring.
     wire->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (wire->fd < 0) fail("a packet socket (needs root)");
@@ -93,8 +97,10 @@ static uint16_t checksum(struct iphdr header) {
     return (uint16_t)~(sum + (sum >> 16));
 }
 
-struct packet *queueDatagram(struct wire *wire, const struct sockaddr_in *from, const struct sockaddr_in *to) {
+struct packet *queueDatagram(
+    struct wire *wire, const struct sockaddr_in *from, const struct sockaddr_in *to, uint64_t now) {
     if (wire->queued == mostQueued) sendQueued(wire);
+    if (wire->queued == 0) wire->queuedAt = now;
     struct frame *frame = &wire->frames[wire->queued++];
     frame->ip.saddr = from->sin_addr.s_addr;
     frame->ip.daddr = to->sin_addr.s_addr;
@@ -103,6 +109,10 @@ struct packet *queueDatagram(struct wire *wire, const struct sockaddr_in *from, 
     frame->udp.source = from->sin_port;
     frame->udp.dest = to->sin_port;
     return &frame->payload;
+}
+
+void sendWaiting(struct wire *wire, uint64_t now) {
+    if (wire->queued && now >= wire->queuedAt + wire->gather) sendQueued(wire);
 }
 
 void sendQueued(struct wire *wire) {

@@ -11,11 +11,17 @@
 struct wire;
 
 /// Opens `device` for endpoints that speak to the server at the other end, whose Ethernet address is `server` (six octets). It
-/// should have no IP address, so that the kernel answers nothing in the endpoints' place. Ends the program when it cannot.
-struct wire *openWire(const char *device, const uint8_t *server);
+/// should have no IP address, so that the kernel answers nothing in the endpoints' place. Frames are sent once the first of
+/// them is `gather` nanoseconds old, as a network card gathers before it interrupts. Ends the program when it cannot.
+struct wire *openWire(const char *device, const uint8_t *server, uint64_t gather);
 
-/// Queues a datagram and sends what is queued when that is a lot. Its payload is written where the result points to.
-struct packet *queueDatagram(struct wire *wire, const struct sockaddr_in *from, const struct sockaddr_in *to);
+/// Queues a datagram at a time of CLOCK_MONOTONIC, and sends what is queued when that is a lot. Its payload is written where
+/// the result points to.
+struct packet *queueDatagram(
+    struct wire *wire, const struct sockaddr_in *from, const struct sockaddr_in *to, uint64_t now);
+
+/// Sends what is queued when the first of it has waited for so long as was asked for.
+void sendWaiting(struct wire *wire, uint64_t now);
 
 /// Sends what is queued.
 void sendQueued(struct wire *wire);
