@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { map_ports, map_legs, map_activity, map_shared, map_count };
+enum { map_ports, map_legs, map_activity, map_count };
 
 #include "program.h"
 
@@ -79,7 +79,7 @@ static int open_monitor(void) {
 }
 
 int kernel_path_open(struct kernel_path *path, uint32_t leg_count, const char **step) {
-    *path = (struct kernel_path){.program = -1, .ports = -1, .legs = -1, .activity = -1, .shared = -1, .monitor = -1};
+    *path = (struct kernel_path){.program = -1, .ports = -1, .legs = -1, .activity = -1, .monitor = -1};
     path->leg_count = leg_count;
     *step = "making the program's tables";
     path->ports = make_map(BPF_MAP_TYPE_HASH, "relayd_ports", sizeof(struct kernel_port), 4, leg_count, 0);
@@ -88,16 +88,12 @@ int kernel_path_open(struct kernel_path *path, uint32_t leg_count, const char **
     if (path->legs < 0) goto failed;
     path->activity = make_map(BPF_MAP_TYPE_ARRAY, "relayd_activity", 4, 8, leg_count, BPF_F_MMAPABLE);
     if (path->activity < 0) goto failed;
-    path->shared = make_map(BPF_MAP_TYPE_ARRAY, "relayd_shared", 4, sizeof(struct kernel_shared), 1, BPF_F_MMAPABLE);
-    if (path->shared < 0) goto failed;
     *step = "mapping the program's tables";
     path->leg_memory = map_memory(path->legs, leg_count, sizeof(struct kernel_leg));
     path->activity_memory = map_memory(path->activity, leg_count, 8);
-    path->shared_memory = map_memory(path->shared, 1, sizeof(struct kernel_shared));
-    if (!path->leg_memory || !path->activity_memory || !path->shared_memory) goto failed;
+    if (!path->leg_memory || !path->activity_memory) goto failed;
     *step = "loading the program";
-    const int maps[map_count] = {
-        [map_ports] = path->ports, [map_legs] = path->legs, [map_activity] = path->activity, [map_shared] = path->shared};
+    const int maps[map_count] = {[map_ports] = path->ports, [map_legs] = path->legs, [map_activity] = path->activity};
     path->program = load(maps);
     if (path->program < 0) goto failed;
     *step = "following the routes";
@@ -123,11 +119,10 @@ int kernel_path_attach(const struct kernel_path *path, uint32_t device) {
 void kernel_path_close(struct kernel_path *path) {
     unmap_memory(path->leg_memory, path->leg_count, sizeof(struct kernel_leg));
     unmap_memory(path->activity_memory, path->leg_count, 8);
-    unmap_memory(path->shared_memory, 1, sizeof(struct kernel_shared));
-    const int descriptors[] = {path->program, path->ports, path->legs, path->activity, path->shared, path->monitor};
+    const int descriptors[] = {path->program, path->ports, path->legs, path->activity, path->monitor};
     for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
         if (descriptors[i] >= 0) close(descriptors[i]);
-    *path = (struct kernel_path){.program = -1, .ports = -1, .legs = -1, .activity = -1, .shared = -1, .monitor = -1};
+    *path = (struct kernel_path){.program = -1, .ports = -1, .legs = -1, .activity = -1, .monitor = -1};
 }
 
 int kernel_path_add(const struct kernel_path *path, const struct kernel_port *port, uint32_t leg) {
@@ -141,12 +136,12 @@ int kernel_path_remove(const struct kernel_path *path, const struct kernel_port 
     return bpf(BPF_MAP_DELETE_ELEM, &attributes) < 0 ? errno : 0;
 }
 
-int kernel_path_follow_routes(const struct kernel_path *path) {
+int kernel_path_follow_routes(struct kernel_path *path) {
     char octets[8192];
     int has_changed = 0;
     // What did not fit into the socket was a change, too.
     while (recv(path->monitor, octets, sizeof octets, 0) > 0 || errno == ENOBUFS) has_changed = 1;
-    if (has_changed) __atomic_fetch_add(&path->shared_memory->routes, 1, __ATOMIC_SEQ_CST);
+    if (has_changed) __atomic_fetch_add(&path->routes, 1, __ATOMIC_SEQ_CST);
     return has_changed;
 }
 

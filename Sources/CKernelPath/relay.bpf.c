@@ -1,14 +1,14 @@
-// The relay inside the kernel: an RTP packet that follows exactly the one before it goes out here, rewritten; every other one
-// goes up to the worker's socket, with the leg.
+// The relay inside the kernel: a plain RTP packet that comes after those before it goes out here, rewritten; every other one goes
+// up to the worker's socket, with the leg.
 //
 // Compiled by `make kernel-program` for the BPF machine into program.h, which is committed: building relayd needs no more than
 // Swift.
 //
 // It decides nothing that the worker has not decided before: the worker gives it a leg whose source is locked, with the SSRC,
-// payload type and sequence number of the next packet. A lost, late or repeated packet, another SSRC or payload type, a
-// telephone-event, comfort noise, RTCP or a changed header takes the leg back to the worker, whose `StreamStatistics` knows what
-// that means, and which gives it here again after the next plain packet. So no packet is overtaken: the kernel sends number
-// n + 1 only once the worker has sent n, and the worker gets n + 1 only once the kernel has sent n.
+// payload type and sequence number of the next packet. A late or repeated packet, another SSRC or payload type, a telephone-event,
+// comfort noise, RTCP or a changed header takes the leg back to the worker, whose `StreamStatistics` knows what that means, and
+// which gives it here again after the next plain packet. No packet is overtaken: it begins with exactly the packet that follows
+// the one the worker has sent, and the worker gets a packet only once all before it have been sent here.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -31,7 +31,7 @@ static long (*const redirect_to_neighbour)(
 
 // The maps. Their descriptors are put in when the program is loaded; the names are what program.h knows them by.
 struct map { int unused; };
-SECTION("maps") struct map ports, legs, activity, shared;
+SECTION("maps") struct map ports, legs, activity;
 
 enum {
     inet = 2,
@@ -82,8 +82,28 @@ INLINE uint64_t high(uint64_t a, uint64_t b) {
     return (a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32);
 }
 
-/// What `StreamStatistics.receive` does with the common packet. False where it would not be one.
+enum { maximum_dropout = 3000 };
+
+/// What `StreamStatistics.skip` does: the packet is `step` after the highest one.
+INLINE void skip(struct kernel_leg *leg, uint32_t step) {
+    uint64_t low = leg->missing[0], high = leg->missing[1];
+    if (step < 64) {
+        leg->missing[0] = low << step | ((1ull << step) - 2);
+        leg->missing[1] = high << step | low >> (64 - step);
+    } else {
+        leg->missing[0] = ~1ull;
+        leg->missing[1] = step < 128 ? low << (step & 63) | ((1ull << (step & 63)) - 1) : ~0ull;
+    }
+    if (step == 1) return;
+    leg->lost += step - 1;
+    leg->loss_bursts++;
+    if (step - 1 > leg->largest_sequence_gap) leg->largest_sequence_gap = step - 1;
+}
+
+/// What `StreamStatistics.receive` does with the common packet, or one after a loss. False where it would be another.
 INLINE int count(struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t octets, uint64_t now) {
+    uint32_t step = (uint16_t)(swap16(rtp->sequence_number) - leg->sequence_number) + 1;
+    if (step >= (leg->has_begun ? maximum_dropout : 2)) return 0;
     if (now < leg->last_arrival) return 0;
     uint64_t interval = now - leg->last_arrival;
     uint32_t transit = (uint32_t)high(now, leg->tick_scale) - swap32(rtp->timestamp);
@@ -95,25 +115,29 @@ INLINE int count(struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t 
         leg->packets_then = leg->packets;
         leg->scaled_jitter_then = leg->scaled_jitter;
         leg->jitter_peak_then = leg->jitter_peak;
+        leg->lost_then = leg->lost;
+        leg->loss_bursts_then = leg->loss_bursts;
         leg->jitter_peak = 0;
     }
+    skip(leg, step);
+    leg->has_begun = 1;
     leg->transit = transit;
     leg->scaled_jitter += distance - ((leg->scaled_jitter + 8) >> 4);
     if (leg->scaled_jitter > leg->jitter_peak) leg->jitter_peak = leg->scaled_jitter;
     if (interval > leg->longest_interval) leg->longest_interval = interval;
     leg->last_arrival = now;
-    leg->sequence_number++;
+    leg->sequence_number += step;
     leg->packets++;
     leg->octets += octets;
     if (rtp->second & 0x80) leg->markers++;
     return 1;
 }
 
-/// True for the packet that the leg waits for, of its peer.
-INLINE int is_next(const struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t octets, uint32_t ip_octets) {
+/// True for a packet of the stream that the leg waits for, of its peer.
+INLINE int is_plain(const struct kernel_leg *leg, const struct rtp_header *rtp, uint32_t octets, uint32_t ip_octets) {
     // Version 2, no padding, no extension, no contributing sources. 192 to 223 is RTCP on the same port (RFC 5761 §4).
     return rtp->first == 0x80 && (rtp->second & 0x7f) == leg->payload_type && (rtp->second & 0xe0) != 0xc0
-        && rtp->ssrc == leg->ssrc && swap16(rtp->sequence_number) == leg->sequence_number && octets >= sizeof *rtp && ip_octets <= leg->mtu;
+        && rtp->ssrc == leg->ssrc && octets >= sizeof *rtp && ip_octets <= leg->mtu;
 }
 
 /// The leg is the program's alone until `owner` is written.
@@ -130,12 +154,6 @@ INLINE struct kernel_leg *find(const struct kernel_port *port, uint32_t *number)
 INLINE int give(struct kernel_leg *leg, uint32_t owner) {
     __sync_lock_test_and_set(&leg->owner, owner);
     return go_on;
-}
-
-INLINE int routes_are(const struct kernel_leg *leg) {
-    uint32_t zero = 0;
-    struct kernel_shared *all = map_lookup(&shared, &zero);
-    return all && all->routes == leg->routes;
 }
 
 /// What a frame begins with, in any case that this program takes.
@@ -162,12 +180,12 @@ INLINE int open_frame(struct __sk_buff *skb, uint32_t network_count, struct fram
     return 1;
 }
 
-/// Counts the packet that the leg waits for. False when it is another: the leg is the worker's then.
+/// Counts a packet that the leg waits for. False when it is another: the leg is the worker's then.
 INLINE int take(
     const struct __sk_buff *skb, struct kernel_leg *leg, uint32_t number, const struct rtp_header *rtp, uint32_t octets,
     uint32_t ip_octets) {
     uint64_t now = monotonic_nanoseconds();
-    if (!is_next(leg, rtp, octets, ip_octets) || !routes_are(leg) || (!leg->device && skb->ifindex != loopback)
+    if (!is_plain(leg, rtp, octets, ip_octets) || (!leg->device && skb->ifindex != loopback)
         || !count(leg, rtp, octets, now)) {
         give(leg, KERNEL_LEG_WORKER);
         return 0;

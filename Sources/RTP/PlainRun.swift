@@ -1,5 +1,5 @@
-/// A run of common packets of one stream, counted by somebody else than its `StreamStatistics`: where it stands, and what the
-/// next packet is. A plain fixed layout without references.
+/// A run of packets of one stream, none late or repeated, counted by somebody else than its `StreamStatistics`: where it stands, and
+/// what the next packet is. A plain fixed layout without references.
 public struct PlainRun: BitwiseCopyable, Sendable {
     /// The next packet's, with those of the medium.
     public var sequenceNumber: UInt16 = 0
@@ -17,11 +17,18 @@ public struct PlainRun: BitwiseCopyable, Sendable {
     public var scaledJitter: UInt32 = 0
     public var jitterPeak: UInt32 = 0
 
+    /// Bit n is set when the packet n before the highest one is missing.
+    public var missing: UInt128 = 0
+
     // What came of it so far.
 
     public var packets: UInt32 = 0
     public var markers: UInt32 = 0
     public var octets: UInt64 = 0
+    /// Packets that did not come, and in how many stretches; the most in one, counted from the stream's begin.
+    public var lost: UInt32 = 0
+    public var lossBursts: UInt32 = 0
+    public var largestSequenceGap: UInt16 = 0
 
     public init() {}
 }
@@ -41,13 +48,15 @@ extension StreamStatistics {
         run.transitLimit = transitLimit
         run.scaledJitter = scaledJitter
         run.jitterPeak = jitterPeak
+        run.missing = missing
+        run.largestSequenceGap = largestSequenceGap
         return run
     }
 
     /// Takes into account what came of a run that `plainRun` began: the same as if `receive` had seen its packets.
     public mutating func take(_ run: PlainRun) {
-        extendedHighest &+= UInt64(run.packets)
-        missing = run.packets < 128 ? missing << UInt128(run.packets) : 0
+        extendedHighest &+= UInt64(run.packets) &+ UInt64(run.lost)
+        missing = run.missing
         packetCount &+= UInt64(run.packets)
         octetCount &+= run.octets
         markerCount &+= run.markers
@@ -56,5 +65,6 @@ extension StreamStatistics {
         transit = run.transit
         scaledJitter = run.scaledJitter
         jitterPeak = run.jitterPeak
+        if run.lost > 0 { noteLoss(of: run) }
     }
 }

@@ -257,6 +257,14 @@ public struct StreamStatistics: Sendable, BitwiseCopyable {
         largestSequenceGap = max(largestSequenceGap, count)
     }
 
+    /// The same of a run that was counted elsewhere.
+    mutating func noteLoss(of run: PlainRun) {
+        restartAt = 0x10000
+        lostCount &+= UInt64(run.lost)
+        lossBursts &+= run.lossBursts
+        largestSequenceGap = run.largestSequenceGap
+    }
+
     /// A packet `distance` before the highest, 1 to 99.
     private mutating func placeLate(_ distance: Int) -> Place {
         if extendedHighest &- UInt64(distance) < runStart {

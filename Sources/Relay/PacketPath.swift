@@ -79,7 +79,7 @@ public struct PacketPath: ~Copyable {
     /// Of all legs of all workers; nil without a program in the kernel.
     let kernelLegs: UnsafeMutablePointer<kernel_leg>?
     let kernel: KernelPath?
-    let routeFinder: RouteFinder
+    var routeFinder: RouteFinder
     /// Legs whose packets go out with this turn, and whose next ones may pass inside the kernel.
     let pending: UnsafeMutablePointer<UInt32>
     var pendingCount = 0

@@ -129,7 +129,7 @@ struct KernelPathTests {
             switch step {
             case .plain, .report: break
             case .marked: payloadType |= 0x80
-            case .lost: sequence &+= UInt16.random(in: 1...200, using: &random)
+            case .lost: sequence &+= UInt16.random(in: 1...(Bool.random(using: &random) ? 150 : 4_000), using: &random)
             case .late, .repeated: sequence &-= step == .late ? UInt16.random(in: 1...150, using: &random) : 1
             case .jump: timestamp &+= UInt32.random(in: 0...100_000, using: &random)
             case .newSource: ssrc = UInt32.random(in: 0...UInt32.max, using: &random)

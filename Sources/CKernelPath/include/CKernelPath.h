@@ -32,11 +32,11 @@ struct kernel_port {
     uint16_t family;
 };
 
-/// One leg: the stream that its peer sends, and where that goes. Three cache lines.
+/// One leg: the stream that its peer sends, and where that goes. Four cache lines.
 struct kernel_leg {
     /// One of `kernel_leg_owners`.
     uint32_t owner;
-    /// What `kernel_shared.routes` was when the way out was found.
+    /// What `kernel_path_routes` was when the way out was found.
     uint32_t routes;
 
     // Which packet is the next one.
@@ -48,6 +48,8 @@ struct kernel_leg {
     uint16_t sequence_number;
     uint32_t ssrc;
     uint8_t payload_type;
+    /// The first packet must be that very one: others before it may be in the worker's socket. Afterwards what is missing is lost.
+    uint8_t has_begun;
 
     // How it leaves: by the other leg's socket.
 
@@ -81,6 +83,11 @@ struct kernel_leg {
     uint32_t transit_limit;
     uint32_t scaled_jitter;
     uint32_t jitter_peak;
+    uint32_t lost;
+    uint32_t loss_bursts;
+    uint32_t largest_sequence_gap;
+    /// The lower half first.
+    uint64_t missing[2];
 
     // What it was when the second ended, with the first packet after it.
 
@@ -89,11 +96,13 @@ struct kernel_leg {
     uint32_t packets_then;
     uint32_t scaled_jitter_then;
     uint32_t jitter_peak_then;
+    uint32_t lost_then;
+    uint32_t loss_bursts_then;
 
-    uint32_t unused[5];
+    uint32_t unused[9];
 };
 
-_Static_assert(sizeof(struct kernel_leg) == 192, "legs lie side by side, each in cache lines of its own");
+_Static_assert(sizeof(struct kernel_leg) == 256, "legs lie side by side, each in cache lines of its own");
 
 /// Makes the leg the caller's, who then is its `owner`: the worker, or busy with it for a moment. Waits out the program.
 ///
@@ -114,13 +123,6 @@ static inline void kernel_leg_give(struct kernel_leg *leg) {
     __atomic_store_n(&leg->owner, KERNEL_LEG_KERNEL, __ATOMIC_RELEASE);
 }
 
-/// What all legs share.
-struct kernel_shared {
-    /// Another value since any route or device of the host changed.
-    uint32_t routes;
-    uint32_t unused;
-};
-
 /// The program's maps, by the descriptors of each; -1 for one that is not there.
 struct kernel_path {
     int program;
@@ -130,13 +132,13 @@ struct kernel_path {
     int legs;
     /// When each leg was last heard, in nanoseconds of the monotonic clock; mapped at `activity_memory`.
     int activity;
-    int shared;
     /// Tells of changed routes and devices.
     int monitor;
     struct kernel_leg *leg_memory;
     uint64_t *activity_memory;
-    struct kernel_shared *shared_memory;
     uint32_t leg_count;
+    /// Another value since any route or device of the host changed.
+    uint32_t routes;
 };
 
 /// Loads the program, for `leg_count` legs. Nothing passes it before `kernel_path_attach`.
@@ -158,20 +160,18 @@ void kernel_path_close(struct kernel_path *path);
 int kernel_path_add(const struct kernel_path *path, const struct kernel_port *port, uint32_t leg);
 int kernel_path_remove(const struct kernel_path *path, const struct kernel_port *port);
 
-/// Looks at what has come of changed routes and devices, without waiting, and changes `shared_memory->routes` for it.
+/// Looks at what has come of changed routes and devices, without waiting, and changes `routes` for it.
 ///
 /// - Returns: whether there was something.
-int kernel_path_follow_routes(const struct kernel_path *path);
+int kernel_path_follow_routes(struct kernel_path *path);
 
 /// The devices at which the program can stand: those that have an IP address, and frames that are Ethernet's.
 ///
 /// - Returns: how many there are now in `devices`, or the negative errno.
 int kernel_path_devices(uint32_t *devices, int capacity, int with_loopback);
 
-/// What `shared_memory->routes` is. From any thread.
-static inline uint32_t kernel_path_routes(const struct kernel_path *path) {
-    return __atomic_load_n(&path->shared_memory->routes, __ATOMIC_ACQUIRE);
-}
+/// From any thread.
+static inline uint32_t kernel_path_routes(const struct kernel_path *path) { return __atomic_load_n(&path->routes, __ATOMIC_ACQUIRE); }
 
 /// A socket that `kernel_path_route` asks by: one for each thread.
 ///

@@ -174,15 +174,30 @@ extension KernelPath {
 /// A worker's own means of finding the way out for a leg's packets.
 struct RouteFinder: ~Copyable {
     private let socket: Int32
+    /// The last leg it was found for: the next one often has the same carrier.
+    private var last = kernel_leg()
 
     init() { socket = kernel_path_route_socket() }
 
     deinit { if socket >= 0 { close(socket) } }
 
-    /// Fills in how packets of the leg leave; false when the program can't send them there.
-    func find(for leg: UnsafeMutablePointer<kernel_leg>) -> Bool {
+    /// Fills in how packets of the leg leave, unless it is known; false when the program can't send them there.
+    mutating func find(for leg: UnsafeMutablePointer<kernel_leg>, routes: UInt32) -> Bool {
         guard socket >= 0 else { return false }
-        return unsafe kernel_path_route(socket, leg) == 0
+        unsafe leg.pointee.routes = routes
+        let isSame = unsafe last.mtu != 0 && last.routes == routes && last.family == leg.pointee.family
+            && last.destination == leg.pointee.destination && last.local == leg.pointee.local
+        if !isSame {
+            unsafe leg.pointee.mtu = 0
+            guard unsafe kernel_path_route(socket, leg) == 0 else { return false }
+            unsafe last = leg.pointee
+            return true
+        }
+        unsafe leg.pointee.device = last.device
+        unsafe leg.pointee.gateway = last.gateway
+        unsafe leg.pointee.gateway_family = last.gateway_family
+        unsafe leg.pointee.mtu = last.mtu
+        return true
     }
 }
 

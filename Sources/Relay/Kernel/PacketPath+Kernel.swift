@@ -48,16 +48,12 @@ extension PacketPath {
             unsafe own.pointee.routes = routes
             return unsafe refuse(leg)
         }
-        let wayTo = kernel_address(destination.ip)
-        if unsafe own.pointee.mtu == 0 || own.pointee.routes != routes || !(own.pointee.destination == wayTo) {
-            unsafe own.pointee.destination = wayTo
-            unsafe own.pointee.routes = routes
-            unsafe own.pointee.mtu = 0
-            guard unsafe routeFinder.find(for: own) else { return unsafe refuse(leg) }
-        }
+        unsafe own.pointee.destination = kernel_address(destination.ip)
+        guard unsafe routeFinder.find(for: own, routes: routes) else { return unsafe refuse(leg) }
         unsafe own.pointee.destination_port = destination.port.bigEndian
         unsafe own.pointee.peer = kernel_address(source.ip)
         unsafe own.pointee.peer_port = source.port.bigEndian
+        unsafe own.pointee.has_begun = 0
         unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
         unsafe kernel_leg_give(own)
         unsafe leg.pointee.isInKernel = true
@@ -118,12 +114,15 @@ extension PacketPath {
             }
             unsafe account(own, of: leg)
             if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: tableIndex(number * 2), now: now) }
-            if let run = unsafe media[number].stream.plainRun {
+            // Routes that have changed are followed here: were all streams to come back for that, sockets might not carry them.
+            let hasWay = unsafe own.pointee.routes == kernel.routes || routeFinder.find(for: own, routes: kernel.routes)
+            if hasWay, let run = unsafe media[number].stream.plainRun {
                 unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
                 unsafe kernel_leg_give(own)
             } else {
                 unsafe own.pointee.owner = UInt32(KERNEL_LEG_WORKER.rawValue)
                 unsafe leg.pointee.isInKernel = false
+                if !hasWay { unsafe refuse(leg) }
             }
         } else if unsafe leg.pointee.handling.allowsKernel && leg.pointee.hasMedia && leg.pointee.lock.isLocked,
             unsafe !leg.pointee.lock.isReplacing, unsafe !leg.pointee.isRefusedByKernel || own.pointee.routes != kernel.routes
@@ -146,11 +145,15 @@ extension PacketPath {
             former.packets = unsafe own.pointee.packets_then
             former.scaledJitter = unsafe own.pointee.scaled_jitter_then
             former.jitterPeak = unsafe own.pointee.jitter_peak_then
+            former.lost = unsafe own.pointee.lost_then
+            former.lossBursts = unsafe own.pointee.loss_bursts_then
             former.octets = 0
             former.markers = 0
             unsafe media[number].stream.take(former)
             unsafe endSecond(leg, table: table, now: leg.pointee.secondEnds)
             run.packets -= former.packets
+            run.lost -= former.lost
+            run.lossBursts -= former.lossBursts
         }
         unsafe media[number].stream.take(run)
         unsafe leg.pointee.lock.heard(at: run.lastArrival)
@@ -186,6 +189,10 @@ extension kernel_leg {
         run.packets = packets
         run.markers = markers
         run.octets = octets
+        run.lost = lost
+        run.lossBursts = loss_bursts
+        run.largestSequenceGap = UInt16(truncatingIfNeeded: largest_sequence_gap)
+        run.missing = UInt128(missing.1) << 64 | UInt128(missing.0)
         return run
     }
 
@@ -200,6 +207,10 @@ extension kernel_leg {
         transit_limit = run.transitLimit
         scaled_jitter = run.scaledJitter
         jitter_peak = run.jitterPeak
+        missing = (UInt64(truncatingIfNeeded: run.missing), UInt64(truncatingIfNeeded: run.missing >> 64))
+        largest_sequence_gap = UInt32(run.largestSequenceGap)
+        lost = 0
+        loss_bursts = 0
         packets = 0
         markers = 0
         octets = 0
