@@ -19,7 +19,7 @@ final class Call {
     /// Unique over restarts, for the record.
     let recordID: String
     /// Under which `CallControl` has it.
-    var number = CallNumber(rawValue: 0)
+    let number: CallNumber
     private(set) var machine = BackToBackCall()
 
     // The caller's side.
@@ -183,9 +183,10 @@ final class Call {
     var finalFacts: Boxed<CallFacts>?
 
     init(
-        id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
+        _ number: CallNumber, id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
         callerTrunk: SharedTrunk?, localTag: String, noMedia: NoMediaRule, now: Instant
     ) {
+        self.number = number
         self.id = id
         self.recordID = recordID
         self.invite = invite

@@ -518,10 +518,10 @@ package struct CallControl {
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         var effects = spareEffects.taken()
-        if let release = call.handle(event, effects: &effects) { callReleased(number, release, now: now) }
+        if let release = call.handle(event, effects: &effects) { callReleased(call, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
         if call.answerRetransmission != nil, call.machine.caller != .answered { call.answerRetransmission = nil }
-        for effect in effects { carryOut(effect, for: number, now: now) }
+        for effect in effects { carryOut(effect, for: call, now: now) }
         spareEffects.giveBack(&effects)
     }
 
@@ -558,13 +558,13 @@ package struct CallControl {
     }
 
     private mutating func callTimerDue(_ number: CallNumber, now: Instant) {
-        calls[number]?.scheduled = nil
         guard let call = calls[number] else { return }
+        call.scheduled = nil
         setupTimersDue(of: call, number, now: now)
         if var retransmission = call.answerRetransmission {
             var effects: [SuccessRetransmission.Effect] = []
             retransmission.advance(to: now, effects: &effects)
-            calls[number]?.answerRetransmission = retransmission
+            call.answerRetransmission = retransmission
             for effect in effects {
                 switch effect {
                 case .resend:
@@ -580,19 +580,17 @@ package struct CallControl {
                 }
             }
         }
-        changeTimerDue(number, now: now)
-        sessionTimerDue(number, now: now)
-        reliableTimerDue(number, now: now)
-        scheduleTimer(of: number)
+        changeTimerDue(call, now: now)
+        sessionTimerDue(call, now: now)
+        reliableTimerDue(call, now: now)
+        scheduleTimer(of: call)
     }
 
     /// Puts the call's next deadline in the queue; call it after every change of one.
-    mutating func scheduleTimer(of number: CallNumber) {
-        guard let call = calls[number], let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else {
-            return
-        }
+    mutating func scheduleTimer(of call: Call) {
+        guard let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else { return }
         call.scheduled = due
-        callTimers.schedule(number, at: due)
+        callTimers.schedule(call.number, at: due)
         guard callTimers.isMostlyStale(live: calls.count) else { return }
         let calls = calls
         callTimers.removeAll { calls[$0]?.scheduled != $1 }

@@ -99,6 +99,8 @@ public struct CallRecord: Codable, Hashable, Sendable {
     /// The same in a sentence.
     public var explanation: String?
 
+    /// Inlined: what is so large is made where it stays, and not copied there.
+    @inlinable @inline(__always)
     public init(
         id: String, callerCallID: String, calleeCallID: String? = nil, callerTrunk: String? = nil,
         calleeTrunk: String? = nil, callerNumber: String, calledNumber: String, callerAddress: SocketAddress,
