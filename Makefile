@@ -1,13 +1,14 @@
 # make demo    a caller and a callee talk through relayd, in front of you
-# make test    everything that is tested, with its own set-up
+# make test    everything that is tested, with its own set-up; KERNEL_PATH=1: with RTP inside the kernel in every test
 # make run     relayd in the foreground with its embedded defaults
 # make sanitize  relay, ring and RTP tests under ThreadSanitizer and AddressSanitizer; minutes of building
 # make fuzz    libFuzzer on everything that reads octets from anyone, SECONDS=30 for each target
 # make bench   what a relayed packet and a call cost, beside peers and aims
 # make build   relayd and relayctl, in .build/release
+# make kernel-program  Sources/CKernelPath/program.h, from the C beside it
 # make docs    the pages made from the code: docs/configuration.md, metrics.md, release-causes.md, vos3000.md
 
-.PHONY: demo test sanitize fuzz run bench build docs clean
+.PHONY: demo test sanitize fuzz run bench build kernel-program docs clean
 
 RELEASE = .build/release
 
@@ -26,7 +27,11 @@ test:
 	@scripts/phase "benchmarks (do they run)" Benchmarks/run --quick
 	@scripts/phase "SIP benchmark (does it run)" Benchmarks/run-sip --quick
 	@scripts/phase "benchmark of trace and metrics (does it run)" Benchmarks/run-observe --quick
+	@scripts/phase "the program inside the kernel is that of its source" scripts/kernel-program --check
 	@scripts/phase "machine code of the loop" Benchmarks/check-machine-code.sh Benchmarks/.build/release/relay-host
+
+# For the tests: every daemon of theirs has `media.kernel_path`.
+export KERNEL_PATH
 
 # Builds of their own, so that the others stay as they are. Of what was freed AddressSanitizer keeps 16 MB and not 256: one test
 # looks at how much memory the process has.
@@ -63,6 +68,10 @@ bench: build
 	@Benchmarks/run-sip
 	@scripts/phase "build the trace's benchmark" swift build -c release --product relayd-trace-cost
 	@Benchmarks/run-observe
+
+kernel-program:
+	@scripts/setup build
+	@scripts/kernel-program
 
 docs:
 	@swift run -q relayd reference --markdown > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md

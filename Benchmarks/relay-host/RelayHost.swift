@@ -53,7 +53,8 @@ struct Control: ~Copyable {
         var settings = RelaySettings(workers: workers, sessionCapacity: options.endpoints.count)
         settings.cpus = options.cpus
         if let window = options.window { settings.waitWindow = window }
-        if options.isInKernel { settings.addressesInKernel = [options.address] }
+        settings.usesKernelPath = options.isInKernel
+        settings.kernelPathHasLoopback = options.address.isLoopback
         let ring = try Ring()
         pool = try RelayPool(settings: settings, controlRing: ring, doorbell: Self.doorbell)
         if let refusal = pool.kernelRefusal {

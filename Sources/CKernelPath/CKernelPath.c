@@ -156,24 +156,29 @@ static int check_frames(int socket, struct ifreq *device) {
     return kind == ARPHRD_ETHER || kind == ARPHRD_LOOPBACK ? 0 : EOPNOTSUPP;
 }
 
-int kernel_path_device(const struct kernel_address *address, uint16_t family) {
+int kernel_path_devices(uint32_t *devices, int capacity, int with_loopback) {
     struct ifaddrs *all;
-    if (getifaddrs(&all) < 0) return -errno;
-    int is_ipv4 = family == AF_INET, result = 0;
-    for (const struct ifaddrs *one = all; one && !result; one = one->ifa_next) {
-        if (!one->ifa_addr || one->ifa_addr->sa_family != (is_ipv4 ? AF_INET : AF_INET6)) continue;
-        const void *own = is_ipv4 ? (const void *)&((const struct sockaddr_in *)one->ifa_addr)->sin_addr
-                                  : (const void *)&((const struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
-        if (memcmp(own, address, is_ipv4 ? 4 : 16) == 0) result = (int)if_nametoindex(one->ifa_name);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), count = 0;
+    if (fd < 0) return -errno;
+    if (getifaddrs(&all) < 0) {
+        int code = errno;
+        close(fd);
+        return -code;
+    }
+    for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
+        if (!one->ifa_addr || (one->ifa_addr->sa_family != AF_INET && one->ifa_addr->sa_family != AF_INET6)) continue;
+        if ((one->ifa_flags & IFF_LOOPBACK) && !with_loopback) continue;
+        struct ifreq named = {0};
+        strncpy(named.ifr_name, one->ifa_name, sizeof named.ifr_name - 1);
+        uint32_t device = if_nametoindex(one->ifa_name);
+        if (!device || check_frames(fd, &named)) continue;
+        int known = 0;
+        for (int i = 0; i < count; i++) known |= devices[i] == device;
+        if (!known && count < capacity) devices[count++] = device;
     }
     freeifaddrs(all);
-    if (result <= 0) return result;
-    struct ifreq named = {0};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    int code = if_indextoname((unsigned)result, named.ifr_name) ? check_frames(fd, &named) : errno;
     close(fd);
-    return code ? -code : result;
+    return count;
 }
 
 int kernel_path_route_socket(void) {

@@ -267,6 +267,8 @@ INLINE int relay_ipv6(struct __sk_buff *skb) {
 }
 
 SECTION("tc") int relay(struct __sk_buff *skb) {
+    // It comes by again, without its tag, at the device of its VLAN. Datagrams that were put together are several packets.
+    if (skb->vlan_present || skb->gso_segs > 1) return go_on;
     if (skb->protocol == swap16(ETH_P_IP)) return relay_ipv4(skb);
     if (skb->protocol == swap16(ETH_P_IPV6)) return relay_ipv6(skb);
     return go_on;

@@ -14,7 +14,7 @@ public final class ActivityTable: @unchecked Sendable {
     let strays: UnsafeMutablePointer<Atomic<UInt64>>
     public let sessionCapacity: Int
     /// Has the memory of `slots`, where its program writes, too.
-    private let kernel: KernelPath?
+    let kernel: KernelPath?
 
     public convenience init(sessionCapacity: Int) { self.init(sessionCapacity: sessionCapacity, kernel: nil) }
 

@@ -121,9 +121,9 @@ public struct RelayPool: ~Copyable {
         let sessions = settings.sessionsPerWorker * settings.workers
         var kernel: KernelPath?
         var kernelRefusal: KernelPathRefusal?
-        if !settings.addressesInKernel.isEmpty {
+        if settings.usesKernelPath {
             do throws(KernelPathRefusal) {
-                kernel = try KernelPath(legCapacity: sessions * 2, addresses: settings.addressesInKernel)
+                kernel = try KernelPath(legCapacity: sessions * 2, withLoopback: settings.kernelPathHasLoopback)
             } catch {
                 kernelRefusal = error
             }

@@ -107,9 +107,10 @@ public struct RelaySettings: Sendable {
     /// TOS or traffic class octet of everything sent; 0xb8 is expedited forwarding.
     public var typeOfService: UInt8 = 0xb8
     public var lock = LockPolicy()
-    /// Streams with which nothing is to be done but to send them on pass inside the kernel at the devices of these local
-    /// addresses, if that can be; none does when there are none.
-    public var addressesInKernel: [IPAddress] = []
+    /// Whether streams with which nothing is to be done but to send them on pass inside the kernel, if that can be.
+    public var usesKernelPath = false
+    /// There, also between sockets of this host: media has a loopback address.
+    public var kernelPathHasLoopback = false
     /// Every RTCP datagram that is accepted is copied for `RelayPool.nextReport`.
     public var copiesReports = false
     /// How long a busy worker gathers packets before it handles them, at the most; zero never waits.

@@ -25,7 +25,7 @@ public struct LegStatistics: Equatable, Sendable {
     public var sentPackets: UInt64 = 0
     /// Packets of `packets` that were not relayed because of the leg's `MediaTreatment`.
     public var withheldPackets: UInt64 = 0
-    /// Packets of `packets` that passed inside the kernel, as of the last quarter of a second; final with `closed`.
+    /// Packets of `packets` that passed inside the kernel.
     public var kernelPackets: UInt64 = 0
     /// The locked source; nil while there is none.
     public var source: SocketAddress?
@@ -127,8 +127,19 @@ public final class StatisticsTable: @unchecked Sendable {
 
     public subscript(index: UInt32, leg: Leg) -> LegStatistics {
         precondition(index < activity.sessionCapacity)
-        var statistics = unsafe slots[Int(index) * 2 + leg.offset].snapshot
+        let place = Int(index) * 2 + leg.offset
+        var statistics = unsafe slots[place].snapshot
         statistics.lastPacket = activity.last(index, leg)
+        guard let kernel = activity.kernel else { return statistics }
+        let (received, sent) = (kernel.pending(place), kernel.pending(place ^ 1))
+        var later = unsafe slots[place].snapshot
+        later.lastPacket = statistics.lastPacket
+        // Else the worker has taken it into account meanwhile.
+        guard later == statistics else { return later }
+        statistics.packets += received.packets
+        statistics.octets += received.octets
+        statistics.kernelPackets += received.packets
+        statistics.sentPackets += sent.packets
         return statistics
     }
 

@@ -82,6 +82,10 @@ package struct DaemonSettings: Sendable {
             mediaInterfaces.isEmpty ? "" : "interfaces = [\(mediaInterfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
         ]
         lines += mediaLines
+        // All tests, with streams that pass inside the kernel: `make test KERNEL_PATH=1`.
+        if ProcessInfo.processInfo.environment["KERNEL_PATH"]?.isEmpty == false, !mediaLines.contains(where: { $0.hasPrefix("kernel_path") }) {
+            lines.append("kernel_path = true")
+        }
         lines += ["[limits]", "calls = \(calls)"]
         lines += limits
         lines += [

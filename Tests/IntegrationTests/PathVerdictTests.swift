@@ -83,6 +83,8 @@ struct PathVerdictTests {
             try await Testbed.with({ settings in
                 settings.httpPort = nil
                 settings.launcher = { _ in network.command }
+                // What passes inside the kernel no packet filter drops.
+                settings.mediaLines = ["kernel_path = false"]
             }) { bed in
                 let callee = try await bed.callee("callee-stays-rtp") { $0.launcher = network.command }
                 let caller = try await bed.caller("caller-hangs-up-rtp") {

@@ -150,7 +150,7 @@ struct TrunkPolicyTests {
             let media = try await call.exchange(packets: 30)
             #expect(media.heardByCallee == media.sentByCaller && media.heardByCaller == media.sentByCallee)
             #expect(call.callerMedia.heard.sources == [call.relayTowardsCaller])
-            #expect(try bed.daemon.control.counter(.rtpPacketsReceived) >= 60)
+            try await eventually("they are counted") { try bed.daemon.control.counter(.rtpPacketsReceived) >= 60 }
             let id = try #require(try bed.daemon.control.calls().first?.id)
             #expect(try bed.daemon.control.call(id).proxy == "yes: media_proxy of carrier is must")
             try call.hangUp()

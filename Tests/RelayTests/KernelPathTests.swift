@@ -9,7 +9,7 @@ import Uring
 extension KernelPath {
     /// The program needs rights and a kernel that a test run may not have; in CI it must.
     static let mayLoad =
-        (try? KernelPath(legCapacity: 2, addresses: [.ipv4Loopback])) != nil || ProcessInfo.processInfo.environment["CI"] != nil
+        (try? KernelPath(legCapacity: 2, withLoopback: true)) != nil || ProcessInfo.processInfo.environment["CI"] != nil
 
     static let whatItNeeds: Comment = "a program in the kernel needs root and Linux 6.6"
 }
@@ -34,7 +34,7 @@ struct KernelPathTests {
 
         init() throws {
             let pool = try BufferPool.withoutRing(count: 4)
-            kernel = try KernelPath(legCapacity: 2, addresses: [.ipv4Loopback])
+            kernel = try KernelPath(legCapacity: 2, withLoopback: true)
             kernel.add(session: 0, caller: Self.local[0], callee: Self.local[1], typeOfService: 0xb8)
             let activity = ActivityTable(sessionCapacity: 1, kernel: kernel)
             statistics = StatisticsTable(activity: activity)
@@ -197,10 +197,11 @@ struct KernelPathTests {
         let ip = version == 4 ? IPAddress.ipv4Loopback : .ipv6Loopback
         var random = SeededRandom(seed: UInt64(version))
         var bench = try Bench {
-            $0.addressesInKernel = [ip]
+            $0.usesKernelPath = true
+            $0.kernelPathHasLoopback = true
             $0.receiveSoonPlain()
         }
-        #expect(bench.pool.kernelRefusal == nil && bench.pool.kernelDevices == ["lo"])
+        #expect(bench.pool.kernelRefusal == nil && bench.pool.kernelDevices?.contains("lo") == true)
         let session = try bench.openSession(caller: ip, callee: ip)
         let caller = try Endpoint(on: ip)
         let callee = try Endpoint(on: ip)
@@ -240,7 +241,8 @@ struct KernelPathTests {
     @Test("a leg that changes hands by re-offer, is silenced, tapped or listened to is the worker's again at once")
     func withdrawn() throws {
         var bench = try Bench {
-            $0.addressesInKernel = [.ipv4Loopback]
+            $0.usesKernelPath = true
+            $0.kernelPathHasLoopback = true
             $0.housekeepingInterval = .milliseconds(10)
         }
         let session = try bench.openSession()

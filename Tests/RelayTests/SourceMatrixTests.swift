@@ -92,7 +92,8 @@ extension RelayPoolTests.SourceMatrixTests {
 
         static func make(awayIP: IPAddress, attackerIP: IPAddress, inKernel: Bool = false) throws -> Row {
             var bench = try Bench {
-                if inKernel { $0.addressesInKernel = [.ipv4Loopback] }
+                $0.usesKernelPath = inKernel
+                $0.kernelPathHasLoopback = true
                 $0.housekeepingInterval = .milliseconds(10)
                 $0.plainReceiveDelay = .milliseconds(20)
                 $0.lock.learningHoldOff = holdOff

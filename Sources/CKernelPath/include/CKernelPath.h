@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /// Whose a leg is at present. Only its owner reads or writes the rest of it.
-enum kernel_leg_owner {
+enum kernel_leg_owners {
     /// The worker's: the program lets all its packets go up to the socket.
     KERNEL_LEG_WORKER = 0,
     /// The program's.
@@ -34,7 +34,7 @@ struct kernel_port {
 
 /// One leg: the stream that its peer sends, and where that goes. Three cache lines.
 struct kernel_leg {
-    /// One of `kernel_leg_owner`.
+    /// One of `kernel_leg_owners`.
     uint32_t owner;
     /// What `kernel_shared.routes` was when the way out was found.
     uint32_t routes;
@@ -106,6 +106,9 @@ static inline int kernel_leg_take(struct kernel_leg *leg, uint32_t owner) {
     }
 }
 
+/// Whose the leg is, for those whose it is not.
+static inline uint32_t kernel_leg_owner(const struct kernel_leg *leg) { return __atomic_load_n(&leg->owner, __ATOMIC_SEQ_CST); }
+
 /// Makes the leg the program's.
 static inline void kernel_leg_give(struct kernel_leg *leg) {
     __atomic_store_n(&leg->owner, KERNEL_LEG_KERNEL, __ATOMIC_RELEASE);
@@ -158,10 +161,10 @@ int kernel_path_remove(const struct kernel_path *path, const struct kernel_port 
 /// Looks at what has come of changed routes, without waiting, and changes `shared_memory->routes` for it.
 void kernel_path_follow_routes(const struct kernel_path *path);
 
-/// The device that has a local address, when the program can stand there: one whose frames are Ethernet's.
+/// The devices at which the program can stand: those that have an IP address, and frames that are Ethernet's.
 ///
-/// - Returns: its number; 0 when none has it; or the negative errno.
-int kernel_path_device(const struct kernel_address *address, uint16_t family);
+/// - Returns: how many there are now in `devices`, or the negative errno.
+int kernel_path_devices(uint32_t *devices, int capacity, int with_loopback);
 
 /// A socket that `kernel_path_route` asks by: one for each thread.
 ///

@@ -150,7 +150,8 @@ package struct ControlLoop: ~Copyable {
         var settings = RelaySettings(workers: configuration.media.workers, sessionCapacity: sessionCapacity)
         settings.typeOfService = configuration.media.typeOfService
         settings.waitWindow = configuration.media.waitWindow
-        if configuration.media.kernelPath { settings.addressesInKernel = configuration.relayAddresses }
+        settings.usesKernelPath = configuration.media.kernelPath
+        settings.kernelPathHasLoopback = configuration.relayAddresses.contains(where: \.isLoopback)
         settings.copiesReports = configuration.hep.address != nil
         settings.cpus = Self.workerProcessors(configuration)
         let pool = try attempt(StartError.relay) { () throws(RelayStartError) in

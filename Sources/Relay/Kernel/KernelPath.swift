@@ -35,8 +35,8 @@ public final class KernelPath: @unchecked Sendable {
     /// The names of the devices it stands at, in order.
     public let devices: [String]
 
-    /// - Parameter addresses: local ones of media. Those that no device has are left out.
-    init(legCapacity: Int, addresses: [IPAddress]) throws(KernelPathRefusal) {
+    /// Puts it at every Ethernet device that has an address, and at the loopback device if media is to be there.
+    init(legCapacity: Int, withLoopback: Bool) throws(KernelPathRefusal) {
         var path = unsafe kernel_path()
         var step: UnsafePointer<CChar>?
         let code = unsafe kernel_path_open(&path, UInt32(legCapacity), &step)
@@ -44,19 +44,11 @@ public final class KernelPath: @unchecked Sendable {
             throw KernelPathRefusal(step: unsafe step.map { unsafe String(cString: $0) } ?? "", code: Errno(code: code))
         }
         var links: [Int32] = []
-        var numbers: Set<Int32> = []
         var names: [String] = []
         do throws(KernelPathRefusal) {
-            for address in addresses {
-                var words = kernel_address(address)
-                let device = unsafe kernel_path_device(&words, address.family.kernelNumber)
-                guard device != 0 else { continue }
-                guard device > 0 else {
-                    throw KernelPathRefusal(step: "finding the device of \(address)", code: Errno(code: -device))
-                }
-                guard numbers.insert(device).inserted else { continue }
-                let name = Self.deviceName(UInt32(device))
-                let link = unsafe kernel_path_attach(&path, UInt32(device))
+            for device in try Self.devices(withLoopback: withLoopback) {
+                let name = Self.deviceName(device)
+                let link = unsafe kernel_path_attach(&path, device)
                 guard link >= 0 else {
                     throw KernelPathRefusal(step: "putting the program at \(name)", code: Errno(code: -link))
                 }
@@ -64,7 +56,7 @@ public final class KernelPath: @unchecked Sendable {
                 names.append(name)
             }
             guard !links.isEmpty else {
-                throw KernelPathRefusal(step: "finding a device with a media address", code: Errno(code: ENODEV))
+                throw KernelPathRefusal(step: "finding an Ethernet device", code: Errno(code: ENODEV))
             }
         } catch {
             for link in links { close(link) }
@@ -81,6 +73,13 @@ public final class KernelPath: @unchecked Sendable {
     deinit {
         for link in links { close(link) }
         unsafe kernel_path_close(&path)
+    }
+
+    private static func devices(withLoopback: Bool) throws(KernelPathRefusal) -> [UInt32] {
+        var numbers = [UInt32](repeating: 0, count: 256)
+        let count = unsafe kernel_path_devices(&numbers, Int32(numbers.count), withLoopback ? 1 : 0)
+        guard count >= 0 else { throw KernelPathRefusal(step: "looking for devices", code: Errno(code: -count)) }
+        return Array(numbers[..<Int(count)])
     }
 
     private static func deviceName(_ number: UInt32) -> String {
@@ -126,6 +125,19 @@ public final class KernelPath: @unchecked Sendable {
             _ = unsafe kernel_path_remove(&path, &port)
         }
         for leg in 0..<2 { unsafe legs[Int(session) * 2 + leg].family = 0 }
+    }
+
+    /// What has passed of a leg's stream and the worker has not counted yet. From any thread; the worker may take it into account
+    /// while this looks, which its own count tells.
+    func pending(_ leg: Int) -> (packets: UInt64, octets: UInt64) {
+        precondition(leg >= 0 && leg < legCapacity)
+        // SAFETY (all): inside by the line above. What is read while somebody may be writing there is not used.
+        for _ in 0..<100 {
+            guard unsafe kernel_leg_owner(legs + leg) != KERNEL_LEG_WORKER.rawValue else { break }
+            let (packets, octets) = unsafe (legs[leg].packets, legs[leg].octets)
+            if unsafe kernel_leg_owner(legs + leg) == KERNEL_LEG_KERNEL.rawValue { return (UInt64(packets), octets) }
+        }
+        return (0, 0)
     }
 
     // MARK: Workers
