@@ -5,8 +5,16 @@ import Relay
 import SIP
 
 /// Names a call inside `CallControl`; never used twice.
-struct CallNumber: SerialNumber {
+struct CallNumber: PlacedNumber {
+    /// A serial number, and below it the place, which others have had before.
     let rawValue: UInt64
+
+    init(serial: UInt64, place: Int) {
+        precondition(place < 1 << 24, "nobody has so many calls")
+        rawValue = serial << 24 | UInt64(place)
+    }
+
+    var place: Int { Int(rawValue & 0xff_ffff) }
 }
 
 /// One call attempt: its two dialogs, its media session, and what its record will say.

@@ -260,6 +260,7 @@ extension CallControl {
     mutating func forget(_ call: Call, now: Instant) {
         guard call.abandonedChanges.isEmpty else { return call.isForgetDue = true }
         guard calls.removeValue(forKey: call.number) != nil else { return }
+        giveBackPlace(of: call)
         endedCalls.add(evidence(of: call, now: call.releaseAt ?? call.setupAt))
         callsByID[ShortID(call.id)] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }

@@ -71,19 +71,19 @@ package struct CallControl {
     var random: SeededRandom
     var transactions = TransactionLayer()
     private var parser = MessageParser()
-    var calls: [CallNumber: Call] = [:]
+    var calls = PlaceTable<CallNumber, Call>()
     var transactionUses = PlaceTable<TransactionID, TransactionUse>()
     var presentInvites: Set<InviteIdentity> = []
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
     var callsByID: [ShortID: CallNumber] = [:]
-    var callsBySession: [SessionID: CallNumber] = [:]
+    var callsBySession = PlaceTable<SessionID, CallNumber>()
     /// Those of media beside the main one of their call.
     var furtherSessions: [SessionID: FurtherSession] = [:]
     /// Connected calls that are watched for silence.
     var monitored: Set<CallNumber> = []
     /// Calls whose media goes past relayd, as long as it would be relayed.
     var directCalls: Set<CallNumber> = []
-    var callTimers = TimerQueue<CallNumber>()
+    var callTimers = TimerQueue<CallNumber>(lanes: 6)
     /// Of every trunk that ever was, by name.
     private var trunkLoads: [String: TrunkLoad] = [:]
     /// What else is known of them, by name.
@@ -128,7 +128,10 @@ package struct CallControl {
     var challengedByes: [TransactionID: OpenBye] = [:]
     package internal(set) var isDraining = false
 
-    private var lastCallNumber: UInt64 = 0
+    private var lastCallSerial: UInt64 = 0
+    private var callPlaceCount = 0
+    /// Of calls that are forgotten; the last one was given back last.
+    private var freeCallPlaces: [UInt32] = []
     private var work: [Work] = []
     /// What `drain` is at.
     private var workAtHand: [Work] = []
@@ -204,10 +207,10 @@ package struct CallControl {
         transactions.populate()
         transactionUses.populate()
         ResidentMemory.populate(callsByDialog)
-        ResidentMemory.populate(calls)
+        calls.populate()
         ResidentMemory.populate(callsByID)
         ResidentMemory.populate(presentInvites)
-        ResidentMemory.populate(callsBySession)
+        callsBySession.populate()
         ResidentMemory.reserveHeap(octets: min(configuration.limits.calls * Self.octetsPerCall, Self.largestHeap))
     }
 
@@ -352,7 +355,7 @@ package struct CallControl {
         isDraining = true
         let count = calls.count
         emit(.daemonStopping, for: nil, ["calls": "\(count)"], now: now)
-        for number in calls.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+        for number in calls.values.map(\.number).sorted(by: { $0.rawValue < $1.rawValue }) {
             enqueue(.release(cause: .shutdown, status: 503, party: .relayd), for: number)
             // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
             enqueue(.callerAckMissing, for: number)
@@ -457,9 +460,13 @@ package struct CallControl {
     }
 
     mutating func nextCallNumber() -> CallNumber {
-        lastCallNumber += 1
-        return CallNumber(rawValue: lastCallNumber)
+        lastCallSerial += 1
+        if let place = freeCallPlaces.popLast() { return CallNumber(serial: lastCallSerial, place: Int(place)) }
+        defer { callPlaceCount += 1 }
+        return CallNumber(serial: lastCallSerial, place: callPlaceCount)
     }
+
+    mutating func giveBackPlace(of call: Call) { freeCallPlaces.append(UInt32(call.number.place)) }
 
     mutating func drain(_ now: Instant) {
         precondition(workAtHand.isEmpty, "what is to be done leads to more work, and not to its being done")

@@ -52,8 +52,6 @@ package struct CallFacts: Equatable, Sendable {
     /// Set when a user of this registrar was called.
     package var registration: RegistrationFacts?
 
-    /// Inlined: what is so large is made where it stays, and not copied there.
-    @inline(__always)
     package init(
         age: Duration, end: End? = nil, rangAt: Duration? = nil, answeredAt: Duration? = nil, callerNumber: String = "",
         calledNumber: String = "", caller: PartyFacts, callee: PartyFacts? = nil, attempts: [Attempt] = [],

@@ -135,7 +135,8 @@ package struct TransactionLayer {
     private(set) var servers = PlaceTable<TransactionID, Server>()
     private(set) var clientsByKey: [SentRequestKey: Client] = [:]
     private var serversByKey: [TransactionKey: Server] = [:]
-    private var timers = TimerQueue<TransactionID>()
+    /// Nearly all are of half a second, five, or thirty-two.
+    private var timers = TimerQueue<TransactionID>(lanes: 6)
     private var lastSerial: UInt64 = 0
     /// Places that were given out, now or before.
     private var placeCount = 0
