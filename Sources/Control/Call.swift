@@ -274,13 +274,17 @@ final class Call {
     /// Adds a message that was sent to the ladder.
     func note(sent message: [UInt8], leg: Leg, isRetransmission: Bool, at now: Instant) {
         let title = MessageTitle(message)
-        changeLadder { $0.add(message, title, at: now - setupAt, leg, isReceived: false, isRetransmission: isRetransmission) }
+        changeLadder {
+            $0.add(message, title, at: now - setupAt, leg, isReceived: false, isRetransmission: isRetransmission)
+        }
     }
 
     /// Adds one that was received.
     func note(received message: SIPMessage, leg: Leg, isRetransmission: Bool, at now: Instant) {
         let title = MessageTitle(message)
-        changeLadder { $0.add(message.octets, title, at: now - setupAt, leg, isReceived: true, isRetransmission: isRetransmission) }
+        changeLadder {
+            $0.add(message.octets, title, at: now - setupAt, leg, isReceived: true, isRetransmission: isRetransmission)
+        }
     }
 
     /// The same of what ICMP said.

@@ -94,7 +94,8 @@ extension CallControl {
         } ?? []
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = dialog.request(
-            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1, bodyCount: body.count)
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1,
+            bodyCount: body.count)
         builder.addContact(sentBy, isSecure: call.isSecure)
         if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
@@ -302,7 +303,8 @@ extension CallControl {
         if let stream = streamInstead(of: destination, for: request, now: now) {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
             id = transactions.send(
-                copy, method: method, branch: branch, to: stream, fallback: TransactionLayer.Fallback(request, to: destination), now: now, outputs: &results)
+                copy, method: method, branch: branch, to: stream,
+                fallback: TransactionLayer.Fallback(request, to: destination), now: now, outputs: &results)
         } else {
             id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
         }

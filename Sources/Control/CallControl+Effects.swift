@@ -187,7 +187,9 @@ extension CallControl {
 
     /// Ends one call for an operator; false when there is no such call, or it has ended already.
     package mutating func hangUp(_ id: String, now: Instant) -> Bool {
-        guard let number = ShortID(asked: id).flatMap({ callsByID[$0] }), calls[number]?.machine.release == nil else { return false }
+        guard let number = ShortID(asked: id).flatMap({ callsByID[$0] }), calls[number]?.machine.release == nil else {
+            return false
+        }
         enqueue(.release(cause: .operatorHangup, status: 480, party: .operator), for: number)
         drain(now)
         return true
@@ -217,8 +219,8 @@ extension CallControl {
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
             fromCaller: direction(.caller, of: call), fromCallee: direction(.callee, of: call), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
-            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.nanoseconds / 1_000_000_000), verdict: verdict,
-            explanation: explanation)
+            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.nanoseconds / 1_000_000_000),
+            verdict: verdict, explanation: explanation)
         if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))
         call.shed()

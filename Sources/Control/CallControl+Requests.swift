@@ -395,7 +395,9 @@ extension CallControl {
     }
 
     /// Whether a request carries a tag that relayd gave one of its present dialogs, which says enough of whose it is.
-    func isInDialog(_ request: SIPMessage) -> Bool { DialogKey(request.toTag).map { callsByDialog[$0] != nil } ?? false }
+    func isInDialog(_ request: SIPMessage) -> Bool {
+        DialogKey(request.toTag).map { callsByDialog[$0] != nil } ?? false
+    }
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.
@@ -432,7 +434,8 @@ extension CallControl {
         _ headers: [(HeaderName, String)] = [], now: Instant
     ) {
         var builder = MessageBuilder.response(
-            to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil), source: source)
+            to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil),
+            source: source)
         if status == 405 || status == 501 || request.method == .options { builder.add(lines: Self.allowLine) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)

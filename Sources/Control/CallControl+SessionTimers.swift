@@ -16,7 +16,8 @@ extension CallControl {
             policy: SessionTimer.Policy(
                 interval: trunk?.sessionTimer ?? settings.configuration.sip.sessionTimer,
                 minimum: trunk?.sessionTimerMinimum ?? settings.configuration.sip.sessionTimerMinimum,
-                refresher: (trunk?.sessionTimerRefresher ?? settings.configuration.sip.sessionTimerRefresher) == .uac ? .uac : .uas))
+                refresher: (trunk?.sessionTimerRefresher ?? settings.configuration.sip.sessionTimerRefresher) == .uac
+                    ? .uac : .uas))
     }
 
     // MARK: Header lines

@@ -107,7 +107,8 @@ public struct CallRecord: Codable, Hashable, Sendable {
         calleeAddress: SocketAddress? = nil, setupAt: WallTime, ringAt: WallTime? = nil, answerAt: WallTime? = nil,
         releaseAt: WallTime, durationMilliseconds: Int64 = 0, talkSeconds: Int = 0, deadAirSeconds: Int = 0,
         fromCaller: Direction = Direction(), fromCallee: Direction = Direction(), cause: ReleaseCause, sipCode: Int,
-        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0, verdict: CallVerdict? = nil, explanation: String? = nil
+        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0, verdict: CallVerdict? = nil,
+        explanation: String? = nil
     ) {
         self.id = id
         self.callerCallID = callerCallID

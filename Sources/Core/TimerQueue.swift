@@ -3,9 +3,9 @@
 /// A binary heap with lazy removal: a key may stand in it several times, and the owner checks a key that comes due
 /// against its own deadline. One entry costs 16 octets; setting and taking cost log n.
 ///
-/// Timers of one length come due in the order in which they are set. Where most are of a few lengths, lanes in front of the heap
-/// take those that come behind what they have already: then setting and taking cost the same however many wait, and are done
-/// where the memory is still in the processor's cache. What fits no lane goes to the heap.
+/// Timers of one length come due in the order in which they are set. Where most are of a few lengths, lanes in front of the
+/// heap take those that come behind what they have already: then setting and taking cost the same however many wait, and
+/// are done where the memory is still in the processor's cache. What fits no lane goes to the heap.
 ///
 /// Inlinable, so that each module gets it for its own keys: control looks at `nextDue` in every turn.
 public struct TimerQueue<Key: Sendable>: Sendable {

@@ -95,8 +95,8 @@ extension CallControl {
     }
 }
 
-/// What the relay has measured of one direction, taken when the session ends, before its slot is used again. A reference, as
-/// `Call` is.
+/// What the relay has measured of one direction, taken when the session ends, before its slot is used again. A reference,
+/// as `Call` is.
 final class MediaEvidence {
     let statistics: LegStatistics
     let isExpected: Bool

@@ -121,7 +121,8 @@ package struct TransactionLayer {
         }
 
         func transmission(isRetransmission: Bool) -> Transmission {
-            Transmission(octets: response, destination: destination, transaction: id, isRetransmission: isRetransmission)
+            Transmission(
+                octets: response, destination: destination, transaction: id, isRetransmission: isRetransmission)
         }
 
         func change(_ change: (inout ServerMachine) -> Void) {
@@ -180,8 +181,8 @@ package struct TransactionLayer {
         return TransactionID(serial: lastSerial, place: placeCount)
     }
 
-    /// The user has carried out every `ended` that there was: what it kept by those numbers is gone, and their places may be
-    /// given out again.
+    /// The user has carried out every `ended` that there was: what it kept by those numbers is gone, and their places may
+    /// be given out again.
     package mutating func reuseEndedPlaces() {
         guard !endedPlaces.isEmpty else { return }
         freePlaces.append(contentsOf: endedPlaces)
