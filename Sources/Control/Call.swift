@@ -5,8 +5,16 @@ import Relay
 import SIP
 
 /// Names a call inside `CallControl`; never used twice.
-struct CallNumber: SerialNumber {
+struct CallNumber: PlacedNumber {
+    /// A serial number, and below it the place, which others have had before.
     let rawValue: UInt64
+
+    init(serial: UInt64, place: Int) {
+        precondition(place < 1 << 24, "nobody has so many calls")
+        rawValue = serial << 24 | UInt64(place)
+    }
+
+    var place: Int { Int(rawValue & 0xff_ffff) }
 }
 
 /// One call attempt: its two dialogs, its media session, and what its record will say.
@@ -19,7 +27,7 @@ final class Call {
     /// Unique over restarts, for the record.
     let recordID: String
     /// Under which `CallControl` has it.
-    var number = CallNumber(rawValue: 0)
+    let number: CallNumber
     private(set) var machine = BackToBackCall()
 
     // The caller's side.
@@ -183,9 +191,10 @@ final class Call {
     var finalFacts: Boxed<CallFacts>?
 
     init(
-        id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
+        _ number: CallNumber, id: String, recordID: String, invite: SIPMessage, transaction: TransactionID, source: Flow,
         callerTrunk: SharedTrunk?, localTag: String, noMedia: NoMediaRule, now: Instant
     ) {
+        self.number = number
         self.id = id
         self.recordID = recordID
         self.invite = invite
@@ -265,13 +274,17 @@ final class Call {
     /// Adds a message that was sent to the ladder.
     func note(sent message: [UInt8], leg: Leg, isRetransmission: Bool, at now: Instant) {
         let title = MessageTitle(message)
-        changeLadder { $0.add(message, title, at: now - setupAt, leg, isReceived: false, isRetransmission: isRetransmission) }
+        changeLadder {
+            $0.add(message, title, at: now - setupAt, leg, isReceived: false, isRetransmission: isRetransmission)
+        }
     }
 
     /// Adds one that was received.
     func note(received message: SIPMessage, leg: Leg, isRetransmission: Bool, at now: Instant) {
         let title = MessageTitle(message)
-        changeLadder { $0.add(message.octets, title, at: now - setupAt, leg, isReceived: true, isRetransmission: isRetransmission) }
+        changeLadder {
+            $0.add(message.octets, title, at: now - setupAt, leg, isReceived: true, isRetransmission: isRetransmission)
+        }
     }
 
     /// The same of what ICMP said.

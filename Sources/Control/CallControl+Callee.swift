@@ -26,11 +26,12 @@ extension CallControl {
     // MARK: Requests to the callee
 
     /// Calls whom the next attempt names.
-    mutating func placeNextAttempt(of number: CallNumber, now: Instant) {
-        guard let call = calls[number], call.machine.release == nil, call.machine.media == .open, !call.attempts.isEmpty
+    mutating func placeNextAttempt(of call: Call, now: Instant) {
+        guard call.machine.release == nil, call.machine.media == .open, !call.attempts.isEmpty
         else { return }
         let attempt = call.attempts[0]
         call.attempts = Array(call.attempts.dropFirst())
+        let number = call.number
         leaveEarlySession(of: number, call, now: now)
         call.mediaBranch = nil
         call.answer = nil
@@ -42,7 +43,7 @@ extension CallControl {
         let former = call.calleeTrunk
         call.choose(first)
         if call.calleeTrunk !== former { takeMediaSettings(of: call) }
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
     }
 
     /// What a trunk says of its own counts. Where both do, the callee's side, where the money goes, decides.
@@ -93,7 +94,8 @@ extension CallControl {
         } ?? []
         // The generic request of a dialog fits: there is no remote tag yet.
         var builder = dialog.request(
-            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1, bodyCount: body.count)
+            .invite, branch: viaBranch, sentBy: sentBy, maxForwards: (call.invite.maxForwards ?? 70) - 1,
+            bodyCount: body.count)
         builder.addContact(sentBy, isSecure: call.isSecure)
         if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
@@ -178,7 +180,7 @@ extension CallControl {
         call.branches[id.rawValue].transaction = send(
             builder.finish(body: body, contentType: body.isEmpty ? nil : invite.text(.contentType)), .invite, branch: viaBranch,
             to: sent.destination, for: number, .callee, now: now)
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
         return true
     }
 
@@ -212,14 +214,14 @@ extension CallControl {
         return rewrites
     }
 
-    mutating func cancelBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number], let transaction = call.branches[id.rawValue].transaction,
+    mutating func cancelBranch(_ id: BranchID, of call: Call, now: Instant) {
+        guard let transaction = call.branches[id.rawValue].transaction,
             let viaBranch = call.branches[id.rawValue].viaBranch
         else { return }
         // Its 2xx has come and waited for the caller's PRACK: that is acknowledged and hung up, not cancelled.
         if let status = call.branches[id.rawValue].response?.status, (200..<300).contains(status) { return }
         sendCancel(
-            of: transaction, branch: viaBranch, for: number, .callee,
+            of: transaction, branch: viaBranch, for: call.number, .callee,
             reason: EndReason(of: call, branch: id), now: now)
     }
 
@@ -250,8 +252,7 @@ extension CallControl {
     }
 
     /// ACK for a callee's 2xx, at once: the answer's description already answers our offer.
-    mutating func acknowledgeBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number] else { return }
+    mutating func acknowledgeBranch(_ id: BranchID, of call: Call, now: Instant) {
         // An offer that came with the 2xx is answered in our ACK, once the caller has answered it.
         guard !call.asksForOffer || call.machine.winner != id || call.branches[id.rawValue].isSettled else { return }
         let branch = call.branches[id.rawValue]
@@ -259,22 +260,18 @@ extension CallControl {
         let sequence = branch.response?.cseq.number ?? branch.dialog.localSequence
         let builder = branch.dialog.request(.ack, branch: viaBranch, sentBy: sentBy, sequence: sequence)
         branch.acknowledgement = builder.finish()
-        sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
+        sendAcknowledgement(of: branch, call, isRetransmission: false, now: now)
     }
 
-    mutating func sendAcknowledgement(
-        _ id: BranchID, of number: CallNumber, isRetransmission: Bool, now: Instant
-    ) {
-        guard let call = calls[number] else { return }
-        let branch = call.branches[id.rawValue]
+    mutating func sendAcknowledgement(of branch: Branch, _ call: Call, isRetransmission: Bool, now: Instant) {
         guard !branch.acknowledgement.isEmpty else { return }
         call.note(sent: branch.acknowledgement, leg: .callee, isRetransmission: isRetransmission, at: now)
         output(.send(branch.acknowledgement, to: branch.dialog.destination, transaction: nil))
     }
 
     /// BYE to a branch that answered when it was too late.
-    mutating func hangUpBranch(_ id: BranchID, of number: CallNumber, now: Instant) {
-        guard let call = calls[number] else { return }
+    mutating func hangUpBranch(_ id: BranchID, of call: Call, now: Instant) {
+        let number = call.number
         let viaBranch = newBranch()
         let destination = call.branches[id.rawValue].dialog.destination
         var builder = call.branches[id.rawValue].dialog.request(.bye, branch: viaBranch, sentBy: endpoint(for: destination))
@@ -284,9 +281,10 @@ extension CallControl {
         noteBye(bye, of: call.branches[id.rawValue].target.trunk, in: call.branches[id.rawValue].dialog)
     }
 
-    mutating func sendBye(_ leg: Leg, of number: CallNumber, now: Instant) {
-        if leg == .callee, let call = calls[number] { declineLateOffer(of: number, call, now: now) }
-        guard let call = calls[number], let dialog = call.dialog(of: leg) else { return }
+    mutating func sendBye(_ leg: Leg, of call: Call, now: Instant) {
+        let number = call.number
+        if leg == .callee { declineLateOffer(of: number, call, now: now) }
+        guard let dialog = call.dialog(of: leg) else { return }
         let branch = newBranch()
         let destination = dialog.destination
         var builder = dialog.request(.bye, branch: branch, sentBy: endpoint(for: destination))
@@ -305,7 +303,8 @@ extension CallControl {
         if let stream = streamInstead(of: destination, for: request, now: now) {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
             id = transactions.send(
-                copy, method: method, branch: branch, to: stream, fallback: TransactionLayer.Fallback(request, to: destination), now: now, outputs: &results)
+                copy, method: method, branch: branch, to: stream,
+                fallback: TransactionLayer.Fallback(request, to: destination), now: now, outputs: &results)
         } else {
             id = transactions.send(request, method: method, branch: branch, to: destination, now: now, outputs: &results)
         }
@@ -373,7 +372,7 @@ extension CallControl {
                 after: timer.stage, status: status, hasDescription: call.branches[index].media != nil)
         {
             call.branches[index].setupTimer = (stage, now + branch.target.timers[stage])
-            scheduleTimer(of: number)
+            scheduleTimer(of: call)
         }
         enqueue(.calleeProvisional(branch.id, status: status), for: number)
     }
@@ -421,7 +420,7 @@ extension CallControl {
             takeAnswer(response, from: source, branch.id, of: call)
             enqueue(.calleeAnswered(branch.id, hasAnswer: call.branches[index].media != nil), for: number)
         } else if branch.dialog.hasRemoteTag(response.toTag) {
-            sendAcknowledgement(branch.id, of: number, isRetransmission: true, now: now)  // our ACK was lost
+            sendAcknowledgement(of: branch, call, isRetransmission: true, now: now)  // our ACK was lost
         } else {
             let tag = response.toTag.map { String(decoding: $0, as: UTF8.self) } ?? ""
             forkAnswered(response, tag: tag, from: source, branch, number, call, now: now)
@@ -555,8 +554,9 @@ extension CallControl {
 
     // MARK: Responses to the caller
 
-    mutating func relayProvisional(_ status: Int, from id: BranchID, to number: CallNumber, now: Instant) {
-        guard let call = calls[number], let response = call.branches[id.rawValue].response else { return }
+    mutating func relayProvisional(_ status: Int, from id: BranchID, to call: Call, now: Instant) {
+        guard let response = call.branches[id.rawValue].response else { return }
+        let number = call.number
         let isFirst = call.ringAt == nil
         let isRinging = status == 180 || status == 183
         if isRinging, isFirst { call.ringAt = now }
@@ -575,7 +575,7 @@ extension CallControl {
         if isReliable(status, from: response, hasBody: hasBody, to: call) {
             sendReliably(status: status, reason: response.reasonPhrase, body: body, to: number, call, now: now)
         } else {
-            respond(number, status: status, reason: response.reasonPhrase, body: body, now: now)
+            respond(call, status: status, reason: response.reasonPhrase, body: body, now: now)
         }
         if isRinging, isFirst { emit(.callRinging, for: call, ["status": "\(status)"], now: now) }
     }
@@ -590,8 +590,9 @@ extension CallControl {
         call.describedBranch = id
     }
 
-    mutating func answerCaller(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let winner = call.machine.winner else { return }
+    mutating func answerCaller(_ call: Call, now: Instant) {
+        guard let winner = call.machine.winner else { return }
+        let number = call.number
         if call.chosen != winner { leaveEarlySession(of: number, call, now: now) }
         call.choose(winner)
         call.chosenBranch?.target.state?.countAnswer()
@@ -604,15 +605,14 @@ extension CallControl {
         if !keepsMedia { expectCaller(call) }
         if call.change == nil, isSettled || !call.asksForOffer { endUnwantedMedia(of: call) }
         let timer = timerAnswer(to: call.inviteTerms, of: .caller, call, now: now)
-        let octets = respond(number, status: 200, reason: nil, timer: timer, body: isSettled ? nil : answer, now: now)
+        let octets = respond(call, status: 200, reason: nil, timer: timer, body: isSettled ? nil : answer, now: now)
         call.answerOctets = octets
         call.answerRetransmission = SuccessRetransmission(now: now)
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
     }
 
     /// A refusal by the callee is passed on with its reason; some statuses concern only our leg towards it.
-    mutating func rejectCaller(_ status: Int, _ number: CallNumber, now: Instant) {
-        guard let call = calls[number] else { return }
+    mutating func rejectCaller(_ status: Int, _ call: Call, now: Instant) {
         var headers = call.refusalHeaders
         var status = status
         var reason: String?
@@ -631,15 +631,14 @@ extension CallControl {
             headers.append(
                 (.reason, "Q.850;cause=\(release.cause.q850(status: status));text=\"\(release.cause.sentence)\""))
         }
-        respond(number, status: status, reason: reason, headers, body: nil, now: now)
+        respond(call, status: status, reason: reason, headers, body: nil, now: now)
     }
 
     @discardableResult
     private mutating func respond(
-        _ number: CallNumber, status: Int, reason: String?, _ headers: [(HeaderName, String)] = [],
+        _ call: Call, status: Int, reason: String?, _ headers: [(HeaderName, String)] = [],
         timer: SessionTimer.Answer? = nil, body: [UInt8]?, now: Instant
     ) -> [UInt8] {
-        guard let call = calls[number] else { return [] }
         if status >= 200, call.reliable != nil { call.reliable?.finish() }
         let octets = self.response(of: call, status: status, reason: reason, headers, timer: timer, body: body)
         var results = resultList()

@@ -7,38 +7,35 @@ import SIP
 
 /// What a call's state machine wants done, its media session, and its end.
 extension CallControl {
-    mutating func carryOut(_ effect: BackToBackCall.Effect, for number: CallNumber, now: Instant) {
+    mutating func carryOut(_ effect: BackToBackCall.Effect, for call: Call, now: Instant) {
         switch effect {
-        case .inviteCallee: placeNextAttempt(of: number, now: now)
-        case .attemptFailed(let id, let failure): attemptFailed(id, failure, of: number, now: now)
-        case .cancelCallee(let id): cancelBranch(id, of: number, now: now)
-        case .acknowledgeCallee(let id): acknowledgeBranch(id, of: number, now: now)
-        case .hangUpBranch(let id): hangUpBranch(id, of: number, now: now)
-        case .relayProvisional(let id, let status): relayProvisional(status, from: id, to: number, now: now)
-        case .answerCaller: answerCaller(number, now: now)
-        case .rejectCaller(let status): rejectCaller(status, number, now: now)
-        case .sendBye(let leg): sendBye(leg, of: number, now: now)
-        case .connected: callConnected(number, now: now)
+        case .inviteCallee: placeNextAttempt(of: call, now: now)
+        case .attemptFailed(let id, let failure): attemptFailed(id, failure, of: call, now: now)
+        case .cancelCallee(let id): cancelBranch(id, of: call, now: now)
+        case .acknowledgeCallee(let id): acknowledgeBranch(id, of: call, now: now)
+        case .hangUpBranch(let id): hangUpBranch(id, of: call, now: now)
+        case .relayProvisional(let id, let status): relayProvisional(status, from: id, to: call, now: now)
+        case .answerCaller: answerCaller(call, now: now)
+        case .rejectCaller(let status): rejectCaller(status, call, now: now)
+        case .sendBye(let leg): sendBye(leg, of: call, now: now)
+        case .connected: callConnected(call, now: now)
         case .closeMedia:
-            if let call = calls[number] {
-                if let session = call.main.session { output(.relay(.close(session))) }
-                closeFurtherMedia(of: call)
-            }
-            if directCalls.remove(number) != nil { enqueue(.mediaClosed, for: number) }
-        case .writeRecord: writeRecord(of: number, now: now)
-        case .forget: forget(number, now: now)
+            if let session = call.main.session { output(.relay(.close(session))) }
+            closeFurtherMedia(of: call)
+            if directCalls.remove(call.number) != nil { enqueue(.mediaClosed, for: call.number) }
+        case .writeRecord: writeRecord(of: call, now: now)
+        case .forget: forget(call, now: now)
         }
     }
 
-    private mutating func callConnected(_ number: CallNumber, now: Instant) {
+    private mutating func callConnected(_ call: Call, now: Instant) {
         counters.add(to: .callsAnswered)
-        guard let call = calls[number] else { return }
         call.answerAt = now
         if !call.isDirect { call.activity = MediaActivity(connectedAt: now) }
-        monitored.insert(number)
+        monitored.insert(call.number)
         startTimers(of: call, now: now)
         listenForDigits(of: call)
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
         if nextSweep == nil { nextSweep = now + Self.sweepInterval }
         emit(.callAnswered, for: call, now: now)
     }
@@ -52,15 +49,14 @@ extension CallControl {
     }
 
     /// The first reason to end a call was found: its figures stop here.
-    mutating func callReleased(_ number: CallNumber, _ release: BackToBackCall.Release, now: Instant) {
+    mutating func callReleased(_ call: Call, _ release: BackToBackCall.Release, now: Instant) {
         counters.add(to: .callsReleased)
         if release.cause == .noMedia { counters.add(to: .callsReleasedNoMedia) }
-        monitored.remove(number)
-        guard let call = calls[number] else { return }
+        monitored.remove(call.number)
         observe(call)
         call.activity?.account(until: now)
         call.releaseAt = now
-        endMidDialog(of: number, now: now)
+        endMidDialog(of: call, now: now)
         for index in call.branches.indices { call.branches[index].setupTimer = nil }
         emit(
             .callReleased, for: call,
@@ -77,9 +73,9 @@ extension CallControl {
         guard let number = callsBySession.removeValue(forKey: session), let call = calls[number] else { return }
         returnMedia(of: call, isRefused: true, now: now)
         if call.main.openAttempts < Self.maximumOpenAttempts, call.machine.release == nil {
-            openMedia(of: number, now: now)
+            openMedia(of: call, now: now)
         } else if call.machine.release == nil {
-            refuseMedia(of: number, .portsExhausted)
+            refuseMedia(of: call, .portsExhausted)
         } else {
             closeFurtherMedia(of: call)
             enqueue(.mediaClosed, for: number)
@@ -191,7 +187,9 @@ extension CallControl {
 
     /// Ends one call for an operator; false when there is no such call, or it has ended already.
     package mutating func hangUp(_ id: String, now: Instant) -> Bool {
-        guard let number = ShortID(asked: id).flatMap({ callsByID[$0] }), calls[number]?.machine.release == nil else { return false }
+        guard let number = ShortID(asked: id).flatMap({ callsByID[$0] }), calls[number]?.machine.release == nil else {
+            return false
+        }
         enqueue(.release(cause: .operatorHangup, status: 480, party: .operator), for: number)
         drain(now)
         return true
@@ -199,8 +197,8 @@ extension CallControl {
 
     // MARK: The end
 
-    private mutating func writeRecord(of number: CallNumber, now: Instant) {
-        guard let call = calls[number], let release = call.machine.release else { return }
+    private mutating func writeRecord(of call: Call, now: Instant) {
+        guard let release = call.machine.release else { return }
         vacateTrunks(of: call)
         vacateSource(of: call)
         if let answerAt = call.answerAt { call.chosenBranch?.target.state?.countEnd(after: (call.releaseAt ?? now) - answerAt) }
@@ -221,8 +219,8 @@ extension CallControl {
             talkSeconds: Self.roundedSeconds(call.activity?.talk), deadAirSeconds: Self.roundedSeconds(call.activity?.deadAir),
             fromCaller: direction(.caller, of: call), fromCallee: direction(.callee, of: call), cause: release.cause,
             sipCode: release.status, q850: q850(of: call, release), endedBy: release.party,
-            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.nanoseconds / 1_000_000_000), verdict: verdict,
-            explanation: explanation)
+            noMediaTimeoutSeconds: call.noMedia.isOff ? 0 : Int(call.noMedia.timeout.nanoseconds / 1_000_000_000),
+            verdict: verdict, explanation: explanation)
         if configuration.hep.address != nil { rtpReports += makeRTPReports(of: call, now: now) }
         output(.record(record))
         call.shed()
@@ -261,12 +259,10 @@ extension CallControl {
         return release.cause.q850(status: release.status)
     }
 
-    mutating func forget(_ number: CallNumber, now: Instant) {
-        guard calls[number]?.abandonedChanges.isEmpty ?? true else {
-            calls[number]?.isForgetDue = true
-            return
-        }
-        guard let call = calls.removeValue(forKey: number) else { return }
+    mutating func forget(_ call: Call, now: Instant) {
+        guard call.abandonedChanges.isEmpty else { return call.isForgetDue = true }
+        guard calls.removeValue(forKey: call.number) != nil else { return }
+        giveBackPlace(of: call)
         endedCalls.add(evidence(of: call, now: call.releaseAt ?? call.setupAt))
         callsByID[ShortID(call.id)] = nil
         for key in call.dialogKeys { callsByDialog[key] = nil }

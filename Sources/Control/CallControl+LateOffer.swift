@@ -41,6 +41,6 @@ extension CallControl {
         call.branches[id.rawValue].acknowledgement = dialog.request(
             .ack, branch: newBranch(), sentBy: endpoint(for: dialog.destination), sequence: sequence
         ).finish(body: answer, contentType: "application/sdp")
-        sendAcknowledgement(id, of: number, isRetransmission: false, now: now)
+        sendAcknowledgement(of: call.branches[id.rawValue], call, isRetransmission: false, now: now)
     }
 }

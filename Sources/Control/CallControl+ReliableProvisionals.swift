@@ -61,11 +61,11 @@ extension CallControl {
         if !call.awaitsPRACK { takeDeferredAnswers(of: number, call, now: now) }
     }
 
-    mutating func reliableTimerDue(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let due = call.reliable?.deadline, due <= now else { return }
+    mutating func reliableTimerDue(_ call: Call, now: Instant) {
+        guard let due = call.reliable?.deadline, due <= now else { return }
         var effects: [ReliableProvisionals.Effect] = []
         call.reliable?.advance(to: now, effects: &effects)
-        carryOut(effects, number, call, now: now)
+        carryOut(effects, call.number, call, now: now)
     }
 
     private mutating func carryOut(
@@ -82,7 +82,7 @@ extension CallControl {
                 enqueue(.release(cause: .prackMissing, status: 504, party: .relayd), for: number)
             }
         }
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
     }
 
     // MARK: Towards a callee

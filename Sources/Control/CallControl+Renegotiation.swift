@@ -93,7 +93,7 @@ extension CallControl {
         }
         call.change = change
         call.changeDeadline = change.deadline
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
     }
 
     /// What a request with a body asks for, or why it cannot be read.
@@ -315,7 +315,7 @@ extension CallControl {
         for effect in effects { carryOut(effect, call, number, now: now) }
         if machine.stage == .finished { call.change = nil }
         call.changeDeadline = call.change?.deadline
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
     }
 
     private mutating func carryOut(_ effect: OfferAnswerExchange.Effect, _ call: Call, _ number: CallNumber, now: Instant) {
@@ -563,14 +563,14 @@ extension CallControl {
     // MARK: The call's end, and time
 
     /// Answers whatever is still open in the dialogs of a call that is over.
-    mutating func endMidDialog(of number: CallNumber, now: Instant) {
-        if let change = calls[number]?.change, change.machine.stage == .requested, change.machine.passedAs == .invite,
+    mutating func endMidDialog(of call: Call, now: Instant) {
+        let number = call.number
+        if let change = call.change, change.machine.stage == .requested, change.machine.passedAs == .invite,
             let outgoing = change.outgoing
         {
             transactions.abandon(outgoing, now: now)
-            calls[number]?.abandonedChanges.insert(outgoing)
+            call.abandonedChanges.insert(outgoing)
         }
-        guard let call = calls[number] else { return }
         takeDeferredAnswers(of: number, call, now: now)
         if call.reliable != nil { call.reliable?.finish() }
         if !call.refreshes.isEmpty {
@@ -603,11 +603,12 @@ extension CallControl {
     mutating func changeTransactionEnded(_ id: TransactionID, of call: Call, _ number: CallNumber, now: Instant) {
         if !call.changeAcknowledgements.isEmpty { call.changeAcknowledgements[id] = nil }
         guard !call.abandonedChanges.isEmpty, call.abandonedChanges.remove(id) != nil else { return }
-        if call.isForgetDue { forget(number, now: now) }
+        if call.isForgetDue { forget(call, now: now) }
     }
 
-    mutating func changeTimerDue(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], let change = call.change, let due = change.deadline, due <= now else { return }
+    mutating func changeTimerDue(_ call: Call, now: Instant) {
+        guard let change = call.change, let due = change.deadline, due <= now else { return }
+        let number = call.number
         guard var retransmission = change.answerRetransmission else {
             // No final response ever: CANCEL, and the initiator is told.
             if change.hasProvisional { cancelChange(number, now: now) }

@@ -8,9 +8,9 @@ import SIP
 extension CallControl {
     /// Every call that still holds a resource, oldest first.
     package func summaries(now: Instant) -> [CallSummary] {
-        calls.filter { $0.value.machine.media != .closed || $0.value.machine.release == nil }
-            .sorted { $0.key.rawValue < $1.key.rawValue }
-            .map { summary(of: $0.value, now: now) }
+        calls.values.filter { $0.machine.media != .closed || $0.machine.release == nil }
+            .sorted { $0.number.rawValue < $1.number.rawValue }
+            .map { summary(of: $0, now: now) }
     }
 
     /// One call by its id, or by the Call-ID of either leg; nil when there is none.

@@ -55,7 +55,7 @@ extension CallControl {
         let callee = doctorRoute == nil ? phones?.user(called: invite.uri) : nil
         let number = nextCallNumber()
         let call = Call(
-            id: unusedCallID(), recordID: newRecordID(now), invite: invite,
+            number, id: unusedCallID(), recordID: newRecordID(now), invite: invite,
             transaction: id, source: source, callerTrunk: callerTrunk, localTag: random.token(count: 12),
             noMedia: NoMediaRule(timeout: configuration.media.noMediaTimeout), now: now)
         call.callerState = callerTrunk.flatMap { trunkStates[$0.name] }
@@ -83,7 +83,6 @@ extension CallControl {
                 "from": call.callerNumber, "to": call.calledNumber, "source": source.description,
                 "caller_trunk": callerTrunk?.name ?? "", "callee_trunk": call.calleeTrunk?.name ?? "",
             ], now: now)
-        call.number = number
         calls[number] = call
         callsByID[ShortID(call.id)] = number
         if let refusal {
@@ -91,7 +90,7 @@ extension CallControl {
             enqueue(.release(cause: refusal.cause, status: refusal.status, party: .relayd), for: number)
         } else {
             call.proxy = mediaProxy(of: call)
-            if call.isDirect { passMediaBy(number) } else { openMedia(of: number, now: now) }
+            if call.isDirect { passMediaBy(number) } else { openMedia(of: call, now: now) }
         }
     }
 
@@ -249,27 +248,26 @@ extension CallControl {
     }
 
     /// Draws ports and asks a worker for the sessions. Answers 503 when there are none for the main medium.
-    mutating func openMedia(of number: CallNumber, now: Instant) {
-        guard let call = calls[number] else { return }
+    mutating func openMedia(of call: Call, now: Instant) {
         switch takeSession(of: call, now: now) {
-        case .failure(.sessions): refuseMedia(of: number, .capacity)
-        case .failure(.ports): refuseMedia(of: number, .portsExhausted)
+        case .failure(.sessions): refuseMedia(of: call, .capacity)
+        case .failure(.ports): refuseMedia(of: call, .portsExhausted)
         case .success(let taken):
             call.main.take(taken)
-            callsBySession[taken.session] = number
+            callsBySession[taken.session] = call.number
             openSession(taken, of: call)
             guard let offer = call.offer else { return }
-            openFurtherMedia(of: offer, by: .caller, besides: call.main.place, call, number, now: now)
+            openFurtherMedia(of: offer, by: .caller, besides: call.main.place, call, call.number, now: now)
         }
     }
 
-    mutating func refuseMedia(of number: CallNumber, _ cause: ReleaseCause) {
+    mutating func refuseMedia(of call: Call, _ cause: ReleaseCause) {
         counters.add(to: cause == .portsExhausted ? .callsRefusedPorts : .callsRefusedCapacity)
-        if cause == .capacity { calls[number]?.reachedLimit = "Every media session is taken (limits.calls)" }
-        calls[number]?.refusalHeaders = [retryAfter]
-        if let call = calls[number] { closeFurtherMedia(of: call) }
-        enqueue(.mediaClosed, for: number)
-        enqueue(.release(cause: cause, status: 503, party: .relayd), for: number)
+        if cause == .capacity { call.reachedLimit = "Every media session is taken (limits.calls)" }
+        call.refusalHeaders = [retryAfter]
+        closeFurtherMedia(of: call)
+        enqueue(.mediaClosed, for: call.number)
+        enqueue(.release(cause: cause, status: 503, party: .relayd), for: call.number)
     }
 
     private mutating func newRecordID(_ now: Instant) -> String {
@@ -372,7 +370,7 @@ extension CallControl {
         call.refreshTarget(of: leg, from: request, source: source)
         let timer = call.machine.isConnected ? timerAnswer(to: SessionTimer.Terms(request), of: leg, call, now: now) : nil
         respond(to: request, id, from: source, of: call, leg, status: 200, timer: timer, now: now)
-        scheduleTimer(of: number)
+        scheduleTimer(of: call)
     }
 
     mutating func receiveAcknowledgement(_ message: SIPMessage, now: Instant) {
@@ -397,7 +395,9 @@ extension CallControl {
     }
 
     /// Whether a request carries a tag that relayd gave one of its present dialogs, which says enough of whose it is.
-    func isInDialog(_ request: SIPMessage) -> Bool { DialogKey(request.toTag).map { callsByDialog[$0] != nil } ?? false }
+    func isInDialog(_ request: SIPMessage) -> Bool {
+        DialogKey(request.toTag).map { callsByDialog[$0] != nil } ?? false
+    }
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12). A further branch of a fork differs from
     /// the one that was taken in the peer's tag only.
@@ -434,7 +434,8 @@ extension CallControl {
         _ headers: [(HeaderName, String)] = [], now: Instant
     ) {
         var builder = MessageBuilder.response(
-            to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil), source: source)
+            to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil),
+            source: source)
         if status == 405 || status == 501 || request.method == .options { builder.add(lines: Self.allowLine) }
         for (name, value) in headers { builder.add(name, value) }
         builder.add(lines: settings.serverLine)

@@ -16,7 +16,8 @@ extension CallControl {
             policy: SessionTimer.Policy(
                 interval: trunk?.sessionTimer ?? settings.configuration.sip.sessionTimer,
                 minimum: trunk?.sessionTimerMinimum ?? settings.configuration.sip.sessionTimerMinimum,
-                refresher: (trunk?.sessionTimerRefresher ?? settings.configuration.sip.sessionTimerRefresher) == .uac ? .uac : .uas))
+                refresher: (trunk?.sessionTimerRefresher ?? settings.configuration.sip.sessionTimerRefresher) == .uac
+                    ? .uac : .uas))
     }
 
     // MARK: Header lines
@@ -86,8 +87,9 @@ extension CallControl {
         call.timerDeadline = nil
     }
 
-    mutating func sessionTimerDue(_ number: CallNumber, now: Instant) {
-        guard let call = calls[number], call.machine.release == nil, let due = call.timerDeadline, due <= now else { return }
+    mutating func sessionTimerDue(_ call: Call, now: Instant) {
+        guard call.machine.release == nil, let due = call.timerDeadline, due <= now else { return }
+        let number = call.number
         if let end = call.endsAt, end <= now {
             call.endsAt = nil
             enqueue(.release(cause: .maximumDuration, status: 200, party: .relayd), for: number)
@@ -153,7 +155,7 @@ extension CallControl {
         call.refreshes[leg] = nil
         defer {
             timersChanged(call)
-            scheduleTimer(of: number)
+            scheduleTimer(of: call)
         }
         switch status {
         case 200..<300:

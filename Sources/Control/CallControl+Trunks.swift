@@ -77,9 +77,8 @@ extension CallControl {
 
     /// Every branch of an attempt has failed: tries the next route, or tells the caller how this one failed.
     mutating func attemptFailed(
-        _ id: BranchID, _ failure: BackToBackCall.Release, of number: CallNumber, now: Instant
+        _ id: BranchID, _ failure: BackToBackCall.Release, of call: Call, now: Instant
     ) {
-        guard let call = calls[number] else { return }
         call.choose(id)
         if call.attempts.isEmpty, mayFailOver(call, after: failure) {
             // The caller's own place stays taken, also where its trunk is the one that failed.
@@ -96,9 +95,9 @@ extension CallControl {
             }
         }
         if call.attempts.isEmpty {
-            enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: number)
+            enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: call.number)
         } else {
-            placeNextAttempt(of: number, now: now)
+            placeNextAttempt(of: call, now: now)
         }
     }
 

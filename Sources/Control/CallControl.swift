@@ -71,19 +71,19 @@ package struct CallControl {
     var random: SeededRandom
     var transactions = TransactionLayer()
     private var parser = MessageParser()
-    var calls: [CallNumber: Call] = [:]
+    var calls = PlaceTable<CallNumber, Call>()
     var transactionUses = PlaceTable<TransactionID, TransactionUse>()
     var presentInvites: Set<InviteIdentity> = []
     var callsByDialog: [DialogKey: (call: CallNumber, leg: Leg)] = [:]
     var callsByID: [ShortID: CallNumber] = [:]
-    var callsBySession: [SessionID: CallNumber] = [:]
+    var callsBySession = PlaceTable<SessionID, CallNumber>()
     /// Those of media beside the main one of their call.
     var furtherSessions: [SessionID: FurtherSession] = [:]
     /// Connected calls that are watched for silence.
     var monitored: Set<CallNumber> = []
     /// Calls whose media goes past relayd, as long as it would be relayed.
     var directCalls: Set<CallNumber> = []
-    var callTimers = TimerQueue<CallNumber>()
+    var callTimers = TimerQueue<CallNumber>(lanes: 6)
     /// Of every trunk that ever was, by name.
     private var trunkLoads: [String: TrunkLoad] = [:]
     /// What else is known of them, by name.
@@ -128,7 +128,10 @@ package struct CallControl {
     var challengedByes: [TransactionID: OpenBye] = [:]
     package internal(set) var isDraining = false
 
-    private var lastCallNumber: UInt64 = 0
+    private var lastCallSerial: UInt64 = 0
+    private var callPlaceCount = 0
+    /// Of calls that are forgotten; the last one was given back last.
+    private var freeCallPlaces: [UInt32] = []
     private var work: [Work] = []
     /// What `drain` is at.
     private var workAtHand: [Work] = []
@@ -204,10 +207,10 @@ package struct CallControl {
         transactions.populate()
         transactionUses.populate()
         ResidentMemory.populate(callsByDialog)
-        ResidentMemory.populate(calls)
+        calls.populate()
         ResidentMemory.populate(callsByID)
         ResidentMemory.populate(presentInvites)
-        ResidentMemory.populate(callsBySession)
+        callsBySession.populate()
         ResidentMemory.reserveHeap(octets: min(configuration.limits.calls * Self.octetsPerCall, Self.largestHeap))
     }
 
@@ -352,7 +355,7 @@ package struct CallControl {
         isDraining = true
         let count = calls.count
         emit(.daemonStopping, for: nil, ["calls": "\(count)"], now: now)
-        for number in calls.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+        for number in calls.values.map(\.number).sorted(by: { $0.rawValue < $1.rawValue }) {
             enqueue(.release(cause: .shutdown, status: 503, party: .relayd), for: number)
             // A caller that has not acknowledged yet gets its BYE all the same: there is no later.
             enqueue(.callerAckMissing, for: number)
@@ -457,9 +460,13 @@ package struct CallControl {
     }
 
     mutating func nextCallNumber() -> CallNumber {
-        lastCallNumber += 1
-        return CallNumber(rawValue: lastCallNumber)
+        lastCallSerial += 1
+        if let place = freeCallPlaces.popLast() { return CallNumber(serial: lastCallSerial, place: Int(place)) }
+        defer { callPlaceCount += 1 }
+        return CallNumber(serial: lastCallSerial, place: callPlaceCount)
     }
+
+    mutating func giveBackPlace(of call: Call) { freeCallPlaces.append(UInt32(call.number.place)) }
 
     mutating func drain(_ now: Instant) {
         precondition(workAtHand.isEmpty, "what is to be done leads to more work, and not to its being done")
@@ -518,10 +525,10 @@ package struct CallControl {
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
         var effects = spareEffects.taken()
-        if let release = call.handle(event, effects: &effects) { callReleased(number, release, now: now) }
+        if let release = call.handle(event, effects: &effects) { callReleased(call, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.
         if call.answerRetransmission != nil, call.machine.caller != .answered { call.answerRetransmission = nil }
-        for effect in effects { carryOut(effect, for: number, now: now) }
+        for effect in effects { carryOut(effect, for: call, now: now) }
         spareEffects.giveBack(&effects)
     }
 
@@ -558,13 +565,13 @@ package struct CallControl {
     }
 
     private mutating func callTimerDue(_ number: CallNumber, now: Instant) {
-        calls[number]?.scheduled = nil
         guard let call = calls[number] else { return }
+        call.scheduled = nil
         setupTimersDue(of: call, number, now: now)
         if var retransmission = call.answerRetransmission {
             var effects: [SuccessRetransmission.Effect] = []
             retransmission.advance(to: now, effects: &effects)
-            calls[number]?.answerRetransmission = retransmission
+            call.answerRetransmission = retransmission
             for effect in effects {
                 switch effect {
                 case .resend:
@@ -580,19 +587,17 @@ package struct CallControl {
                 }
             }
         }
-        changeTimerDue(number, now: now)
-        sessionTimerDue(number, now: now)
-        reliableTimerDue(number, now: now)
-        scheduleTimer(of: number)
+        changeTimerDue(call, now: now)
+        sessionTimerDue(call, now: now)
+        reliableTimerDue(call, now: now)
+        scheduleTimer(of: call)
     }
 
     /// Puts the call's next deadline in the queue; call it after every change of one.
-    mutating func scheduleTimer(of number: CallNumber) {
-        guard let call = calls[number], let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else {
-            return
-        }
+    mutating func scheduleTimer(of call: Call) {
+        guard let due = call.deadline, due < call.scheduled ?? Instant(nanoseconds: .max) else { return }
         call.scheduled = due
-        callTimers.schedule(number, at: due)
+        callTimers.schedule(call.number, at: due)
         guard callTimers.isMostlyStale(live: calls.count) else { return }
         let calls = calls
         callTimers.removeAll { calls[$0]?.scheduled != $1 }

@@ -1,6 +1,7 @@
 import SIP
 
-/// The short name of a call, as its table has it: it is drawn at random, so it serves as its own hash, as `DialogKey` does.
+/// The short name of a call, as its table has it: it is drawn at random, so it serves as its own hash, as `DialogKey`
+/// does.
 struct ShortID: Hashable {
     private let key: DialogKey
 

@@ -99,13 +99,16 @@ public struct CallRecord: Codable, Hashable, Sendable {
     /// The same in a sentence.
     public var explanation: String?
 
+    /// Inlined: what is so large is made where it stays, and not copied there.
+    @inlinable @inline(__always)
     public init(
         id: String, callerCallID: String, calleeCallID: String? = nil, callerTrunk: String? = nil,
         calleeTrunk: String? = nil, callerNumber: String, calledNumber: String, callerAddress: SocketAddress,
         calleeAddress: SocketAddress? = nil, setupAt: WallTime, ringAt: WallTime? = nil, answerAt: WallTime? = nil,
         releaseAt: WallTime, durationMilliseconds: Int64 = 0, talkSeconds: Int = 0, deadAirSeconds: Int = 0,
         fromCaller: Direction = Direction(), fromCallee: Direction = Direction(), cause: ReleaseCause, sipCode: Int,
-        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0, verdict: CallVerdict? = nil, explanation: String? = nil
+        q850: Int, endedBy: ReleaseParty, noMediaTimeoutSeconds: Int = 0, verdict: CallVerdict? = nil,
+        explanation: String? = nil
     ) {
         self.id = id
         self.callerCallID = callerCallID

@@ -1,10 +1,11 @@
-/// A number that is given out once and says where in a table its owner stands. Places are given out again, numbers are not.
+/// A number that is given out once and says where in a table its owner stands. Places are given out again, numbers are
+/// not.
 public protocol PlacedNumber: SerialNumber {
     var place: Int { get }
 }
 
-/// What is kept by numbers of which each has a place: found in one step, and in the memory that whoever had the place last has
-/// left in the processor's cache. A dictionary spreads its entries over all of its memory.
+/// What is kept by numbers of which each has a place: found in one step, and in the memory that whoever had the place last
+/// has left in the processor's cache. A dictionary spreads its entries over all of its memory.
 public struct PlaceTable<Key: PlacedNumber, Value> {
     @usableFromInline struct Entry {
         @usableFromInline let key: Key

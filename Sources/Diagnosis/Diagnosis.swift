@@ -66,7 +66,8 @@ extension Diagnosis {
 
     private static func rest(_ facts: Boxed<CallFacts>, _ media: MediaRules) -> Diagnosis {
         guard let end = facts.value.end else {
-            let what = facts.value.answeredAt != nil ? "connected" : facts.value.rangAt != nil ? "ringing" : "being set up"
+            let isRinging = facts.value.rangAt != nil
+            let what = facts.value.answeredAt != nil ? "connected" : isRinging ? "ringing" : "being set up"
             return Diagnosis(.inProgress, "The call is \(what), and nothing is wrong so far.", evidence: media.summary)
         }
         switch end.cause {

@@ -12,7 +12,7 @@ extension Leg {
 }
 
 /// The media of one call: a slot and which use of it.
-public struct SessionID: SerialNumber, BitwiseCopyable {
+public struct SessionID: PlacedNumber, BitwiseCopyable {
     /// Over all workers: slot `index / workers` of worker `index % workers`.
     public let index: UInt32
     /// Tells apart the sessions that use one slot after the other; tokens carry its low 24 bits.
@@ -24,6 +24,7 @@ public struct SessionID: SerialNumber, BitwiseCopyable {
     }
 
     public var rawValue: UInt64 { UInt64(generation) << 32 | UInt64(index) }
+    public var place: Int { Int(index) }
 }
 
 /// What control tells the relay.

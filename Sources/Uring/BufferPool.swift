@@ -126,8 +126,8 @@ public struct BufferPool: ~Copyable {
 
     /// Gives a buffer back where it is one of the first `few`, and the others once `provideWithheld` is called.
     ///
-    /// The kernel takes buffers in turn, so that of many each was long ago in the processor's cache. A few are enough as long as
-    /// little comes at a time.
+    /// The kernel takes buffers in turn, so that of many each was long ago in the processor's cache. A few are enough as long
+    /// as little comes at a time.
     public mutating func recycle(_ id: UInt16, keeping few: Int) {
         if Int(id) < few { recycle(id) } else { withheld.append(id) }
     }

@@ -64,15 +64,17 @@ struct RingTests {
         }
         #expect(Set(used.prefix(8)).count == 8, "each of them once")
         #expect(used.dropFirst(8).allSatisfy { $0 < 2 })
-        for _ in 0..<3 { ring.send(copying: [99].span, on: sender.file, to: try receiver.localAddress, token: .ignored) }
+        let address = try receiver.localAddress
+        for _ in 0..<3 { ring.send(copying: [99].span, on: sender.file, to: address, token: .ignored) }
         let burst = try completions(of: &ring, count: 3)
         #expect(burst.map(\.hasMore) == [true, true, false] && burst[2].failure?.code == ENOBUFS)
         for completion in burst.prefix(2) { pool.recycle(completion.bufferID, keeping: 2) }
         pool.provideWithheld()
         pool.publish()
         ring.receiveDatagrams(on: receiver.file, into: pool, token: Token(kind: 3))
-        for _ in 0..<5 { ring.send(copying: [99].span, on: sender.file, to: try receiver.localAddress, token: .ignored) }
-        #expect(try completions(of: &ring, count: 6).allSatisfy(\.hasMore), "what waited in the socket, and what came since")
+        for _ in 0..<5 { ring.send(copying: [99].span, on: sender.file, to: address, token: .ignored) }
+        // What waited in the socket, and what came since.
+        #expect(try completions(of: &ring, count: 6).allSatisfy(\.hasMore))
     }
 
     @Test("the timer completes when it is due, can be moved forward, and is not moved back")

@@ -10,7 +10,7 @@ import SIP
 extension CallControl {
     /// The present or ended call that `name` means: its id, its record's id, either Call-ID, or a number; the newest of several.
     package func explain(_ name: String, now: Instant) -> CallExplanation? {
-        let present = calls.sorted { $0.key.rawValue > $1.key.rawValue }.map(\.value)
+        let present = calls.values.sorted { $0.number.rawValue > $1.number.rawValue }
         if let call = present.first(where: { $0.isNamed(name) }) { return evidence(of: call, now: now).explanation }
         if let ended = endedCalls.all(where: { $0.isNamed(name) }).first { return ended.explanation }
         let named = present.filter { CallEvidence.isNumber(name, of: ($0.callerNumber, $0.calledNumber)) }
@@ -95,8 +95,8 @@ extension CallControl {
     }
 }
 
-/// What the relay has measured of one direction, taken when the session ends, before its slot is used again. A reference, as
-/// `Call` is.
+/// What the relay has measured of one direction, taken when the session ends, before its slot is used again. A reference,
+/// as `Call` is.
 final class MediaEvidence {
     let statistics: LegStatistics
     let isExpected: Bool

@@ -323,7 +323,9 @@ struct SIPTransports: ~Copyable {
     private mutating func sendDatagram(
         _ octets: [UInt8], to flow: Flow, _ transaction: TransactionID?, on ring: inout Ring
     ) -> Bool {
-        guard let listener = endpoints.listener(for: flow), listeners[Int(listener)].transport == .udp else { return false }
+        guard let listener = endpoints.listener(for: flow), listeners[Int(listener)].transport == .udp else {
+            return false
+        }
         let index = sent.add(SentDatagrams.Entry(transaction: transaction, octets: octets, destination: flow))
         let token = Token(kind: kinds.send, index: index)
         return ring.send(copying: octets.span, on: listeners[Int(listener)].file, to: flow.remote, token: token)

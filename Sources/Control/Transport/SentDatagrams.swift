@@ -2,8 +2,9 @@ import SIP
 
 /// Datagrams that the kernel has not taken yet, or may have refused: it says nothing of the others.
 ///
-/// A refusal is there as soon as the kernel was told of the datagram, so two lists take turns: one is added to while what was
-/// refused of the other is looked at. Their memory stays in the processor's cache, and no message is kept for longer than that.
+/// A refusal is there as soon as the kernel was told of the datagram, so two lists take turns: one is added to while what
+/// was refused of the other is looked at. Their memory stays in the processor's cache, and no message is kept for longer
+/// than that.
 struct SentDatagrams {
     struct Entry {
         let transaction: TransactionID?

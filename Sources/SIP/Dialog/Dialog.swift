@@ -28,8 +28,8 @@ package final class Dialog {
     /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
     package var destination: Flow { located }
 
-    // What stands behind those is private: of what another module may see the compiler does not know that nobody is in the
-    // middle of changing it, and each look at it is checked.
+    // What stands behind those is private: of what another module may see the compiler does not know that nobody is in
+    // the middle of changing it, and each look at it is checked.
     private var lastSequence: UInt32
     private var lastSource: Flow
     private var answersItsSource = false
@@ -63,8 +63,8 @@ package final class Dialog {
     ///   - appendRemote: the To value.
     ///   - routeSet: Route values of its first request, from configuration or a registration's Path.
     package init(
-        calling target: [UInt8], callID: [UInt8], localTag: String, sequence: UInt32, destination: Flow, routeSet: [String] = [],
-        appendLocal: (inout [UInt8]) -> Void, appendRemote: (inout [UInt8]) -> Void
+        calling target: [UInt8], callID: [UInt8], localTag: String, sequence: UInt32, destination: Flow,
+        routeSet: [String] = [], appendLocal: (inout [UInt8]) -> Void, appendRemote: (inout [UInt8]) -> Void
     ) {
         self.localTag = localTag
         identity = DialogIdentity(callID: callID.span, appendFrom: appendLocal, appendTo: appendRemote)
@@ -84,8 +84,8 @@ package final class Dialog {
         destination: Flow, routeSet: [String] = []
     ) {
         self.init(
-            calling: target, callID: callID, localTag: localTag, sequence: sequence, destination: destination, routeSet: routeSet,
-            appendLocal: { $0.append(copying: local.span) }, appendRemote: { $0.append(copying: remote.span) })
+            calling: target, callID: callID, localTag: localTag, sequence: sequence, destination: destination,
+            routeSet: routeSet, appendLocal: { $0.append(copying: local.span) }, appendRemote: { $0.append(copying: remote.span) })
     }
 
     package convenience init(
@@ -181,7 +181,8 @@ package final class Dialog {
     ///   - sequence: for ACK the CSeq number of its INVITE; nil takes the next one.
     ///   - bodyCount: octets of the body that it is going to have.
     package func request(
-        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70, bodyCount: Int = 0
+        _ method: Method, branch: ViaBranch, sentBy: LocalEndpoint, sequence: UInt32? = nil, maxForwards: Int = 70,
+        bodyCount: Int = 0
     ) -> MessageBuilder {
         if sequence == nil { lastSequence = lastSequence + 1 }
         var uri = targetURI
@@ -248,7 +249,8 @@ package final class Dialog {
         if isBehindNAT {
             located = lastSource
         } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
-            located = destination(of: Target(address: route.socketAddress, transport: route.transport, isContact: false))
+            located = destination(
+                of: Target(address: route.socketAddress, transport: route.transport, isContact: false))
         } else {
             located = destination(of: target)
         }
@@ -307,10 +309,12 @@ struct DialogIdentity: Sendable {
         let toStart = lines.count
         appendTo(&lines)
         let to = toStart..<lines.count
-        let isFolded = callID.hasLineEnd || lines.span.extracting(from).hasLineEnd || lines.span.extracting(to).hasLineEnd
+        let isFolded = callID.hasLineEnd || lines.span.extracting(from).hasLineEnd
+            || lines.span.extracting(to).hasLineEnd
         if isFolded {
             self = .of(
-                callID: callID, from: lines.span.extracting(from), to: lines.span.extracting(to), remoteTag: nil, isFolded: true)
+                callID: callID, from: lines.span.extracting(from), to: lines.span.extracting(to), remoteTag: nil,
+                isFolded: true)
             return
         }
         lines.append("\r\nCall-ID: ")

@@ -88,7 +88,8 @@ package struct DigestServer {
         guard let decoy = decoys.first(where: { $0.algorithm == algorithm }),
             let expected = engine.expectedResponse(to: credentials, of: request, secret: known ?? decoy)
         else { return .wrong }
-        // Compared in any case, and as a whole, so that no step tells whether there is such a user or how much was right.
+        // Compared in any case, and as a whole, so that no step tells whether there is such a user or how much was
+        // right.
         let isRight = expected == credentials.response ?? decoy
         guard isRight, known != nil else { return .wrong }
         let isExpired = nonce.madeAt + lifetime < now || nonce.madeAt > now + .seconds(60)

@@ -19,7 +19,9 @@ package struct MessageBuilder: ~Copyable, Sendable {
     ///
     /// - Parameters:
     ///   - count: of what `write` writes, at most: whole lines.
-    ///   - bodyCount: of the body that follows in the end; what stands before it has room for the usual further lines then.
+    ///   - bodyCount: of the body that follows in the end; what stands before it has room for the usual further lines
+    ///     then.
+    @inline(__always)
     init(count: Int, bodyCount: Int = 0, _ write: (inout OutputSpan<UInt8>) -> Void) {
         self.init(capacity: max(Self.usualCount, count + (bodyCount > 0 ? bodyCount + 450 : 300)))
         octets.append(addingCapacity: count, initializingWith: write)

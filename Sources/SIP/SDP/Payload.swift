@@ -47,7 +47,8 @@ extension SessionDescription.Payload {
     init(number: UInt8) {
         let known = Self.staticType(number)
         self.init(
-            number: number, encodingName: known?.name, clockRate: known?.clockRate, channelCount: known?.channelCount ?? 1, fmtp: nil)
+            number: number, encodingName: known?.name, clockRate: known?.clockRate,
+            channelCount: known?.channelCount ?? 1, fmtp: nil)
     }
 
     /// - Parameter text: what follows the payload type in its `a=rtpmap` line: encoding/clock rate/channels.

@@ -16,8 +16,9 @@ package enum SDPText {
 
     private static let usualWords = UsualTexts(
         [
-            "audio", "video", "image", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "udptl", "PCMU", "PCMA", "G729", "G722", "GSM", "opus",
-            "iLBC", "AMR", "AMR-WB", "telephone-event", "CN", "H264", "VP8", "0-15", "0-16", "annexb=no", "annexb=yes", "t38",
+            "audio", "video", "image", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "udptl", "PCMU", "PCMA", "G729", "G722",
+            "GSM", "opus", "iLBC", "AMR", "AMR-WB", "telephone-event", "CN", "H264", "VP8", "0-15", "0-16", "annexb=no",
+            "annexb=yes", "t38",
         ].map { ($0, $0) })
 
     private static let usualMaps = UsualTexts<(name: String, rate: UInt32)>(

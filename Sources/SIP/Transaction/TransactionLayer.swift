@@ -121,7 +121,8 @@ package struct TransactionLayer {
         }
 
         func transmission(isRetransmission: Bool) -> Transmission {
-            Transmission(octets: response, destination: destination, transaction: id, isRetransmission: isRetransmission)
+            Transmission(
+                octets: response, destination: destination, transaction: id, isRetransmission: isRetransmission)
         }
 
         func change(_ change: (inout ServerMachine) -> Void) {
@@ -135,7 +136,8 @@ package struct TransactionLayer {
     private(set) var servers = PlaceTable<TransactionID, Server>()
     private(set) var clientsByKey: [SentRequestKey: Client] = [:]
     private var serversByKey: [TransactionKey: Server] = [:]
-    private var timers = TimerQueue<TransactionID>()
+    /// Nearly all are of half a second, five, or thirty-two.
+    private var timers = TimerQueue<TransactionID>(lanes: 6)
     private var lastSerial: UInt64 = 0
     /// Places that were given out, now or before.
     private var placeCount = 0
@@ -179,8 +181,8 @@ package struct TransactionLayer {
         return TransactionID(serial: lastSerial, place: placeCount)
     }
 
-    /// The user has carried out every `ended` that there was: what it kept by those numbers is gone, and their places may be
-    /// given out again.
+    /// The user has carried out every `ended` that there was: what it kept by those numbers is gone, and their places may
+    /// be given out again.
     package mutating func reuseEndedPlaces() {
         guard !endedPlaces.isEmpty else { return }
         freePlaces.append(contentsOf: endedPlaces)
