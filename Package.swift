@@ -125,7 +125,7 @@ let package = Package(
         .testTarget(name: "NGTests", dependencies: ["NG", "SIP", "Core"], swiftSettings: settings),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Core"], swiftSettings: settings),
         .testTarget(name: "UringTests", dependencies: ["Uring", "Core"], swiftSettings: settings + lifetimes),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
+        .testTarget(name: "RelayTests", dependencies: ["CKernelPath", "Relay", "RTP", "Uring", "Core"], swiftSettings: settings),
         .testTarget(
             name: "RecordsTests", dependencies: ["Records", "Core", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: settings),

@@ -146,9 +146,11 @@ INLINE struct kernel_leg *find(const struct kernel_port *port, uint32_t *number)
     if (!found) return 0;
     *number = *found;
     struct kernel_leg *leg = map_lookup(&legs, number);
-    if (!leg || leg->owner != KERNEL_LEG_KERNEL) return 0;
-    if (__sync_val_compare_and_swap(&leg->owner, KERNEL_LEG_KERNEL, KERNEL_LEG_BUSY) != KERNEL_LEG_KERNEL) return 0;
-    return leg;
+    if (!leg || leg->owner == KERNEL_LEG_WORKER) return 0;
+    if (__sync_val_compare_and_swap(&leg->owner, KERNEL_LEG_KERNEL, KERNEL_LEG_BUSY) == KERNEL_LEG_KERNEL) return leg;
+    // This packet goes up though the leg may be the program's again before the next one: that must not overtake it.
+    leg->has_begun = 0;
+    return 0;
 }
 
 INLINE int give(struct kernel_leg *leg, uint32_t owner) {

@@ -1,3 +1,4 @@
+import CKernelPath
 import Core
 import Foundation
 import RTP
@@ -319,6 +320,26 @@ struct KernelPathTests {
         #expect(try callee.rtp.receive() == nil)
         try bench.close(session)
         try bench.stop()
+    }
+
+    @Test("a packet that comes while the worker looks at the leg goes up, and the next one does not overtake it")
+    func busy() throws {
+        var pair = try Pair()
+        func frame(_ sequence: UInt16) -> [UInt8] { Self.frame(rtp(sequence, ssrc: 1), from: Pair.caller, to: Pair.local[0]) }
+        for sequence in 1...3 as ClosedRange<UInt16> {
+            pair.receive(rtp(sequence, ssrc: 1), .caller)
+            pair.keepHouse()
+        }
+        #expect(pair.sentInKernel > 0)
+        // SAFETY: the leg of a path that nobody else uses.
+        let leg = unsafe pair.kernel.legs
+        unsafe leg.pointee.owner = 2
+        for (sequence, owner) in [(4, 2), (5, 0), (6, 0)] as [(UInt16, UInt32)] {
+            var passed = frame(sequence)
+            #expect(pair.kernel.pass(&passed) == true && passed == frame(sequence))
+            #expect(unsafe leg.pointee.owner == owner)
+            if sequence == 4 { unsafe leg.pointee.owner = 1 }
+        }
     }
 
     private func octets(_ value: UInt32, _ count: Int) -> [UInt8] {

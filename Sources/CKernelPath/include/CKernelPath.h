@@ -49,6 +49,7 @@ struct kernel_leg {
     uint32_t ssrc;
     uint8_t payload_type;
     /// The first packet must be that very one: others before it may be in the worker's socket. Afterwards what is missing is lost.
+    /// The program alone writes it while it is not the worker's.
     uint8_t has_begun;
 
     // How it leaves: by the other leg's socket.

@@ -187,22 +187,29 @@ struct RouteFinder: ~Copyable {
         unsafe leg.pointee.routes = routes
         let isSame = unsafe last.mtu != 0 && last.routes == routes && last.family == leg.pointee.family
             && last.destination == leg.pointee.destination && last.local == leg.pointee.local
-        if !isSame {
-            unsafe leg.pointee.mtu = 0
-            guard unsafe kernel_path_route(socket, leg) == 0 else { return false }
-            unsafe last = leg.pointee
+        if isSame {
+            unsafe leg.pointee.setWay(of: last)
             return true
         }
-        unsafe leg.pointee.device = last.device
-        unsafe leg.pointee.gateway = last.gateway
-        unsafe leg.pointee.gateway_family = last.gateway_family
-        unsafe leg.pointee.mtu = last.mtu
+        unsafe leg.pointee.mtu = 0
+        guard unsafe kernel_path_route(socket, leg) == 0 else { return false }
+        unsafe last = leg.pointee
         return true
     }
 }
 
 extension IPAddress.Family {
     var kernelNumber: UInt16 { self == .ipv4 ? UInt16(AF_INET) : UInt16(AF_INET6) }
+}
+
+extension kernel_leg {
+    mutating func setWay(of other: kernel_leg) {
+        routes = other.routes
+        device = other.device
+        gateway = other.gateway
+        gateway_family = other.gateway_family
+        mtu = other.mtu
+    }
 }
 
 extension kernel_address {

@@ -107,6 +107,11 @@ extension PacketPath {
         let leg = unsafe legs + number
         let own = unsafe kernelLegs + tableIndex(number * 2)
         if unsafe leg.pointee.isInKernel {
+            // Routes that have changed are followed here: were all streams to come back for that, sockets might not carry them.
+            let routes = kernel.routes
+            // SAFETY: of the copy only addresses are used, which the program does not write.
+            var copy = unsafe own.pointee
+            let hasWay = unsafe copy.routes == routes || routeFinder.find(for: &copy, routes: routes)
             guard unsafe kernel_leg_take(own, UInt32(KERNEL_LEG_BUSY.rawValue)) != 0 else {
                 // It came back by itself; its packet is on the way.
                 unsafe leg.pointee.isInKernel = false
@@ -114,12 +119,12 @@ extension PacketPath {
             }
             unsafe account(own, of: leg)
             if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: tableIndex(number * 2), now: now) }
-            // Routes that have changed are followed here: were all streams to come back for that, sockets might not carry them.
-            let hasWay = unsafe own.pointee.routes == kernel.routes || routeFinder.find(for: own, routes: kernel.routes)
             if hasWay, let run = unsafe media[number].stream.plainRun {
                 unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
+                unsafe own.pointee.setWay(of: copy)
                 unsafe kernel_leg_give(own)
             } else {
+                unsafe own.pointee.setWay(of: copy)
                 unsafe own.pointee.owner = UInt32(KERNEL_LEG_WORKER.rawValue)
                 unsafe leg.pointee.isInKernel = false
                 if !hasWay { unsafe refuse(leg) }
