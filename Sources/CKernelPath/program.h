@@ -1,5 +1,5 @@
 // Made of relay.bpf.c by `make kernel-program` with clang version 21.0.0; SHA-256 of it and its header:
-// ee43b2a6337c74385699d9808045a65ff87985ee650e5ebf17f2b5e307f28f5e
+// d5fe0811491ad5854251f8c8df9fdf7cf6a64cf9e4208552b805a9d635759ef8
 
 static const struct { uint16_t instruction; uint16_t map; } program_maps[] = {
     {58, map_ports},

@@ -120,7 +120,7 @@ public struct PacketPath: ~Copyable {
         self.counters = counters
         self.kernel = kernel
         unsafe kernelLegs = kernel?.legs
-        routeFinder = RouteFinder()
+        routeFinder = RouteFinder(isNeeded: kernel != nil)
         unsafe pending = .allocate(capacity: Self.mostPending)
         self.tap = tap
         self.reports = reports

@@ -124,6 +124,18 @@ static inline void kernel_leg_give(struct kernel_leg *leg) {
     __atomic_store_n(&leg->owner, KERNEL_LEG_KERNEL, __ATOMIC_RELEASE);
 }
 
+// What others than its owner may look at: see `KernelPath.pending`.
+
+static inline uint32_t kernel_leg_packets(const struct kernel_leg *leg) { return __atomic_load_n(&leg->packets, __ATOMIC_RELAXED); }
+static inline uint64_t kernel_leg_octets(const struct kernel_leg *leg) { return __atomic_load_n(&leg->octets, __ATOMIC_RELAXED); }
+
+/// Begins to count packets anew.
+static inline void kernel_leg_clear(struct kernel_leg *leg) {
+    __atomic_store_n(&leg->packets, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&leg->octets, 0, __ATOMIC_RELAXED);
+    leg->markers = 0;
+}
+
 /// The program's maps, by the descriptors of each; -1 for one that is not there.
 struct kernel_path {
     int program;

@@ -140,7 +140,7 @@ public final class KernelPath: @unchecked Sendable {
         // SAFETY (all): inside by the line above. What is read while somebody may be writing there is not used.
         for _ in 0..<100 {
             guard unsafe kernel_leg_owner(legs + leg) != KERNEL_LEG_WORKER.rawValue else { break }
-            let (packets, octets) = unsafe (legs[leg].packets, legs[leg].octets)
+            let (packets, octets) = unsafe (kernel_leg_packets(legs + leg), kernel_leg_octets(legs + leg))
             if unsafe kernel_leg_owner(legs + leg) == KERNEL_LEG_KERNEL.rawValue { return (UInt64(packets), octets) }
         }
         return (0, 0)
@@ -177,7 +177,8 @@ struct RouteFinder: ~Copyable {
     /// The last leg it was found for: the next one often has the same carrier.
     private var last = kernel_leg()
 
-    init() { socket = kernel_path_route_socket() }
+    /// - Parameter isNeeded: false: it finds nothing, and takes no descriptor.
+    init(isNeeded: Bool) { socket = isNeeded ? kernel_path_route_socket() : -1 }
 
     deinit { if socket >= 0 { close(socket) } }
 

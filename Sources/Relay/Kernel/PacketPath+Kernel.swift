@@ -44,7 +44,9 @@ extension PacketPath {
         let own = unsafe kernelLegs + tableIndex(number * 2)
         let family = unsafe own.pointee.family
         let routes = kernel.routes
-        guard family == source.ip.family.kernelNumber, family == destination.ip.family.kernelNumber else {
+        guard family == source.ip.family.kernelNumber, family == destination.ip.family.kernelNumber, destination.port != 0,
+            !destination.ip.isUnspecified
+        else {
             unsafe own.pointee.routes = routes
             return unsafe refuse(leg)
         }
@@ -216,9 +218,7 @@ extension kernel_leg {
         largest_sequence_gap = UInt32(run.largestSequenceGap)
         lost = 0
         loss_bursts = 0
-        packets = 0
-        markers = 0
-        octets = 0
+        unsafe kernel_leg_clear(&self)
         second_ends = secondEnds
     }
 }
