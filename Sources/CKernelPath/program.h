@@ -1,5 +1,5 @@
 // Made of relay.bpf.c by `make kernel-program` with clang version 21.0.0; SHA-256 of it and its header:
-// d5fe0811491ad5854251f8c8df9fdf7cf6a64cf9e4208552b805a9d635759ef8
+// 44a99cfde9ae656219782c1107062917144ea04a12c90b352980ea6e0675f247
 
 static const struct { uint16_t instruction; uint16_t map; } program_maps[] = {
     {58, map_ports},

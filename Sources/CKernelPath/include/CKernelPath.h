@@ -124,6 +124,11 @@ static inline void kernel_leg_give(struct kernel_leg *leg) {
     __atomic_store_n(&leg->owner, KERNEL_LEG_KERNEL, __ATOMIC_RELEASE);
 }
 
+/// Makes the leg, of which the worker has been busy, the worker's.
+static inline void kernel_leg_keep(struct kernel_leg *leg) {
+    __atomic_store_n(&leg->owner, KERNEL_LEG_WORKER, __ATOMIC_RELEASE);
+}
+
 // What others than its owner may look at: see `KernelPath.pending`.
 
 static inline uint32_t kernel_leg_packets(const struct kernel_leg *leg) { return __atomic_load_n(&leg->packets, __ATOMIC_RELAXED); }

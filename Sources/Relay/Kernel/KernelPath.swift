@@ -189,7 +189,7 @@ struct RouteFinder: ~Copyable {
         let isSame = unsafe last.mtu != 0 && last.routes == routes && last.family == leg.pointee.family
             && last.destination == leg.pointee.destination && last.local == leg.pointee.local
         if isSame {
-            unsafe leg.pointee.setWay(of: last)
+            unsafe leg.setWay(of: last)
             return true
         }
         unsafe leg.pointee.mtu = 0
@@ -203,13 +203,13 @@ extension IPAddress.Family {
     var kernelNumber: UInt16 { self == .ipv4 ? UInt16(AF_INET) : UInt16(AF_INET6) }
 }
 
-extension kernel_leg {
-    mutating func setWay(of other: kernel_leg) {
-        routes = other.routes
-        device = other.device
-        gateway = other.gateway
-        gateway_family = other.gateway_family
-        mtu = other.mtu
+extension UnsafeMutablePointer<kernel_leg> {
+    func setWay(of other: kernel_leg) {
+        unsafe pointee.routes = other.routes
+        unsafe pointee.device = other.device
+        unsafe pointee.gateway = other.gateway
+        unsafe pointee.gateway_family = other.gateway_family
+        unsafe pointee.mtu = other.mtu
     }
 }
 

@@ -56,7 +56,7 @@ extension PacketPath {
         unsafe own.pointee.peer = kernel_address(source.ip)
         unsafe own.pointee.peer_port = source.port.bigEndian
         unsafe own.pointee.has_begun = 0
-        unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
+        unsafe own.set(run, secondEnds: leg.pointee.secondEnds)
         unsafe kernel_leg_give(own)
         unsafe leg.pointee.isInKernel = true
     }
@@ -122,12 +122,12 @@ extension PacketPath {
             unsafe account(own, of: leg)
             if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: tableIndex(number * 2), now: now) }
             if hasWay, let run = unsafe media[number].stream.plainRun {
-                unsafe own.pointee.set(run, secondEnds: leg.pointee.secondEnds)
-                unsafe own.pointee.setWay(of: copy)
+                unsafe own.set(run, secondEnds: leg.pointee.secondEnds)
+                unsafe own.setWay(of: copy)
                 unsafe kernel_leg_give(own)
             } else {
-                unsafe own.pointee.setWay(of: copy)
-                unsafe own.pointee.owner = UInt32(KERNEL_LEG_WORKER.rawValue)
+                unsafe own.setWay(of: copy)
+                unsafe kernel_leg_keep(own)
                 unsafe leg.pointee.isInKernel = false
                 if !hasWay { unsafe refuse(leg) }
             }
@@ -202,23 +202,27 @@ extension kernel_leg {
         run.missing = UInt128(missing.1) << 64 | UInt128(missing.0)
         return run
     }
+}
 
-    fileprivate mutating func set(_ run: PlainRun, secondEnds: UInt64) {
-        sequence_number = run.sequenceNumber
-        ssrc = run.ssrc.bigEndian
-        payload_type = run.payloadType
-        last_arrival = run.lastArrival
-        longest_interval = run.longestInterval
-        tick_scale = run.tickScale
-        transit = run.transit
-        transit_limit = run.transitLimit
-        scaled_jitter = run.scaledJitter
-        jitter_peak = run.jitterPeak
-        missing = (UInt64(truncatingIfNeeded: run.missing), UInt64(truncatingIfNeeded: run.missing >> 64))
-        largest_sequence_gap = UInt32(run.largestSequenceGap)
-        lost = 0
-        loss_bursts = 0
-        unsafe kernel_leg_clear(&self)
-        second_ends = secondEnds
+extension UnsafeMutablePointer<kernel_leg> {
+    /// The leg's owner lets it go on with a run. Each field by itself: others may look at the owner and the counts meanwhile.
+    fileprivate func set(_ run: PlainRun, secondEnds: UInt64) {
+        unsafe pointee.sequence_number = run.sequenceNumber
+        unsafe pointee.ssrc = run.ssrc.bigEndian
+        unsafe pointee.payload_type = run.payloadType
+        unsafe pointee.last_arrival = run.lastArrival
+        unsafe pointee.longest_interval = run.longestInterval
+        unsafe pointee.tick_scale = run.tickScale
+        unsafe pointee.transit = run.transit
+        unsafe pointee.transit_limit = run.transitLimit
+        unsafe pointee.scaled_jitter = run.scaledJitter
+        unsafe pointee.jitter_peak = run.jitterPeak
+        unsafe pointee.missing.0 = UInt64(truncatingIfNeeded: run.missing)
+        unsafe pointee.missing.1 = UInt64(truncatingIfNeeded: run.missing >> 64)
+        unsafe pointee.largest_sequence_gap = UInt32(run.largestSequenceGap)
+        unsafe pointee.lost = 0
+        unsafe pointee.loss_bursts = 0
+        unsafe kernel_leg_clear(self)
+        unsafe pointee.second_ends = secondEnds
     }
 }
