@@ -218,6 +218,17 @@ def setup_table(cell):
     return "\n".join(lines)
 
 
+def routes_line(cell):
+    """What a route that changed did to streams inside the kernel."""
+    step, faults = cell["step"], {name: count for name, count in cell["faults"].items() if count}
+    return (
+        f"\n{cell['calls']:,} calls, {step['offeredPerSecond']:,.0f} packets/s, a route is added in the middle: {cell['server']} lost"
+        f" {step['loss'] * 100:.4f} %, {step['late'] * 100:.4f} % came late, "
+        + (", ".join(f"{count} {name}" for name, count in faults.items()) or "no fault")
+        + f"; {cell['shareInKernel'] * 100:.2f} % passed inside the kernel"
+    )
+
+
 def workers_table(cell):
     """What a second worker costs the first."""
     one, two = cell["servers"].values()

@@ -92,8 +92,8 @@ extension Configuration {
             "How long a busy worker gathers packets at the most; saves half of its processor time. 0 relays each at once."),
         .init(
             "media.kernel_path", \.media.kernelPath, .boolean, .needsRestart,
-            "Whether the RTP of a stream passes inside the kernel once its source is locked: a small part of the processor time, and "
-                + "no waiting. Needs Linux 6.6, CAP_BPF and CAP_NET_ADMIN; without them it goes through sockets, and `relayctl "
+            "Whether the RTP of a stream passes inside the kernel once its source is locked: less processor time, and no "
+                + "waiting. Needs Linux 6.6, CAP_BPF and CAP_NET_ADMIN; without them it goes through sockets, and `relayctl "
                 + "status` says so. Packet filters of the host do not see such packets."),
         .init(
             "media.type_of_service", \.media.typeOfService, .octet, .newCallsOnly,

@@ -92,8 +92,10 @@ struct LegSlot: BitwiseCopyable {
     var hasMedia = false
     /// The program in the kernel was given its stream. It may have handed it back.
     var isInKernel = false
-    /// The program can't send its stream where it goes, by the routes that its `kernel_leg` has.
-    var isRefusedByKernel = false
+    /// So often in a row it has sent nothing of what it was given.
+    var fruitlessGives: UInt8 = 0
+    /// For so many housekeepings it is not given another one.
+    var housekeepingsWithoutKernel: UInt8 = 0
     // The sockets; changed by the worker only.
     var rtpReceive = ReceiveMode.none
     var rtcpReceive = ReceiveMode.none

@@ -92,7 +92,18 @@ public struct PacketPath: ~Copyable {
     ///   - worker: its number among `workers`; the tables are shared by all.
     public init(
         sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
-        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, kernel: KernelPath? = nil,
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, tap: PacketTap? = nil,
+        reports: PacketTap? = nil
+    ) {
+        self.init(
+            sessionCapacity: sessionCapacity, worker: worker, workers: workers, lockPolicy: lockPolicy, counters: counters,
+            activity: activity, statistics: statistics, kernel: nil, tap: tap, reports: reports)
+    }
+
+    /// - Parameter kernel: the program that takes streams over; the one whose memory `activity` has.
+    init(
+        sessionCapacity: Int, worker: Int = 0, workers: Int = 1, lockPolicy: LockPolicy = LockPolicy(),
+        counters: CounterBlock, activity: ActivityTable, statistics: StatisticsTable, kernel: KernelPath?,
         tap: PacketTap? = nil, reports: PacketTap? = nil
     ) {
         precondition(kernel == nil || kernel!.legCapacity >= activity.sessionCapacity * 2)
@@ -659,7 +670,7 @@ public struct PacketPath: ~Copyable {
         // This side sends from elsewhere, and what the other sends goes there.
         unsafe takeBack(leg)
         unsafe takeBack(legs + ((leg - legs) ^ 1))
-        unsafe leg.pointee.isRefusedByKernel = false
+        unsafe leg.pointee.housekeepingsWithoutKernel = 0
         let source = unsafe leg.pointee.lock.source
         let isFirst = unsafe statisticsSlots[table].snapshot.source == nil
         count(isFirst ? .sourceLocks : .sourceRelocks)

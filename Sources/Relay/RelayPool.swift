@@ -68,9 +68,9 @@ public struct RelayPool: ~Copyable {
     public let statistics: StatisticsTable
     public let settings: RelaySettings
     /// The program inside the kernel; nil when there is none, for `kernelRefusal` if it was asked for.
-    public let kernel: KernelPath?
+    private let kernel: KernelPath?
     public let kernelRefusal: KernelPathRefusal?
-    /// The devices at which it stands.
+    /// The devices at which it stands; nil when there is none.
     public var kernelDevices: [String]? { kernel?.devices }
     private let links: [WorkerLink]
     private let threads: [Thread]

@@ -32,6 +32,8 @@ struct KernelPathTests {
         let plainStatistics: StatisticsTable
         let plainCounters = CounterBlock()
         var sentInKernel = 0
+        /// The caller's stream may pass inside the kernel.
+        var isOffered: Bool { path[leg: 0].handling.contains(.kernel) }
 
         init() throws {
             let pool = try BufferPool.withoutRing(count: 4)
@@ -340,6 +342,25 @@ struct KernelPathTests {
             #expect(unsafe leg.pointee.owner == owner)
             if sequence == 4 { unsafe leg.pointee.owner = 1 }
         }
+    }
+
+    @Test("a stream that the program never gets a packet of is left to the worker, and tried again later")
+    func fruitless() throws {
+        var pair = try Pair()
+        pair.receive(rtp(1, ssrc: 1), .caller)
+        pair.keepHouse()
+        #expect(pair.isOffered == true)
+        // With a header extension of no words.
+        for sequence in 2...20 as ClosedRange<UInt16> {
+            pair.receive([0x90] + rtp(sequence, ssrc: 1)[1..<12] + [0xbe, 0xde, 0, 0, 1, 2], .caller)
+        }
+        #expect(!pair.isOffered && pair.sentInKernel == 0)
+        for _ in 0..<20 {
+            pair.keepHouse()
+            #expect(pair.isOffered == false)
+        }
+        pair.keepHouse()
+        #expect(pair.isOffered == true)
     }
 
     private func octets(_ value: UInt32, _ count: Int) -> [UInt8] {

@@ -27,8 +27,10 @@ public struct KernelPathRefusal: Error, Sendable, CustomStringConvertible {
 ///
 /// It ends with the process, however that ends: the kernel takes the program from the devices when nobody holds it any more.
 @safe
-public final class KernelPath: @unchecked Sendable {
-    // SAFETY of @unchecked: descriptors that do not change, and memory that is shared as said above.
+final class KernelPath: @unchecked Sendable {
+    // SAFETY of @unchecked: its pointers are constants and live as long as it does. Of what `path` points to only `routes`
+    // changes, which is atomic, and a leg's memory has one owner at a time, handed on with acquire and release. `Sendable` cannot
+    // be checked where there are pointers, and the kernel's side of this memory is nothing the compiler could see anyway.
     private let path: UnsafeMutablePointer<kernel_path>
     let legs: UnsafeMutablePointer<kernel_leg>
     let legCapacity: Int
@@ -36,7 +38,7 @@ public final class KernelPath: @unchecked Sendable {
     /// The devices it stands at, by number: their names, and what keeps it there.
     private let places: Mutex<[UInt32: (name: String, link: Int32)]>
     /// The names of the devices it stands at, in order of their numbers.
-    public var devices: [String] { places.withLock { $0.sorted { $0.key < $1.key }.map(\.value.name) } }
+    var devices: [String] { places.withLock { $0.sorted { $0.key < $1.key }.map(\.value.name) } }
 
     /// Puts it at every Ethernet device that has an address, and at the loopback device if media is to be there.
     init(legCapacity: Int, withLoopback: Bool) throws(KernelPathRefusal) {

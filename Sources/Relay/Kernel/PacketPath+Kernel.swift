@@ -12,6 +12,11 @@ extension PacketPath {
     /// So many streams are given to the program in one turn; more wait for their next packets.
     static let mostPending = 256
 
+    /// A stream of which the program has sent nothing so often in a row (all its packets have header extensions, say, or come by
+    /// where the program does not see them), or that it can't send, is left alone for so many housekeepings.
+    static let mostFruitlessGives: UInt8 = 8
+    static let restAfterRefusal: UInt8 = 20
+
     /// Streams wait to be given to the program once what is queued has been sent.
     var hasPending: Bool { pendingCount > 0 }
 
@@ -43,15 +48,11 @@ extension PacketPath {
         let destination = unsafe peer.pointee.lock.destination
         let own = unsafe kernelLegs + tableIndex(number * 2)
         let family = unsafe own.pointee.family
-        let routes = kernel.routes
         guard family == source.ip.family.kernelNumber, family == destination.ip.family.kernelNumber, destination.port != 0,
             !destination.ip.isUnspecified
-        else {
-            unsafe own.pointee.routes = routes
-            return unsafe refuse(leg)
-        }
+        else { return unsafe refuse(leg) }
         unsafe own.pointee.destination = kernel_address(destination.ip)
-        guard unsafe routeFinder.find(for: own, routes: routes) else { return unsafe refuse(leg) }
+        guard unsafe routeFinder.find(for: own, routes: kernel.routes) else { return unsafe refuse(leg) }
         unsafe own.pointee.destination_port = destination.port.bigEndian
         unsafe own.pointee.peer = kernel_address(source.ip)
         unsafe own.pointee.peer_port = source.port.bigEndian
@@ -61,10 +62,11 @@ extension PacketPath {
         unsafe leg.pointee.isInKernel = true
     }
 
-    /// Not this stream, as long as its addresses and the routes are these.
+    /// Not this stream for now.
     private func refuse(_ leg: UnsafeMutablePointer<LegSlot>) {
         unsafe leg.pointee.handling.remove(.kernel)
-        unsafe leg.pointee.isRefusedByKernel = true
+        unsafe leg.pointee.fruitlessGives = 0
+        unsafe leg.pointee.housekeepingsWithoutKernel = Self.restAfterRefusal
     }
 
     /// Something of the session changes: the worker has both its streams until housekeeping has another look.
@@ -75,7 +77,7 @@ extension PacketPath {
             // SAFETY: inside by the line above.
             unsafe takeBack(legs + number)
             unsafe legs[number].handling.remove(.kernel)
-            unsafe legs[number].isRefusedByKernel = false
+            unsafe legs[number].housekeepingsWithoutKernel = 0
         }
     }
 
@@ -87,6 +89,7 @@ extension PacketPath {
             unsafe leg.pointee.lock.heard(at: activitySlots[tableIndex((leg - legs) * 2)].load(ordering: .relaxed))
         } else {
             unsafe takeBack(leg)
+            if unsafe leg.pointee.fruitlessGives >= Self.mostFruitlessGives { unsafe refuse(leg) }
         }
     }
 
@@ -111,9 +114,13 @@ extension PacketPath {
         if unsafe leg.pointee.isInKernel {
             // Routes that have changed are followed here: were all streams to come back for that, sockets might not carry them.
             let routes = kernel.routes
-            // SAFETY: of the copy only addresses are used, which the program does not write.
-            var copy = unsafe own.pointee
-            let hasWay = unsafe copy.routes == routes || routeFinder.find(for: &copy, routes: routes)
+            var (hasWay, changed): (Bool, kernel_leg?) = (true, nil)
+            if unsafe own.pointee.routes != routes {
+                // SAFETY: of the copy only addresses are used, which the program does not write.
+                var copy = unsafe own.pointee
+                hasWay = unsafe routeFinder.find(for: &copy, routes: routes)
+                changed = copy
+            }
             guard unsafe kernel_leg_take(own, UInt32(KERNEL_LEG_BUSY.rawValue)) != 0 else {
                 // It came back by itself; its packet is on the way.
                 unsafe leg.pointee.isInKernel = false
@@ -121,20 +128,20 @@ extension PacketPath {
             }
             unsafe account(own, of: leg)
             if unsafe now >= leg.pointee.secondEnds { unsafe endSecond(leg, table: tableIndex(number * 2), now: now) }
+            if let changed { unsafe own.setWay(of: changed) }
             if hasWay, let run = unsafe media[number].stream.plainRun {
                 unsafe own.set(run, secondEnds: leg.pointee.secondEnds)
-                unsafe own.setWay(of: copy)
                 unsafe kernel_leg_give(own)
             } else {
-                unsafe own.setWay(of: copy)
                 unsafe kernel_leg_keep(own)
                 unsafe leg.pointee.isInKernel = false
                 if !hasWay { unsafe refuse(leg) }
             }
+        } else if unsafe leg.pointee.housekeepingsWithoutKernel > 0 {
+            unsafe leg.pointee.housekeepingsWithoutKernel -= 1
         } else if unsafe leg.pointee.handling.allowsKernel && leg.pointee.hasMedia && leg.pointee.lock.isLocked,
-            unsafe !leg.pointee.lock.isReplacing, unsafe !leg.pointee.isRefusedByKernel || own.pointee.routes != kernel.routes
+            unsafe !leg.pointee.lock.isReplacing
         {
-            unsafe leg.pointee.isRefusedByKernel = false
             unsafe leg.pointee.handling.insert(.kernel)
         }
     }
@@ -144,6 +151,7 @@ extension PacketPath {
         let number = unsafe leg - legs
         let table = tableIndex(number * 2)
         var run = unsafe own.pointee.run
+        unsafe leg.pointee.fruitlessGives = run.packets > 0 || own.pointee.has_begun != 0 ? 0 : leg.pointee.fruitlessGives &+ 1
         guard run.packets > 0 else { return }
         let packets = UInt64(run.packets)
         if unsafe own.pointee.second_ends == .max {
