@@ -61,7 +61,12 @@ final class SimulatedWorld {
     private(set) var probes: [ProbeReport] = []
     /// Which of relayd's listeners a peer sends to; the first one when it is not named here.
     var listeners: [SocketAddress: UInt8] = [:]
+    /// Peers that have a connection to relayd.
+    private(set) var streams: [SocketAddress: Flow] = [:]
+    private var lastConnection: UInt32 = 0
     private(set) var registrationLines: [RegistrationLine] = []
+    /// The way each message went.
+    private(set) var flows: [Flow] = []
     private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
@@ -172,6 +177,27 @@ final class SimulatedWorld {
         return isKnown
     }
 
+    /// A peer opens a connection, in place of the one it may have.
+    func connect(_ peer: SocketAddress, by transport: Transport, listener: UInt8 = 1) {
+        lastConnection += 1
+        streams[peer] = Flow(transport, to: peer, listener: listener, connection: lastConnection, mayConnect: false)
+    }
+
+    /// The connection of a peer ends, and relayd hears of it unless it has to find out itself.
+    func disconnect(_ peer: SocketAddress, isHeard: Bool = true) {
+        guard let connection = streams.removeValue(forKey: peer)?.connection, isHeard else { return }
+        endConnection(connection, of: peer)
+    }
+
+    /// Takes in the bindings of another world, as after a restart.
+    func restore(_ lines: [RegistrationLine]) -> Int { control.restoreRegistrations(lines, now: now) }
+
+    /// Relayd hears that a connection is gone.
+    func endConnection(_ connection: UInt32, of peer: SocketAddress) {
+        control.connectionClosed(connection, from: peer, now: now)
+        flush()
+    }
+
     /// Takes a changed configuration over.
     func reload(_ change: (inout Configuration) -> Void) {
         change(&configuration)
@@ -257,7 +283,8 @@ final class SimulatedWorld {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
             ledger.received(message, from: source)
         }
-        control.receive(octets, from: Flow(udp: source, listener: listeners[source] ?? 0), now: now)
+        let flow = streams[source] ?? Flow(udp: source, listener: listeners[source] ?? 0)
+        control.receive(octets, from: flow, now: now)
         serveWaiting()
         flush()
     }
@@ -283,14 +310,23 @@ final class SimulatedWorld {
     private func flush() {
         for output in control.takeOutputs() {
             switch output {
-            case .send(let octets, let destination, let transaction): send(octets, to: destination.remote, transaction)
+            case .send(let octets, let destination, let transaction):
+                if destination.isReliable, !destination.mayConnect, streams[destination.remote]?.connection != destination.connection {
+                    plan(after: .zero) { [unowned self] in
+                        control.sendFailed(transaction, now: now)
+                        flush()
+                    }
+                } else {
+                    flows.append(destination)
+                    send(octets, to: destination.remote, transaction)
+                }
             case .relay(let command): carryOut(command)
             case .record(let record):
                 records.append(record)
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
             case .unreachable(let octets, _): tracedErrors.append(String(decoding: octets, as: UTF8.self))
-            case .reuse, .endConnection: break  // of streams, and here there are none
+            case .reuse, .endConnection: break
             case .probed(_, let report): probes.append(report)
             case .registration(let line): RegistrationLine(line.dropLast()).map { registrationLines.append($0) }
             case .keepAlive(let batch):
