@@ -80,6 +80,8 @@ extension CallControl {
         _ id: BranchID, _ failure: BackToBackCall.Release, of call: Call, now: Instant
     ) {
         call.choose(id)
+        // A 6xx speaks for every contact of the user, those of a lower q too (RFC 3261 §16.7, step 5).
+        if failure.cause == .rejected, failure.status >= 600 { call.attempts = [] }
         if call.attempts.isEmpty, mayFailOver(call, after: failure) {
             // The caller's own place stays taken, also where its trunk is the one that failed.
             if let load = call.chosenBranch?.target.state?.load, load !== call.callerState?.load { vacate(load, by: call) }

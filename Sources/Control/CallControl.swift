@@ -545,8 +545,14 @@ package struct CallControl {
         if call.machine.isOpen(branch), let name = call.branches[branch.rawValue].target.trunk?.name {
             trunkFailed(name, "INVITE: \(reason)", now: now)
         }
+        // The connection of a phone went before relayd heard of that: it is as good as not registered.
+        let target = call.branches[branch.rawValue].target
+        if cause == .transportFailed, target.trunk == nil, target.destination.isReliable, !target.destination.mayConnect {
+            call.registration?.state = .cutOff(target.destination.transport, ago: .zero)
+            return enqueue(.calleeUnreachable(branch, .notRegistered, status: 480), for: use.call)
+        }
         // A phone that is off says nothing of the trunk or server that its caller would blame for a 503.
-        let isPhone = call.branches[branch.rawValue].target.trunk == nil
+        let isPhone = target.trunk == nil
         let status = cause == .inviteTimeout ? 408 : cause == .peerUnreachable && isPhone ? 480 : 503
         enqueue(.calleeUnreachable(branch, cause, status: status), for: use.call)
     }

@@ -25,6 +25,7 @@ public enum CallVerdict: String, CaseIterable, Sendable, Codable {
     case allRoutesBusy = "all_routes_busy"
     case noResponse = "no_response"
     case registrationExpired = "registration_expired"
+    case connectionClosed = "connection_closed"
     case natPinholeLost = "nat_pinhole_lost"
     case capacityLimit = "capacity_limit"
 

@@ -73,6 +73,7 @@ public enum Counter: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case registrationsRefused
     case bindingsRefused
     case bindingsReplaced
+    case bindingsCutOff
     case contactsRefused
     case registersQueued
     case registersDropped

@@ -310,6 +310,9 @@ package struct StreamFacts: Equatable, Sendable {
 package struct RegistrationFacts: Equatable, Sendable {
     package enum State: Equatable, Sendable {
         case present
+        /// It has contacts, and the connection of each has ended; how long ago the last one did, or nil when that was with an earlier
+        /// run of relayd.
+        case cutOff(Transport, ago: Duration?)
         /// No contact; how long ago the last one expired, when that is known.
         case expired(ago: Duration?)
         /// It took its contact back itself.

@@ -167,6 +167,13 @@ struct SignallingRules {
         guard let registration = facts.registration else { return nil }
         switch registration.state {
         case .present: return nil
+        case .cutOff(let transport, let ago):
+            let end = ago.map { "which closed \(text($0)) before the call" } ?? "which did not outlive the restart of relayd"
+            return Diagnosis(
+                .connectionClosed,
+                "\(registration.user) is registered by a \(transport.viaToken) connection, \(end): nothing reaches it before it registers anew.",
+                advice: "Only the phone can open the connection again. Have it register more often, or send keep-alives of its own "
+                    + "(CRLF, RFC 5626); `relayctl trace --registrations --number \(registration.user)` shows when it did.")
         case .never:
             return Diagnosis(
                 .registrationExpired, "\(registration.user) is not registered, so there was nowhere to send the call.",

@@ -175,6 +175,10 @@ struct DiagnosisTests {
         expect(Samples.attempt(.notRegistered, 480).with { $0.registration = gone }, .registrationExpired, says: ["dora took", "20 s before"])
         present.isBehindNAT = false
         expect(Samples.unheard(.inviteTimeout, 408).with { $0.registration = present }, .noResponse)
+        let closed = RegistrationFacts(user: "emil", state: .cutOff(.tls, ago: .seconds(20)))
+        expect(Samples.attempt(.notRegistered, 480).with { $0.registration = closed }, .connectionClosed, says: ["emil", "TLS connection", "20 s before"])
+        let former = RegistrationFacts(user: "emil", state: .cutOff(.tcp, ago: nil))
+        expect(Samples.attempt(.notRegistered, 480).with { $0.registration = former }, .connectionClosed, says: ["did not outlive the restart"])
     }
 
     // MARK: Signalling

@@ -42,18 +42,29 @@ extension CallControl {
     private func summary(of id: BindingID, _ binding: Binding, _ phones: Phones, now: Instant) -> RegistrationSummary {
         RegistrationSummary(
             id: "\(id.index).\(id.generation)", user: phones.users[binding.user].nameText, contact: binding.contactText,
-            source: binding.flow.description, nat: binding.evidence.text, agent: phones.registrar.agents[binding.agent],
+            source: binding.flow.description, connection: Self.connection(of: binding), nat: binding.evidence.text, agent: phones.registrar.agents[binding.agent],
             q: Double(binding.quality) / 1_000, path: binding.path.isEmpty ? nil : String(decoding: binding.path, as: UTF8.self),
             expiresInSeconds: max(0, Int((binding.expiresAt - now).components.seconds)), registeredAt: wallTime(binding.registeredAt))
+    }
+
+    private static func connection(of binding: Binding) -> String? {
+        binding.transport.isReliable && binding.path.isEmpty ? binding.isCutOff ? "closed" : "open" : nil
     }
 
     private func detail(of id: BindingID, _ binding: Binding, _ phones: Phones, now: Instant) -> BindingDetail {
         let summary = summary(of: id, binding, phones, now: now)
         let keepAlives = phones.keepAlives
         guard let (state, proof, refusals) = keepAlives[id] else {
+            let name = binding.transport.viaToken
             let reason =
-                !keepAlives.isOn ? "It gets no keep-alives: keepalive.message is empty."
-                : binding.flow.transport != .udp ? "It gets no keep-alives: its connection stays open by itself."
+                binding.isCutOff
+                ? (phones.connections.ends[id].map { "Its \(name) connection closed \((now - $0).components.seconds) s ago" }
+                    ?? "Its \(name) connection ended with the last run of relayd")
+                    + ": no call reaches it before it registers anew."
+                : !binding.path.isEmpty && binding.transport.isReliable ? "It gets no keep-alives: calls reach it by its Path."
+                : binding.transport.isReliable
+                ? "It gets no keep-alives: calls reach it by its \(name) connection, which is open; what keeps that open is up to the phone."
+                : !keepAlives.isOn ? "It gets no keep-alives: keepalive.message is empty."
                 : !binding.isBehindNAT ? "It gets no keep-alives: it is not behind NAT."
                 : "It gets no keep-alives: it has not proven who it is."
             return BindingDetail(binding: summary, keepAlive: nil, verdict: reason)
@@ -199,8 +210,7 @@ extension CallControl {
                 "high processor load", isPresent: isHeavy,
                 "\(KeepAliveReport.percent(load)) % of one processor in the last cycle, at most \(largest) messages at once"
                     + (isHeavy ? ": a smaller keepalive.quantity or a longer keepalive.period lowers it" : "")))
-        findings.append(
-            .init("one-way audio because media is not relayed", isPresent: false, "the media of every call is relayed"))
+        findings.append(mediaFinding(behindNAT: survey.behindNAT, phones))
         if survey.refused.count > 0 {
             findings.append(
                 .init(
@@ -208,6 +218,45 @@ extension CallControl {
                     "\(survey.refused.count) phones, \(survey.refused.example) for one, were not heard since"))
         }
         return findings
+    }
+
+    /// Whether the media of a phone behind NAT may go past relayd, where it hardly arrives: by the rule that decides it for each
+    /// call, and by the calls that are up.
+    private func mediaFinding(behindNAT: Int, _ phones: Phones) -> KeepAliveReport.Finding {
+        let symptom = "one-way audio because media is not relayed"
+        let natIsRelayed = configuration.media.proxyBehindNAT == .on
+        func side(_ mode: MediaProxyMode, _ name: String, isBehindNAT: Bool = false) -> MediaProxy.Side {
+            MediaProxy.Side(mode: mode, isBehindNAT: isBehindNAT, address: nil, convertsDigits: false, name: name)
+        }
+        // A user that is a trunk's calls with that trunk's mode.
+        let ownTrunks = Set(phones.trunks.values)
+        let modes = [configuration.media.proxy] + configuration.trunks.filter { ownTrunks.contains($0.name) }
+            .map { $0.mediaProxy ?? configuration.media.proxy }
+        let others = [side(configuration.media.proxy, "other phones")]
+            + configuration.trunks.map { side($0.mediaProxy ?? configuration.media.proxy, $0.name) }
+        let past = others.filter { other in
+            modes.contains { !MediaProxy.decide(side($0, "the phone", isBehindNAT: true), other, natIsRelayed: natIsRelayed).isRelayed }
+        }
+        let now = directCalls.compactMap { calls[$0] }.filter { $0.caller.isBehindNAT || $0.chosenBranch?.target.isBehindNAT == true }
+        if let example = now.min(by: { $0.number.rawValue < $1.number.rawValue }) {
+            return .init(
+                symptom, isPresent: true,
+                "\(now.count) of the present calls, \(example.id) for one, \(now.count == 1 ? "goes" : "go") past relayd although a "
+                    + "phone behind NAT takes part (\(example.proxy.reason)): set media.proxy_behind_nat = \"on\"")
+        }
+        guard !past.isEmpty else {
+            return .init(
+                symptom, isPresent: false,
+                natIsRelayed
+                    ? "media.proxy_behind_nat is on: calls of phones behind NAT are relayed"
+                    : "media.proxy and media_proxy of the trunks have the media of every call relayed")
+        }
+        let names = past.prefix(3).map(\.name).joined(separator: ", ") + (past.count > 3 ? " and \(past.count - 3) more" : "")
+        let settings = "media.proxy_behind_nat is off, and with media.proxy = \"\(configuration.media.proxy.rawValue)\" and media_proxy of "
+            + "the trunks calls with \(names) may go past relayd"
+        return .init(
+            symptom, isPresent: behindNAT > 0,
+            behindNAT > 0 ? "\(settings), and \(behindNAT) phones are behind NAT: set it to \"on\"" : "\(settings), but no phone is behind NAT")
     }
 }
 

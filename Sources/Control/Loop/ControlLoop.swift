@@ -498,8 +498,10 @@ package struct ControlLoop: ~Copyable {
     private mutating func serveSIP(now: Instant) {
         while true {
             sip.serve(now: now, on: &ring)
+            // Before what could not be sent: whoever asks why finds that the connection is gone.
+            for connection in sip.takeEnded() { control.connectionClosed(connection.id, from: connection.remote, now: now) }
             let failures = sip.takeFailures()
-            guard !failures.isEmpty else { break }
+            guard !failures.isEmpty || control.hasOutputs else { break }
             for transaction in failures { control.sendFailed(transaction, now: now) }
             carryOut(now: now)
         }

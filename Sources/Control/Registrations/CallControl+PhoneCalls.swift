@@ -21,7 +21,7 @@ extension CallControl {
         guard let phones else { return [] }
         let name = phones.users[user].nameText
         var attempts: [(quality: UInt16, attempt: CalleeAttempt)] = []
-        for (_, binding) in phones.registrar.targets(of: user, now: now) {
+        for (_, binding) in phones.registrar.targets(of: user, now: now) where !binding.isCutOff {
             let target = target(for: binding, name: name)
             if attempts.last?.quality == binding.quality {
                 attempts[attempts.count - 1].attempt.further.append(target)
@@ -36,8 +36,12 @@ extension CallControl {
     mutating func registrationFacts(of user: UserIndex, now: Instant) -> RegistrationFacts? {
         guard let phones else { return nil }
         var facts = RegistrationFacts(user: phones.users[user].nameText, state: .never)
-        guard let (id, binding) = phones.registrar.targets(of: user, now: now).first else {
-            if let last = phones.departures[user] {
+        let targets = phones.registrar.targets(of: user, now: now)
+        guard let (id, binding) = targets.first(where: { !$0.binding.isCutOff }) else {
+            if let cutOff = targets.first {
+                let last = targets.compactMap { phones.connections.ends[$0.id] }.max()
+                facts.state = .cutOff(cutOff.binding.transport, ago: last.map { now - $0 })
+            } else if let last = phones.departures[user] {
                 facts.state = last.hasExpired ? .expired(ago: now - last.at) : .unregistered(ago: now - last.at)
             }
             return facts
@@ -63,7 +67,8 @@ extension CallControl {
             destination.remote = address
         }
         let to = "sip:\(name)@\(endpoint(for: destination).address)"
-        let target = CalleeTarget(uri: binding.contactText, to: to, destination: destination, routes: routes)
+        let target = CalleeTarget(
+            uri: binding.contactText, to: to, destination: destination, routes: routes, timers: configuration.routing.timers)
         target.isBehindNAT = routes.isEmpty && (binding.isBehindNAT || binding.flow.transport != .udp)
         return target
     }

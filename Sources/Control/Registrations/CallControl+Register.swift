@@ -112,6 +112,7 @@ extension CallControl {
         switch change.kind {
         case .added, .refreshed:
             phones!.keepAlives.update(change.id, binding, isFresh: true, now: now)
+            phones!.connections.note(change.id, binding)
             warnOfCapacity(now: now)
             guard change.kind == .added else { return }
             phones!.departures[binding.user] = nil
@@ -124,6 +125,7 @@ extension CallControl {
                 ], now: now)
         case .removed(let reason):
             phones!.keepAlives.remove(change.id)
+            phones!.connections.forget(change.id)
             if reason == .replaced { counters.add(to: .bindingsReplaced) }
             // Whoever is no user any more cannot be called either.
             if reason != .replaced, phones!.users.find(name: name) != nil {

@@ -15,6 +15,7 @@ struct Phones {
     var credentialGuard: CredentialGuard
     var queue: RegisterQueue
     var keepAlives: KeepAlives
+    var connections = PhoneConnections()
     /// Who sent the request that is being received: it has proven that.
     var admitted: UserIndex?
     /// When and how the last contact of a user that has none went; since the start of the process.

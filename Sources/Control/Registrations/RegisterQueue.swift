@@ -90,7 +90,11 @@ struct RegisterQueue {
         while ring.count > ringHead, idle < ring.count - ringHead, rate == 0 || tokens >= Self.whole {
             let ip = ring[ringHead]
             ringHead += 1
-            guard var line = lines[ip], line.count > 0 else { continue }
+            guard var line = lines[ip] else { continue }
+            guard line.count > 0 else {
+                lines[ip]?.isWaiting = false
+                continue
+            }
             refill(&line, now: now)
             if hasTokens(line) {
                 spend(&line)
@@ -116,6 +120,17 @@ struct RegisterQueue {
         }
         nextTurn = count > 0 ? now + Self.turn : nil
         return served
+    }
+
+    /// Takes out what came by a connection that is gone: nobody is there to be answered.
+    mutating func drop(_ connection: UInt32, of ip: IPAddress) {
+        guard count > 0, var line = lines[ip], line.count > 0 else { return }
+        let waiting = line.entries[line.head...]
+        let left = waiting.filter { $0.source.connection != connection }
+        count -= waiting.count - left.count
+        line.entries = left
+        line.head = 0
+        lines[ip] = line
     }
 
     private var burstPerSource: Int64 { Self.whole * 4 * max(1, ratePerSource) }

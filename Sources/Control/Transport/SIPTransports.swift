@@ -134,6 +134,8 @@ struct SIPTransports: ~Copyable {
     private var timers = TimerQueue<UInt32>()
     private var dirty: [Connection] = []
     private var failures: [TransactionID] = []
+    /// Connections that ended since `takeEnded`.
+    private var ended: [(id: UInt32, remote: SocketAddress)] = []
     private var keptCount = 0
     /// Connections that ended and that an operator may want to hear of, with the reason.
     private(set) var reports: [(remote: SocketAddress, fields: EventFields)] = []
@@ -555,6 +557,11 @@ struct SIPTransports: ~Copyable {
         return failures
     }
 
+    mutating func takeEnded() -> [(id: UInt32, remote: SocketAddress)] {
+        defer { ended = [] }
+        return ended
+    }
+
     mutating func takeReports() -> [(remote: SocketAddress, fields: EventFields)] {
         defer { reports = [] }
         return reports
@@ -598,6 +605,7 @@ struct SIPTransports: ~Copyable {
     private mutating func close(_ connection: Connection, on ring: inout Ring) {
         guard !connection.isClosing else { return }
         connection.isClosing = true
+        ended.append((connection.id, connection.remote))
         failures += connection.machine.takeFailures()
         keptCount -= connection.keptCount
         connection.keptCount = 0

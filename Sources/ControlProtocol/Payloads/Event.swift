@@ -46,6 +46,8 @@ package struct Event: Codable, Equatable, Sendable {
         package static let mediaSilent = Name(rawValue: "media.silent")
         package static let registrationAdded = Name(rawValue: "registration.added")
         package static let registrationRemoved = Name(rawValue: "registration.removed")
+        /// The connection that a phone registered by has ended.
+        package static let registrationCutOff = Name(rawValue: "registration.cut_off")
         package static let credentialsSuspended = Name(rawValue: "credentials.suspended")
         package static let keepAliveShortfall = Name(rawValue: "keepalive.shortfall")
         package static let recordingStarted = Name(rawValue: "recording.started")

@@ -36,6 +36,8 @@ package struct RegistrationSummary: Codable, Equatable, Sendable {
     package var contact: String
     /// Where its REGISTER came from: an address, before it the transport unless that is UDP.
     package var source: String
+    /// `open` or `closed`: the connection that requests to it go by; nil over UDP, and with a Path.
+    package var connection: String?
     /// `no`, or why it is taken to be behind NAT.
     package var nat: String
     package var agent: String
@@ -46,13 +48,14 @@ package struct RegistrationSummary: Codable, Equatable, Sendable {
     package var registeredAt: WallTime
 
     package init(
-        id: String, user: String, contact: String, source: String, nat: String, agent: String, q: Double, path: String?,
-        expiresInSeconds: Int, registeredAt: WallTime
+        id: String, user: String, contact: String, source: String, connection: String? = nil, nat: String, agent: String, q: Double,
+        path: String?, expiresInSeconds: Int, registeredAt: WallTime
     ) {
         self.id = id
         self.user = user
         self.contact = contact
         self.source = source
+        self.connection = connection
         self.nat = nat
         self.agent = agent
         self.q = q

@@ -6,12 +6,30 @@ extension RegistrationList {
         table.add("USER", leastWidth: 6, cells: bindings.map { .init($0.user) })
         table.add("CONTACT", leastWidth: 12, cells: bindings.map { .init($0.contact) })
         table.add("SOURCE", leastWidth: 12, cells: bindings.map { .init($0.source) })
+        if bindings.contains(where: { $0.connection != nil }) {
+            table.add("CONNECTION", cells: bindings.map { .init($0.connection ?? "-", $0.connection == "closed" ? .bad : .plain) })
+        }
+        if bindings.contains(where: { $0.q < 1 }) {
+            table.add("Q", alignment: .right, cells: bindings.map { .init($0.qText) })
+        }
         table.add("NAT", leftOutAt: 1, cells: bindings.map { .init($0.nat) })
         table.add("EXPIRES", alignment: .right, cells: bindings.map { "\($0.expiresInSeconds) s" })
+        if bindings.contains(where: { $0.path != nil }) {
+            table.add("PATH", leftOutAt: 3, leastWidth: 12, cells: bindings.map { .init($0.path ?? "-") })
+        }
         table.add("AGENT", leftOutAt: 2, leastWidth: 8, cells: bindings.map { .init($0.agent) })
         let shown = bindings.count < matching ? ", \(bindings.count) shown" : ""
         let matches = matching < total ? "\(matching) of \(total)" : "\(total)"
         return table.rendered(style).text + "\(matches) \(total == 1 ? "contact" : "contacts")\(shown).\n"
+    }
+}
+
+extension RegistrationSummary {
+    /// At most three digits behind the point, and no more than there are.
+    fileprivate var qText: String {
+        var text = KeepAliveReport.decimal(q, 3)
+        while text.hasSuffix("0") { text.removeLast() }
+        return text.hasSuffix(".") ? text + "0" : text
     }
 }
 
@@ -60,6 +78,9 @@ extension BindingDetail {
         facts.add("Binding", "\(binding.id) of \(binding.user), expires in \(binding.expiresInSeconds) s", .strong)
         facts.add("Contact", binding.contact)
         facts.add("Source", binding.source)
+        if let connection = binding.connection { facts.add("Connection", connection, connection == "closed" ? .bad : .plain) }
+        facts.add("Priority", "q=\(binding.qText)")
+        if let path = binding.path { facts.add("Path", path) }
         facts.add("Behind NAT", binding.nat)
         if let keepAlive {
             facts.add(

@@ -86,6 +86,9 @@ package struct Binding: Sendable {
     }
     package var source: SocketAddress { packedFlow.remote }
     package var transport: Transport { packedFlow.transport }
+    /// It came by a connection that has ended, and which only the phone can open again (RFC 5626 §4.2): nothing can be sent to it.
+    /// So is what a restart has brought back. With a Path it is not the connection that counts.
+    package var isCutOff: Bool { transport.isReliable && path.isEmpty && packedFlow.isWithoutConnection }
     package var isBehindNAT: Bool { evidence != .none }
     /// Keep-alives go to what is behind NAT and has proven who it is.
     package var needsKeepAlive: Bool { isBehindNAT && isProven }

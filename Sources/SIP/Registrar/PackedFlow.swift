@@ -44,6 +44,9 @@ struct PackedFlow: Sendable {
 
     var transport: Transport { flags.contains(.tcp) ? .tcp : flags.contains(.tls) ? .tls : .udp }
 
+    /// There is none, and none may be opened.
+    var isWithoutConnection: Bool { flags.isDisjoint(with: [.hasConnection, .mayConnect]) }
+
     var flow: Flow {
         Flow(
             transport, to: remote, listener: flags.contains(.hasListener) ? listener : nil,

@@ -211,6 +211,15 @@ package struct Registrar: Sendable {
         if table[id] != nil { remove(id, .unregistered, &changes) }
     }
 
+    /// The connection by which a binding was registered has ended.
+    ///
+    /// - Returns: the binding as it is now; nil when it is gone.
+    package mutating func connectionEnded(of id: BindingID) -> Binding? {
+        guard table[id] != nil else { return nil }
+        table.update(id) { $0.flow.connection = nil }
+        return table[id]
+    }
+
     // MARK: Looking up
 
     /// The bindings of a user that have not expired, in the order they are to be tried: by q, those with the same together,

@@ -63,7 +63,12 @@ final class SimulatedWorld {
     private(set) var probes: [ProbeReport] = []
     /// Which of relayd's listeners a peer sends to; the first one when it is not named here.
     var listeners: [SocketAddress: UInt8] = [:]
+    /// Peers that have a connection to relayd.
+    private(set) var streams: [SocketAddress: Flow] = [:]
+    private var lastConnection: UInt32 = 0
     private(set) var registrationLines: [RegistrationLine] = []
+    /// The way each message went.
+    private(set) var flows: [Flow] = []
     private(set) var keepAlives: [(at: Instant, batch: KeepAliveBatch)] = []
     private(set) var commands: [RelayCommand] = []
     private(set) var ledger: Ledger
@@ -174,6 +179,27 @@ final class SimulatedWorld {
         return isKnown
     }
 
+    /// A peer opens a connection, in place of the one it may have.
+    func connect(_ peer: SocketAddress, by transport: Transport, listener: UInt8 = 1) {
+        lastConnection += 1
+        streams[peer] = Flow(transport, to: peer, listener: listener, connection: lastConnection, mayConnect: false)
+    }
+
+    /// The connection of a peer ends, and relayd hears of it unless it has to find out itself.
+    func disconnect(_ peer: SocketAddress, isHeard: Bool = true) {
+        guard let connection = streams.removeValue(forKey: peer)?.connection, isHeard else { return }
+        endConnection(connection, of: peer)
+    }
+
+    /// Takes in the bindings of another world, as after a restart.
+    func restore(_ lines: [RegistrationLine]) -> Int { control.restoreRegistrations(lines, now: now) }
+
+    /// Relayd hears that a connection is gone.
+    func endConnection(_ connection: UInt32, of peer: SocketAddress) {
+        control.connectionClosed(connection, from: peer, now: now)
+        flush()
+    }
+
     /// Takes a changed configuration over.
     func reload(_ change: (inout Configuration) -> Void) {
         change(&configuration)
@@ -260,7 +286,8 @@ final class SimulatedWorld {
             // What relayd sends to itself is no peer's.
             if source != Self.relayd { ledger.received(message, from: source) }
         }
-        control.receive(octets, from: Flow(udp: source, listener: listeners[source] ?? 0), now: now)
+        let flow = streams[source] ?? Flow(udp: source, listener: listeners[source] ?? 0)
+        control.receive(octets, from: flow, now: now)
         serveWaiting()
         flush()
     }
@@ -287,12 +314,14 @@ final class SimulatedWorld {
         for output in control.takeOutputs() {
             switch output {
             case .send(let octets, let destination, let transaction):
-                if destination.isReliable, streamRefusals.contains(destination.remote) {
-                    plan(after: .milliseconds(1)) { [unowned self] in
+                let isClosed = !destination.mayConnect && streams[destination.remote]?.connection != destination.connection
+                if destination.isReliable, isClosed || streamRefusals.contains(destination.remote) {
+                    plan(after: .zero) { [unowned self] in
                         control.sendFailed(transaction, now: now)
                         flush()
                     }
                 } else {
+                    flows.append(destination)
                     send(octets, to: destination.remote, transaction)
                 }
             case .relay(let command): carryOut(command)
@@ -301,7 +330,7 @@ final class SimulatedWorld {
                 ledger.wrote(record, at: now)
             case .event(let event): events.append(event)
             case .unreachable(let octets, _): tracedErrors.append(String(decoding: octets, as: UTF8.self))
-            case .reuse, .endConnection: break  // of streams, and here there are none
+            case .reuse, .endConnection: break
             case .probed(_, let report): probes.append(report)
             case .registration(let line): RegistrationLine(line.dropLast()).map { registrationLines.append($0) }
             case .keepAlive(let batch):

@@ -1,0 +1,137 @@
+import Configuration
+import Control
+import ControlProtocol
+import Core
+import SIP
+import Testing
+
+/// Phones by TCP and TLS: reached by the connection they opened, and by nothing else.
+@Suite struct PhoneConnectionTests {
+    private static let server = SocketAddress("192.0.2.1:5060")!
+
+    private func phones(_ transport: Transport = .tcp, _ configure: @escaping (inout Configuration) -> Void = { _ in }) -> PhoneWorld {
+        let phones = PhoneWorld { configuration in
+            configuration.sip.listeners = [SIPListener(.tcp, Self.server), SIPListener(.tls, SocketAddress("192.0.2.1:5061")!)]
+            configure(&configuration)
+        }
+        phones.world.connect(PhoneWorld.phone, by: transport, listener: transport == .tls ? 2 : 1)
+        return phones
+    }
+
+    private func registrations(_ phones: PhoneWorld) -> [RegistrationSummary] {
+        phones.world.control.registrations(RegistrationQuery(), now: phones.world.now).bindings
+    }
+
+    private func verdict(_ phones: PhoneWorld, _ user: String = "ada") -> String? {
+        phones.world.control.bindingDetails(user, now: phones.world.now).first?.verdict
+    }
+
+    @Test("a call goes by the connection of the REGISTER; once that is closed it is refused and says so; a new one brings it back", arguments: [Transport.tcp, .tls])
+    func closed(transport: Transport) throws {
+        let phones = phones(transport)
+        let world = phones.world
+        #expect(phones.prove("REGISTER")?.status == 200)
+        #expect(registrations(phones).map(\.connection) == ["open"])
+        #expect(verdict(phones)?.contains("by its \(transport.viaToken) connection, which is open") == true)
+        phones.call()
+        #expect(phones.invited == [PhoneWorld.phone] && world.flows.last { $0.remote == PhoneWorld.phone }?.connection == 1)
+        #expect(world.hangUp(world.presentCalls[0]))
+        world.disconnect(PhoneWorld.phone)
+        world.run(for: .seconds(40))
+        #expect(world.counters[.bindingsCutOff] == 1)
+        let event = try #require(world.events.first { $0.name == .registrationCutOff })
+        #expect(event.fields["user"] == "ada" && event.fields["source"] == "\(transport.rawValue):198.51.100.77:40000")
+        #expect(registrations(phones).map(\.connection) == ["closed"], "it stays, so that it is seen")
+        #expect(verdict(phones) == "Its \(transport.viaToken) connection closed 40 s ago: no call reaches it before it registers anew.")
+        let refused = try #require(phones.call())
+        #expect(refused.status == 480 && phones.invited.count == 1)
+        let record = try #require(world.records.last)
+        #expect(record.cause == .notRegistered && record.verdict == .connectionClosed)
+        #expect(
+            record.explanation?.hasPrefix(
+                "ada is registered by a \(transport.viaToken) connection, which closed 40 s before the call: nothing reaches it before it "
+                    + "registers anew.") == true, "\(record.explanation ?? "")")
+        world.connect(PhoneWorld.phone, by: transport, listener: transport == .tls ? 2 : 1)
+        #expect(phones.prove("REGISTER")?.status == 200)
+        #expect(registrations(phones).map(\.connection) == ["open"])
+        phones.call()
+        #expect(phones.invited.count == 2 && world.flows.last { $0.remote == PhoneWorld.phone }?.connection == 2)
+    }
+
+    @Test("an old connection that closes after the phone came by another one changes nothing; all users of one connection lose it together")
+    func several() {
+        let phones = phones()
+        let world = phones.world
+        #expect(phones.prove("REGISTER")?.status == 200)
+        #expect(phones.prove("REGISTER", user: "bob", password: "word")?.status == 200)
+        let old = world.streams[PhoneWorld.phone]?.connection ?? 0
+        world.connect(PhoneWorld.phone, by: .tcp)
+        #expect(phones.prove("REGISTER")?.status == 200)
+        world.endConnection(old, of: PhoneWorld.phone)
+        #expect(Set(registrations(phones).map { "\($0.user) \($0.connection ?? "")" }) == ["ada open", "bob closed"])
+        #expect(phones.call("200")?.status == 480)
+        #expect(phones.call("100")?.status != 480)
+        #expect(world.counters[.bindingsCutOff] == 1)
+    }
+
+    @Test("of several contacts those whose connection is closed are left out")
+    func oneOfTwo() {
+        let phones = phones()
+        #expect(phones.prove("REGISTER")?.status == 200)
+        #expect(phones.prove("REGISTER", from: PhoneWorld.other)?.status == 200)
+        phones.world.disconnect(PhoneWorld.phone)
+        phones.call()
+        #expect(phones.invited == [PhoneWorld.other])
+    }
+
+    @Test("a connection that goes with the INVITE is the phone's and not this host's: 480")
+    func closesWithTheCall() throws {
+        let phones = phones()
+        #expect(phones.prove("REGISTER")?.status == 200)
+        phones.world.disconnect(PhoneWorld.phone, isHeard: false)
+        #expect(phones.call()?.status == 480)
+        let record = try #require(phones.world.records.last)
+        #expect(record.cause == .notRegistered && record.sipCode == 480 && record.verdict == .connectionClosed)
+    }
+
+    @Test("what a restart brings back of a phone by TCP is not reached before it registers; one by UDP is")
+    func restart() throws {
+        let before = phones()
+        #expect(before.prove("REGISTER")?.status == 200)
+        #expect(before.prove("REGISTER", user: "bob", password: "word", from: PhoneWorld.other)?.status == 200)
+        let after = phones()
+        #expect(after.world.restore(before.world.registrationLines) == 2)
+        #expect(Set(registrations(after).map { "\($0.user) \($0.connection ?? "-")" }) == ["ada closed", "bob -"])
+        #expect(verdict(after) == "Its TCP connection ended with the last run of relayd: no call reaches it before it registers anew.")
+        #expect(after.call()?.status == 480)
+        #expect(
+            after.world.records.last?.explanation?.hasPrefix(
+                "ada is registered by a TCP connection, which did not outlive the restart of relayd") == true)
+        after.call("200")
+        #expect(after.invited == [PhoneWorld.other])
+        #expect(after.prove("REGISTER")?.status == 200)
+        after.call()
+        #expect(after.invited.last == PhoneWorld.phone)
+    }
+
+    @Test("a REGISTER that waits for its turn while its connection closes registers nobody")
+    func queued() {
+        let phones = phones {
+            $0.protection.registers = 1
+            $0.protection.registersPerSource = 1
+        }
+        let world = phones.world
+        let text = phones.proof("REGISTER") ?? ""
+        for _ in 0..<20 { world.inject(Array(phones.request("REGISTER").replacing("\n", with: "\r\n").utf8), from: PhoneWorld.phone) }
+        world.inject(Array(text.replacing("\n", with: "\r\n").utf8), from: PhoneWorld.phone)
+        #expect(world.counters[.registersQueued] > 1)
+        world.disconnect(PhoneWorld.phone)
+        world.run(for: .seconds(60))
+        #expect(registrations(phones).isEmpty)
+        // Others at that address are served as before.
+        world.connect(PhoneWorld.phone, by: .tcp)
+        _ = phones.prove("REGISTER")
+        world.run(for: .seconds(5))
+        #expect(registrations(phones).map(\.connection) == ["open"])
+    }
+}
