@@ -85,6 +85,11 @@ package struct Configuration: Sendable {
         return timers
     }
 
+    /// How long a call between these may last; nil: for ever. Each may only shorten it.
+    package func maximumDuration(for caller: Trunk?, _ callee: Trunk?) -> Duration? {
+        [limits.maximumDuration, caller?.maximumDuration, callee?.maximumDuration].compactMap(\.self).filter { $0 > .zero }.min()
+    }
+
     package func failover(for trunk: Trunk) -> [StatusPattern] { trunk.failover ?? routing.failover }
 
     package func noMediaMode(for trunk: Trunk) -> NoMediaMode { trunk.noMediaMode ?? media.noMediaMode }
@@ -192,6 +197,8 @@ extension Configuration {
         package var callsPerSource = 200
         /// Whole seconds a call may last at most; zero is without limit.
         package var maximumDuration = Duration.zero
+        /// The same for a call that nothing else would end: no session timer, and nobody watches its media.
+        package var unwatchedDuration = Duration.seconds(43_200)
         /// Whole seconds a refused caller is asked to wait (Retry-After, RFC 3261 §20.33).
         package var retryAfter = Duration.seconds(5)
         /// SIP connections over TCP and TLS, and how many of them one address may have that is no trunk's.

@@ -157,7 +157,13 @@ extension Configuration {
             "Concurrent calls from one address that is no trunk; 0 is without limit."),
         .init(
             "limits.maximum_duration", \.limits.maximumDuration, .duration(.zero ... .seconds(604_800)), .newCallsOnly,
-            "How long an answered call may last; then it is ended. 0 is without limit."),
+            "How long an answered call may last; then it is ended. 0 is without limit. Where a trunk has a value of its own the "
+                + "shortest counts."),
+        .init(
+            "limits.unwatched_duration", \.limits.unwatchedDuration, .duration(.zero ... .seconds(604_800)), .newCallsOnly,
+            "The same for a call that nothing else would end when its parties are gone: neither side knows session timers, and "
+                + "no-media hangup is off for it or its media goes past relayd. Calls to emergency numbers are left out. 0 is "
+                + "without limit."),
         .init(
             "limits.retry_after", \.limits.retryAfter, .duration(.seconds(1) ... .seconds(3_600)), .appliedNow,
             "How long a refused caller is asked to wait (Retry-After)."),
@@ -435,7 +441,8 @@ extension Trunk {
         .init(
             "maximum_duration", \.maximumDuration, ValueFormat.duration(.zero ... .seconds(604_800)).optional, .newCallsOnly,
             example: ("7200", "limits.maximum_duration"),
-            "How long its answered calls may last; the shorter of the two trunks' counts, 0 is without limit."),
+            "How long its answered calls may last; the shortest of this, the other trunk's and limits.maximum_duration counts. 0 is "
+                + "without limit of its own."),
         .init(
             "media_proxy", \.mediaProxy, ValueFormat<MediaProxyMode>.oneOf.optional, .newCallsOnly,
             example: ("\"auto\"", "media.proxy"),

@@ -29,6 +29,11 @@ extension Configuration {
         if media.noMediaTimeout == .zero {
             warnings.append("media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up")
         }
+        if limits.unwatchedDuration == .zero, limits.maximumDuration == .zero, !users.isEmpty || !trunks.isEmpty {
+            warnings.append(
+                "limits.unwatched_duration: 0, and so is limits.maximum_duration: a call whose sides know no session timers and whose "
+                    + "media nobody watches may stay up for ever")
+        }
         let isDriven = ng.listen != nil || ng.tcp != nil || ng.socket != nil
         if trunks.isEmpty {
             if !isDriven, users.isEmpty { warnings.append("trunk: there is none, so every call is refused") }
@@ -45,7 +50,7 @@ extension Configuration {
             warnings.append("trunk.tls_verify: off for \(trunk.name), so anyone in between can be it")
         }
         for trunk in trunks where own.contains(trunk.address) {
-            warnings.append("trunk.address: \(trunk.name) is at relayd's own address, so calls to it come back")
+            warnings.append("trunk.address: \(trunk.name) is at relayd's own address, so calls to it come back and end with 482")
         }
         return warnings + phoneWarnings
     }

@@ -59,7 +59,7 @@ package struct Trunk: Sendable {
     package var sessionTimerMinimum: Duration?
     /// Nil: `sip.session_timer_refresher`.
     package var sessionTimerRefresher: SessionTimerRefresher?
-    /// Nil: `limits.maximum_duration`; zero is without limit.
+    /// Nil or zero: `limits.maximum_duration` alone.
     package var maximumDuration: Duration?
     /// Whether its media goes through relayd. Nil: `media.proxy`.
     package var mediaProxy: MediaProxyMode?

@@ -46,7 +46,8 @@ extension Configuration {
 
     private static let vosRest = #"""
         The other causes have no counterpart: they say more than the vendor's words do. `relayctl records --csv` has both in the columns
-        `cause` and `vos_cause`.
+        `cause` and `vos_cause`. `relayctl records --cause NoAvailableRouter` takes these words as well, in any case: one that
+        stands for several causes finds them all.
 
         ## Where things are
 

@@ -119,6 +119,15 @@ final class Call {
     var expiredSession: CallFacts.ExpiredSession?
     /// When the call has lasted long enough.
     var endsAt: Instant?
+    /// How long it may last once nothing watches it, zero for ever; and since when that is so.
+    var unwatchedLimit = Duration.zero
+    var unwatchedSince: Instant?
+    /// The earlier of both.
+    var end: Instant? { .earliest(endsAt, unwatchedLimit > .zero ? unwatchedSince.map { $0 + unwatchedLimit } : nil) }
+    /// Nothing would end it when both its parties were gone: no session expires, and silence does not count or is not seen.
+    var isUnwatched: Bool {
+        (noMedia.isOff || isDirect) && !self[.caller].timer.expires && !self[.callee].timer.expires
+    }
     /// Re-INVITEs that were under way when the call ended. A 2xx that crosses our BYE is acknowledged all the same.
     var abandonedChanges: Set<TransactionID> {
         get { presentAbandonedChanges }

@@ -100,7 +100,7 @@ extension CallControl {
         if let (header, value) = authorization(for: target.state, .invite, uri: target.uri) {
             builder.add(header, octets: value)
         }
-        builder.add(lines: Self.allowLine)
+        builder.add(lines: allowLine(towards: .callee, of: call))
         branch.side.timer = sessionTimer(towards: target.trunk)
         Self.addSupported(branch.side.timer, reliableResponses: takesReliable, to: &builder)
         Self.addTimerHeaders(branch.side.timer, to: &builder)
@@ -294,13 +294,19 @@ extension CallControl {
         noteBye(id, of: leg == .caller ? call.callerTrunk : call.calleeTrunk, in: dialog)
     }
 
+    /// - Parameter dialog: of the request; nil: the present one of `leg`.
     mutating func send(
         _ request: [UInt8], _ method: Method, branch: ViaBranch, to destination: Flow, for number: CallNumber,
-        _ leg: Leg, now: Instant
+        _ leg: Leg, in dialog: Dialog? = nil, now: Instant
     ) -> TransactionID {
+        let call = calls[number]
+        // A CANCEL takes the way of its INVITE.
+        let stream = method == .cancel ? nil : streamInstead(
+            of: destination, for: request, in: dialog ?? call?.dialog(of: leg),
+            with: leg == .caller ? call?.callerTrunk : call?.calleeTrunk, now: now)
         var results = resultList()
         let id: TransactionID
-        if let stream = streamInstead(of: destination, for: request, now: now) {
+        if let stream {
             let copy = endpoint(for: stream).replacingVia(of: request, branch: branch)
             id = transactions.send(
                 copy, method: method, branch: branch, to: stream,
@@ -656,7 +662,7 @@ extension CallControl {
             to: call.invite, status: status, reason: reason, toTag: call.caller.localTag, source: call.source)
         if status < 300 {
             builder.addContact(endpoint(for: call.source), isSecure: call.isSecure)
-            builder.add(lines: Self.allowLine)
+            builder.add(lines: allowLine(towards: .caller, of: call))
             Self.addSupported(call[.caller].timer, to: &builder)
         }
         for (name, value) in headers { builder.add(name, value) }

@@ -39,7 +39,8 @@ extension CallControl {
         if let (header, value) = authorization(for: trunkStates[trunk], request.method, uri: Array(request.requestURI)) { builder.add(header, octets: value) }
         let body = Array(request.body)
         let octets = builder.finish(body: body, contentType: body.isEmpty ? nil : request.text(.contentType))
-        let again = send(octets, request.method, branch: viaBranch, to: sent.destination, for: use.call, use.leg, now: now)
+        let again = send(
+            octets, request.method, branch: viaBranch, to: sent.destination, for: use.call, use.leg, in: dialog, now: now)
         if isBye {
             openByes.remove(id)
             openByes.insert(again)

@@ -1,7 +1,8 @@
 import Core
 import SIP
 
-/// Requests inside a dialog that mean nothing to relayd: INFO and MESSAGE go to the other leg, and their answer back.
+/// Requests inside a dialog that mean nothing to relayd: INFO, and MESSAGE where the other side takes it, go to the other
+/// leg, and their answer back.
 extension CallControl {
     /// A request that is passed from either leg at once, more wait for nobody: each opens a transaction of 32 s.
     private static let maximumPassed = 16
@@ -35,6 +36,7 @@ extension CallControl {
     mutating func passBack(
         _ response: SIPMessage, status: Int, to passed: PassedRequest, _ call: Call, _ number: CallNumber, now: Instant
     ) {
+        if status == 405 || status == 501 { call[passed.leg.other].refuses(passed.request.method) }
         // Redirection and challenges concern our leg only.
         let isForUs = (300..<400).contains(status) || status == 401 || status == 407
         var headers: [(HeaderName, String)] = []

@@ -120,6 +120,7 @@ extension CallControl {
         builder.add(.rack, "\(sequence) \(response.cseq.text)")
         builder.add(lines: settings.userAgentLine)
         let octets = builder.finish(body: answer, contentType: answer.isEmpty ? nil : "application/sdp")
-        _ = send(octets, .prack, branch: viaBranch, to: destination, for: number, .callee, now: now)
+        _ = send(
+            octets, .prack, branch: viaBranch, to: destination, for: number, .callee, in: call.branches[id.rawValue].dialog, now: now)
     }
 }

@@ -163,7 +163,7 @@ extension CallControl {
             method, branch: branch, sentBy: endpoint(for: dialog.destination), maxForwards: max(0, (original?.maxForwards ?? 71) - 1))
         if method == .invite || method == .update {
             builder.addContact(endpoint(for: dialog.destination))
-            builder.add(lines: Self.allowLine)
+            builder.add(lines: allowLine(towards: leg, of: call))
             Self.addSupported(call[leg].timer, to: &builder)
         }
         if let timer { Self.addTimerHeaders(timer, to: &builder) }
@@ -396,7 +396,7 @@ extension CallControl {
             to: request, status: status, reason: reason, toTag: call.dialog(of: leg)?.localTag, source: source)
         if status < 300, request.method == .invite || request.method == .update {
             builder.add(.contact, endpoint(for: source).contact)
-            builder.add(lines: Self.allowLine)
+            builder.add(lines: allowLine(towards: leg, of: call))
             Self.addSupported(call[leg].timer, to: &builder)
         }
         Self.add(timer, to: &builder)

@@ -16,15 +16,27 @@ extension CallControl {
     /// One call by its id, or by the Call-ID of either leg; nil when there is none.
     package func detail(_ id: String, now: Instant) -> CallDetail? {
         guard let call = call(named: id) else { return nil }
-        let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote) }
+        let callee = call.callee.map { leg(.callee, of: call, $0, signalling: (call.calleeAddress ?? $0.fallback).remote, now: now) }
         var detail = CallDetail(
-            summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote),
+            summary: summary(of: call, now: now), caller: leg(.caller, of: call, call.caller, signalling: call.source.remote, now: now),
             callee: callee, ladder: call.ladder.entries(setup: wallTime(call.setupAt)))
         detail.proxy = (call.isDirect ? "no: " : "yes: ") + call.proxy.reason
         detail.digits = digitsText(of: call)
+        if call.machine.release == nil { detail.endsInSeconds = call.end.map { Self.seconds(from: now, to: $0) } }
         if !call.further.isEmpty { detail.furtherMedia = call.furtherNumbers.map { furtherMedium($0, of: call, now: now) } }
         return detail
     }
+
+    private func sessionTimer(_ timer: SessionTimer, now: Instant) -> CallDetail.Leg.SessionTimer? {
+        guard let interval = timer.interval else { return nil }
+        return CallDetail.Leg.SessionTimer(
+            intervalSeconds: Int(interval.components.seconds), refresher: timer.isOurs ? .relayd : .peer,
+            isPeerSupporting: timer.isPeerSupporting, refreshInSeconds: timer.refreshAt.map { Self.seconds(from: now, to: $0) },
+            expiresInSeconds: timer.expiresAt.map { Self.seconds(from: now, to: $0) })
+    }
+
+    /// Rounded, never less than zero.
+    private static func seconds(from now: Instant, to due: Instant) -> Int { Int(max(0, (due - now).inSeconds).rounded()) }
 
     /// How many calls that hold a resource are in each state.
     package func stateCounts() -> [CallSummary.State: Int] {
@@ -122,7 +134,7 @@ extension CallControl {
         liveStatistics(leg, of: call.main)
     }
 
-    private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress) -> CallDetail.Leg {
+    private func leg(_ leg: Leg, of call: Call, _ dialog: Dialog, signalling: SocketAddress, now: Instant) -> CallDetail.Leg {
         let figures = liveStatistics(leg, of: call)
         var report = MediaReport(
             figures, timeline: call.main.session.flatMap { media.statistics.timeline($0.index, leg) }, wallTime)
@@ -136,6 +148,7 @@ extension CallControl {
             media: report)
         if figures.kernelPackets > 0 { detail.kernelPackets = figures.kernelPackets }
         detail.kind = call.main[leg].described?.kind
+        if call.machine.isConnected { detail.sessionTimer = sessionTimer(call[leg].timer, now: now) }
         return detail
     }
 }

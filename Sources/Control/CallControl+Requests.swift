@@ -13,7 +13,16 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
     }
 
+    /// Outside of calls, and where a call's other side takes no MESSAGE.
     static var allowLine: StaticString { "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK\r\n" }
+
+    /// What the peer of `leg` is told: a MESSAGE is passed on, so it is taken where the other side says that it takes one.
+    func allowLine(towards leg: Leg, of call: Call) -> StaticString {
+        takesMessage(leg.other, of: call)
+            ? "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, MESSAGE\r\n" : Self.allowLine
+    }
+
+    private func takesMessage(_ leg: Leg, of call: Call) -> Bool { call[leg].allowed?.contains(.message) == true }
 
     mutating func receiveRequest(_ id: TransactionID, _ request: SIPMessage, from source: Flow, now: Instant) {
         // INVITE, REGISTER and what belongs to a dialog look for themselves.
@@ -26,8 +35,7 @@ extension CallControl {
         case .invite where request.toTag == nil: receiveInvite(id, request, from: source, now: now)
         case .cancel: receiveCancel(id, request, from: source, now: now)
         case .register: receiveRegister(id, request, from: source, now: now)
-        case .options where request.toTag == nil:
-            answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
+        case .options where request.toTag == nil: answerOptions(id, request, from: source, now: now)
         case .invite, .bye, .options, .update, .info, .prack: receiveInDialog(id, request, from: source, now: now)
         case .message where request.toTag != nil: receiveInDialog(id, request, from: source, now: now)
         case .refer where request.toTag != nil: answer(id, request, from: source, status: 603, now: now)
@@ -48,6 +56,7 @@ extension CallControl {
             return answer(id, invite, from: source, status: 482, now: now)
         }
         counters.add(to: .callsAttempted)
+        callMeter.count(at: now)
         let doctorRoute = doctorRoute(from: source.remote, now: now)
         let caller = phones?.admitted
         let callerTrunk =
@@ -353,6 +362,7 @@ extension CallControl {
         case .update where !request.body.isEmpty: receiveChange(id, request, from: source, of: number, leg, now: now)
         case .update: receiveTargetRefresh(id, request, from: source, of: number, leg, now: now)
         case .prack: receivePRACK(id, request, from: source, of: number, leg, now: now)
+        case .message where !takesMessage(leg.other, of: call): answer(id, request, from: source, status: 405, now: now)
         case .info, .message: pass(id, request, from: source, of: number, leg, now: now)
         default: answer(id, request, from: source, status: 200, [(.accept, "application/sdp")], now: now)
         }
@@ -431,13 +441,17 @@ extension CallControl {
 
     mutating func answer(
         _ id: TransactionID, _ request: SIPMessage, from source: Flow, status: Int, toTag: String? = nil,
-        _ headers: [(HeaderName, String)] = [], now: Instant
+        _ headers: [(HeaderName, String)] = [], load: String? = nil, now: Instant
     ) {
         var builder = MessageBuilder.response(
             to: request, status: status, toTag: toTag ?? (request.toTag == nil ? random.token(count: 12) : nil),
             source: source)
-        if status == 405 || status == 501 || request.method == .options { builder.add(lines: Self.allowLine) }
+        if status == 405 || status == 501 || request.method == .options {
+            let place = dialog(of: request)
+            builder.add(lines: place.flatMap { place in calls[place.call].map { allowLine(towards: place.leg, of: $0) } } ?? Self.allowLine)
+        }
         for (name, value) in headers { builder.add(name, value) }
+        if let load { builder.add(name: Self.loadHeader, load) }
         builder.add(lines: settings.serverLine)
         var results = resultList()
         transactions.respond(id, status: status, builder.finish(), now: now, outputs: &results)

@@ -32,7 +32,7 @@ extension CallControl {
     /// What a 2xx of ours to a request of `leg` says, from which its timer runs anew.
     mutating func timerAnswer(to terms: SessionTimer.Terms, of leg: Leg, _ call: Call, now: Instant) -> SessionTimer.Answer? {
         guard let answer = call[leg].timer.answer(terms, now: now) else { return nil }
-        timersChanged(call)
+        timersChanged(call, now: now)
         return answer
     }
 
@@ -51,11 +51,16 @@ extension CallControl {
     /// A 2xx of `leg`'s peer to a request of ours.
     mutating func timerAccepted(_ response: SIPMessage, by leg: Leg, _ call: Call, now: Instant) {
         call[leg].timer.accepted(SessionTimer.Terms(response), now: now)
-        timersChanged(call)
+        timersChanged(call, now: now)
     }
 
-    private func timersChanged(_ call: Call) {
-        call.timerDeadline = .earliest(.earliest(call[.caller].timer.deadline, call[.callee].timer.deadline), call.endsAt)
+    private func timersChanged(_ call: Call, now: Instant) {
+        if call.isUnwatched {
+            call.unwatchedSince = call.unwatchedSince ?? now
+        } else {
+            call.unwatchedSince = nil
+        }
+        call.timerDeadline = .earliest(.earliest(call[.caller].timer.deadline, call[.callee].timer.deadline), call.end)
     }
 
     // MARK: The initial INVITE
@@ -73,25 +78,27 @@ extension CallControl {
 
     /// The call is up: from now on its timers count.
     mutating func startTimers(of call: Call, now: Instant) {
-        let (caller, callee) = (call.callerTrunk?.maximumDuration, call.calleeTrunk?.maximumDuration)
-        let limits = caller == nil && callee == nil ? (configuration.limits.maximumDuration, nil) : (caller, callee)
-        // Zero is no limit.
-        func end(after limit: Duration?) -> Instant? { limit.flatMap { $0 > .zero ? now + $0 : nil } }
-        call.endsAt = .earliest(end(after: limits.0), end(after: limits.1))
-        timersChanged(call)
+        let settings = settings
+        call.endsAt = settings.configuration.maximumDuration(for: call.callerTrunk?.value, call.calleeTrunk?.value).map { now + $0 }
+        call.unwatchedLimit = call.noMedia.isEmergency ? .zero : settings.configuration.limits.unwatchedDuration
+        timersChanged(call, now: now)
     }
 
     mutating func stopTimers(of call: Call) {
         for leg in Leg.allCases { call[leg].timer.stop() }
-        call.endsAt = nil
+        (call.endsAt, call.unwatchedSince, call.unwatchedLimit) = (nil, nil, .zero)
         call.timerDeadline = nil
     }
 
     mutating func sessionTimerDue(_ call: Call, now: Instant) {
         guard call.machine.release == nil, let due = call.timerDeadline, due <= now else { return }
         let number = call.number
-        if let end = call.endsAt, end <= now {
-            call.endsAt = nil
+        if let end = call.end, end <= now {
+            if call.endsAt.map({ now < $0 }) ?? true {
+                call.reachedLimit = "Neither side knows session timers and nobody watches its media, so nothing else would have ended "
+                    + "this call (limits.unwatched_duration)"
+            }
+            (call.endsAt, call.unwatchedSince, call.unwatchedLimit) = (nil, nil, .zero)
             enqueue(.release(cause: .maximumDuration, status: 200, party: .relayd), for: number)
         }
         for leg in Leg.allCases {
@@ -110,7 +117,7 @@ extension CallControl {
             case nil: break
             }
         }
-        timersChanged(call)
+        timersChanged(call, now: now)
     }
 
     // MARK: Refresh requests of ours
@@ -154,7 +161,7 @@ extension CallControl {
         guard status >= 200 else { return true }
         call.refreshes[leg] = nil
         defer {
-            timersChanged(call)
+            timersChanged(call, now: now)
             scheduleTimer(of: call)
         }
         switch status {
@@ -207,7 +214,7 @@ extension CallControl {
             peerLost(leg, number, now: now)
         } else {
             call[leg].timer.refreshFailed(status: 408, retryAfter: Self.refreshRetry, now: now)
-            timersChanged(call)
+            timersChanged(call, now: now)
         }
     }
 }

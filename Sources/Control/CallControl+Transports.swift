@@ -11,12 +11,21 @@ extension CallControl {
     static let streamAvoidance = Duration.seconds(600)
     private static let streamAvoidanceLimit = 1_000
 
-    /// The TCP flow that a long request takes in place of a UDP one: towards a trunk that is not bound to UDP, when relayd
-    /// itself listens for TCP. Nil when it goes by UDP.
-    mutating func streamInstead(of flow: Flow, for request: [UInt8], now: Instant) -> Flow? {
-        guard !flow.isReliable, request.count > Self.datagramLimit, now >= withoutStreams[flow.remote] ?? now,
-            let trunk = configuration.trunks.first(where: { $0.address == flow.remote }), trunk.namedTransport == nil
-        else { return nil }
+    /// The TCP flow that a long request takes in place of a UDP one, when relayd itself listens for TCP: towards the address of a
+    /// trunk, and inside a dialog with a trunk towards what its Contact or Record-Route names. Nil when it goes by UDP: where the
+    /// trunk or its Contact is bound to that, and to phones, which are reached by the flow they registered on.
+    mutating func streamInstead(
+        of flow: Flow, for request: [UInt8], in dialog: @autoclosure () -> Dialog?, with trunk: @autoclosure () -> SharedTrunk?,
+        now: Instant
+    ) -> Flow? {
+        guard !flow.isReliable, request.count > Self.datagramLimit, now >= withoutStreams[flow.remote] ?? now else { return nil }
+        if let called = configuration.trunks.first(where: { $0.address == flow.remote }) {
+            guard called.namedTransport == nil else { return nil }
+        } else {
+            guard let trunk = trunk(), trunk.namedTransport == nil, let dialog = dialog(), dialog.takesAnyTransport,
+                dialog.destination == flow
+            else { return nil }
+        }
         let stream = Flow(.tcp, to: flow.remote)
         return endpoints.listener(for: stream) == nil ? nil : stream
     }
@@ -25,7 +34,6 @@ extension CallControl {
         if withoutStreams.count >= Self.streamAvoidanceLimit { withoutStreams = withoutStreams.filter { $0.value > now } }
         withoutStreams[peer] = now + Self.streamAvoidance
     }
-
 }
 
 extension SettingsInUse {

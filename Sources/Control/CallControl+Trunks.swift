@@ -111,7 +111,7 @@ extension CallControl {
         if call.isDirect, call.describedBranch != nil { return false }
         switch failure.cause {
         case .inviteTimeout, .tryingTimeout, .progressTimeout, .transportFailed, .peerUnreachable: return true
-        case .rejected:
+        case .rejected, .loopDetected:
             guard !StatusPattern.isReached(failure.status) else { return false }
             return configuration.failover(for: trunk.value).contains { $0.range.contains(failure.status) }
         default: return false

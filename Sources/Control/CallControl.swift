@@ -107,6 +107,8 @@ package struct CallControl {
     var admission = AdmissionQueue()
     /// New calls of all sources together.
     var callRate: CallRate
+    /// The same, as a figure for who asks.
+    var callMeter = RateMeter()
     /// The ICMP error that is being carried out.
     var currentError: (transaction: TransactionID, error: DatagramError, meaning: ICMPMessage.Meaning)?
     /// Errors that do not name their request, which cost a look at every transaction.

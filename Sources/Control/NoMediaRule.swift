@@ -24,6 +24,9 @@ package struct NoMediaRule: Equatable, Sendable {
         self.origin = origin
     }
 
+    package var isEmergency: Bool { origin == Self.emergencyOrigin }
+    private static var emergencyOrigin: String { "emergency number" }
+
     /// Silence never ends the call.
     package var isOff: Bool { timeout <= .zero || mode == .off }
 }
@@ -47,7 +50,7 @@ extension NoMediaRule {
         }
         if media.emergencyNumbers.contains(where: { number == $0 || (number.utf8.first == UInt8(ascii: "+") && number.dropFirst() == $0) }) {
             mode = .off
-            origin = "emergency number"
+            origin = Self.emergencyOrigin
         }
     }
 

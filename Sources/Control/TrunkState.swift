@@ -27,8 +27,6 @@ final class TrunkState {
     /// Of its answered calls that have ended.
     var ended: UInt64 = 0
     var duration = Duration.zero
-    /// INVITEs in this second and in the one before it.
-    private var second: (number: UInt64, count: Int, last: Int) { get { presentSecond } set { presentSecond = newValue } }
 
     func countAnswer() { answered = answered + 1 }
 
@@ -55,7 +53,7 @@ final class TrunkState {
     private var presentOutgoing: TokenBucket
     private var presentIncoming: TokenBucket
     private var presentAttempts: UInt64 = 0
-    private var presentSecond: (number: UInt64, count: Int, last: Int) = (0, 0, 0)
+    private var meter = RateMeter()
 
     init(_ trunk: SharedTrunk, _ load: TrunkLoad, now: Instant) {
         self.trunk = trunk
@@ -66,24 +64,11 @@ final class TrunkState {
 
     func countAttempt(at now: Instant) {
         attempts += 1
-        roll(to: now)
-        second.count += 1
+        var meter = meter
+        meter.count(at: now)
+        self.meter = meter
     }
 
     /// INVITEs to it in the last whole second.
-    func rate(at now: Instant) -> Int {
-        switch Self.number(of: now) {
-        case second.number: second.last
-        case second.number + 1: second.count
-        default: 0
-        }
-    }
-
-    private static func number(of now: Instant) -> UInt64 { now.nanoseconds / 1_000_000_000 }
-
-    private func roll(to now: Instant) {
-        let number = Self.number(of: now)
-        guard number != second.number else { return }
-        second = (number, 0, number == second.number + 1 ? second.count : 0)
-    }
+    func rate(at now: Instant) -> Int { meter.rate(at: now) }
 }

@@ -144,7 +144,7 @@ public struct RecordQuery: Codable, Hashable, Sendable {
     public var limit = 50
     /// A record id, either Call-ID, or either number, in full.
     public var match: String?
-    public var cause: ReleaseCause?
+    public var cause: ReleaseCauses?
     public var verdict: CallVerdict?
     /// Either side's trunk name.
     public var trunk: String?
@@ -164,7 +164,7 @@ public struct RecordQuery: Codable, Hashable, Sendable {
     ) {
         self.limit = limit
         self.match = match
-        self.cause = cause
+        self.cause = cause.map(ReleaseCauses.init)
         self.verdict = verdict
         self.trunk = trunk
         self.number = number

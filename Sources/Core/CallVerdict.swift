@@ -21,6 +21,7 @@ public enum CallVerdict: String, CaseIterable, Sendable, Codable {
     case calleeUnavailable = "callee_unavailable"
     case rejectedByRoute = "rejected_by_route"
     case noRoute = "no_route"
+    case routingLoop = "routing_loop"
     case allRoutesBusy = "all_routes_busy"
     case noResponse = "no_response"
     case registrationExpired = "registration_expired"

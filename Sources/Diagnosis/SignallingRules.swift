@@ -122,6 +122,7 @@ struct SignallingRules {
                 evidence: facts.caller.media.map { ["offered: \(MediaRules.list($0.codecs))"] } ?? [],
                 advice: "Look at codecs and codecs_strip of the trunks that lead to this number; relayd does not transcode.")
         case .mediaNotAcceptable: return mediaNotAcceptable(end)
+        case .loopDetected: return routingLoop
         case .badRequest, .tooManyHops, .unsupportedExtension:
             return Diagnosis(
                 .badRequest, "The caller's INVITE was refused with SIP \(end.status): \(end.cause.sentence.lowercased()).",
@@ -149,6 +150,17 @@ struct SignallingRules {
         }
         return Diagnosis(
             .peerUnreachable, "\(route) cannot be reached: the INVITE was answered with ICMP \(error.meaning).", advice: advice)
+    }
+
+    private var routingLoop: Diagnosis {
+        guard let callee = facts.callee else {
+            return Diagnosis(
+                .routingLoop, "This INVITE is one of relayd's own, which has come back by way of \(facts.caller.address) (SIP 482).",
+                advice: "Somebody behind the trunk it was sent to routes the number back to relayd.")
+        }
+        return Diagnosis(
+            .routingLoop, "\(route) is relayd itself: the INVITE to it came straight back (SIP 482).", evidence: inviteEvidence,
+            advice: "Look at `address` of this trunk, \(callee.address), and at what forwards that address to relayd.")
     }
 
     private var registrationMissing: Diagnosis? {
@@ -317,7 +329,8 @@ struct SignallingRules {
         switch end.cause {
         case .sessionTimeout: return sessionExpired
         case .peerLost: return peerLost
-        case .maximumDuration: return Diagnosis(.durationLimit, "The call reached the longest duration that is allowed.")
+        case .maximumDuration:
+            return Diagnosis(.durationLimit, (facts.reachedLimit ?? "The call reached the longest duration that is allowed") + ".")
         case .allRoutesBusy, .allRoutesDown:
             return allRoutesBusy
                 ?? Diagnosis(

@@ -143,10 +143,11 @@ enum RecordKeys {
     ///   the other soon has enough.
     static func entries(_ query: RecordQuery, _ database: Database) throws -> [Int64]? {
         guard query.match != nil || query.cause != nil || query.verdict != nil else { return nil }
-        let (match, cause, verdict) = (key(query.match), key(query.cause?.rawValue), key(query.verdict?.rawValue))
+        let (match, verdict) = (key(query.match), key(query.verdict?.rawValue))
+        let causes = (query.cause?.causes ?? []).map { key($0.rawValue) }
         var found: [Int64] = []
         try forEach(database) { keys, entry in
-            if cause != 0, keys[.cause] != cause { return }
+            if !causes.isEmpty, !causes.contains(keys[.cause]) { return }
             if verdict != 0, keys[.verdict] != verdict { return }
             if match != 0 {
                 guard

@@ -99,8 +99,8 @@ package final class RecordStore {
             arguments += columns.map { _ in match }
         }
         if let cause = query.cause {
-            conditions.append("cause = ?")
-            arguments.append(cause.rawValue)
+            conditions.append("cause IN (\(cause.causes.map { _ in "?" }.joined(separator: ", ")))")
+            arguments += cause.causes.map(\.rawValue)
         }
         if let verdict = query.verdict {
             conditions.append("verdict = ?")

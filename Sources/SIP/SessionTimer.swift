@@ -88,8 +88,10 @@ package struct SessionTimer: Sendable {
     package private(set) var peerMinimum: Duration
     /// 422 in a row, to requests of ours.
     private var refusals = 0
-    private var refreshAt: Instant?
-    private var expiresAt: Instant?
+    /// When we refresh next; nil: not at present.
+    package private(set) var refreshAt: Instant?
+    /// When the session ends unless it is refreshed; nil: never.
+    package private(set) var expiresAt: Instant?
 
     package init(policy: Policy) {
         self.policy = policy
@@ -101,6 +103,9 @@ package struct SessionTimer: Sendable {
         guard let refreshAt else { return expiresAt }
         return expiresAt.map { min($0, refreshAt) } ?? refreshAt
     }
+
+    /// Without a refresh the session ends.
+    package var expires: Bool { expiresAt != nil }
 
     /// What is done now: once for each time it is due.
     package mutating func advance(to now: Instant) -> Action? {

@@ -111,7 +111,7 @@ package struct WebSite: Sendable {
             records.match = query["match"]
             records.number = query["number"]
             records.trunk = query["trunk"]
-            records.cause = query["cause"].flatMap(ReleaseCause.init)
+            records.cause = query["cause"].flatMap { ReleaseCauses($0) }
             return await json(questions.answer(to: .records(records)))
         default: return .text("There is no such data.", status: 404)
         }

@@ -44,8 +44,10 @@ struct RecordsCommand: ParsableCommand {
     @Option(help: "Only calls of which either number contains this.")
     var number: String?
 
-    @Option(help: "Only calls that ended for this reason.")
-    var cause: CauseArgument?
+    @Option(
+        help: "Only calls that ended for this reason, by its name or in VOS3000's words: no_media, NoAvailableRouter.",
+        completion: .list(ReleaseCauses.names), transform: ReleaseCauses.argument)
+    var cause: ReleaseCauses?
 
     @Option(help: "Only calls with this root cause, as `why` names it.")
     var verdict: VerdictArgument?
@@ -72,9 +74,10 @@ struct RecordsCommand: ParsableCommand {
 
     func run() throws {
         var client = try global.connect()
-        let query = RecordQuery(
-            limit: limit, match: match, cause: cause?.cause, verdict: verdict?.verdict, trunk: trunk, number: number,
+        var query = RecordQuery(
+            limit: limit, match: match, verdict: verdict?.verdict, trunk: trunk, number: number,
             since: try period.sinceTime(), until: try period.untilTime(), leastSeconds: leastSeconds, mostSeconds: mostSeconds)
+        query.cause = cause
         let records = try client.records(query)
         if csv { return Console.write(CallRecord.csv(records)) }
         global.print(records) { CallRecord.listText(records, $0) }

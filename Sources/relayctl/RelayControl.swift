@@ -215,7 +215,6 @@ struct ConfigCommand: ParsableCommand {
 
 extension CallOrder: ExpressibleByArgument {}
 
-/// A release cause by its stable name.
 struct VerdictArgument: ExpressibleByArgument {
     static var allValueStrings: [String] { CallVerdict.allCases.map(\.rawValue) }
     let verdict: CallVerdict
@@ -226,12 +225,10 @@ struct VerdictArgument: ExpressibleByArgument {
     }
 }
 
-struct CauseArgument: ExpressibleByArgument {
-    static var allValueStrings: [String] { ReleaseCause.allCases.map(\.rawValue) }
-    let cause: ReleaseCause
-
-    init?(argument: String) {
-        guard let cause = ReleaseCause(rawValue: argument) else { return nil }
-        self.cause = cause
+extension ReleaseCauses {
+    /// - Throws: what was probably meant.
+    static func argument(_ text: String) throws -> ReleaseCauses {
+        guard let causes = ReleaseCauses(text) else { throw ValidationError("\"\(text)\" is no release cause: \(hint(for: text))") }
+        return causes
     }
 }

@@ -47,6 +47,7 @@ import Testing
                 limits.bindings_per_user = 10 (default)
                 limits.calls_per_source = 200 (default)
                 limits.maximum_duration = 0s (default)
+                limits.unwatched_duration = 43200s (default)
                 limits.retry_after = 5s (default)
                 limits.connections = 1000 (default)
                 limits.connections_per_source = 100 (default)
@@ -222,6 +223,7 @@ import Testing
                 limits.bindings_per_user = 10 (default)
                 limits.calls_per_source = 200 (default)
                 limits.maximum_duration = 0s (default)
+                limits.unwatched_duration = 43200s (default)
                 limits.retry_after = 10s (r.toml)
                 limits.connections = 1000 (default)
                 limits.connections_per_source = 100 (default)
@@ -412,7 +414,7 @@ import Testing
                 "media.quarantine: late packets of a finished call can reach the next one on its port; 30 s or more is safe",
                 "media.no_media_timeout: 0, so calls whose media died stay up until somebody hangs up",
                 "trunk.prefixes: no trunk has any and there is no [[route]], so no call can be routed",
-                "trunk.address: a is at relayd's own address, so calls to it come back",
+                "trunk.address: a is at relayd's own address, so calls to it come back and end with 482",
             ])
     }
 

@@ -70,6 +70,11 @@ enum Samples {
 
     static let detail: CallDetail = {
         var detail = audioDetail
+        detail.endsInSeconds = 3_477
+        detail.caller.sessionTimer = .init(
+            intervalSeconds: 1_800, refresher: .relayd, isPeerSupporting: false, refreshInSeconds: 177)
+        detail.callee?.sessionTimer = .init(
+            intervalSeconds: 1_800, refresher: .peer, isPeerSupporting: true, expiresInSeconds: 1_045)
         detail.furtherMedia = [further(2, "video", isOpen: true), further(3, "image", isOpen: false)]
         return detail
     }()

@@ -8,8 +8,10 @@ import Testing
 
 /// Changes of a call that is up, as both sides see them.
 @Suite struct SessionChangeTests {
-    private static func peers(_ world: SimulatedWorld, from leg: Leg) -> (asking: Peer, asked: Peer) {
-        let (caller, callee) = world.establishCall()
+    private static func peers(
+        _ world: SimulatedWorld, from leg: Leg, _ script: CallScript = CallScript()
+    ) -> (asking: Peer, asked: Peer) {
+        let (caller, callee) = world.establishCall(script)
         return leg == .caller ? (caller, callee) : (callee, caller)
     }
 
@@ -245,7 +247,9 @@ import Testing
     @Test("INFO and MESSAGE pass with their body, and the answer back", arguments: Leg.allCases)
     func info(leg: Leg) throws {
         let world = SimulatedWorld(seed: 13)
-        let (asking, asked) = Self.peers(world, from: leg)
+        var script = CallScript()
+        (script.headers, script.offerHeaders) = ([("Allow", "INVITE, ACK, BYE, MESSAGE")], [("Allow", "INVITE, ACK, BYE, MESSAGE")])
+        let (asking, asked) = Self.peers(world, from: leg, script)
         let info = asking.ask(.info, body: ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"))
         let message = asking.ask(.message, body: ("text/plain", "hello"))
         world.run(for: .seconds(1))
@@ -255,6 +259,49 @@ import Testing
         #expect(passed.hasContentType("application/dtmf-relay"))
         #expect(String(decoding: passed.body, as: UTF8.self) == "Signal=5\r\nDuration=160\r\n")
         #expect(world.problems == [])
+    }
+
+    @Test("a side that takes no MESSAGE gets none: 405, and what relayd allows says so beforehand", arguments: Leg.allCases)
+    func message(leg: Leg) throws {
+        let world = SimulatedWorld(seed: 16)
+        let taking = [("Allow", "INVITE, ACK, BYE, MESSAGE")]
+        var script = CallScript()
+        // Only the side that asks takes messages itself.
+        if leg == .caller { script.offerHeaders = taking } else { script.headers = taking }
+        let (asking, asked) = Self.peers(world, from: leg, script)
+        func allowed(towards peer: Peer) throws -> [Bool] {
+            try world.traffic.filter { !$0.isReceived && $0.peer == peer.address && $0.message.method == .invite && $0.message.has(.allow) }
+                .map { try #require($0.message.allowedMethods).contains(.message) }
+        }
+        #expect(try allowed(towards: asking).allSatisfy { !$0 })
+        // The other one may send them: those pass.
+        #expect(try allowed(towards: asked).last == true)
+        let refused = asking.ask(.message, body: ("text/plain", "hello"))
+        let options = asking.ask(.options)
+        let passed = asked.ask(.message, body: ("text/plain", "hello"))
+        let otherOptions = asked.ask(.options)
+        world.run(for: .seconds(1))
+        #expect(refused.status == 405 && passed.status == 200)
+        #expect(asked.midDialog.received.isEmpty && asking.midDialog.received.map(\.method) == [.message])
+        let basic = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK"
+        #expect(refused.response?.text(.allow) == basic && options.response?.text(.allow) == basic)
+        #expect(otherOptions.response?.text(.allow) == basic + ", MESSAGE")
+        #expect(world.problems == [])
+    }
+
+    @Test("a side that refuses a MESSAGE in spite of its Allow gets no other")
+    func refusedMessage() {
+        let world = SimulatedWorld(seed: 17)
+        var script = CallScript()
+        script.headers = [("Allow", "INVITE, ACK, BYE, MESSAGE")]
+        let (caller, callee) = world.establishCall(script)
+        callee.midDialog.refusedMethods = [.message: 405]
+        let first = caller.ask(.message, body: ("text/plain", "hello"))
+        world.run(for: .seconds(1))
+        let second = caller.ask(.message, body: ("text/plain", "hello"))
+        world.run(for: .seconds(1))
+        #expect(first.status == 405 && second.status == 405)
+        #expect(callee.midDialog.received.map(\.method) == [.message])
     }
 
     @Test("what is not supported is refused politely", arguments: [(Method.refer, 603), (.subscribe, 489), (.notify, 489), (.publish, 405)])

@@ -173,6 +173,30 @@ import Testing
         #expect(world.callers.last?.finalStatus == 420)
     }
 
+    @Test("the detail of a call says of each leg which timer runs, who refreshes, and how long there is")
+    func detail() throws {
+        let world = Self.world(18) {
+            $0.limits.maximumDuration = .seconds(500)
+            $0.trunks[0].sessionTimer = .seconds(300)
+        }
+        var script = CallScript()
+        script.headers = [("Supported", "timer"), ("Session-Expires", "120;refresher=uas")]
+        _ = world.placeCall(script)
+        world.run(for: .seconds(1))
+        let id = try #require(world.presentCalls.first)
+        let ringing = try #require(world.detail(id))
+        #expect(ringing.caller.sessionTimer == nil && ringing.callee?.sessionTimer == nil && ringing.endsInSeconds == nil)
+        world.run(for: .seconds(21))
+        let detail = try #require(world.detail(id))
+        #expect(
+            detail.caller.sessionTimer
+                == .init(intervalSeconds: 300, refresher: .relayd, isPeerSupporting: false, refreshInSeconds: 130))
+        #expect(
+            detail.callee?.sessionTimer
+                == .init(intervalSeconds: 120, refresher: .peer, isPeerSupporting: true, expiresInSeconds: 68))
+        #expect(detail.endsInSeconds == 480)
+    }
+
     @Test("a trunk's own interval holds on its leg")
     func perTrunk() {
         let world = Self.world(9) {
@@ -185,8 +209,80 @@ import Testing
         #expect(caller.answer?.first(.sessionExpires) == nil)
     }
 
-    @Test("the longest duration ends a call that would go on, the shorter of the trunks' own counts", arguments: [
-        (nil, nil, 50), (Duration.seconds(20), .seconds(30), 20), (.zero, nil, nil),
+    @Test("a call that nothing else would end lasts as long as limits.unwatched_duration, and says so")
+    func unwatched() throws {
+        let world = Self.world(12) { $0.limits.unwatchedDuration = .seconds(7_200) }
+        let (caller, callee) = world.establishCall()
+        world.run(for: .seconds(7_150))
+        #expect(world.records.isEmpty)
+        world.run(for: .seconds(100))
+        let record = try #require(world.records.first)
+        #expect(record.cause == .maximumDuration && record.verdict == .durationLimit && record.endedBy == .relayd)
+        #expect(abs(record.durationMilliseconds - 7_200_000) < 100)
+        #expect(record.explanation?.contains("limits.unwatched_duration") == true)
+        #expect(caller.byesReceived == 1 && callee.byesReceived == 1)
+        world.checkEnd()
+        #expect(world.problems == [])
+    }
+
+    @Test("a call that something watches lasts longer: its media, a session timer of either side; an emergency call too", arguments: 0..<4)
+    func watched(by what: Int) {
+        let world = Self.world(13) {
+            $0.limits.unwatchedDuration = .seconds(600)
+            if what == 0 { $0.media.noMediaTimeout = .seconds(60) }
+            if what == 1 { $0.media.emergencyNumbers = ["490"] }
+        }
+        var script = CallScript()
+        let timer = [("Supported", "timer"), ("Session-Expires", "120;refresher=uas")]
+        if what == 2 { script.headers = timer }
+        // Of the caller's INVITE relayd is the one that refreshes.
+        if what == 3 { script.offerHeaders = timer }
+        let (caller, callee) = world.establishCall(script)
+        let refreshing: Peer = what == 2 ? callee : caller
+        // And so it says to the refreshes.
+        if what == 3 { refreshing.midDialog.headers = [("Supported", "timer"), ("Session-Expires", "120;refresher=uac")] }
+        if what == 2 {
+            for round in 1...20 {
+                world.plan(after: .seconds(50 * round)) {
+                    callee.ask(.update, headers: [("Supported", "timer"), ("Session-Expires", "120;refresher=uac")])
+                }
+            }
+        }
+        world.run(for: .seconds(900))
+        #expect(world.records.isEmpty && world.problems == [])
+    }
+
+    @Test("media that goes past relayd is watched by nobody, whatever the timeout")
+    func unwatchedPast() {
+        let world = SimulatedWorld(seed: 14) {
+            $0.sip.sessionTimer = .zero
+            $0.limits.unwatchedDuration = .seconds(600)
+            $0.media.proxy = .off
+        }
+        _ = world.establishCall()
+        world.run(for: .seconds(650))
+        #expect(world.records.map(\.cause) == [.maximumDuration])
+    }
+
+    @Test("the time counts from when the last session timer is gone")
+    func laterUnwatched() throws {
+        let world = Self.world(15) { $0.limits.unwatchedDuration = .seconds(600) }
+        var script = CallScript()
+        script.headers = [("Supported", "timer"), ("Session-Expires", "120;refresher=uas")]
+        let (caller, callee) = world.establishCall(script)
+        world.run(for: .seconds(40))
+        // It answers a change without a word of session timers.
+        caller.ask(.invite, offer: "")
+        world.run(for: .seconds(500))
+        #expect(world.presentCalls.count == 1)
+        world.run(for: .seconds(200))
+        let record = try #require(world.records.first)
+        #expect(record.cause == .maximumDuration && abs(record.durationMilliseconds - 642_000) < 1_000)
+        #expect(callee.byesReceived == 1)
+    }
+
+    @Test("the longest duration ends a call that would go on, the shortest of what all and either trunk allow", arguments: [
+        (nil, nil, 50), (Duration.seconds(20), .seconds(30), 20), (.zero, nil, 50), (.seconds(90), nil, 50), (.seconds(90), .seconds(40), 40),
     ] as [(Duration?, Duration?, Int?)])
     func longestDuration(caller: Duration?, callee: Duration?, seconds: Int?) {
         let world = Self.world(10) {

@@ -83,6 +83,10 @@ struct RelayctlTests {
             record.expectOutcome(.operatorHangup, sip: 200, q850: 31, by: .operator)
             #expect(try await table(bed, ["records"]).contains("operator_hangup"))
             #expect(try await json(bed, ["records", "--cause", "no_media"], as: [CallRecord].self).isEmpty)
+            #expect(try await json(bed, ["records", "--cause", "Operator_Hangup"], as: [CallRecord].self).count == 1)
+            #expect(try await json(bed, ["records", "--cause", "NoAvailableRouter"], as: [CallRecord].self).isEmpty)
+            let mistyped = try await bed.daemon.relayctl(["records", "--cause", "AllGatwayBusy"])
+            #expect(mistyped.code != 0 && mistyped.errors.contains("\"AllGatwayBusy\" is no release cause: did you mean \"AllGatewayBusy\"?"))
 
             try await eventually("the events of a whole call") {
                 let names = events.events.map(\.name)

@@ -47,6 +47,17 @@ import Testing
         #expect(try found(RecordQuery(match: "'; DROP TABLE call_record; --")) == [])
     }
 
+    @Test("a word of VOS3000's that stands for several causes finds the records of each")
+    func severalCauses() throws {
+        let store = try RecordStore(path: directory.store)
+        var records = (1...4).map(record)
+        (records[0].cause, records[1].cause, records[2].cause, records[3].cause) = (.capacity, .allRoutesDown, .noMedia, .normal)
+        _ = try store.insert(records)
+        var query = RecordQuery()
+        query.cause = ReleaseCauses("allgatewaybusy")
+        #expect(try store.records(matching: query).map(\.id) == ["id-2", "id-1"])
+    }
+
     @Test("what it wrote is there when it is opened again")
     func reopened() throws {
         do {

@@ -129,6 +129,17 @@ import Testing
         #expect((destination.connection == 3) == isSameConnection)
     }
 
+    @Test("a peer takes connections where it has named an address and no transport itself, and not by the way back through a NAT", arguments: [
+        ("sip:a@203.0.113.5:5099", true), ("sip:a@198.51.100.7:5062", true), ("sip:a@203.0.113.5;transport=udp", false),
+        ("sip:a@10.0.0.5:5060", false), ("sip:a@phone.example", false),
+    ])
+    func openDestination(contact: String, isOpen: Bool) throws {
+        let dialog = Dialog(serving: try parse(Self.request(contact: contact)), localTag: "ours", source: Self.peer)
+        #expect(dialog.takesAnyTransport == isOpen)
+        dialog.setBehindNAT(true)
+        #expect(!dialog.takesAnyTransport)
+    }
+
     @Test("a target that cannot be reached is replaced by where its messages came from", arguments: [
         ("sip:a@10.0.0.5:5060", "198.51.100.7:5062"), ("sip:a@192.168.1.2", "198.51.100.7:5062"),
         ("sip:a@phone.example", "198.51.100.7:5062"), ("sip:a@0.0.0.0", "198.51.100.7:5062"),

@@ -12,6 +12,7 @@ extension CallControl {
         if request.method == .ack || transactions.isKnown(request, key) || (!isNewRegister && isInDialog(request)) {
             return receiveAdmitted(request, key, from: source, now: now)
         }
+        if request.method == .invite, refuseReturned(request, from: source, now: now) { return }
         if isScanner(request), !isTrunk(source), !isFromDoctor(source.remote, now: now) {
             return counters.add(to: .sipScannersDropped)
         }
@@ -27,6 +28,22 @@ extension CallControl {
         counters.add(to: .sipQueueFull)
         // Whoever has proven nothing sends it again, and may be heard then.
         if rank != .other, request.method == .invite, request.toTag == nil { refuseForLoad(request, from: source) }
+    }
+
+    /// True for an INVITE that relayd has sent to itself: its only Via, which nobody else could have made up, is relayd's own.
+    ///
+    /// Its call has failed then, and is the one there is a record of. With another number too: rewriting that adds a digit in each
+    /// round would go on until Max-Forwards is used up.
+    private mutating func refuseReturned(_ invite: SIPMessage, from source: Flow, now: Instant) -> Bool {
+        guard endpoints.contains(invite.topVia), let branch = invite.topVia.branch.flatMap({ ViaBranch($0) }),
+            let sent = transactions.openRequest(branch: branch, method: .invite)
+        else { return false }
+        if let use = transactionUses[sent], let call = calls[use.call], let place = call.branch(of: sent) {
+            call.note(received: invite, leg: use.leg, isRetransmission: false, at: now)
+            enqueue(.calleeUnreachable(place, .loopDetected, status: 482), for: use.call)
+        }
+        answerStateless(invite, status: 482, from: source)
+        return true
     }
 
     private mutating func rank(of source: Flow, now: Instant) -> AdmissionQueue.Rank {

@@ -80,17 +80,14 @@ package struct ParameterReader {
         return value
     }
 
-    package func releaseCause(_ name: String) throws(ControlError) -> ReleaseCause? {
+    package func releaseCause(_ name: String) throws(ControlError) -> ReleaseCauses? {
         guard let text = try value(name, as: String.self, expected: "a release cause like \"no_media\"") else {
             return nil
         }
-        guard let cause = ReleaseCause(rawValue: text) else {
-            let names = ReleaseCause.allCases.map(\.rawValue)
-            let hint = closest(to: text, among: names).map { "did you mean \"\($0)\"?" }
-                ?? "it is one of \(names.joined(separator: ", "))."
-            throw ControlError(.invalidParams, "\"\(name)\" of \"\(method)\" is no release cause: \(hint)")
+        guard let causes = ReleaseCauses(text) else {
+            throw ControlError(.invalidParams, "\"\(name)\" of \"\(method)\" is no release cause: \(ReleaseCauses.hint(for: text))")
         }
-        return cause
+        return causes
     }
 
     /// Nil when the key is absent or null.
@@ -125,5 +122,12 @@ package struct ParameterReader {
             guard request.contains(params), try !request.decodeNil(forKey: params) else { return }
             container = try request.nestedContainer(keyedBy: Key.self, forKey: params)
         }
+    }
+}
+
+extension ReleaseCauses {
+    /// What to do about a name that is none.
+    package static func hint(for name: String) -> String {
+        closest(to: name, among: names).map { "did you mean \"\($0)\"?" } ?? "it is one of \(names.joined(separator: ", "))."
     }
 }

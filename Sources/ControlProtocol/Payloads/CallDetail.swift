@@ -12,6 +12,8 @@ package struct CallDetail: Codable, Equatable, Sendable {
     package var proxy: String?
     /// How digits are converted between the sides; nil when they pass as they come.
     package var digits: String?
+    /// Seconds until relayd ends it, however it is then: the longest duration that is allowed; nil without a limit.
+    package var endsInSeconds: Int?
     /// What is or was relayed beside the main medium, of which the rest tells; nil when there is nothing.
     package var furtherMedia: [FurtherMedium]?
 
@@ -47,6 +49,8 @@ package struct CallDetail: Codable, Equatable, Sendable {
         package var kernelPackets: UInt64?
         /// How its media was heard; nil from a daemon that does not say.
         package var media: MediaReport?
+        /// Of the dialog with it (RFC 4028); nil where there is none: switched off, or the call is not up.
+        package var sessionTimer: SessionTimer?
 
         package init(
             callID: String, localTag: String, remoteTag: String? = nil, signallingAddress: SocketAddress,
@@ -66,6 +70,41 @@ package struct CallDetail: Codable, Equatable, Sendable {
             self.lost = lost
             self.strangersDropped = strangersDropped
             self.media = media
+        }
+    }
+}
+
+extension CallDetail.Leg {
+    package struct SessionTimer: Codable, Equatable, Sendable {
+        package enum Refresher: String, Codable, Sendable { case relayd, peer }
+
+        package var intervalSeconds: Int
+        package var refresher: Refresher
+        /// Whether the peer knows session timers; one that does not is refreshed, and never dropped for want of it.
+        package var isPeerSupporting: Bool
+        /// Until relayd refreshes; nil: the peer does, or the refresh is under way.
+        package var refreshInSeconds: Int?
+        /// Until the session ends without a refresh; nil: never.
+        package var expiresInSeconds: Int?
+
+        package init(
+            intervalSeconds: Int, refresher: Refresher, isPeerSupporting: Bool, refreshInSeconds: Int? = nil, expiresInSeconds: Int? = nil
+        ) {
+            self.intervalSeconds = intervalSeconds
+            self.refresher = refresher
+            self.isPeerSupporting = isPeerSupporting
+            self.refreshInSeconds = refreshInSeconds
+            self.expiresInSeconds = expiresInSeconds
+        }
+
+        /// `1800 s, relayd refreshes in 812 s, ends in 1680 s without`.
+        package var text: String {
+            var parts = ["\(intervalSeconds) s"]
+            let who = refresher == .relayd ? "relayd refreshes" : "the peer refreshes"
+            parts.append(refreshInSeconds.map { "\(who) in \($0) s" } ?? who)
+            if let expiresInSeconds { parts.append("ends in \(expiresInSeconds) s without") }
+            if !isPeerSupporting { parts.append("not known to the peer") }
+            return parts.joined(separator: ", ")
         }
     }
 }

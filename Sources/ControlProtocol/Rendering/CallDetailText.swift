@@ -39,6 +39,7 @@ extension CallDetail {
         } else {
             list.add("Monitored", "no: \(summary.monitoredReason)", .bad)
         }
+        if let endsInSeconds { list.add("Ends in", "\(endsInSeconds) s at the latest") }
         if let digits { list.add("Digits", digits) }
         return list
     }
@@ -65,8 +66,10 @@ extension CallDetail {
         var list = FactList()
         list.add("Caller's Call-ID", caller.callID)
         list.add("  tags", "relayd's \(caller.localTag), caller's \(caller.remoteTag ?? "-")")
+        if let timer = caller.sessionTimer { list.add("  session timer", timer.text) }
         list.add("Callee's Call-ID", callee?.callID ?? "-")
         if let callee { list.add("  tags", "relayd's \(callee.localTag), callee's \(callee.remoteTag ?? "-")") }
+        if let timer = callee?.sessionTimer { list.add("  session timer", timer.text) }
         return list
     }
 

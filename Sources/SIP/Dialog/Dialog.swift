@@ -27,6 +27,9 @@ package final class Dialog {
     /// A URI that names no transport keeps the one its owner is known to speak, and where a connection to its owner is up,
     /// that is used (RFC 5626 §4.3, RFC 5923): many a peer accepts none, or is behind NAT.
     package var destination: Flow { located }
+    /// The peer, or the proxy before it, has itself named `destination` by route or Contact, and no transport with it: who is there
+    /// takes connections as well as datagrams (RFC 3261 §18.2.1). False for the way back through a NAT.
+    package var takesAnyTransport: Bool { isOpen }
 
     // What stands behind those is private: of what another module may see the compiler does not know that nobody is in
     // the middle of changing it, and each look at it is checked.
@@ -34,6 +37,7 @@ package final class Dialog {
     private var lastSource: Flow
     private var answersItsSource = false
     private var located: Flow
+    private var isOpen = false
 
     /// The user agent server's side, from the request that opens the dialog (§12.1.1).
     package init(serving request: SIPMessage, localTag: String, source: Flow) {
@@ -246,6 +250,7 @@ package final class Dialog {
 
     /// Sets `destination` anew.
     private func locate() {
+        isOpen = false
         if isBehindNAT {
             located = lastSource
         } else if let route = routes.first.flatMap({ NameAddress($0)?.uri }) {
@@ -259,6 +264,7 @@ package final class Dialog {
     private func destination(of target: Target) -> Flow {
         guard let address = target.address, address.port != 0, !address.ip.isUnspecified else { return fallback }
         if address.ip.isPrivate && !fallback.ip.isPrivate { return fallback }
+        isOpen = target.transport == nil
         let isOwner = address.ip == fallback.ip
         let transport = target.transport ?? (isOwner ? fallback.transport : .udp)
         guard transport == fallback.transport, address.ip.family == fallback.ip.family else {

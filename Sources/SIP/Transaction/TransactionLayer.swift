@@ -311,6 +311,12 @@ package struct TransactionLayer {
         return client.request
     }
 
+    /// The transaction of a request that was sent with this branch and has no final response yet.
+    package func openRequest(branch: ViaBranch, method: Method) -> TransactionID? {
+        guard let client = clientsByKey[SentRequestKey(branch, method)], !client.request.isEmpty else { return nil }
+        return client.id
+    }
+
     /// The INVITE of `id` was cancelled: it ends within 64*T1 whether or not its callee reacts (RFC 3261 §9.1).
     package mutating func cancelSent(_ id: TransactionID, now: Instant) {
         guard let client = clients[id] else { return }

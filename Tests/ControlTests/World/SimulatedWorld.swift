@@ -44,6 +44,8 @@ final class SimulatedWorld {
     /// New requests that are served in a millisecond; nil: each as it comes.
     var servesPerMillisecond: Int?
     private var isServing = false
+    /// Who takes no TCP connections.
+    var streamRefusals: Set<SocketAddress> = []
     /// The chance that the network refuses a datagram of relayd's.
     var sendFailure = 0.0
     let worker: WorkerStub
@@ -260,7 +262,7 @@ final class SimulatedWorld {
     func checkEnd() {
         run(for: .seconds(150))
         // Until the last timer of something that is gone has passed: those of sessions are long.
-        if control.isEmpty, control.nextDeadline != nil { run(for: .seconds(4 * 3_600)) }
+        if control.isEmpty, control.nextDeadline != nil { run(for: .seconds(13 * 3_600)) }
         ledger.checkEnd(&control, worker, at: now)
     }
 
@@ -288,7 +290,8 @@ final class SimulatedWorld {
     func deliver(_ octets: [UInt8], from source: SocketAddress) {
         if case .message(let message) = SIPMessage.parse(octets) {
             traffic.append(Traffic(at: now, isReceived: true, peer: source, message: message))
-            ledger.received(message, from: source)
+            // What relayd sends to itself is no peer's.
+            if source != Self.relayd { ledger.received(message, from: source) }
         }
         let flow = streams[source] ?? Flow(udp: source, listener: listeners[source] ?? 0)
         control.receive(octets, from: flow, now: now)
@@ -318,7 +321,8 @@ final class SimulatedWorld {
         for output in control.takeOutputs() {
             switch output {
             case .send(let octets, let destination, let transaction):
-                if destination.isReliable, !destination.mayConnect, streams[destination.remote]?.connection != destination.connection {
+                let isClosed = !destination.mayConnect && streams[destination.remote]?.connection != destination.connection
+                if destination.isReliable, isClosed || streamRefusals.contains(destination.remote) {
                     plan(after: .zero) { [unowned self] in
                         control.sendFailed(transaction, now: now)
                         flush()
@@ -393,7 +397,9 @@ final class SimulatedWorld {
             if !octets.isEmpty { transmit(octets, from: destination, to: Self.relayd) }
             return
         }
-        if destination == Self.callerAddress {
+        if destination == Self.relayd {
+            deliver(Array(message.octets), from: Self.relayd)
+        } else if destination == Self.callerAddress {
             callers.first { message.callID.elementsEqual($0.callID.utf8) }?.receive(message)
         } else if Self.calleeAddresses.contains(destination) {
             if message.isRequest, message.method == .options {
