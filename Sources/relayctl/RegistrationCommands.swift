@@ -1,5 +1,6 @@
 import ArgumentParser
 import ControlProtocol
+import Core
 
 struct RegistrationsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -39,6 +40,44 @@ struct KeepAliveCommand: ParsableCommand {
         } else {
             let report = try client.keepAlive()
             global.print(report) { report.text($0) }
+        }
+    }
+}
+
+struct SuspensionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "suspensions", abstract: "User names that are refused at an address after too many wrong passwords.",
+        subcommands: [List.self, Lift.self], defaultSubcommand: List.self)
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Who is suspended, where, and until when.")
+        @OptionGroup var global: GlobalOptions
+
+        func run() throws {
+            var client = try global.connect()
+            let suspensions = try client.suspensions()
+            global.print(suspensions) { SuspensionSummary.listText(suspensions, $0) }
+        }
+    }
+
+    struct Lift: ParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "lift", abstract: "Ends the suspensions of a user now.")
+        @OptionGroup var global: GlobalOptions
+
+        @Argument(help: "As `relayctl suspensions` shows it.")
+        var user: String
+
+        @Option(help: "Only at this address.")
+        var address: String?
+
+        func validate() throws {
+            if let address, IPAddress(address) == nil { throw ValidationError("--address \(address) is no IP address.") }
+        }
+
+        func run() throws {
+            var client = try global.connect()
+            let lifted = try client.lift(LiftQuery(user: user, address: address.flatMap { IPAddress($0) }))
+            global.print(lifted) { SuspensionSummary.liftedText(lifted, $0) }
         }
     }
 }

@@ -14,6 +14,7 @@ struct RelayControl: ParsableCommand {
         subcommands: [
             StatusCommand.self, MetricsCommand.self, CallsCommand.self, TopCommand.self, CallCommand.self, HangupCommand.self,
             CaptureCommand.self, TrunksCommand.self, ProbeCommand.self, ReloadCommand.self, StrangersCommand.self, RegistrationsCommand.self, KeepAliveCommand.self,
+            SuspensionsCommand.self,
             RecordsCommand.self, ReportCommand.self,
             AuditCommand.self, DoctorCommand.self, EventsCommand.self, WhyCommand.self, TraceCommand.self,
             ConfigCommand.self,

@@ -15,6 +15,9 @@ struct RenderingTests {
         try expect(CallRecord.listText(Samples.recordsWithVerdicts, style), matches: "records.\(width).txt")
         try expect(Samples.recordsWithVerdicts.map { $0.text(style) }.joined(separator: "\n"), matches: "record.\(width).txt")
         try expect(ConfigurationRow.listText(Samples.configuration, style), matches: "config.\(width).txt")
+        try expect(Samples.registrations.text(style), matches: "registrations.\(width).txt")
+        try expect(BindingDetail.listText(Samples.bindings, style), matches: "bindings.\(width).txt")
+        try expect(SuspensionSummary.listText(Samples.suspensions, style), matches: "suspensions.\(width).txt")
         try expect(Samples.events.map { $0.text(style) }.joined(), matches: "events.txt")
     }
 

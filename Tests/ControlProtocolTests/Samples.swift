@@ -169,3 +169,39 @@ enum Samples {
         Event(at: setup + .seconds(4), name: .daemonStopping),
     ]
 }
+
+extension Samples {
+    static let registrations = RegistrationList(
+        total: 4, matching: 3,
+        bindings: [
+            RegistrationSummary(
+                id: "0.1", user: "ada", contact: "sip:ada@10.0.0.2:5060", source: "198.51.100.77:40000", nat: "Contact", agent: "Testphone 1.0",
+                q: 1, path: nil, expiresInSeconds: 281, registeredAt: WallTime(milliseconds: 1_800_000_000_000)),
+            RegistrationSummary(
+                id: "1.3", user: "ada", contact: "sip:ada@10.0.0.3:5061;transport=tls", source: "tls:198.51.100.77:40001", connection: "closed",
+                nat: "Contact", agent: "Testphone 1.0", q: 0.25, path: nil, expiresInSeconds: 120,
+                registeredAt: WallTime(milliseconds: 1_800_000_000_000)),
+            RegistrationSummary(
+                id: "2.1", user: "bob", contact: "sip:bob@192.168.1.9:5060", source: "tcp:203.0.113.50:5060", nat: "no", agent: "Otherphone",
+                q: 0.5, path: "<sip:203.0.113.50;transport=tcp;lr>", expiresInSeconds: 3_599,
+                registeredAt: WallTime(milliseconds: 1_800_000_000_000)),
+        ])
+
+    static let bindings = registrations.bindings.map { binding in
+        BindingDetail(
+            binding: binding,
+            keepAlive: binding.id == "0.1"
+                ? BindingDetail.KeepAlive(
+                    lastSentSecondsAgo: 12.4, lastHeardSecondsAgo: 12.3, longestGapSeconds: 30.1, sent: 20, missedDeadlines: 0, errors: 0,
+                    lastError: nil, answers: 20, unanswered: 0, survivedSilenceSeconds: 29.9) : nil,
+            verdict: binding.connection == "closed"
+                ? "Its TLS connection closed 40 s ago: no call reaches it before it registers anew." : "It answers: an inbound call will reach it.")
+    }
+
+    static let suspensions = [
+        SuspensionSummary(
+            user: "ada", address: IPAddress("198.51.100.77")!, until: WallTime(milliseconds: 1_800_000_000_000), secondsLeft: 121),
+        SuspensionSummary(
+            user: "nobody", address: IPAddress("2001:db8::7")!, until: WallTime(milliseconds: 1_800_000_030_000), secondsLeft: 151),
+    ]
+}

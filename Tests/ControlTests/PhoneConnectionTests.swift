@@ -134,4 +134,69 @@ import Testing
         world.run(for: .seconds(5))
         #expect(registrations(phones).map(\.connection) == ["open"])
     }
+
+    // MARK: Path
+
+    private func lastInvite(_ phones: PhoneWorld) -> SimulatedWorld.Traffic? {
+        phones.world.traffic.last { !$0.isReceived && $0.message.isRequest && $0.message.method == .invite }
+    }
+
+    @Test("the transport that the first element of Path names is taken, and a connection opened for it", arguments: [
+        ("sip:203.0.113.50:5070;transport=tcp;lr", Transport.tcp, "203.0.113.50:5070"), ("sip:203.0.113.50;transport=TCP;lr", .tcp, "203.0.113.50:5060"),
+        ("sips:203.0.113.50;lr", .tls, "203.0.113.50:5061"), ("sip:203.0.113.50;transport=tls;lr", .tls, "203.0.113.50:5061"),
+        ("sip:203.0.113.50:5070;transport=udp;lr;ob", .udp, "203.0.113.50:5070"), ("sip:203.0.113.50;lr", .udp, "203.0.113.50:5060"),
+    ])
+    func pathTransport(uri: String, transport: Transport, address: String) throws {
+        let phones = phones()
+        // Over UDP, from somewhere else than the Path names.
+        let edge = PhoneWorld.other
+        #expect(phones.prove("REGISTER", from: edge, headers: "Supported: path\nPath: <\(uri)>")?.status == 200)
+        phones.call()
+        let invite = try #require(lastInvite(phones))
+        let flow = try #require(phones.world.flows.last { $0.remote == invite.peer })
+        #expect("\(invite.peer)" == address && flow.transport == transport && flow.mayConnect)
+        #expect(invite.message.topVia.transportText == transport.viaToken)
+        #expect(invite.message.listValues(.route).map { String(decoding: $0, as: UTF8.self) } == ["<\(uri)>"])
+    }
+
+    @Test("a proxy whose Path is where its connection comes from is called by that connection; when it has closed, by a new one")
+    func pathConnection() throws {
+        let phones = phones()
+        let edge = PhoneWorld.phone
+        #expect(phones.prove("REGISTER", headers: "Supported: path\nPath: <sip:\(edge);transport=tcp;lr>")?.status == 200)
+        #expect(registrations(phones).map(\.connection) == [nil])
+        phones.call()
+        #expect(phones.world.flows.last { $0.remote == edge }?.connection == 1)
+        #expect(phones.world.hangUp(phones.world.presentCalls[0]))
+        phones.world.disconnect(edge)
+        #expect(verdict(phones) == "It gets no keep-alives: calls reach it by its Path.")
+        phones.call()
+        let flow = try #require(phones.world.flows.last { $0.remote == edge })
+        #expect(phones.invited.count == 2 && flow.connection == nil && flow.mayConnect && flow.transport == .tcp)
+    }
+
+    @Test("a Path that relayd could not call along is refused with 400 and the reason, and a removal with it is not", arguments: [
+        ("sip:edge.example;lr", "Path names a host, and relayd calls IP addresses only"),
+        ("sip:203.0.113.50;transport=ws;lr", "Path asks for transport=ws, which relayd does not speak"),
+        ("sip:[2001:db8::1];lr", "Path asks for UDP over IPv6, and relayd has no such listener"),
+    ])
+    func badPath(uri: String, sentence: String) throws {
+        let phones = phones()
+        let refused = try #require(
+            phones.prove("REGISTER", from: PhoneWorld.other, headers: "Supported: path\nPath: <\(uri)>"))
+        #expect(refused.status == 400 && refused.text(.warning) == "399 relayd \"\(sentence)\"")
+        #expect(registrations(phones).isEmpty && phones.world.counters[.registrationsRefused] == 1)
+        #expect(phones.prove("REGISTER", from: PhoneWorld.other, headers: "Expires: 0\nPath: <\(uri)>")?.status == 200)
+        // Further elements are the proxy's business.
+        #expect(
+            phones.prove("REGISTER", from: PhoneWorld.other, headers: "Supported: path\nPath: <sip:203.0.113.50;lr>, <\(uri)>")?.status == 200)
+    }
+
+    @Test("without a listener for TLS a Path that asks for it is refused")
+    func pathWithoutListener() {
+        let phones = PhoneWorld()
+        let refused = phones.prove("REGISTER", headers: "Supported: path\nPath: <sips:203.0.113.50;lr>")
+        #expect(refused?.status == 400)
+        #expect(refused?.text(.warning) == "399 relayd \"Path asks for TLS over IPv4, and relayd has no such listener\"")
+    }
 }

@@ -189,6 +189,35 @@ import Testing
         #expect(phones.prove("REGISTER")?.status == 200)
     }
 
+    @Test("suspensions are listed with address and time, and an operator lifts them: at one address, or at all")
+    func suspensions() throws {
+        let phones = Phones()
+        let world = phones.world
+        func listed() -> [String] { world.control.suspensions(now: world.now).map { "\($0.user) \($0.address)" } }
+        #expect(listed().isEmpty)
+        for (user, source) in [("ada", Self.phone), ("ada", Self.other), ("nobody", Self.other)] {
+            for count in 1...6 {
+                #expect(!listed().contains("\(user) \(source.ip)"), "after \(count - 1)")
+                _ = phones.prove("REGISTER", user: user, password: "guess", from: source)
+            }
+        }
+        #expect(listed() == ["ada 198.51.100.77", "ada 198.51.100.78", "nobody 198.51.100.78"])
+        let first = try #require(world.control.suspensions(now: world.now).first)
+        #expect((170...180).contains(first.secondsLeft))
+        #expect(abs(first.until.milliseconds - (SimulatedWorld.wallStart.milliseconds + (world.now - SimulatedWorld.start).milliseconds + Int64(first.secondsLeft) * 1_000)) <= 1_000)
+        #expect(world.lift("bob").isEmpty && world.lift("ada", at: Self.stranger.ip).isEmpty && listed().count == 3)
+        #expect(world.lift("ada", at: Self.other.ip).map(\.user) == ["ada"])
+        #expect(listed() == ["ada 198.51.100.77", "nobody 198.51.100.78"])
+        #expect(phones.prove("REGISTER", from: Self.other)?.status == 200)
+        #expect(phones.prove("REGISTER")?.status == 403, "there ada is still suspended")
+        #expect(world.lift("ada").count == 1)
+        #expect(phones.prove("REGISTER")?.status == 200)
+        let event = try #require(world.events.last { $0.name == .credentialsLifted })
+        #expect(event.fields["user"] == "ada" && event.fields["source"] == "198.51.100.77")
+        world.run(for: .seconds(181))
+        #expect(listed().isEmpty)
+    }
+
     @Test("nobody registers in another's name, and scanners hear nothing")
     func others() {
         let phones = Phones()

@@ -7,10 +7,11 @@ package final class Baresip: Sendable {
     private let directory: TemporaryDirectory
 
     /// - Parameters:
+    ///   - transport: how it reaches `server`; it believes any certificate.
     ///   - launcher: what is put before its command line, as `ip netns exec NAME`.
     ///   - hasVideo: it offers and takes video too, VP8 of a test picture.
     package init(
-        user: String, password: String, at address: SocketAddress, server: SocketAddress, launcher: [String], hasVideo: Bool = false
+        user: String, password: String, at address: SocketAddress, server: SocketAddress, transport: Transport = .udp, launcher: [String], hasVideo: Bool = false
     ) throws {
         directory = try TemporaryDirectory("b")
         let modules = (["stdio", "g711", "aufile", "account", "menu"] + (hasVideo ? ["vp8", "fakevideo"] : [])).map { "module \($0).so" }
@@ -23,7 +24,7 @@ package final class Baresip: Sendable {
             hasVideo ? "video_source fakevideo,nil\nvideo_display fakevideo,nil\nvideo_size 176x144\nvideo_fps 10" : "",
         ]
         try Data((lines + modules).map { $0 + "\n" }.joined().utf8).write(to: URL(fileURLWithPath: directory.file("config")))
-        let account = "<sip:\(user)@\(server)>;auth_user=\(user);auth_pass=\(password);answermode=auto;regint=3600\n"
+        let account = "<sip:\(user)@\(server)\(transport == .udp ? "" : ";transport=\(transport.rawValue)")>;auth_user=\(user);auth_pass=\(password);answermode=auto;regint=3600\n"
         try Data(account.utf8).write(to: URL(fileURLWithPath: directory.file("accounts")))
         try Data().write(to: URL(fileURLWithPath: directory.file("contacts")))
         try Self.tone.write(to: URL(fileURLWithPath: directory.file("tone.wav")))

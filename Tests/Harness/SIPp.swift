@@ -25,6 +25,8 @@ package final class SIPp: Sendable {
         package var hangsUpWhenTold = false
         /// What stands for `[NAME]` in the scenario; SIPp's own keywords may not stand for a status line's code.
         package var keys: [String: String] = [:]
+        /// The scenario of what comes outside of its own calls; nil: there is none. `keys` count for it too.
+        package var outOfCall: String?
         /// What is put before its command line, as `ip netns exec NAME`.
         package var launcher: [String] = []
         package var calls = 1
@@ -83,6 +85,13 @@ package final class SIPp: Sendable {
         }
         var arguments = ["-sf", scenario, "-i", "\(plan.address.ip)", "-p", "\(plan.address.port)"]
         arguments += ["-mi", "\(plan.mediaHost ?? plan.address.ip)", "-m", "\(plan.calls)", "-l", "\(plan.calls)", "-r", "\(plan.rate)"]
+        if let name = plan.outOfCall {
+            var text = textOfFile(Self.scenarioFile(name))
+            for (name, value) in plan.keys { text = text.replacing("[\(name)]", with: value) }
+            try Data(text.utf8).write(to: URL(fileURLWithPath: directory.file("outside.xml")))
+            // Else it takes the next request with the same Call-ID for one of a call that has ended.
+            arguments += ["-oocsf", directory.file("outside.xml"), "-deadcall_wait", "0"]
+        }
         // It takes this port and the second after it, and ends where one of them is taken.
         arguments += ["-mp", "\(Loopback.sippMediaPort())"]
         arguments += ["-d", "\(plan.pause.milliseconds)", "-timeout", "\(plan.limit.milliseconds)ms", "-timeout_error"]

@@ -110,6 +110,25 @@ struct KernelPathTests {
         }
     }
 
+    @Test("when relayd is killed nothing goes on passing")
+    func killed() async throws {
+        try await Testbed.with(Self.settings) { bed in
+            let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
+            try await call.startMedia()
+            _ = try await passes(50, bed.daemon)
+            bed.daemon.process.kill()
+            try await eventually("it has ended") { bed.daemon.process.exit != nil }
+            let sent = (call.callerMedia.sentCount, call.calleeMedia.sentCount)
+            try await eventually("the parties go on sending") {
+                call.callerMedia.sentCount >= sent.0 + 25 && call.calleeMedia.sentCount >= sent.1 + 25
+            }
+            call.stopMedia()
+            #expect(call.calleeMedia.heard.numbers.allSatisfy { $0 < sent.0 } && call.callerMedia.heard.numbers.allSatisfy { $0 < sent.1 })
+            call.caller.process.kill()
+            call.callee.process.kill()
+        }
+    }
+
     @Test("without the rights for it RTP goes through sockets, and a warning says so")
     func refused() async throws {
         try await Testbed.with({ settings in

@@ -166,6 +166,10 @@ extension ControlLoop {
         case .binding(let name):
             let details = control.bindingDetails(name, now: now)
             result = details.isEmpty ? .failure(Self.unknownBinding(name)) : .success(.bindings(details))
+        case .suspensions: result = .success(.suspensions(control.suspensions(now: now)))
+        case .lift(let query):
+            let lifted = control.lift(query, now: now)
+            result = lifted.isEmpty ? .failure(Self.unknownSuspension(query)) : .success(.suspensions(lifted))
         case .trunks: result = .success(.trunks(control.trunkReports(now: now)))
         case .strangers(let query): result = .success(.strangers(control.strangerReport(limit: query.limit)))
         case .why(let name):
@@ -192,6 +196,11 @@ extension ControlLoop {
 
     static func unknownCall(_ name: String) -> ControlError {
         ControlError(.notFound, "There is no present call \"\(name.prefix(64))\": see `relayctl calls`, or `relayctl records` for ended ones.")
+    }
+
+    private static func unknownSuspension(_ query: LiftQuery) -> ControlError {
+        let place = query.address.map { " at \($0)" } ?? ""
+        return ControlError(.notFound, "\"\(query.user.prefix(64))\" is not suspended\(place): see `relayctl suspensions`.")
     }
 
     private static func unknownBinding(_ name: String) -> ControlError {

@@ -60,7 +60,9 @@ extension CallControl {
         let routes = binding.path.isEmpty ? [] : RouteList.split(binding.path)
         var destination = binding.flow
         if let first = routes.first {
-            if let address = NameAddress(first)?.uri.socketAddress { destination.remote = address }
+            // One that could not be reached was refused when it registered. Listeners may be others since a restart: then back the way
+            // it came.
+            if case .success(let flow) = way(alongPath: first, of: binding.flow) { destination = flow }
         } else if !binding.isBehindNAT, binding.flow.transport == .udp,
             let address = SIPURI(binding.contact)?.socketAddress, address.ip.family == binding.flow.ip.family
         {
@@ -71,6 +73,42 @@ extension CallControl {
             uri: binding.contactText, to: to, destination: destination, routes: routes, timers: configuration.routing.timers)
         target.isBehindNAT = routes.isEmpty && (binding.isBehindNAT || binding.flow.transport != .udp)
         return target
+    }
+
+    /// The way to the first element of a Path, by the transport it names. An element that is where the REGISTER came from, by the same
+    /// transport, is reached by that connection as long as it is up.
+    func way(alongPath first: String, of source: Flow) -> Result<Flow, PathFailure> {
+        guard let uri = NameAddress(first)?.uri else { return .failure(PathFailure("Path is no address")) }
+        if let name = uri.parameter("transport"), uri.transport == nil || Transport(rawValue: name.lowercased()) == nil {
+            return .failure(PathFailure("Path asks for transport=\(name.prefix(16)), which relayd does not speak"))
+        }
+        let transport = uri.transport ?? .udp
+        guard let address = uri.socketAddress else {
+            return .failure(PathFailure("Path names a host, and relayd calls IP addresses only"))
+        }
+        if transport == source.transport, address == source.remote {
+            return .success(Flow(transport, to: address, listener: source.listener, connection: source.connection))
+        }
+        let flow = Flow(transport, to: address, listener: transport == source.transport ? source.listener : nil)
+        guard let listener = endpoints.listener(for: flow), endpoints.listeners[Int(listener)].advertised.ip.family == address.ip.family else {
+            return .failure(PathFailure("Path asks for \(transport.viaToken) over \(address.ip.family == .ipv4 ? "IPv4" : "IPv6"), and relayd has no such listener"))
+        }
+        return .success(Flow(transport, to: address, listener: listener))
+    }
+
+    struct PathFailure: Error {
+        /// Of a Warning: no quotes.
+        let sentence: String
+
+        init(_ sentence: String) { self.sentence = sentence.filter { $0 != "\"" && $0 != "\\" } }
+    }
+
+    /// Why nobody could be called along the Path of a REGISTER; nil when it is fine, or there is none.
+    func pathFailure(_ register: RegisterRequest, from source: Flow) -> String? {
+        guard !register.path.isEmpty, register.bindsContacts, let first = RouteList.split(register.path).first,
+            case .failure(let failure) = way(alongPath: first, of: source)
+        else { return nil }
+        return failure.sentence
     }
 
     /// Counts a call from an address that is no trunk; false when there are too many.

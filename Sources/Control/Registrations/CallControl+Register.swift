@@ -95,6 +95,7 @@ extension CallControl {
     private mutating func apply(
         _ register: RegisterRequest, of request: SIPMessage, user: UserIndex, from source: Flow, now: Instant
     ) -> Registrar.Outcome {
+        if let sentence = pathFailure(register, from: source) { return .refused(status: 400, reason: sentence) }
         var changes: [Registrar.Change] = []
         let outcome = phones!.registrar.apply(
             register, of: request, user: user, flow: source, isProven: true, now: now, changes: &changes)

@@ -13,6 +13,8 @@ package enum ControlCommand: Equatable, Sendable {
     case keepAlive
     /// By user, number or `RegistrationSummary.id`.
     case binding(String)
+    case suspensions
+    case lift(LiftQuery)
     case trunks
     case strangers(StrangerQuery)
     case probe(ProbeQuery)
@@ -61,6 +63,19 @@ package enum ControlCommand: Equatable, Sendable {
         case .binding:
             try parameters.allow(["id"])
             self = .binding(try parameters.requiredString("id"))
+        case .suspensions:
+            try parameters.allow([])
+            self = .suspensions
+        case .lift:
+            try parameters.allow(["user", "address"])
+            var query = LiftQuery(user: try parameters.requiredString("user"))
+            if let text = try parameters.string("address") {
+                guard let address = IPAddress(text) else {
+                    throw ControlError(.invalidParams, "\"\(text.prefix(64))\" is no IP address.")
+                }
+                query.address = address
+            }
+            self = .lift(query)
         case .trunks:
             try parameters.allow([])
             self = .trunks

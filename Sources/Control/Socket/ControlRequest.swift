@@ -23,6 +23,7 @@ package enum ControlReply: Equatable, Sendable {
     case registrations(RegistrationList)
     case keepAlive(KeepAliveReport)
     case bindings([BindingDetail])
+    case suspensions([SuspensionSummary])
     /// Begun.
     case capture(CaptureStart)
     case records([CallRecord])
@@ -54,6 +55,7 @@ package enum ControlReply: Equatable, Sendable {
             case .registrations(let list): try ControlLine.response(to: id, result: list)
             case .keepAlive(let report): try ControlLine.response(to: id, result: report)
             case .bindings(let details): try ControlLine.response(to: id, result: details)
+            case .suspensions(let list): try ControlLine.response(to: id, result: list)
             case .capture(let start): try ControlLine.response(to: id, result: start)
             case .records(let records): try ControlLine.response(to: id, result: records)
             case .explanation(let explanation): try ControlLine.response(to: id, result: explanation)

@@ -47,6 +47,14 @@ package struct ControlClient: ~Copyable {
         try call(.binding, parameters: CallParameters(id: name), result: [BindingDetail].self)
     }
 
+    package mutating func suspensions() throws(ControlClientError) -> [SuspensionSummary] {
+        try call(.suspensions, parameters: NoParameters?.none, result: [SuspensionSummary].self)
+    }
+
+    package mutating func lift(_ query: LiftQuery) throws(ControlClientError) -> [SuspensionSummary] {
+        try call(.lift, parameters: query, result: [SuspensionSummary].self)
+    }
+
     package mutating func trunks() throws(ControlClientError) -> [TrunkReport] {
         try call(.trunks, parameters: NoParameters?.none, result: [TrunkReport].self)
     }

@@ -16,6 +16,10 @@ package enum ControlMethod: String, CaseIterable, Sendable {
     case keepalive
     /// `CallParameters`, the id being that of a binding, or a user; answers `[BindingDetail]`.
     case binding
+    /// No parameters; answers `[SuspensionSummary]`.
+    case suspensions
+    /// A `LiftQuery`; answers `[SuspensionSummary]`, those that have ended with it.
+    case lift
     /// No parameters; answers `[TrunkReport]`.
     case trunks
     /// A `StrangerQuery`, every key optional; answers a `StrangerReport`.

@@ -49,6 +49,8 @@ package struct Event: Codable, Equatable, Sendable {
         /// The connection that a phone registered by has ended.
         package static let registrationCutOff = Name(rawValue: "registration.cut_off")
         package static let credentialsSuspended = Name(rawValue: "credentials.suspended")
+        /// An operator has ended a suspension.
+        package static let credentialsLifted = Name(rawValue: "credentials.lifted")
         package static let keepAliveShortfall = Name(rawValue: "keepalive.shortfall")
         package static let recordingStarted = Name(rawValue: "recording.started")
         package static let record = Name(rawValue: "record")

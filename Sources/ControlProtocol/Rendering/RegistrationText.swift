@@ -14,13 +14,24 @@ extension RegistrationList {
         }
         table.add("NAT", leftOutAt: 1, cells: bindings.map { .init($0.nat) })
         table.add("EXPIRES", alignment: .right, cells: bindings.map { "\($0.expiresInSeconds) s" })
-        if bindings.contains(where: { $0.path != nil }) {
-            table.add("PATH", leftOutAt: 3, leastWidth: 12, cells: bindings.map { .init($0.path ?? "-") })
-        }
         table.add("AGENT", leftOutAt: 2, leastWidth: 8, cells: bindings.map { .init($0.agent) })
         let shown = bindings.count < matching ? ", \(bindings.count) shown" : ""
         let matches = matching < total ? "\(matching) of \(total)" : "\(total)"
-        return table.rendered(style).text + "\(matches) \(total == 1 ? "contact" : "contacts")\(shown).\n"
+        return table.rendered(style).text + pathText(style) + "\(matches) \(total == 1 ? "contact" : "contacts")\(shown).\n"
+    }
+}
+
+extension RegistrationList {
+    /// Which contacts are called along which Path: mostly many along the same, so once for each.
+    private func pathText(_ style: TextStyle) -> String {
+        var paths: [String] = []
+        for case let path? in bindings.map(\.path) where !paths.contains(path) && paths.count < 8 { paths.append(path) }
+        let lines = paths.flatMap { path in
+            let ids = bindings.filter { $0.path == path }.map(\.id)
+            let more = ids.count > 6 ? " and \(ids.count - 6) more" : ""
+            return wrapped(style.safe("Path \(path): \(ids.prefix(6).joined(separator: ", "))\(more)."), to: style.width)
+        }
+        return lines.map { $0 + "\n" }.joined()
     }
 }
 

@@ -20,6 +20,15 @@ package struct CredentialGuard: Sendable {
         var failures: Int
         /// Of the last failure; a suspension lasts from then.
         var at: Instant
+        /// Its beginning, for people; empty as long as it is not suspended.
+        var name: [UInt8] = []
+    }
+
+    /// A user name that is suspended at an address.
+    package struct Suspension: Sendable {
+        package let name: [UInt8]
+        package let ip: IPAddress
+        package let until: Instant
     }
 
     private let settings: Settings
@@ -56,6 +65,7 @@ package struct CredentialGuard: Sendable {
         if now >= record.at + settings.suspension { record.failures = 0 }
         record.failures += 1
         record.at = now
+        if record.failures >= settings.failures { record.name = Array(user.prefix(Self.nameLimit)) }
         records[key] = record
         return record.failures == settings.failures
     }
@@ -65,6 +75,33 @@ package struct CredentialGuard: Sendable {
         let key = key(user, ip)
         records[key] = nil
         older[key] = nil
+    }
+
+    private static let nameLimit = 64
+
+    /// Who is suspended, by name and address.
+    package func suspensions(now: Instant) -> [Suspension] {
+        let suspended = [records, older].joined().compactMap { key, record in
+            record.failures >= settings.failures && now < record.at + settings.suspension
+                ? Suspension(name: record.name, ip: key.ip, until: record.at + settings.suspension) : nil
+        }
+        return suspended.sorted { left, right in
+            left.name == right.name
+                ? (left.ip.high, left.ip.low) < (right.ip.high, right.ip.low) : left.name.lexicographicallyPrecedes(right.name)
+        }
+    }
+
+    /// An operator ends the suspensions of a name, at one address or at all.
+    ///
+    /// - Returns: what ended.
+    package mutating func lift(_ name: [UInt8], at ip: IPAddress?, now: Instant) -> [Suspension] {
+        let shown = Array(name.prefix(Self.nameLimit))
+        let lifted = suspensions(now: now).filter { $0.name == shown && (ip == nil || $0.ip == ip) }
+        let addresses = Set(lifted.map(\.ip))
+        func stays(_ key: Key, _ record: Record) -> Bool { record.name != shown || !addresses.contains(key.ip) }
+        records = records.filter { stays($0.key, $0.value) }
+        older = older.filter { stays($0.key, $0.value) }
+        return lifted
     }
 
     package var count: Int { records.count + older.count }

@@ -31,7 +31,7 @@ package struct RegisterRequest: Sendable {
     let branchHash: UInt32
     let sequence: UInt32
     /// All Path values, comma between them, or empty.
-    let path: [UInt8]
+    package let path: [UInt8]
     package let supportsOutbound: Bool
     /// Its beginning.
     let userAgent: ArraySlice<UInt8>
@@ -41,6 +41,12 @@ package struct RegisterRequest: Sendable {
     package var isOfOneBinding: Bool {
         guard case .update(let contacts) = kind, contacts.count == 1 else { return false }
         return (contacts[0].expires ?? expires) != 0
+    }
+
+    /// It would add or refresh something.
+    package var bindsContacts: Bool {
+        guard case .update(let contacts) = kind else { return false }
+        return contacts.contains { ($0.expires ?? expires) != 0 }
     }
 
     /// Contacts beyond this are refused: nobody has so many phones on one name in one request.

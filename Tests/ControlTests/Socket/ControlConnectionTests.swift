@@ -18,7 +18,12 @@ struct ControlConnectionTests {
             ("report", ",\"params\":{\"grouping\":\"hour\"}", .report(ReportQuery(grouping: .hour))),
             ("audit", "", .audit(AuditQuery())), ("call", ",\"params\":{\"id\":\"k3\"}", .call("k3")),
             ("hangup", ",\"params\":{\"id\":\"k3\"}", .hangup("k3")), ("config", "", .configuration),
-            ("records", "", .records(RecordQuery())),
+            ("records", "", .records(RecordQuery())), ("suspensions", "", .suspensions),
+            ("lift", ",\"params\":{\"user\":\"ada\"}", .lift(LiftQuery(user: "ada"))),
+            (
+                "lift", ",\"params\":{\"user\":\"ada\",\"address\":\"192.0.2.7\"}",
+                .lift(LiftQuery(user: "ada", address: IPAddress("192.0.2.7")))
+            ),
             (
                 "records",
                 ",\"params\":{\"limit\":7,\"match\":\"1001\",\"cause\":\"no_media\",\"trunk\":\"t\",\"since\":\"1970-01-01T00:00:00.001Z\"}",
@@ -50,6 +55,11 @@ struct ControlConnectionTests {
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"records\",\"params\":{\"limit\":0}}", -32602, "from 1 to 10000"),
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"records\",\"params\":{\"limit\":\"5\"}}", -32602, "\\\"limit\\\""),
             ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"records\",\"params\":{\"since\":\"today\"}}", -32602, "UTC time"),
+            ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"lift\"}", -32602, "needs \\\"user\\\""),
+            (
+                "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"lift\",\"params\":{\"user\":\"ada\",\"address\":\"home\"}}", -32602,
+                "is no IP address"
+            ),
             ("garbage", -32700, "JSON"),
             ("[]", -32600, "Batches"),
         ])

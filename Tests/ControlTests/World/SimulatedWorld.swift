@@ -172,6 +172,13 @@ final class SimulatedWorld {
         return isDone
     }
 
+    /// Ends suspensions as an operator does.
+    func lift(_ user: String, at address: IPAddress? = nil) -> [SuspensionSummary] {
+        let lifted = control.lift(LiftQuery(user: user, address: address), now: now)
+        flush()
+        return lifted
+    }
+
     /// Asks a trunk; the answer goes to `probes`.
     func probe(_ trunk: String) -> Bool {
         let isKnown = control.probe(trunk, token: UInt64(probes.count), now: now)
