@@ -65,6 +65,27 @@ import Testing
         expectNothingLeft(world)
     }
 
+    @Test("of two trunks for one prefix calls go to each as often as its weight says, and to the other when that one fails")
+    func weights() {
+        let world = SimulatedWorld(seed: 77) { configuration in
+            configuration.trunks[1].weight = 3
+            configuration.trunks.append(Trunk(name: "c", address: SimulatedWorld.otherCalleeAddress, prefixes: ["49"]))
+        }
+        let calls = 200
+        var first = 0
+        for _ in 0..<calls {
+            let before = world.sent(to: firstSide).count
+            let caller = world.placeCall(script(.reject(500)))
+            world.run(for: .milliseconds(30))
+            if world.sent(to: firstSide).count > before { first += 1 }
+            world.run(for: .seconds(2))
+            #expect(caller.finalStatus == 200, "the other one answers")
+            for id in world.presentCalls { _ = world.hangUp(id) }
+        }
+        // Three in four, give or take four standard deviations.
+        #expect((125...175).contains(first), "\(first)")
+    }
+
     @Test("what the callee itself says is passed on, and nobody else is called", arguments: [404, 480, 486, 487, 600, 603])
     func noNextRoute(status: Int) {
         let world = world(2)

@@ -205,6 +205,29 @@ struct TrunkBehaviourTests {
         }
     }
 
+    @Test("relayctl call shows the session timers of both legs; a call that nothing watches ends after its time, and why says so")
+    func unwatched() async throws {
+        try await Testbed.with({ settings in
+            settings.noMediaTimeout = 0
+            settings.limits = ["unwatched_duration = 6"]
+        }) { bed in
+            let callee = try await bed.callee("callee-stays")
+            let caller = try await bed.caller("caller-stays")
+            let id = try await eventually("the call is up") { try bed.daemon.control.calls().first { $0.state == .connected }?.id }
+            let detail = try await bed.daemon.relayctl(["call", id])
+            let timers = detail.output.split(separator: "\n").filter { $0.hasPrefix("  session timer") }
+            #expect(timers.count == 2, "\(detail.output)")
+            #expect(timers.allSatisfy { $0.contains("1800 s, relayd refreshes in ") && $0.hasSuffix("not known to the peer") })
+            #expect(detail.output.contains("s at the latest"))
+            try await caller.succeeds()
+            try await callee.succeeds()
+            let record = try #require(try await bed.daemon.records(count: 1).first)
+            record.expectOutcome(.maximumDuration, sip: 200, q850: 31, by: .relayd)
+            #expect((5_999..<15_000).contains(record.durationMilliseconds))
+            #expect(try await bed.daemon.relayctl(["why", record.id]).output.contains("limits.unwatched_duration"))
+        }
+    }
+
     @Test("a hold by 0.0.0.0, and one by inactive, come to the callee as they were said, and end again", arguments: [
         ("0.0.0.0", "sendrecv"), (nil, "inactive"),
     ] as [(String?, String)])

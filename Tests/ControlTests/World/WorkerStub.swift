@@ -47,6 +47,7 @@ final class WorkerStub {
         case .open(let session, let caller, let callee):
             sessions[session] = Session(ports: [.caller: caller.port, .callee: callee.port])
             lastPacket[session] = [:]
+            activity.clear(session.index)
             statistics.clear(session.index)
             let isRefused = Double.random(in: 0..<1, using: &random) < openFailure
             return (isRefused ? .openFailed(session, errno: 98, address: caller) : .opened(session), delay)
