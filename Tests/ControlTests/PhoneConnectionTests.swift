@@ -39,6 +39,9 @@ import Testing
         world.disconnect(PhoneWorld.phone)
         world.run(for: .seconds(40))
         #expect(world.counters[.bindingsCutOff] == 1)
+        let finding = try #require(
+            world.control.keepAliveReport(now: world.now).findings.first { $0.symptom == "phones by TCP or TLS are cut off" })
+        #expect(finding.isPresent && finding.evidence.hasPrefix("the connection of 1 contacts, one of ada for one, has closed"))
         let event = try #require(world.events.first { $0.name == .registrationCutOff })
         #expect(event.fields["user"] == "ada" && event.fields["source"] == "\(transport.rawValue):198.51.100.77:40000")
         #expect(registrations(phones).map(\.connection) == ["closed"], "it stays, so that it is seen")
@@ -169,6 +172,7 @@ import Testing
         #expect(phones.world.flows.last { $0.remote == edge }?.connection == 1)
         #expect(phones.world.hangUp(phones.world.presentCalls[0]))
         phones.world.disconnect(edge)
+        #expect(phones.world.counters[.bindingsCutOff] == 0 && !phones.world.events.contains { $0.name == .registrationCutOff })
         #expect(verdict(phones) == "It gets no keep-alives: calls reach it by its Path.")
         phones.call()
         let flow = try #require(phones.world.flows.last { $0.remote == edge })
