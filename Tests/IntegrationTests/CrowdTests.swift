@@ -6,7 +6,7 @@ import Testing
 @Suite("very many calls", .inTurn, .needs(.sipp))
 struct CrowdTests {
     @Test(
-        "of 1,800 calls the 400 whose media are cut at once are released soon after the timeout, on both legs, and no other",
+        "of 1,800 calls the 400 whose media are cut at once are released within a second after the timeout, on both legs, and no other",
         .timeLimit(.minutes(4)))
     func massSilence() async throws {
         try await Testbed.with({ settings in
@@ -71,7 +71,8 @@ struct CrowdTests {
                 let last = max(record.fromCaller.lastMediaAt ?? record.setupAt, record.fromCallee.lastMediaAt ?? record.setupAt)
                 return record.releaseAt.milliseconds - last.milliseconds
             }
-            #expect(silences.allSatisfy { (11_999..<20_000).contains($0) }, "\(silences.min() ?? 0) to \(silences.max() ?? 0) ms")
+            // By relayd's own clocks: that this machine is slow to look at it says nothing.
+            #expect(silences.allSatisfy { (11_999...13_000).contains($0) }, "\(silences.min() ?? 0) to \(silences.max() ?? 0) ms")
             for party in [callers, [callee]] {
                 let byes = party.flatMap { $0.received("BYE") }
                 #expect(Set(byes.compactMap { $0.header("Call-ID") }).count == 400 && byes.allSatisfy { $0.q850Cause == 102 })

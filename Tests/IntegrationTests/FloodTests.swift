@@ -7,12 +7,17 @@ import Testing
 
 @Suite("floods", .inTurn, .serialized, .needs(.sipp))
 struct FloodTests {
-    /// Sends INVITEs, as near to `rate` a second as the machine gets, until stopped; reads no answers.
+    /// Sends requests, as near to `rate` a second as the machine gets, until stopped; reads no answers.
     private final class Flood: Sendable {
         private let isStopped = Mutex(false)
         private let count = Mutex(0)
 
-        init(from sockets: [UDPSocket], to target: SocketAddress, rate: Int) {
+        init(
+            from sockets: [UDPSocket], to target: SocketAddress, rate: Int,
+            request: @escaping @Sendable (_ number: Int, _ source: SocketAddress, _ target: SocketAddress) -> String = {
+                FloodTests.invite($0, from: $1, to: $2)
+            }
+        ) {
             let thread = Thread { [self] in
                 let start = ContinuousClock.now
                 var number = 0
@@ -23,7 +28,7 @@ struct FloodTests {
                     number = max(number, due - rate / 10)
                     while number < due {
                         let socket = sockets[number % sockets.count]
-                        socket.send(FloodTests.invite(number, from: socket.address, to: target), to: target)
+                        socket.send(request(number, socket.address, target), to: target)
                         number += 1
                         count.withLock { $0 += 1 }
                     }
@@ -43,14 +48,24 @@ struct FloodTests {
         "a=rtpmap:101 telephone-event/8000", "a=ptime:20", "",
     ].joined(separator: "\r\n")
 
-    private static func invite(_ number: Int, from source: SocketAddress, to target: SocketAddress) -> String {
+    private static func invite(
+        _ number: Int, from source: SocketAddress, to target: SocketAddress, header: String = "Subject: none"
+    ) -> String {
         let lines = [
             "INVITE sip:1555\(number)@\(target) SIP/2.0", "Via: SIP/2.0/UDP \(source);branch=z9hG4bKflood\(number);rport",
             "From: <sip:1000@\(target)>;tag=\(number)", "To: <sip:1555\(number)@\(target)>", "Call-ID: flood-\(number)",
-            "CSeq: 1 INVITE", "Max-Forwards: 70", "Contact: <sip:1000@\(source)>", "User-Agent: a flooder",
+            "CSeq: 1 INVITE", "Max-Forwards: 70", "Contact: <sip:1000@\(source)>", "User-Agent: a flooder", header,
             "Content-Type: application/sdp", "Content-Length: \(body.utf8.count)", "",
         ]
         return lines.joined(separator: "\r\n") + "\r\n" + body
+    }
+
+    private static func register(_ number: Int, from source: SocketAddress, to target: SocketAddress, header: String) -> String {
+        [
+            "REGISTER sip:\(target) SIP/2.0", "Via: SIP/2.0/UDP \(source);branch=z9hG4bKflood\(number);rport",
+            "From: <sip:ada@\(target)>;tag=\(number)", "To: <sip:ada@\(target)>", "Call-ID: flood-\(number)", "CSeq: 1 REGISTER",
+            "Max-Forwards: 70", "Contact: <sip:ada@\(source)>", "User-Agent: a flooder", header, "Content-Length: 0", "", "",
+        ].joined(separator: "\r\n")
     }
 
     private func residentMebibytes(_ bed: Testbed) -> Int {
@@ -60,7 +75,7 @@ struct FloodTests {
     }
 
     /// A call that is up while `flood` is on: it loses no media and ends; and so do calls that are set up meanwhile.
-    private func expectService(_ bed: Testbed, during flood: () -> Flood, _ check: (Flood) throws -> Void) async throws {
+    private func expectService(_ bed: Testbed, during flood: () -> Flood, _ check: (Flood) async throws -> Void) async throws {
         let call = try await bed.connect(caller: "caller-hangs-up", callee: "callee-stays", hangsUpWhenTold: .caller)
         let flood = flood()
         defer { flood.stop() }
@@ -78,7 +93,7 @@ struct FloodTests {
         }
         try await caller.succeeds()
         try await callee.succeeds()
-        try check(flood)
+        try await check(flood)
         flood.stop()
         let records = try await eventually("the records of the calls") {
             // There may be thousands of the flooder's.
@@ -113,6 +128,62 @@ struct FloodTests {
             }
             let asked = try bed.daemon.control.counter(.sipUnknownSource)
             #expect(answered > 0 && UInt64(answered) < asked / 2, "most of \(asked) are not answered: \(answered)")
+        }
+    }
+
+    @Test("3,000 INVITEs and REGISTERs a second with a wrong answer to a good challenge: trunks, and a customer with credentials, get through")
+    func badCredentials() async throws {
+        try await Testbed.with({ settings in
+            settings.logLevel = "notice"
+            settings.trunks[1].prefixes = ["4930"]
+            settings.users = [.init("ada", "secret", numbers: ["100"])]
+            let elsewhere = SocketAddress(ip: settings.listen.ip, port: 5099)
+            settings.trunks.append(.init("customer-7", elsewhere, lines: ["sources = []"]))
+            settings.further = ["[[user]]", "name = \"seven\"", "password = \"word\"", "trunk = \"customer-7\""]
+        }) { bed in
+            let sockets = try (0..<20).map { _ in try UDPSocket(SocketAddress(ip: Loopback.host(), port: 0)) }
+            let target = bed.daemon.sipAddress
+            // A nonce is good for the address that got it.
+            var nonces: [SocketAddress: String] = [:]
+            var realm = ""
+            for (number, socket) in sockets.enumerated() {
+                socket.send(Self.invite(-1 - number, from: socket.address, to: target), to: target)
+                let challenge = try await eventually("a challenge") { socket.receive().map { String(decoding: $0.octets, as: UTF8.self) } }
+                func part(_ name: String) throws -> String {
+                    let parts = challenge.components(separatedBy: "\(name)=\"")
+                    return try #require(parts.dropFirst().first?.components(separatedBy: "\"").first, "\(name) in \(challenge)")
+                }
+                realm = try part("realm")
+                nonces[socket.address] = try part("nonce")
+            }
+            let (known, name) = (nonces, realm)
+            let request: @Sendable (Int, SocketAddress, SocketAddress) -> String = { number, source, target in
+                let isInvite = number % 2 == 0
+                let count = "00000000" + String(number + 1, radix: 16)
+                let header = (isInvite ? "Proxy-" : "") + "Authorization: Digest username=\"ada\", realm=\"\(name)\", nonce=\"\(known[source] ?? "")\", "
+                    + "uri=\"sip:\(target)\", response=\"00000000000000000000000000000000\", algorithm=MD5, qop=auth, cnonce=\"x\", "
+                    + "nc=\(count.suffix(8))"
+                return isInvite
+                    ? Self.invite(number, from: source, to: target, header: header)
+                    : Self.register(number, from: source, to: target, header: header)
+            }
+            let before = residentMebibytes(bed)
+            try await expectService(bed, during: { Flood(from: sockets, to: target, rate: 3_000, request: request) }) { (_) async throws -> Void in
+                let callee = try await bed.callee("callee-stays")
+                let customer = try await bed.caller("customer-proves-itself") {
+                    $0.address.port += 7
+                    $0.keys = ["USER": "seven", "PASSWORD": "word"]
+                    $0.pause = .milliseconds(100)
+                }
+                try await customer.succeeds()
+                try await callee.succeeds()
+                let control = bed.daemon.control
+                #expect(try control.counter(.credentialsWrong) + control.counter(.credentialsSuspended) > 500)
+                #expect(residentMebibytes(bed) - before < 64)
+                #expect(try control.registrations().total == 0)
+            }
+            let records = try bed.daemon.control.records(RecordQuery(limit: 100))
+            #expect(records.count == 7 && records.count { $0.callerTrunk == "customer-7" } == 1, "no record for a stranger")
         }
     }
 

@@ -38,4 +38,32 @@ struct SessionTimerTests {
             #expect(try bed.daemon.control.counter(.sessionRefreshes) == 2)
         }
     }
+
+    @Test("a callee that takes no UPDATE is refreshed by re-INVITE, with the description it had")
+    func refreshByReinvite() async throws {
+        try await Testbed.with({ settings in
+            settings.sip = ["session_timer = 90"]
+            settings.trunks[0].lines = ["session_timer = 0"]
+            settings.noMediaTimeout = 0
+        }) { bed in
+            let callee = try await bed.callee("proxied-callee-stays") { $0.limit = .seconds(150) }
+            let caller = try await bed.caller("caller-hangs-up") {
+                $0.hangsUpWhenTold = true
+                $0.limit = .seconds(150)
+            }
+            let refresh = try await callee.receives("a re-INVITE", within: .seconds(70)) { $0.header("CSeq") == "2 INVITE" }
+            let invite = try #require(callee.received("INVITE").first)
+            let wait = Double(refresh.microseconds - invite.microseconds) / 1e6
+            #expect(wait >= 44.9 && wait < 60, "at half the interval; it took \(wait) s")
+            #expect(refresh.header("Session-Expires") == "90;refresher=uac")
+            #expect(refresh.mediaAddress == invite.mediaAddress && refresh.sdpLines("o=") == invite.sdpLines("o="))
+            try await eventually("its 200 is acknowledged") { callee.received("ACK").count == 2 }
+            try caller.hangUp()
+            try await caller.succeeds()
+            try await callee.succeeds()
+            #expect(caller.received("INVITE").isEmpty)
+            try #require(try await bed.daemon.records(count: 1).first).expectOutcome(.normal, sip: 200, q850: 16, by: .caller)
+            #expect(try bed.daemon.control.counter(.sessionRefreshes) == 1)
+        }
+    }
 }
