@@ -77,6 +77,24 @@ import Testing
         #expect(world.counters[.bindingsCutOff] == 1)
     }
 
+    @Test("a phone that comes by one connection after another takes the place of its own contacts, not of one that is reached")
+    func room() {
+        let phones = phones { $0.limits.bindingsPerUser = 3 }
+        // The oldest, and up all the time.
+        #expect(phones.prove("REGISTER", from: PhoneWorld.other)?.status == 200)
+        for port in UInt16(40_001)...40_006 {
+            let flapping = SocketAddress(ip: PhoneWorld.phone.ip, port: port)
+            phones.world.connect(flapping, by: .tcp)
+            #expect(phones.prove("REGISTER", from: flapping)?.status == 200)
+            phones.world.disconnect(flapping)
+        }
+        #expect(registrations(phones).filter { $0.connection == "closed" }.count == 2)
+        #expect(registrations(phones).contains { $0.source == "\(PhoneWorld.other)" })
+        #expect(phones.world.counters[.bindingsReplaced] == 4)
+        phones.call()
+        #expect(phones.invited == [PhoneWorld.other])
+    }
+
     @Test("of several contacts those whose connection is closed are left out")
     func oneOfTwo() {
         let phones = phones()
