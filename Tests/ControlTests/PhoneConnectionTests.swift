@@ -39,6 +39,9 @@ import Testing
         world.disconnect(PhoneWorld.phone)
         world.run(for: .seconds(40))
         #expect(world.counters[.bindingsCutOff] == 1)
+        let finding = try #require(
+            world.control.keepAliveReport(now: world.now).findings.first { $0.symptom == "phones by TCP or TLS are cut off" })
+        #expect(finding.isPresent && finding.evidence.hasPrefix("the connection of 1 contacts, one of ada for one, has closed"))
         let event = try #require(world.events.first { $0.name == .registrationCutOff })
         #expect(event.fields["user"] == "ada" && event.fields["source"] == "\(transport.rawValue):198.51.100.77:40000")
         #expect(registrations(phones).map(\.connection) == ["closed"], "it stays, so that it is seen")
@@ -72,6 +75,24 @@ import Testing
         #expect(phones.call("200")?.status == 480)
         #expect(phones.call("100")?.status != 480)
         #expect(world.counters[.bindingsCutOff] == 1)
+    }
+
+    @Test("a phone that comes by one connection after another takes the place of its own contacts, not of one that is reached")
+    func room() {
+        let phones = phones { $0.limits.bindingsPerUser = 3 }
+        // The oldest, and up all the time.
+        #expect(phones.prove("REGISTER", from: PhoneWorld.other)?.status == 200)
+        for port in UInt16(40_001)...40_006 {
+            let flapping = SocketAddress(ip: PhoneWorld.phone.ip, port: port)
+            phones.world.connect(flapping, by: .tcp)
+            #expect(phones.prove("REGISTER", from: flapping)?.status == 200)
+            phones.world.disconnect(flapping)
+        }
+        #expect(registrations(phones).filter { $0.connection == "closed" }.count == 2)
+        #expect(registrations(phones).contains { $0.source == "\(PhoneWorld.other)" })
+        #expect(phones.world.counters[.bindingsReplaced] == 4)
+        phones.call()
+        #expect(phones.invited == [PhoneWorld.other])
     }
 
     @Test("of several contacts those whose connection is closed are left out")
@@ -169,6 +190,7 @@ import Testing
         #expect(phones.world.flows.last { $0.remote == edge }?.connection == 1)
         #expect(phones.world.hangUp(phones.world.presentCalls[0]))
         phones.world.disconnect(edge)
+        #expect(phones.world.counters[.bindingsCutOff] == 0 && !phones.world.events.contains { $0.name == .registrationCutOff })
         #expect(verdict(phones) == "It gets no keep-alives: calls reach it by its Path.")
         phones.call()
         let flow = try #require(phones.world.flows.last { $0.remote == edge })

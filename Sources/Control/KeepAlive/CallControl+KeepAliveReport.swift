@@ -159,10 +159,15 @@ extension CallControl {
         var unproven = 0
         var lost: (count: Int, example: String) = (0, "")
         var refused: (count: Int, example: String) = (0, "")
+        var cutOff: (count: Int, example: String) = (0, "")
         var longestSurvived: UInt32 = 0
 
         mutating func add(_ id: BindingID, _ binding: Binding, _ keepAlives: KeepAlives, _ phones: Phones) {
             if binding.isBehindNAT { behindNAT += 1 }
+            if binding.isCutOff {
+                if cutOff.count == 0 { cutOff.example = phones.users[binding.user].nameText }
+                cutOff.count += 1
+            }
             guard let (_, proof, refusals) = keepAlives[id] else { return }
             longestSurvived = max(longestSurvived, proof.survived)
             if proof.unanswered >= KeepAlives.lostAfter, keepAlives.payload.isEliciting {
@@ -211,6 +216,13 @@ extension CallControl {
                 "\(KeepAliveReport.percent(load)) % of one processor in the last cycle, at most \(largest) messages at once"
                     + (isHeavy ? ": a smaller keepalive.quantity or a longer keepalive.period lowers it" : "")))
         findings.append(mediaFinding(behindNAT: survey.behindNAT, phones))
+        if survey.cutOff.count > 0 {
+            findings.append(
+                .init(
+                    "phones by TCP or TLS are cut off", isPresent: true,
+                    "the connection of \(survey.cutOff.count) contacts, one of \(survey.cutOff.example) for one, has closed: no call reaches "
+                        + "them before they register anew"))
+        }
         if survey.refused.count > 0 {
             findings.append(
                 .init(

@@ -90,8 +90,10 @@ extension CallControl {
             return .success(Flow(transport, to: address, listener: source.listener, connection: source.connection))
         }
         let flow = Flow(transport, to: address, listener: transport == source.transport ? source.listener : nil)
-        guard let listener = endpoints.listener(for: flow), endpoints.listeners[Int(listener)].advertised.ip.family == address.ip.family else {
-            return .failure(PathFailure("Path asks for \(transport.viaToken) over \(address.ip.family == .ipv4 ? "IPv4" : "IPv6"), and relayd has no such listener"))
+        let family = address.ip.family
+        guard let listener = endpoints.listener(for: flow), endpoints.listeners[Int(listener)].advertised.ip.family == family else {
+            let words = "\(transport.viaToken) over \(family == .ipv4 ? "IPv4" : "IPv6")"
+            return .failure(PathFailure("Path asks for \(words), and relayd has no such listener"))
         }
         return .success(Flow(transport, to: address, listener: listener))
     }

@@ -50,7 +50,8 @@ extension CallControl {
         guard phones != nil else { return }
         phones!.queue.drop(connection, of: remote.ip)
         for id in phones!.connections.end(connection, at: now) {
-            guard let binding = phones!.registrar.connectionEnded(of: id) else { continue }
+            // Along a Path another connection can be opened.
+            guard let binding = phones!.registrar.connectionEnded(of: id), binding.isCutOff else { continue }
             let user = phones!.users[binding.user].nameText
             counters.add(to: .bindingsCutOff)
             emit(

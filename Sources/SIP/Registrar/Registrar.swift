@@ -166,14 +166,17 @@ package struct Registrar: Sendable {
         }
     }
 
-    /// A phone that lost its bindings with a restart comes back with a new contact each time: the least lately refreshed one
-    /// makes room.
+    /// A phone that lost its bindings with a restart comes back with a new contact each time: one that
+    /// nothing reaches any more makes room, else the least lately refreshed one.
     private mutating func makeRoom(for user: UserIndex, _ changes: inout [Change]) {
         var count = 0
-        var oldest: (id: BindingID, refreshedAt: Instant)?
+        var oldest: (id: BindingID, binding: Binding)?
         table.forEachBinding(of: user) { id, binding in
             count += 1
-            if oldest.map({ binding.refreshedAt < $0.refreshedAt }) ?? true { oldest = (id, binding.refreshedAt) }
+            let comesFirst = oldest.map { former in
+                binding.isCutOff == former.binding.isCutOff ? binding.refreshedAt < former.binding.refreshedAt : binding.isCutOff
+            }
+            if comesFirst ?? true { oldest = (id, binding) }
         }
         if count >= settings.bindingsPerUser, let oldest { remove(oldest.id, .replaced, &changes) }
     }
