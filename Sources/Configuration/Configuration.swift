@@ -85,9 +85,13 @@ package struct Configuration: Sendable {
         return timers
     }
 
-    /// How long a call between these may last; nil: for ever. Each may only shorten it.
-    package func maximumDuration(for caller: Trunk?, _ callee: Trunk?) -> Duration? {
-        [limits.maximumDuration, caller?.maximumDuration, callee?.maximumDuration].compactMap(\.self).filter { $0 > .zero }.min()
+    /// How long a call may last, by `maximum_duration` of its two trunks too; nil: for ever. Each may only shorten it.
+    package func maximumDuration(_ caller: Duration?, _ callee: Duration?) -> Duration? {
+        func least(_ one: Duration?, _ other: Duration?) -> Duration? {
+            guard let other, other > .zero else { return one }
+            return one.map { min($0, other) } ?? other
+        }
+        return least(least(least(nil, limits.maximumDuration), caller), callee)
     }
 
     package func failover(for trunk: Trunk) -> [StatusPattern] { trunk.failover ?? routing.failover }

@@ -44,7 +44,7 @@ extension Configuration {
         effective.sessionTimer = trunk.sessionTimer ?? sip.sessionTimer
         effective.sessionTimerMinimum = trunk.sessionTimerMinimum ?? sip.sessionTimerMinimum
         effective.sessionTimerRefresher = trunk.sessionTimerRefresher ?? sip.sessionTimerRefresher
-        effective.maximumDuration = maximumDuration(for: trunk, nil) ?? .zero
+        effective.maximumDuration = maximumDuration(trunk.maximumDuration, nil) ?? .zero
         return Trunk.keys.map { key in
             let name = "trunk.\(trunk.name).\(key.name)"
             return Setting(

@@ -79,7 +79,9 @@ extension CallControl {
     /// The call is up: from now on its timers count.
     mutating func startTimers(of call: Call, now: Instant) {
         let settings = settings
-        call.endsAt = settings.configuration.maximumDuration(for: call.callerTrunk?.value, call.calleeTrunk?.value).map { now + $0 }
+        call.endsAt = settings.configuration.maximumDuration(
+            call.callerTrunk?.maximumDuration, call.calleeTrunk?.maximumDuration
+        ).map { now + $0 }
         call.unwatchedLimit = call.noMedia.isEmergency ? .zero : settings.configuration.limits.unwatchedDuration
         timersChanged(call, now: now)
     }
