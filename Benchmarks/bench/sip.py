@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import servers
@@ -40,8 +41,8 @@ class SIPServer(servers.Server):
 
     def __init__(self, core, directory, callee, users=0):
         super().__init__(core, os.path.join(directory, self.name + ".log"))
-        self.directory = os.path.join(directory, self.name)
-        os.makedirs(self.directory, exist_ok=True)
+        # Of each start: registrations outlive a server, and would be there before the first phone has come.
+        self.directory = tempfile.mkdtemp(prefix=self.name + "-", dir=directory)
         self.callee = callee
         self.users = users
         self.sends_keep_alives = True
