@@ -26,7 +26,7 @@ package final class DialogKamailio: Sendable {
     ) throws {
         self.address = address
         self.rpcAddress = rpcAddress
-        let modules = ["tm", "sl", "rr", "pv", "textops", "siputils", "dialog", "rtpengine"]
+        let modules = ["tm", "sl", "rr", "pv", "textops", "siputils", "dialog", "rtpengine", "cfgutils"]
         let rpcModules = rpc == .xmlrpc ? ["xmlrpc"] : ["xhttp", "jsonrpcs"]
         let rpcRoute =
             rpc == .xmlrpc
@@ -52,6 +52,9 @@ package final class DialogKamailio: Sendable {
                 if (is_method("INVITE")) { rtpengine_manage("replace-origin ICE=remove"); t_on_reply("MEDIA"); }
                 t_relay();
             }
+            # A dialog is ended by a BYE to one side and then one to the other. Here they are answered within microseconds, and
+            # once the answer to the first is handled, this version does not send the second.
+            reply_route { if (is_method("BYE")) { usleep("1000000"); } }
             onreply_route[MEDIA] { if (has_body("application/sdp")) { rtpengine_manage("replace-origin ICE=remove"); } }
             \(rpcRoute)
 
