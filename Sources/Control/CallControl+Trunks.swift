@@ -75,7 +75,11 @@ extension CallControl {
         let reason: NoRoute
     }
 
-    /// Every branch of an attempt has failed: tries the next route, or tells the caller how this one failed.
+    /// Every branch of an attempt has failed: tries the next one, or tells the caller how it failed.
+    ///
+    /// The contacts of a user are branches of one fork, whatever their q: the caller gets the best of all their responses (RFC 3261
+    /// §16.7, step 6). Of trunks it is the response of the last one: whatever those before it said was taken for a failure of the
+    /// route, and this one may be the callee's own word.
     mutating func attemptFailed(
         _ id: BranchID, _ failure: BackToBackCall.Release, of call: Call, now: Instant
     ) {
@@ -96,11 +100,13 @@ extension CallControl {
                     ], now: now)
             }
         }
-        if call.attempts.isEmpty {
-            enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: call.number)
-        } else {
-            placeNextAttempt(of: call, now: now)
+        guard call.attempts.isEmpty else { return placeNextAttempt(of: call, now: now) }
+        var failure = failure
+        if call.registration != nil, let best = call.machine.bestFailure {
+            call.choose(best.branch)
+            failure = best.release
         }
+        enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: call.number)
     }
 
     /// Whether a failure may lie with the route. Not once the callee was heard, nor when it was the callee's own word.

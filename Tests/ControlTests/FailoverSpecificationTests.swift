@@ -106,6 +106,21 @@ import Testing
         expectNothingLeft(world)
     }
 
+    @Test("when every trunk has failed the caller gets what the last one said, which may be the callee's own word", arguments: [
+        (404, 486), (404, 503), (503, 404),
+    ])
+    func lastTrunk(first: Int, last: Int) throws {
+        let world = world(5) { configuration in
+            for index in 1...2 { configuration.trunks[index].failover = [StatusPattern("404")!, StatusPattern("503")!] }
+        }
+        let caller = world.placeCall(script(.reject(first), other: .reject(last)))
+        world.run(for: .seconds(3))
+        #expect(caller.finalStatus == last)
+        let record = try #require(world.records.first)
+        #expect(record.sipCode == last && record.calleeTrunk == "c")
+        expectNothingLeft(world)
+    }
+
     @Test("a trunk that says nothing is left after its invite timeout, and cancelled as soon as it says something")
     func silentTrunk() {
         let world = world(4) { $0.trunks[1].inviteTimeout = .seconds(2) }

@@ -16,10 +16,11 @@ import Testing
         return phones
     }
 
-    /// The first phone answers every INVITE so.
-    private func answer(_ status: Int, _ phones: PhoneWorld) {
+    /// The first phone answers every INVITE so, and the second one, where it says anything, so.
+    private func answer(_ status: Int, other: Int? = nil, _ phones: PhoneWorld) {
         phones.world.answers = { request, destination in
-            guard destination == PhoneWorld.phone, request.method == .invite else { return [] }
+            guard let status = [PhoneWorld.phone: status, PhoneWorld.other: other][destination] ?? nil, request.method == .invite
+            else { return [] }
             return MessageBuilder.response(to: request, status: status, toTag: "phone", source: Flow(udp: SimulatedWorld.relayd)).finish()
         }
     }
@@ -41,6 +42,51 @@ import Testing
         answer(status, phones)
         phones.call()
         #expect(phones.invited == [PhoneWorld.phone, PhoneWorld.other])
+    }
+
+    struct Responses: Sendable {
+        let first: Int
+        let second: Int
+        /// Which of them is the best.
+        let best: SocketAddress
+        /// What the caller gets.
+        let status: Int
+
+        init(_ first: Int, _ second: Int, best: SocketAddress, heard status: Int? = nil) {
+            (self.first, self.second, self.best) = (first, second, best)
+            self.status = status ?? (best == PhoneWorld.phone ? first : second)
+        }
+    }
+
+    @Test("when every q has failed the caller gets the best response of all of them, and the record names that one", arguments: [
+        Responses(486, 480, best: PhoneWorld.phone), .init(404, 503, best: PhoneWorld.phone), .init(488, 408, best: PhoneWorld.phone),
+        .init(503, 480, best: PhoneWorld.other), .init(480, 486, best: PhoneWorld.other), .init(486, 603, best: PhoneWorld.other),
+        .init(302, 486, best: PhoneWorld.phone, heard: 480), .init(486, 407, best: PhoneWorld.other, heard: 503),
+        .init(486, 404, best: PhoneWorld.phone),
+    ])
+    func bestOfAll(_ responses: Responses) throws {
+        let phones = phones()
+        answer(responses.first, other: responses.second, phones)
+        #expect(phones.call()?.status == responses.status)
+        #expect(phones.invited == [PhoneWorld.phone, PhoneWorld.other])
+        let record = try #require(phones.world.records.first)
+        #expect(record.cause == .rejected && record.endedBy == .callee && record.calleeAddress == responses.best)
+        #expect(record.sipCode == (responses.best == PhoneWorld.phone ? responses.first : responses.second))
+        if record.sipCode == 486 { #expect(record.verdict == .busy && record.q850 == 17) }
+    }
+
+    @Test("a phone that nobody takes up says more than one that fails, and its cause is the record's")
+    func unansweredAndFailed() throws {
+        let phones = phones { $0.routing.timers.ringing = .seconds(5) }
+        answer(180, other: 503, phones)
+        let ringing = phones.call()
+        #expect(ringing?.status == 180)
+        phones.world.run(for: .seconds(6))
+        #expect(phones.invited == [PhoneWorld.phone, PhoneWorld.other])
+        let final = phones.world.traffic.last { !$0.isReceived && $0.peer == SimulatedWorld.callerAddress && $0.message.status ?? 0 >= 300 }
+        #expect(final?.message.status == 480)
+        let record = try #require(phones.world.records.first)
+        #expect(record.cause == .ringingTimeout && record.sipCode == 480 && record.calleeAddress == PhoneWorld.phone)
     }
 
     @Test("the set-up timers of [routing] count for phones, those of a reload for the next call")

@@ -67,8 +67,8 @@ package struct BackToBackCall: Sendable {
     package enum Effect: Equatable, Sendable {
         /// Media is there: call `addBranch` for each INVITE of the first attempt, or release.
         case inviteCallee
-        /// Every branch has failed; this is the one that says most, and how it failed. Call `addBranch` for each INVITE of the
-        /// next attempt, or give `.release` with this or a better reason.
+        /// Every branch of this attempt has failed; this is the one that says most, and how it failed. Call `addBranch` for each
+        /// INVITE of the next attempt, or give `.release` with this or a better reason (`bestFailure`).
         case attemptFailed(BranchID, Release)
         case cancelCallee(BranchID)
         case acknowledgeCallee(BranchID)
@@ -118,6 +118,9 @@ package struct BackToBackCall: Sendable {
 
     /// Neither answered, nor failed, nor given up: its responses still count.
     package func isOpen(_ branch: BranchID) -> Bool { release == nil && winner == nil && branches[branch.rawValue].isOpen }
+
+    /// Of the branches of every attempt so far that have failed, the one that says most, and how it failed.
+    package var bestFailure: (branch: BranchID, release: Release)? { bestFailure(from: 0) }
 
     private static func isPending(_ state: CalleeState) -> Bool {
         switch state {
@@ -228,13 +231,14 @@ package struct BackToBackCall: Sendable {
         branches[id.rawValue].failure = failure
         guard release == nil, winner == nil else { return }
         if failure.status >= 600 { giveUpAll(&effects) }  // nobody else is to be asked (RFC 3261 §16.7, step 5)
-        let failures = branches[attemptStart...].enumerated().compactMap { offset, branch in
-            branch.failure.map { (id: BranchID(attemptStart + offset), release: $0) }
-        }
-        guard failures.count == branches.count - attemptStart,
-            let best = failures.min(by: { $0.release.rank < $1.release.rank })
-        else { return }
-        effects.append(.attemptFailed(best.id, best.release))
+        guard branches[attemptStart...].allSatisfy({ $0.failure != nil }), let best = bestFailure(from: attemptStart) else { return }
+        effects.append(.attemptFailed(best.branch, best.release))
+    }
+
+    private func bestFailure(from start: Int) -> (branch: BranchID, release: Release)? {
+        branches.indices.dropFirst(start)
+            .compactMap { index in branches[index].failure.map { (branch: BranchID(index), release: $0) } }
+            .min { $0.release.rank < $1.release.rank }
     }
 
     /// CANCEL for a branch, as soon as it may be sent.
