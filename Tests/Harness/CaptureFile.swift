@@ -15,9 +15,11 @@ package struct CaptureFile: Sendable {
 
     package init(_ path: String) { self.path = path }
 
-    /// Every RTP stream that tshark finds: by the descriptions in the file, and with `guessing` by the look of packets.
-    package func rtpStreams(guessing: Bool = false) async throws -> [Stream] {
-        let arguments = ["-r", path, "-n", "-q"] + (guessing ? ["--enable-heuristic", "rtp_udp"] : []) + ["-z", "rtp,streams"]
+    /// Every RTP stream that tshark finds: by the descriptions in the file, and from and to `ports` without one. Its guesses
+    /// would not do: they leave out streams whose port or octets look like something else's.
+    package func rtpStreams(at ports: [UInt16] = []) async throws -> [Stream] {
+        let decoding = ports.flatMap { ["-d", "udp.port==\($0),rtp"] }
+        let arguments = ["-r", path, "-n", "-q"] + decoding + ["-z", "rtp,streams"]
         let result = try await run("tshark", arguments, within: .seconds(60))
         guard result.code == 0 else { throw SocketError(description: "tshark: \(result.errors)") }
         return result.output.split(separator: "\n").compactMap { Self.stream($0) }

@@ -90,24 +90,32 @@ package final class KamailioTestbed: Sendable {
 
     /// Sets up a call whose media the test plays, and returns once the callee has its ACK: with the offer in the INVITE,
     /// or in the 200 and its answer in the ACK. The party of `hangsUpWhenTold` stays until `ConnectedCall.hangUp`.
+    ///
+    /// With `afterRingingElsewhere` the callee gets its INVITE once the caller has heard another branch ring. Until then nobody
+    /// listens there, and Kamailio sends it again.
     package func connect(
         caller callerScenario: String, callee calleeScenario: String, pause: Duration = .seconds(2),
-        hangsUpWhenTold party: MediaStream.Party? = nil
+        hangsUpWhenTold party: MediaStream.Party? = nil, afterRingingElsewhere isSecond: Bool = false
     ) async throws -> ConnectedCall {
         let id = UInt32.random(in: 1...UInt32.max)
         let callerMedia = try MediaEndpoint(on: host, call: id, party: .caller)
         let calleeMedia = try MediaEndpoint(on: host, call: id, party: .callee)
         do {
-            let callee = try await callee(calleeScenario) {
-                $0.media = calleeMedia.address
-                $0.pause = pause
-                $0.hangsUpWhenTold = party == .callee
+            let startCallee = {
+                try await self.callee(calleeScenario) {
+                    $0.media = calleeMedia.address
+                    $0.pause = pause
+                    $0.hangsUpWhenTold = party == .callee
+                }
             }
+            let first = isSecond ? nil : try await startCallee()
             let caller = try await caller(callerScenario) {
                 $0.media = callerMedia.address
                 $0.pause = pause
                 $0.hangsUpWhenTold = party == .caller
             }
+            if isSecond { _ = try await caller.receives("180") { $0.status == 180 } }
+            let callee = if let first { first } else { try await startCallee() }
             let answer = try await caller.receives("200 with SDP") { $0.status == 200 && $0.mediaAddress != nil }
             let acknowledgement = try await callee.receives("ACK") { $0.method == "ACK" }
             let invite = callee.received("INVITE").first

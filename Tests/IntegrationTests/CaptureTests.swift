@@ -118,7 +118,7 @@ struct CaptureTests {
             try await eventually("the recording is closed") {
                 bed.relayd.log.contains("ng.recording_ended")
             }
-            let streams = try await recording.rtpStreams(guessing: true)
+            let streams = try await recording.rtpStreams(at: [call.callerMedia.address.port, call.calleeMedia.address.port])
             #expect(streams.count == 2 && streams.allSatisfy { $0.lost == 0 }, "\(streams)")
             for endpoint in [call.callerMedia, call.calleeMedia] {
                 // From its first packet on: what came before the other one could be sent to is there too.

@@ -17,7 +17,7 @@ struct DocsTests {
         }
     }
 
-    @Test("every Wireshark filter is one that tshark accepts", .needs(.tshark), .timeLimit(.minutes(3)))
+    @Test("every Wireshark filter is one that tshark accepts", .needs(.tshark))
     func filters() async throws {
         let directory = try TemporaryDirectory("docs")
         defer { directory.remove() }

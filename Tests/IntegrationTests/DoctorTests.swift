@@ -6,7 +6,7 @@ import Testing
 
 @Suite("relayctl doctor", .inTurn, .serialized)
 struct DoctorTests {
-    @Test("on a daemon that is well it places its calls, every step passes that can, and the way is closed again", .timeLimit(.minutes(2)))
+    @Test("on a daemon that is well it places its calls, every step passes that can, and the way is closed again")
     func healthy() async throws {
         try await Testbed.with { bed in
             let result = try await run(
@@ -31,7 +31,7 @@ struct DoctorTests {
         }
     }
 
-    @Test("what is wrong fails its step, says what to do, and the exit code says so", .timeLimit(.minutes(2)))
+    @Test("what is wrong fails its step, says what to do, and the exit code says so")
     func unwell() async throws {
         try await Testbed.with({ $0.noMediaTimeout = 0 }) { bed in
             // The customer's host, and not the port its trunk says.

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The page", .inTurn, .serialized)
 struct PageTests {
-    @Test("a browser shows the present call, its ladder and the trunks", .needs(.sipp, .chromium), .timeLimit(.minutes(2)))
+    @Test("a browser shows the present call, its ladder and the trunks", .needs(.sipp, .chromium))
     func browser() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")
@@ -41,7 +41,7 @@ struct PageTests {
         }
     }
 
-    @Test("a browser shows who calls without being a trunk", .needs(.chromium), .timeLimit(.minutes(2)))
+    @Test("a browser shows who calls without being a trunk", .needs(.chromium))
     func strangers() async throws {
         try await Testbed.with { bed in
             let stranger = try UDPSocket(SocketAddress(ip: bed.host, port: 5099))
@@ -69,8 +69,7 @@ struct PageTests {
     }
 
     @Test(
-        "a browser, relayctl and Prometheus see who is registered, and how well keep-alives do", .needs(.sipp, .chromium, .promtool),
-        .timeLimit(.minutes(2)))
+        "a browser, relayctl and Prometheus see who is registered, and how well keep-alives do", .needs(.sipp, .chromium, .promtool))
     func registrations() async throws {
         try await Testbed.with({ settings in
             settings.users = [.init("ada", "secret", numbers: ["100"])]

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("relayctl top", .inTurn)
 struct TopTests {
-    @Test("on a terminal it shows the call, ends with q, and leaves the terminal as it was", .needs(.sipp), .timeLimit(.minutes(1)))
+    @Test("on a terminal it shows the call, ends with q, and leaves the terminal as it was", .needs(.sipp))
     func terminal() async throws {
         try await Testbed.with { bed in
             let call = try await bed.connect(caller: "caller-stays", callee: "callee-stays")

@@ -16,6 +16,8 @@ extension Trait where Self == ConditionTrait {
 /// A test has a daemon and peers of its own. When more of them run than a few per core they starve one another, and miss
 /// time limits that then say nothing about relayd. The thread is its own because tests ask daemons and peers over blocking
 /// sockets: on the threads that all share, one per core, two that wait for an answer would stop everybody else's clocks.
+///
+/// Its wait counts in a `.timeLimit`, so such a test bounds what it waits for itself (`eventually`, `run`).
 struct InTurn: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
