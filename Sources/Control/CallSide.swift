@@ -14,9 +14,14 @@ final class CallSide {
     var mediumIndex: Int?
     /// Where its SIP came from when it announced that.
     var signalling: Flow?
-    /// The methods it allows; nil while it has not said. Read when somebody asks, which is seldom.
-    var allowed: Methods? { latestAllow?.allowedMethods?.subtracting(refused) }
-    /// Its latest message with Allow.
+    /// The methods it allows; nil while it has not said.
+    var allowed: Methods? {
+        if let message = latestAllow { (announced, latestAllow) = (message.allowedMethods, nil) }
+        return announced?.subtracting(refused)
+    }
+    /// What Allow named when it was last read.
+    private var announced: Methods?
+    /// A later message with Allow, which nobody has asked about yet; of most nobody ever does.
     private var latestAllow: SIPMessage?
     /// What it refused all the same.
     private var refused = Methods.none
