@@ -128,6 +128,13 @@ extension Configuration {
                     + "\(keepAlive.quantity) is enough for \(keepAlive.capacity) phones a cycle, fewer than limits.bindings = "
                     + "\(limits.bindings)")
         }
+        // What comes by a connection is never granted the shorter nat_expires.
+        if sip.idleTimeout < registrar.expires, sip.allListeners.contains(where: { $0.transport != .udp }) {
+            warnings.append(
+                "sip.idle_timeout: \(sip.idleTimeout.components.seconds)s is shorter than registrar.expires = "
+                    + "\(registrar.expires.components.seconds)s, so a phone by TCP or TLS that sends nothing between two REGISTERs loses "
+                    + "its connection, and no call reaches it before the next one")
+        }
         let names = registrar.algorithms.map(\.rawValue)
         for user in users where user.password == nil && !user.ha1.contains(where: { hash in
             names.contains(hash.utf8.count == 32 ? "MD5" : "SHA-256")
