@@ -347,6 +347,8 @@ extension CallControl {
         case 401 where answerChallenge(response, of: branch, call, number, now: now): break
         case 407 where answerChallenge(response, of: branch, call, number, now: now): break
         case 422 where retryInvite(branch.id, of: number, refusedWith: response, now: now): break
+        case 430 where branch.target.binding != nil && !branch.target.routes.isEmpty:
+            flowFailed(response, of: branch, call, now: now)
         default:
             call.branches[branch.id.rawValue].response = response
             call.branches[branch.id.rawValue].setupTimer = nil
@@ -627,6 +629,7 @@ extension CallControl {
             case 300..<400: status = 480  // redirection is not followed
             case 401, 407: status = 503  // the challenge was for us
             case 420, 421, 422: status = 500  // so was the demand
+            case 430: status = 480  // a flow is the business of whoever keeps registrations (RFC 5626 §11.5)
             default: reason = response.reasonPhrase
             }
             for name in [HeaderName.reason, .retryAfter, .warning] {

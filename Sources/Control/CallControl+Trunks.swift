@@ -105,6 +105,11 @@ extension CallControl {
         if call.registration != nil, let best = call.machine.bestFailure {
             call.choose(best.branch)
             failure = best.release
+            if failure.cause == .notRegistered, let branch = call.chosenBranch {
+                // It was, when the call began.
+                call.registration?.state =
+                    branch.response?.status == 430 ? .flowFailed(ago: nil) : .cutOff(branch.target.destination.transport, ago: .zero)
+            }
         }
         enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: call.number)
     }

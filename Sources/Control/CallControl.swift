@@ -548,7 +548,6 @@ package struct CallControl {
         // The connection of a phone went before relayd heard of that: it is as good as not registered.
         let target = call.branches[branch.rawValue].target
         if cause == .transportFailed, target.trunk == nil, target.destination.isReliable, !target.destination.mayConnect {
-            call.registration?.state = .cutOff(target.destination.transport, ago: .zero)
             return enqueue(.calleeUnreachable(branch, .notRegistered, status: 480), for: use.call)
         }
         // A phone that is off says nothing of the trunk or server that its caller would blame for a 503.

@@ -17,6 +17,8 @@ final class CalleeTarget {
     /// Route header values in order: the Path of a registration (RFC 3327 §5.3), or an outbound proxy.
     var routes: [String] = []
     var timers = SetupTimers()
+    /// The contact of a registered phone, and when it had registered last; nil for a trunk.
+    var binding: (id: BindingID, refreshedAt: Instant)?
     /// Where its Contact points is beyond a NAT: all requests of the dialog go by `destination`.
     var isBehindNAT = false
 

@@ -214,6 +214,88 @@ import Testing
             phones.prove("REGISTER", from: PhoneWorld.other, headers: "Supported: path\nPath: <sip:203.0.113.50;lr>, <\(uri)>")?.status == 200)
     }
 
+    // MARK: 430 (RFC 5626)
+
+    private static let edge = SocketAddress("203.0.113.50:5060")!
+
+    /// Ada through an edge proxy, and beside it by herself with a lower q, where she is said to be.
+    private func edgePhones(isElsewhere: Bool = false) -> PhoneWorld {
+        let phones = PhoneWorld()
+        #expect(phones.prove("REGISTER", headers: "Supported: path\nPath: <sip:\(Self.edge);lr>")?.status == 200)
+        guard isElsewhere else { return phones }
+        phones.qualities[PhoneWorld.other] = "0.5"
+        #expect(phones.prove("REGISTER", from: PhoneWorld.other)?.status == 200)
+        return phones
+    }
+
+    /// The edge proxy answers every INVITE with 430, and the phone beside it so.
+    private func failFlow(_ phones: PhoneWorld, other: Int? = nil) {
+        phones.world.answers = { request, destination in
+            guard request.method == .invite, let status = destination == Self.edge ? 430 : other else { return [] }
+            return MessageBuilder.response(to: request, status: status, toTag: "there", source: Flow(udp: SimulatedWorld.relayd)).finish()
+        }
+    }
+
+    @Test("430 of the edge proxy on its Path takes a contact away; the caller gets 480, and the record says why; so does the next one")
+    func flowFailed() throws {
+        let phones = edgePhones()
+        let world = phones.world
+        failFlow(phones)
+        #expect(phones.call()?.status == 480)
+        #expect(phones.invited == [Self.edge] && registrations(phones).isEmpty && world.registrationLines.last?.kind == .gone)
+        let record = try #require(world.records.last)
+        #expect(record.cause == .notRegistered && record.sipCode == 480 && record.endedBy == .relayd)
+        #expect(record.verdict == .connectionClosed)
+        #expect(record.explanation?.contains("that ada registered through answered 430 (Flow Failed) to this INVITE") == true)
+        let event = try #require(world.events.first { $0.name == .registrationRemoved })
+        #expect(event.fields["user"] == "ada" && event.fields["reason"] == "flow_failed")
+        #expect(world.counters[.bindingsCutOff] == 1)
+        world.run(for: .seconds(20))
+        #expect(phones.call()?.status == 480)
+        let next = try #require(world.records.last)
+        #expect(phones.invited.count == 1 && next.verdict == .connectionClosed)
+        #expect(next.explanation?.contains("430 (Flow Failed) 20 s before the call") == true, "\(next.explanation ?? "")")
+        world.answers = { _, _ in nil }
+        #expect(phones.prove("REGISTER")?.status == 200)
+        phones.call()
+        #expect(phones.invited.last == PhoneWorld.phone)
+    }
+
+    @Test("after a 430 the next contact is called, and what that says counts", arguments: [180, 486, 480, 503])
+    func flowFailedBesideAnother(status: Int) throws {
+        let phones = edgePhones(isElsewhere: true)
+        failFlow(phones, other: status)
+        #expect(phones.call()?.status == status)
+        #expect(phones.invited == [Self.edge, PhoneWorld.other] && registrations(phones).map(\.source) == ["\(PhoneWorld.other)"])
+        guard status >= 300 else { return }
+        let record = try #require(phones.world.records.last)
+        #expect(record.cause == .rejected && record.sipCode == status && record.verdict != .connectionClosed)
+    }
+
+    @Test("a phone that registers anew while its edge proxy says 430 keeps its contact")
+    func flowFailedTooLate() throws {
+        let phones = edgePhones()
+        phones.world.answers = { _, _ in [] }
+        phones.call()
+        let invite = try #require(lastInvite(phones)).message
+        #expect(phones.prove("REGISTER", headers: "Supported: path\nPath: <sip:\(Self.edge);lr>")?.status == 200)
+        let response = MessageBuilder.response(to: invite, status: 430, toTag: "edge", source: Flow(udp: SimulatedWorld.relayd))
+        phones.world.inject(response.finish(), from: Self.edge)
+        phones.world.run(for: .seconds(1))
+        #expect(phones.world.records.last?.sipCode == 480 && registrations(phones).count == 1)
+        #expect(phones.world.counters[.bindingsCutOff] == 0)
+    }
+
+    @Test("a 430 of anybody else is no word about a flow, and the caller gets 480 all the same")
+    func strangeFlowFailed() {
+        let phones = PhoneWorld()
+        #expect(phones.prove("REGISTER")?.status == 200)
+        failFlow(phones, other: 430)
+        #expect(phones.call()?.status == 480 && phones.call("49123")?.status == 480)
+        #expect(phones.invited == [PhoneWorld.phone, SimulatedWorld.calleeAddress] && registrations(phones).count == 1)
+        #expect(phones.world.records.map(\.cause) == [.rejected, .rejected] && phones.world.records.map(\.sipCode) == [430, 430])
+    }
+
     @Test("without a listener for TLS a Path that asks for it is refused")
     func pathWithoutListener() {
         let phones = PhoneWorld()

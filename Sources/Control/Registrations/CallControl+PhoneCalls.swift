@@ -21,8 +21,8 @@ extension CallControl {
         guard let phones else { return [] }
         let name = phones.users[user].nameText
         var attempts: [(quality: UInt16, attempt: CalleeAttempt)] = []
-        for (_, binding) in phones.registrar.targets(of: user, now: now) where !binding.isCutOff {
-            let target = target(for: binding, name: name)
+        for (id, binding) in phones.registrar.targets(of: user, now: now) where !binding.isCutOff {
+            let target = target(for: binding, id, name: name)
             if attempts.last?.quality == binding.quality {
                 attempts[attempts.count - 1].attempt.further.append(target)
             } else {
@@ -42,7 +42,13 @@ extension CallControl {
                 let last = targets.compactMap { phones.connections.ends[$0.id] }.max()
                 facts.state = .cutOff(cutOff.binding.transport, ago: last.map { now - $0 })
             } else if let last = phones.departures[user] {
-                facts.state = last.hasExpired ? .expired(ago: now - last.at) : .unregistered(ago: now - last.at)
+                let ago = now - last.at
+                facts.state =
+                    switch last.how {
+                    case .expired: .expired(ago: ago)
+                    case .flowFailed: .flowFailed(ago: ago)
+                    case .unregistered, .replaced: .unregistered(ago: ago)
+                    }
             }
             return facts
         }
@@ -56,7 +62,7 @@ extension CallControl {
 
     /// By its Path when there is one (RFC 3327 §5.3), else back the way its REGISTER came when it is behind NAT or on a stream,
     /// else to its Contact.
-    private func target(for binding: Binding, name: String) -> CalleeTarget {
+    private func target(for binding: Binding, _ id: BindingID, name: String) -> CalleeTarget {
         let routes = binding.path.isEmpty ? [] : RouteList.split(binding.path)
         var destination = binding.flow
         if let first = routes.first {
@@ -71,6 +77,7 @@ extension CallControl {
         let to = "sip:\(name)@\(endpoint(for: destination).address)"
         let target = CalleeTarget(
             uri: binding.contactText, to: to, destination: destination, routes: routes, timers: configuration.routing.timers)
+        target.binding = (id, binding.refreshedAt)
         target.isBehindNAT = routes.isEmpty && (binding.isBehindNAT || binding.flow.transport != .udp)
         return target
     }

@@ -128,9 +128,10 @@ extension CallControl {
             phones!.keepAlives.remove(change.id)
             phones!.connections.forget(change.id)
             if reason == .replaced { counters.add(to: .bindingsReplaced) }
+            if reason == .flowFailed { counters.add(to: .bindingsCutOff) }
             // Whoever is no user any more cannot be called either.
             if reason != .replaced, phones!.users.find(name: name) != nil {
-                phones!.departures[binding.user] = (now, reason == .expired)
+                phones!.departures[binding.user] = (now, reason)
             }
             emit(
                 .registrationRemoved, for: nil,

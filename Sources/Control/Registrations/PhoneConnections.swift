@@ -61,4 +61,16 @@ extension CallControl {
                 ], now: now)
         }
     }
+
+    /// The edge proxy on the Path of a contact has no flow to the phone any more (430, RFC 5626 §5.3.1): the contact goes, and the call
+    /// passes it over. One that has registered anew since the INVITE may have another flow, and stays.
+    mutating func flowFailed(_ response: SIPMessage, of branch: Branch, _ call: Call, now: Instant) {
+        branch.response = response
+        branch.setupTimer = nil
+        enqueue(.calleeUnreachable(branch.id, .notRegistered, status: 480), for: call.number)
+        guard let (id, refreshedAt) = branch.target.binding else { return }
+        var changes: [Registrar.Change] = []
+        phones?.registrar.flowFailed(of: id, since: refreshedAt, changes: &changes)
+        for change in changes { note(change, now: now) }
+    }
 }

@@ -19,7 +19,7 @@ struct Phones {
     /// Who sent the request that is being received: it has proven that.
     var admitted: UserIndex?
     /// When and how the last contact of a user that has none went; since the start of the process.
-    var departures: [UserIndex: (at: Instant, hasExpired: Bool)] = [:]
+    var departures: [UserIndex: (at: Instant, how: Registrar.Removal)] = [:]
     /// Calls in progress by address, of those that are no trunk.
     var callsBySource: [IPAddress: Int] = [:]
 

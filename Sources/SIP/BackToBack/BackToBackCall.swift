@@ -48,7 +48,7 @@ package struct BackToBackCall: Sendable {
         case calleeAnswered(BranchID, hasAnswer: Bool)
         /// A final 300-699 from a callee.
         case calleeRejected(BranchID, status: Int)
-        /// The INVITE could not be sent, or nothing came back until timer B. `status` is what this counts as.
+        /// The INVITE could not be sent, nothing came back until timer B, or the way to the phone is gone. `status` is what this counts as.
         case calleeUnreachable(BranchID, ReleaseCause, status: Int)
         /// A set-up timer ran out. `status` is what this counts as among the branches' responses.
         case calleeTimedOut(BranchID, ReleaseCause, status: Int)

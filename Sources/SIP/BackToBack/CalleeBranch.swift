@@ -1,3 +1,5 @@
+import Core
+
 /// Names one branch of a call: one INVITE towards a callee. In the order they were placed, from 0.
 package struct BranchID: Hashable, Comparable, Sendable {
     package let rawValue: Int
@@ -22,9 +24,10 @@ struct CalleeBranch: Sendable {
 extension BackToBackCall.Release {
     /// Which of several branches' failures the caller hears of, the lowest first (RFC 3261 §16.7, step 6): a global
     /// failure, then the lowest class; within 4xx those that tell what to do differently, and last those that only say that
-    /// nobody came to the phone.
+    /// nobody came to the phone. A contact that nothing reaches is as if it had not been called.
     var rank: Int {
-        switch status {
+        if cause == .notRegistered { return 6 }
+        return switch status {
         case 600...: 0
         case 300..<400: 1
         case 401, 407, 415, 420, 484: 2

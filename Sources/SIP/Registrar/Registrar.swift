@@ -39,6 +39,8 @@ package struct Registrar: Sendable {
 
     package enum Removal: String, Sendable {
         case unregistered, expired, replaced
+        /// The edge proxy on its Path has no flow to it any more (RFC 5626).
+        case flowFailed = "flow_failed"
     }
 
     package private(set) var settings: Settings
@@ -212,6 +214,12 @@ package struct Registrar: Sendable {
     /// An operator ends a binding.
     package mutating func remove(_ id: BindingID, changes: inout [Change]) {
         if table[id] != nil { remove(id, .unregistered, &changes) }
+    }
+
+    /// The flow to a binding has failed, for a request that was sent when it was last refreshed at `refreshedAt`. A later REGISTER may
+    /// have come by another flow.
+    package mutating func flowFailed(of id: BindingID, since refreshedAt: Instant, changes: inout [Change]) {
+        if table[id]?.refreshedAt == refreshedAt { remove(id, .flowFailed, &changes) }
     }
 
     /// The connection by which a binding was registered has ended.
