@@ -23,6 +23,27 @@ import Testing
         }
     }
 
+    @Test("beside twenty addresses that flood another one has every call, evenly or all of a second's at once")
+    func manyFlooders() {
+        for isInBursts in [false, true] {
+            var rate = CallRate(rate: 500, now: Self.start)
+            let flooders = (1...20).map { IPAddress("198.51.100.\($0)")! }
+            var (wanted, admitted, flooded) = (0, 0, 0)
+            for tick in 0..<60_000 {
+                let now = Self.start + .microseconds(333 * tick)
+                if rate.take(from: flooders[tick / 32 % 20], now: now) { flooded += 1 }
+                // 20 a second, from a second after the flood has begun.
+                guard tick >= 3_000, isInBursts ? tick % 3_000 < 20 : tick % 150 == 75 else { continue }
+                wanted += 1
+                if rate.take(from: Self.good, now: now) { admitted += 1 }
+            }
+            #expect(wanted == 380)
+            // New to it, and in the middle of the flood, it has a share only after its first call.
+            #expect(admitted >= (isInBursts ? wanted - 19 : wanted), "\(admitted) of \(wanted)")
+            #expect((9_900...10_500).contains(admitted + flooded), "and what it leaves is used: \(admitted + flooded)")
+        }
+    }
+
     @Test("one alone has all of it; zero is without limit")
     func alone() {
         var rate = CallRate(rate: 10, now: Self.start)
