@@ -10,7 +10,9 @@ package final class EdgeKamailio: Sendable {
     /// - Parameters:
     ///   - transport: `udp` or `tcp`, between it and relayd.
     ///   - host: what its Path calls it; nil: its address.
-    package static func start(_ address: SocketAddress, transport: String, relayd: SocketAddress, host: String? = nil) async throws -> EdgeKamailio {
+    package static func start(
+        _ address: SocketAddress, transport: String, relayd: SocketAddress, host: String? = nil
+    ) async throws -> EdgeKamailio {
         let kamailio = try EdgeKamailio(address, transport: transport, relayd: relayd, host: host)
         try await kamailio.process.waitUntilUp { SIPp.isBound(address) && SIPp.isBound(address, isStream: true) }
         return kamailio
@@ -19,7 +21,8 @@ package final class EdgeKamailio: Sendable {
     private init(_ address: SocketAddress, transport: String, relayd: SocketAddress, host: String?) throws {
         self.address = address
         process = try KamailioProcess { _ in
-            Self.script(address, transport: transport, relayd: relayd, path: host.map { "\($0):\(address.port)" } ?? "\(address)")
+            let path = host.map { "\($0):\(address.port)" } ?? "\(address)"
+            return Self.script(address, transport: transport, relayd: relayd, path: path)
         }
     }
 
@@ -27,7 +30,9 @@ package final class EdgeKamailio: Sendable {
 
     package func stop() { process.kill() }
 
-    private static func script(_ address: SocketAddress, transport: String, relayd: SocketAddress, path: String) -> String {
+    private static func script(
+        _ address: SocketAddress, transport: String, relayd: SocketAddress, path: String
+    ) -> String {
         // The module writes the Path of the socket that phones use; the way back to it may be another.
         let addsPath = transport == "udp" && path == "\(address)"
             ? "add_path();" : "append_hf(\"Path: <sip:\(path);transport=\(transport);lr>\\r\\n\");"
@@ -44,17 +49,10 @@ package final class EdgeKamailio: Sendable {
             listen=tcp:\(address)
             \(["tm", "sl", "rr", "path", "pv", "textops", "siputils"].map { "loadmodule \"\($0).so\"" }.joined(separator: "\n"))
 
+            \(KamailioProcess.dialogRoute())
+
             request_route {
-                if (is_method("CANCEL")) {
-                    if (t_check_trans()) t_relay();
-                    exit;
-                }
-                t_check_trans();
-                if (has_totag()) {
-                    if (!loose_route()) exit;
-                    t_relay();
-                    exit;
-                }
+                route(DIALOG);
                 if (is_method("REGISTER")) {
                     \(addsPath)
                     $du = "sip:\(relayd);transport=\(transport)";

@@ -80,6 +80,12 @@ package final class Kamailio: Sendable {
         }
         let shown = "quality mos=$avp(mos)/$avp(min)/$avp(max) jitter=$avp(jitter) loss=$avp(loss) samples=$avp(samples) "
             + "roundtrip=$avp(roundtrip) min_at=$avp(min_at)"
+        let mediaOfDialog = """
+            if (is_method("BYE")) xlog("L_NOTICE", "rtpstat=$rtpstat\\n");
+            if (!is_method("ACK") || has_body("application/sdp")) rtpengine_manage("\(plan.flags)");
+            if (is_method("BYE")) xlog("L_NOTICE", "\(shown)\\n");
+            t_on_reply("MEDIA");
+            """
         return """
             #!KAMAILIO
             debug=2
@@ -96,21 +102,10 @@ package final class Kamailio: Sendable {
             modparam("rtpengine", "rtpengine_disable_tout", 1)
             modparam("rtpengine", "rtpengine_allow_op", 1)
 
+            \(KamailioProcess.dialogRoute(before: mediaOfDialog))
+
             request_route {
-                if (is_method("CANCEL")) {
-                    if (t_check_trans()) t_relay();
-                    exit;
-                }
-                t_check_trans();
-                if (has_totag()) {
-                    if (!loose_route()) exit;
-                    if (is_method("BYE")) xlog("L_NOTICE", "rtpstat=$rtpstat\\n");
-                    if (!is_method("ACK") || has_body("application/sdp")) rtpengine_manage("\(plan.flags)");
-                    if (is_method("BYE")) xlog("L_NOTICE", "\(shown)\\n");
-                    t_on_reply("MEDIA");
-                    t_relay();
-                    exit;
-                }
+                route(DIALOG);
                 if (!is_method("INVITE")) {
                     sl_send_reply("405", "Method Not Allowed");
                     exit;

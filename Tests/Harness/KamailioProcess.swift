@@ -18,6 +18,28 @@ final class KamailioProcess: Sendable {
             outputPath: directory.file("kamailio.log"))
     }
 
+    /// `route[DIALOG]`, with which the request route of a record-routing proxy begins: done with is a CANCEL, which follows
+    /// its INVITE, a request that came before, and one within a dialog, which goes by its Route. It takes the modules tm, rr
+    /// and siputils.
+    ///
+    /// - Parameter statements: for a request within a dialog, before it is relayed.
+    static func dialogRoute(before statements: String = "") -> String {
+        """
+        route[DIALOG] {
+            if (is_method("CANCEL")) {
+                if (t_check_trans()) t_relay();
+                exit;
+            }
+            t_check_trans();
+            if (!has_totag()) return;
+            if (!loose_route()) exit;
+            \(statements)
+            t_relay();
+            exit;
+        }
+        """
+    }
+
     /// - Throws: what it said, when it ends or is not up after 30 s.
     func waitUntilUp(_ isUp: @Sendable () -> Bool) async throws {
         try await eventually("Kamailio listens\n\(log)", within: .seconds(30)) {

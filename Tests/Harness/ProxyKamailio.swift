@@ -74,17 +74,10 @@ package final class ProxyKamailio: Sendable {
             \(modules.map { "loadmodule \"\($0).so\"" }.joined(separator: "\n"))
             \(tls)
 
+            \(KamailioProcess.dialogRoute())
+
             request_route {
-                if (is_method("CANCEL")) {
-                    if (t_check_trans()) t_relay();
-                    exit;
-                }
-                t_check_trans();
-                if (has_totag()) {
-                    if (!loose_route()) exit;
-                    t_relay();
-                    exit;
-                }
+                route(DIALOG);
                 if (!is_method("INVITE")) {
                     sl_send_reply("405", "Method Not Allowed");
                     exit;
