@@ -15,7 +15,11 @@ struct SignallingRules {
     var diagnosis: Diagnosis? {
         if let found = sessionIntervalLoop ?? callerAckLost ?? calleeAckLost { return found }
         guard let end = facts.end else { return facts.answeredAt == nil ? waiting : nil }
-        if facts.answeredAt == nil { return unanswered(end) }
+        if facts.answeredAt == nil {
+            var found = unanswered(end)
+            if facts.registration != nil, end.party != .caller { found?.evidence += failedAttempts ?? [] }
+            return found
+        }
         switch end.cause {
         case .normal, .noMedia, .operatorHangup, .shutdown: return nil
         default: return connectedEnd(end)
@@ -138,7 +142,8 @@ struct SignallingRules {
     }
 
     private var peerUnreachable: Diagnosis? {
-        guard let error = facts.unreachable.last(where: { $0.method == "INVITE" }) else { return nil }
+        let errors = facts.unreachable.filter { $0.method == "INVITE" }
+        guard let error = errors.last(where: { $0.destination == facts.callee?.address }) ?? errors.last else { return nil }
         let address = error.destination
         let advice = switch error.meaning {
         case .portUnreachable, .protocolUnreachable:
@@ -225,8 +230,17 @@ struct SignallingRules {
     }
 
     private var allRoutesBusy: Diagnosis? {
+        // The contacts of a user are no routes: the caller got the best of their responses, which is looked at by itself.
+        guard facts.registration == nil, let list = failedAttempts else { return nil }
+        return Diagnosis(
+            .allRoutesBusy, "All \(facts.attempts.count) routes to \(facts.calledNumber) failed.", evidence: list,
+            advice: "Each line above is a carrier to ask, or a limit to raise.")
+    }
+
+    /// What each of several routes or contacts said, when none of them took the call.
+    private var failedAttempts: [String]? {
         guard facts.attempts.count >= 2, facts.attempts.allSatisfy({ $0.outcome != .status(200) }) else { return nil }
-        let list = facts.attempts.map { attempt in
+        return facts.attempts.map { attempt in
             switch attempt.outcome {
             case .status(let status): "\(attempt.route) said \(status)"
             case .noResponse: "\(attempt.route) did not respond"
@@ -238,9 +252,6 @@ struct SignallingRules {
             case .unreachable(let meaning): "\(attempt.route) cannot be reached (ICMP \(meaning))"
             }
         }
-        return Diagnosis(
-            .allRoutesBusy, "All \(facts.attempts.count) routes to \(facts.calledNumber) failed.", evidence: list,
-            advice: "Each line above is a carrier to ask, or a limit to raise.")
     }
 
     private var noResponse: Diagnosis {

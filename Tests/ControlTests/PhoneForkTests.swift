@@ -72,7 +72,12 @@ import Testing
         let record = try #require(phones.world.records.first)
         #expect(record.cause == .rejected && record.endedBy == .callee && record.calleeAddress == responses.best)
         #expect(record.sipCode == (responses.best == PhoneWorld.phone ? responses.first : responses.second))
-        if record.sipCode == 486 { #expect(record.verdict == .busy && record.q850 == 17) }
+        let verdicts: [Int: CallVerdict] = [
+            302: .rejectedByRoute, 404: .numberUnknown, 407: .authenticationFailed, 480: .calleeUnavailable, 486: .busy,
+            488: .codecMismatch, 603: .declined,
+        ]
+        #expect(record.verdict == verdicts[record.sipCode])
+        if record.sipCode == 486 { #expect(record.q850 == 17) }
     }
 
     @Test("a phone that nobody takes up says more than one that fails, and its cause is the record's")
@@ -87,6 +92,31 @@ import Testing
         #expect(final?.message.status == 480)
         let record = try #require(phones.world.records.first)
         #expect(record.cause == .ringingTimeout && record.sipCode == 480 && record.calleeAddress == PhoneWorld.phone)
+        #expect(record.verdict == .noAnswer)
+        let why = try #require(phones.world.control.explain("100", now: phones.world.now))
+        #expect(
+            why.evidence.suffix(2) == [
+                "sip:ada@\(PhoneWorld.phone) did not answer in time", "sip:ada@\(PhoneWorld.other) said 503",
+            ], "\(why.evidence)")
+    }
+
+    @Test("when no contact is there the ICMP error that is told is that of the one which is named")
+    func unreachable() throws {
+        let phones = phones()
+        phones.world.refusals = { _, destination in
+            switch destination {
+            case PhoneWorld.phone: ICMPMessage(isIPv6: false, type: 3, code: 3)
+            case PhoneWorld.other: ICMPMessage(isIPv6: false, type: 3, code: 1)
+            default: nil
+            }
+        }
+        #expect(phones.call()?.status == 480)
+        #expect(phones.invited == [PhoneWorld.phone, PhoneWorld.other])
+        let record = try #require(phones.world.records.first)
+        #expect(record.cause == .peerUnreachable && record.verdict == .peerUnreachable && record.calleeAddress == PhoneWorld.phone)
+        #expect(
+            record.explanation == "\(PhoneWorld.phone) cannot be reached: the INVITE was answered with ICMP port unreachable.",
+            "\(record.explanation ?? "")")
     }
 
     @Test("the set-up timers of [routing] count for phones, those of a reload for the next call")
