@@ -3,12 +3,13 @@ import Core
 /// New calls a second of all sources together.
 ///
 /// Half of what may come at once is kept for sources that have had less than their share lately: otherwise those that flood
-/// would take each place as soon as it is free. What others leave of their shares may be used; there is always one share more
-/// than there are sources, for who comes next.
+/// would take each place as soon as it is free. A quarter is kept for those of them that were there a second ago: otherwise
+/// many that begin to flood together would take it. What others leave of their shares may be used; there is always one share
+/// more than there are sources, for who comes next.
 struct CallRate: Sendable {
-    /// Of what a source has had lately.
     private struct Account {
-        /// Calls left of its share; a second's at most, and never less than one.
+        let since: Instant
+        /// Calls left of its share: at most a second's, or one where that is less.
         var left: Double
         var filledAt: Instant
     }
@@ -21,6 +22,10 @@ struct CallRate: Sendable {
 
     /// Beyond this many sources nobody new has a share.
     private static let sourceLimit = 4_096
+    /// So long a source is new.
+    private static let novelty = Duration.seconds(1)
+    /// What a new source begins with, as a part of what may come at once; at least one call.
+    private static let firstPart = 1.0 / 16
     /// Who has not asked for so long leaves its share to the others.
     private static let memory = Duration.seconds(2)
     private static let sweepInterval = Duration.seconds(1)
@@ -42,20 +47,19 @@ struct CallRate: Sendable {
         guard var account = account(of: source, now: now) else { return bucket.take(leaving: rate / 2, now: now) }
         // Rounding must not cost the last call of a share.
         let isBelowShare = account.left >= 1 - 1e-6
-        let isTaken = bucket.take(leaving: isBelowShare ? 0 : rate / 2, now: now)
+        let isNew = now - account.since < Self.novelty
+        let isTaken = bucket.take(leaving: !isBelowShare ? rate / 2 : isNew ? rate / 4 : 0, now: now)
         if isTaken, isBelowShare { account.left -= 1 }
         accounts[source] = account
         return isTaken
     }
 
-    /// What `source` has left at `now`. One that is new begins with a single call: otherwise many that begin together would
-    /// take at once what is kept.
-    private func account(of source: IPAddress, now: Instant) -> Account? {
-        guard let known = accounts[source] else {
-            return accounts.count < Self.sourceLimit ? Account(left: 1, filledAt: now) : nil
-        }
-        let share = Double(rate) / Double(accounts.count + 1)
-        let left = known.left + (now - known.filledAt).inSeconds * share
-        return Account(left: min(left, max(share, 1)), filledAt: now)
+    /// What `source` has left at `now`; nil: there are too many for one more.
+    private mutating func account(of source: IPAddress, now: Instant) -> Account? {
+        let known = accounts[source]
+        guard known != nil || accounts.count < Self.sourceLimit else { return nil }
+        let share = Double(rate) / Double(accounts.count + (known == nil ? 2 : 1))
+        let left = known.map { $0.left + (now - $0.filledAt).inSeconds * share } ?? max(bucket.level(at: now) * Self.firstPart, 1)
+        return Account(since: known?.since ?? now, left: min(left, max(share, 1)), filledAt: now)
     }
 }
