@@ -132,8 +132,8 @@ extension Configuration {
         if sip.idleTimeout < registrar.expires, sip.allListeners.contains(where: { $0.transport != .udp }) {
             warnings.append(
                 "sip.idle_timeout: \(sip.idleTimeout.components.seconds)s is shorter than registrar.expires = "
-                    + "\(registrar.expires.components.seconds)s, so a phone by TCP or TLS that sends nothing between two REGISTERs loses "
-                    + "its connection, and no call reaches it before the next one")
+                    + "\(registrar.expires.components.seconds)s, so a phone by TCP or TLS that sends nothing "
+                    + "between two REGISTERs loses its connection, and no call reaches it before the next one")
         }
         let names = registrar.algorithms.map(\.rawValue)
         for user in users where user.password == nil && !user.ha1.contains(where: { hash in

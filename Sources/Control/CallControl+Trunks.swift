@@ -77,9 +77,9 @@ extension CallControl {
 
     /// Every branch of an attempt has failed: tries the next one, or tells the caller how it failed.
     ///
-    /// The contacts of a user are branches of one fork, whatever their q: the caller gets the best of all their responses (RFC 3261
-    /// §16.7, step 6). Of trunks it is the response of the last one: whatever those before it said was taken for a failure of the
-    /// route, and this one may be the callee's own word.
+    /// The contacts of a user are branches of one fork, whatever their q: the caller gets the best of all their responses
+    /// (RFC 3261 §16.7, step 6). Of trunks it is the response of the last one: whatever those before it said was taken for a
+    /// failure of the route, and this one may be the callee's own word.
     mutating func attemptFailed(
         _ id: BranchID, _ failure: BackToBackCall.Release, of call: Call, now: Instant
     ) {
@@ -107,8 +107,9 @@ extension CallControl {
             failure = best.release
             if failure.cause == .notRegistered, let branch = call.chosenBranch {
                 // It was, when the call began.
-                call.registration?.state =
-                    branch.response?.status == 430 ? .flowFailed(ago: nil) : .cutOff(branch.target.destination.transport, ago: .zero)
+                let isFlowFailed = branch.response?.status == 430
+                let transport = branch.target.destination.transport
+                call.registration?.state = isFlowFailed ? .flowFailed(ago: nil) : .cutOff(transport, ago: .zero)
             }
         }
         enqueue(.release(cause: failure.cause, status: failure.status, party: failure.party), for: call.number)

@@ -67,7 +67,9 @@ extension Counter {
         case .registrations: "REGISTERs that bound, refreshed or removed a contact."
         case .registrationsRefused: "REGISTERs with right credentials that were refused."
         case .bindingsRefused: "REGISTERs refused with 503 at limits.bindings."
-        case .bindingsCutOff: "Contacts that nothing reaches before they register anew: their TCP or TLS connection ended, or their edge proxy lost the flow."
+        case .bindingsCutOff:
+            "Contacts that nothing reaches before they register anew: their TCP or TLS connection ended, or their edge proxy lost "
+                + "the flow."
         case .bindingsReplaced: "Contacts that made room for a newer one of their user at limits.bindings_per_user."
         case .contactsRefused: "REGISTERs with more contacts than limits.bindings_per_user, refused with 403."
         case .registersQueued: "REGISTERs that had to wait for their source's turn."

@@ -313,8 +313,8 @@ package struct RegistrationFacts: Equatable, Sendable {
         /// It has contacts, and the connection of each has ended; how long ago the last one did, or nil when that was with an earlier
         /// run of relayd.
         case cutOff(Transport, ago: Duration?)
-        /// The edge proxy on the Path of its last contact has no flow to it any more; how long ago it said so, or nil when that was its
-        /// answer to this INVITE.
+        /// The edge proxy on the Path of its last contact has no flow to it any more; how long ago it said so, or nil when
+        /// that was its answer to this INVITE.
         case flowFailed(ago: Duration?)
         /// No contact; how long ago the last one expired, when that is known.
         case expired(ago: Duration?)

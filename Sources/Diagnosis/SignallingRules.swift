@@ -183,10 +183,11 @@ struct SignallingRules {
             let time = ago.map { "\(text($0)) before the call" } ?? "to this INVITE"
             return Diagnosis(
                 .connectionClosed,
-                "The edge proxy that \(registration.user) registered through answered 430 (Flow Failed) \(time): it has no way to the "
-                    + "phone any more, and nothing reaches that before it registers anew.",
-                advice: "Only the phone can open the flow again. Have it register more often, or send keep-alives of its own to the edge "
-                    + "proxy (CRLF or STUN, RFC 5626); `relayctl trace --registrations --number \(registration.user)` shows when it did.")
+                "The edge proxy that \(registration.user) registered through answered 430 (Flow Failed) \(time): it has no "
+                    + "way to the phone any more, and nothing reaches that before it registers anew.",
+                advice: "Only the phone can open the flow again. Have it register more often, or send keep-alives of its own "
+                    + "to the edge proxy (CRLF or STUN, RFC 5626); "
+                    + "`relayctl trace --registrations --number \(registration.user)` shows when it did.")
         case .never:
             return Diagnosis(
                 .registrationExpired, "\(registration.user) is not registered, so there was nowhere to send the call.",

@@ -232,11 +232,12 @@ import Testing
     private func failFlow(_ phones: PhoneWorld, other: Int? = nil) {
         phones.world.answers = { request, destination in
             guard request.method == .invite, let status = destination == Self.edge ? 430 : other else { return [] }
-            return MessageBuilder.response(to: request, status: status, toTag: "there", source: Flow(udp: SimulatedWorld.relayd)).finish()
+            let relayd = Flow(udp: SimulatedWorld.relayd)
+            return MessageBuilder.response(to: request, status: status, toTag: "there", source: relayd).finish()
         }
     }
 
-    @Test("430 of the edge proxy on its Path takes a contact away; the caller gets 480, and the record says why; so does the next one")
+    @Test("430 of the edge proxy on its Path takes a contact away; the caller gets 480, and the verdict says why")
     func flowFailed() throws {
         let phones = edgePhones()
         let world = phones.world
@@ -266,7 +267,8 @@ import Testing
         let phones = edgePhones(isElsewhere: true)
         failFlow(phones, other: status)
         #expect(phones.call()?.status == status)
-        #expect(phones.invited == [Self.edge, PhoneWorld.other] && registrations(phones).map(\.source) == ["\(PhoneWorld.other)"])
+        #expect(phones.invited == [Self.edge, PhoneWorld.other])
+        #expect(registrations(phones).map(\.source) == ["\(PhoneWorld.other)"])
         guard status >= 300 else { return }
         let record = try #require(phones.world.records.last)
         #expect(record.cause == .rejected && record.sipCode == status && record.verdict != .connectionClosed)
@@ -293,7 +295,8 @@ import Testing
         failFlow(phones, other: 430)
         #expect(phones.call()?.status == 480 && phones.call("49123")?.status == 480)
         #expect(phones.invited == [PhoneWorld.phone, SimulatedWorld.calleeAddress] && registrations(phones).count == 1)
-        #expect(phones.world.records.map(\.cause) == [.rejected, .rejected] && phones.world.records.map(\.sipCode) == [430, 430])
+        #expect(phones.world.records.map(\.cause) == [.rejected, .rejected])
+        #expect(phones.world.records.map(\.sipCode) == [430, 430])
     }
 
     @Test("without a listener for TLS a Path that asks for it is refused")

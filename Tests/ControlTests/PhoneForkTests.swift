@@ -19,9 +19,10 @@ import Testing
     /// The first phone answers every INVITE so, and the second one, where it says anything, so.
     private func answer(_ status: Int, other: Int? = nil, _ phones: PhoneWorld) {
         phones.world.answers = { request, destination in
-            guard let status = [PhoneWorld.phone: status, PhoneWorld.other: other][destination] ?? nil, request.method == .invite
-            else { return [] }
-            return MessageBuilder.response(to: request, status: status, toTag: "phone", source: Flow(udp: SimulatedWorld.relayd)).finish()
+            let statuses = [PhoneWorld.phone: status, PhoneWorld.other: other]
+            guard request.method == .invite, let status = statuses[destination] ?? nil else { return [] }
+            let relayd = Flow(udp: SimulatedWorld.relayd)
+            return MessageBuilder.response(to: request, status: status, toTag: "phone", source: relayd).finish()
         }
     }
 
@@ -58,9 +59,10 @@ import Testing
         }
     }
 
-    @Test("when every q has failed the caller gets the best response of all of them, and the record names that one", arguments: [
-        Responses(486, 480, best: PhoneWorld.phone), .init(404, 503, best: PhoneWorld.phone), .init(488, 408, best: PhoneWorld.phone),
-        .init(503, 480, best: PhoneWorld.other), .init(480, 486, best: PhoneWorld.other), .init(486, 603, best: PhoneWorld.other),
+    @Test("when every q has failed the caller gets the best response of all, and the record names that one", arguments: [
+        Responses(486, 480, best: PhoneWorld.phone), .init(404, 503, best: PhoneWorld.phone),
+        .init(488, 408, best: PhoneWorld.phone), .init(503, 480, best: PhoneWorld.other),
+        .init(480, 486, best: PhoneWorld.other), .init(486, 603, best: PhoneWorld.other),
         .init(302, 486, best: PhoneWorld.phone, heard: 480), .init(486, 407, best: PhoneWorld.other, heard: 503),
         .init(486, 404, best: PhoneWorld.phone),
     ])
@@ -88,8 +90,8 @@ import Testing
         #expect(ringing?.status == 180)
         phones.world.run(for: .seconds(6))
         #expect(phones.invited == [PhoneWorld.phone, PhoneWorld.other])
-        let final = phones.world.traffic.last { !$0.isReceived && $0.peer == SimulatedWorld.callerAddress && $0.message.status ?? 0 >= 300 }
-        #expect(final?.message.status == 480)
+        let heard = phones.world.traffic.filter { !$0.isReceived && $0.peer == SimulatedWorld.callerAddress }
+        #expect(heard.last { $0.message.status != nil }?.message.status == 480)
         let record = try #require(phones.world.records.first)
         #expect(record.cause == .ringingTimeout && record.sipCode == 480 && record.calleeAddress == PhoneWorld.phone)
         #expect(record.verdict == .noAnswer)
@@ -113,7 +115,8 @@ import Testing
         #expect(phones.call()?.status == 480)
         #expect(phones.invited == [PhoneWorld.phone, PhoneWorld.other])
         let record = try #require(phones.world.records.first)
-        #expect(record.cause == .peerUnreachable && record.verdict == .peerUnreachable && record.calleeAddress == PhoneWorld.phone)
+        #expect(record.cause == .peerUnreachable && record.verdict == .peerUnreachable)
+        #expect(record.calleeAddress == PhoneWorld.phone)
         #expect(
             record.explanation == "\(PhoneWorld.phone) cannot be reached: the INVITE was answered with ICMP port unreachable.",
             "\(record.explanation ?? "")")

@@ -179,7 +179,8 @@ struct DiagnosisTests {
         expect(Samples.attempt(.notRegistered, 480).with { $0.registration = closed }, .connectionClosed, says: ["emil", "TLS connection", "20 s before"])
         for (ago, time) in [(Duration.seconds(20), "20 s before the call"), (nil, "to this INVITE")] {
             let lost = RegistrationFacts(user: "emil", state: .flowFailed(ago: ago))
-            expect(Samples.attempt(.notRegistered, 480).with { $0.registration = lost }, .connectionClosed, says: ["emil", "430", time])
+            let facts = Samples.attempt(.notRegistered, 480).with { $0.registration = lost }
+            expect(facts, .connectionClosed, says: ["emil", "430", time])
         }
         let former = RegistrationFacts(user: "emil", state: .cutOff(.tcp, ago: nil))
         expect(Samples.attempt(.notRegistered, 480).with { $0.registration = former }, .connectionClosed, says: ["did not outlive the restart"])

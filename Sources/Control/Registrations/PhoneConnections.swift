@@ -62,8 +62,8 @@ extension CallControl {
         }
     }
 
-    /// The edge proxy on the Path of a contact has no flow to the phone any more (430, RFC 5626 §5.3.1): the contact goes, and the call
-    /// passes it over. One that has registered anew since the INVITE may have another flow, and stays.
+    /// The edge proxy on the Path of a contact has no flow to the phone any more (430, RFC 5626 §5.3.1): the contact goes,
+    /// and the call passes it over. One that has registered anew since the INVITE may have another flow, and stays.
     mutating func flowFailed(_ response: SIPMessage, of branch: Branch, _ call: Call, now: Instant) {
         branch.response = response
         branch.setupTimer = nil

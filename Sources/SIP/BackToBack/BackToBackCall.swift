@@ -48,7 +48,8 @@ package struct BackToBackCall: Sendable {
         case calleeAnswered(BranchID, hasAnswer: Bool)
         /// A final 300-699 from a callee.
         case calleeRejected(BranchID, status: Int)
-        /// The INVITE could not be sent, nothing came back until timer B, or the way to the phone is gone. `status` is what this counts as.
+        /// The INVITE could not be sent, nothing came back until timer B, or the way to the phone is gone. `status` is what
+        /// this counts as.
         case calleeUnreachable(BranchID, ReleaseCause, status: Int)
         /// A set-up timer ran out. `status` is what this counts as among the branches' responses.
         case calleeTimedOut(BranchID, ReleaseCause, status: Int)
@@ -67,8 +68,8 @@ package struct BackToBackCall: Sendable {
     package enum Effect: Equatable, Sendable {
         /// Media is there: call `addBranch` for each INVITE of the first attempt, or release.
         case inviteCallee
-        /// Every branch of this attempt has failed; this is the one that says most, and how it failed. Call `addBranch` for each
-        /// INVITE of the next attempt, or give `.release` with this or a better reason (`bestFailure`).
+        /// Every branch of this attempt has failed; this is the one that says most, and how it failed. Call `addBranch` for
+        /// each INVITE of the next attempt, or give `.release` with this or a better reason (`bestFailure`).
         case attemptFailed(BranchID, Release)
         case cancelCallee(BranchID)
         case acknowledgeCallee(BranchID)
@@ -231,7 +232,8 @@ package struct BackToBackCall: Sendable {
         branches[id.rawValue].failure = failure
         guard release == nil, winner == nil else { return }
         if failure.status >= 600 { giveUpAll(&effects) }  // nobody else is to be asked (RFC 3261 §16.7, step 5)
-        guard branches[attemptStart...].allSatisfy({ $0.failure != nil }), let best = bestFailure(from: attemptStart) else { return }
+        guard branches[attemptStart...].allSatisfy({ $0.failure != nil }), let best = bestFailure(from: attemptStart)
+        else { return }
         effects.append(.attemptFailed(best.branch, best.release))
     }
 

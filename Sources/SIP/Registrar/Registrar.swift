@@ -216,8 +216,8 @@ package struct Registrar: Sendable {
         if table[id] != nil { remove(id, .unregistered, &changes) }
     }
 
-    /// The flow to a binding has failed, for a request that was sent when it was last refreshed at `refreshedAt`. A later REGISTER may
-    /// have come by another flow.
+    /// The flow to a binding has failed, for a request that was sent when it was last refreshed at `refreshedAt`. A later
+    /// REGISTER may have come by another flow.
     package mutating func flowFailed(of id: BindingID, since refreshedAt: Instant, changes: inout [Change]) {
         if table[id]?.refreshedAt == refreshedAt { remove(id, .flowFailed, &changes) }
     }
