@@ -96,7 +96,7 @@ package final class Kamailio: Sendable {
             listen=udp:\(plan.address)
             \(modules.map { "loadmodule \"\($0).so\"" }.joined(separator: "\n"))
             modparam("rtpengine", "rtpengine_sock", "\(nodes)")
-            modparam("rtpengine", "rtpengine_tout_ms", 200)
+            modparam("rtpengine", "rtpengine_tout_ms", 1000)
             \(parameters.joined(separator: "\n"))
             modparam("rtpengine", "rtpengine_retr", 1)
             modparam("rtpengine", "rtpengine_disable_tout", 1)

@@ -131,6 +131,14 @@ package final class SIPp: Sendable {
         Self.once(messages.filter { $0.direction == .sent && $0.title == title })
     }
 
+    /// Waits until `count` INVITEs of a call that this one made to `callee` have their answer and its ACK on both sides: each side
+    /// is acknowledged on its own, so what one has says nothing of the other.
+    package func agrees(with callee: SIPp, count: Int = 1) async throws {
+        try await eventually("offer \(count) is answered and acknowledged") {
+            sent("ACK").count == count && callee.received("ACK").count == count
+        }
+    }
+
     /// Messages received, as often as they came.
     package func receptions(_ title: String) -> [TracedMessage] {
         messages.filter { $0.direction == .received && $0.title == title }

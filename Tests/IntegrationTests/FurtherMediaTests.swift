@@ -55,7 +55,7 @@ struct FurtherMediaTests {
                 $0.keys = Self.keys("m=video 0 RTP/AVP 96", lines, video.caller.address.port, secondVideo.caller.address.port)
             }
             func exchange(_ count: Int) async throws -> (offered: [SocketAddress], answered: [SocketAddress]) {
-                try await eventually("\(count) offers are answered and acknowledged") { callee.received("ACK").count == count }
+                try await caller.agrees(with: callee, count: count)
                 let answers = caller.received("200 OK").filter { $0.transactionMethod == "INVITE" }
                 return (try #require(callee.received("INVITE").last).mediaAddresses, try #require(answers.last).mediaAddresses)
             }
@@ -128,22 +128,19 @@ struct FurtherMediaTests {
                 $0.media = audio.caller.address
                 $0.keys = keys(video.caller.address.port)
             }
-            func agreed(_ count: Int) async throws {
-                try await eventually("\(count) offers are acknowledged") { callee.received("ACK").count == count }
-            }
-            try await agreed(1)
+            try await caller.agrees(with: callee, count: 1)
             let offered = try #require(callee.received("INVITE").first).mediaAddresses
             let answered = try #require(caller.received("200 OK").first).mediaAddresses
             try await audio.start(answered[0], offered[0])
             try await video.start(answered[1], offered[1])
             try caller.proceed(1)
-            try await agreed(2)
+            try await caller.agrees(with: callee, count: 2)
             let call = try #require(try bed.daemon.control.calls().first)
             #expect(call.monitored && call.monitoredReason.hasPrefix("relayed"), "\(call.monitoredReason)")
             let held = try #require(try bed.daemon.control.call(call.id).furtherMedia?.first)
             #expect(held.isOpen && held.caller.direction == "inactive" && held.callee.direction == "inactive")
             try caller.proceed(2)
-            try await agreed(3)
+            try await caller.agrees(with: callee, count: 3)
             try caller.hangUp()
             try await caller.succeeds()
             try await callee.succeeds()
@@ -171,7 +168,7 @@ struct FurtherMediaTests {
                 $0.keys = ["LINES": lines(video.caller.address.port), "HEADERS": "X-Nothing: here"]
                 $0.pause = .seconds(60)
             }
-            try await eventually("the call is up") { !callee.received("ACK").isEmpty }
+            try await caller.agrees(with: callee)
             let offered = try #require(callee.received("INVITE").first).mediaAddresses
             let answered = try #require(caller.received("200 OK").first).mediaAddresses
             try await audio.start(answered[0], offered[0])
@@ -209,7 +206,7 @@ struct FurtherMediaTests {
                 $0.media = audio.caller.address
                 $0.keys = ["SECOND_OFF": off, "SECOND_AGAIN": lines(video.caller.address.port), "SECOND": off]
             }
-            try await eventually("the call is up") { callee.received("ACK").count == 1 }
+            try await caller.agrees(with: callee)
             let first = try #require(callee.received("INVITE").first).mediaAddresses
             try await audio.start(try #require(caller.received("200 OK").first).mediaAddresses[0], first[0])
             let id = try #require(try bed.daemon.control.calls().first?.id)
@@ -219,9 +216,9 @@ struct FurtherMediaTests {
                 outputPath: bed.daemon.directory.file("capture.log"))
             try await eventually("RTP is in the file") { (try? Data(contentsOf: URL(filePath: file)))?.count ?? 0 > 5_000 }
             try caller.proceed(1)
-            try await eventually("a re-INVITE without video is agreed") { callee.received("ACK").count == 2 }
+            try await caller.agrees(with: callee, count: 2)
             try caller.proceed(2)
-            try await eventually("a re-INVITE with video is agreed") { callee.received("ACK").count == 3 }
+            try await caller.agrees(with: callee, count: 3)
             let answers = caller.received("200 OK").filter { $0.transactionMethod == "INVITE" }
             let offer = try #require(callee.received("INVITE").last).mediaAddresses
             try await video.start(try #require(answers.last).mediaAddresses[1], offer[1])
@@ -257,7 +254,7 @@ struct FurtherMediaTests {
                 $0.keys = ["LINES": lines(fax.caller), "HEADERS": "X-Nothing: here"]
                 $0.hangsUpWhenTold = true
             }
-            try await eventually("the call is up") { !callee.received("ACK").isEmpty }
+            try await caller.agrees(with: callee)
             let offered = try #require(callee.received("INVITE").first)
             let answered = try #require(caller.received("200 OK").first)
             #expect(offered.sdpLines("m=image ").first?.hasSuffix(" udptl t38") == true)
@@ -299,7 +296,7 @@ struct FaxCallTests {
                 $0.keys = ["LINES": lines(caller), "HEADERS": "X-Nothing: here"]
                 $0.hangsUpWhenTold = true
             }
-            try await eventually("the call is up") { !answering.received("ACK").isEmpty }
+            try await calling.agrees(with: answering)
             let offered = try #require(answering.received("INVITE").first)
             let answered = try #require(calling.received("200 OK").first)
             #expect(offered.sdpLines("m=").count == 1 && offered.sdpLines("m=image ").first?.hasSuffix(" udptl t38") == true)

@@ -13,7 +13,7 @@ struct SessionChangeTests {
             let media = try await call.exchange(packets: 100)
             #expect(media.heardByCallee == media.sentByCaller)
             #expect(media.heardByCaller == media.sentByCallee)
-            try await eventually("the call is resumed") { call.callee.received("ACK").count == 3 }
+            try await call.caller.agrees(with: call.callee, count: 3)
             try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()

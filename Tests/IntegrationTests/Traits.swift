@@ -19,25 +19,28 @@ extension Trait where Self == ConditionTrait {
 ///
 /// Its wait counts in a `.timeLimit`, so such a test bounds what it waits for itself (`eventually`, `run`).
 struct InTurn: SuiteTrait, TestTrait, TestScoping {
+    /// Whether nothing else runs meanwhile: what takes all that the machine has would fail, and the others with it.
+    var isAlone = false
     var isRecursive: Bool { true }
 
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         guard testCase != nil else { return try await function() }
-        await Turns.shared.take()
+        await Turns.shared.take(all: isAlone)
         do {
             try await withTaskExecutorPreference(OwnThread()) { try await function() }
         } catch {
-            await Turns.shared.giveBack()
+            await Turns.shared.giveBack(all: isAlone)
             throw error
         }
-        await Turns.shared.giveBack()
+        await Turns.shared.giveBack(all: isAlone)
     }
 }
 
 extension Trait where Self == InTurn {
     static var inTurn: InTurn { InTurn() }
+    static var alone: InTurn { InTurn(isAlone: true) }
 }
 
 /// Runs the tasks of one test, one after the other.
@@ -54,20 +57,31 @@ private final class OwnThread: TaskExecutor {
 private actor Turns {
     static let shared = Turns(count: 3 * ProcessInfo.processInfo.activeProcessorCount)
 
+    private let count: Int
     private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    /// In the order they came, each with how many turns it takes.
+    private var waiting: [(turns: Int, CheckedContinuation<Void, Never>)] = []
 
-    init(count: Int) { free = count }
+    init(count: Int) {
+        self.count = count
+        free = count
+    }
 
-    func take() async {
-        if free > 0 {
-            free -= 1
+    func take(all: Bool) async {
+        let turns = all ? count : 1
+        if waiting.isEmpty, free >= turns {
+            free -= turns
         } else {
-            await withCheckedContinuation { waiting.append($0) }
+            await withCheckedContinuation { waiting.append((turns, $0)) }
         }
     }
 
-    func giveBack() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+    func giveBack(all: Bool) {
+        free += all ? count : 1
+        while let (turns, next) = waiting.first, free >= turns {
+            free -= turns
+            waiting.removeFirst()
+            next.resume()
+        }
     }
 }

@@ -236,7 +236,7 @@ struct TrunkBehaviourTests {
             let call = try await bed.connect(
                 caller: "caller-holds-otherwise", callee: "proxied-callee-stays", pause: .milliseconds(300), hangsUpWhenTold: .caller,
                 keys: (["HOLD_HOST": host ?? "\(bed.host)", "HOLD": direction], [:]))
-            try await eventually("the call is resumed") { call.callee.received("ACK").count == 3 }
+            try await call.caller.agrees(with: call.callee, count: 3)
             try call.hangUp()
             try await call.caller.succeeds()
             try await call.callee.succeeds()

@@ -67,7 +67,7 @@ struct VerdictTests {
             let call = try await bed.connect(caller: "caller-holds", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
             try call.hangUp()  // its scenario holds then
-            try await eventually("the call is held") { call.callee.received("ACK").count == 2 }
+            try await call.caller.agrees(with: call.callee, count: 2)
             call.stopMedia()
             try await call.caller.succeeds()
             try await call.callee.succeeds()
@@ -84,7 +84,7 @@ struct VerdictTests {
             let call = try await bed.connect(caller: "caller-holds", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
             try call.hangUp()
-            try await eventually("the call is held") { call.callee.received("ACK").count == 2 }
+            try await call.caller.agrees(with: call.callee, count: 2)
             call.stopMedia()
             let id = try #require(try bed.daemon.control.calls().first?.id)
             let live = try await eventually("a verdict on the silence", within: .seconds(40)) {
@@ -108,7 +108,7 @@ struct VerdictTests {
             let call = try await bed.connect(caller: "caller-moves-media", callee: "proxied-callee-stays", hangsUpWhenTold: .caller)
             try await call.startMedia()
             try call.hangUp()
-            try await eventually("the media is moved") { call.callee.received("ACK").count == 2 }
+            try await call.caller.agrees(with: call.callee, count: 2)
             call.callerMedia.stop()
             try await call.caller.succeeds()
             try await call.callee.succeeds()

@@ -37,6 +37,9 @@ struct CallRate: Sendable {
         sweptAt = now
     }
 
+    /// Half of what may come at once; of two calls both may be one source's.
+    private var keptFromMost: Int { (rate - 1) / 2 }
+
     /// Whether one more call may come from `source`.
     mutating func take(from source: IPAddress, now: Instant) -> Bool {
         guard rate > 0 else { return true }
@@ -44,11 +47,11 @@ struct CallRate: Sendable {
             sweptAt = now
             accounts = accounts.filter { now - $0.value.filledAt < Self.memory }
         }
-        guard var account = account(of: source, now: now) else { return bucket.take(leaving: rate / 2, now: now) }
+        guard var account = account(of: source, now: now) else { return bucket.take(leaving: keptFromMost, now: now) }
         // Rounding must not cost the last call of a share.
         let isBelowShare = account.left >= 1 - 1e-6
         let isNew = now - account.since < Self.novelty
-        let isTaken = bucket.take(leaving: !isBelowShare ? rate / 2 : isNew ? rate / 4 : 0, now: now)
+        let isTaken = bucket.take(leaving: !isBelowShare ? keptFromMost : isNew ? rate / 4 : 0, now: now)
         if isTaken, isBelowShare { account.left -= 1 }
         accounts[source] = account
         return isTaken
