@@ -3,7 +3,7 @@ import Core
 import Harness
 import Testing
 
-@Suite("very many calls", .alone, .needs(.sipp))
+@Suite("very many calls", .heavyInTurn, .needs(.sipp))
 struct CrowdTests {
     @Test(
         "of 1,800 calls the 400 whose media are cut at once are released within a second after the timeout, on both legs, and no other")

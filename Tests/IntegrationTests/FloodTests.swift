@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// At rates that a debug build beside other tests can read: what the kernel has no room for is lost to everybody.
-@Suite("floods", .alone, .serialized, .needs(.sipp))
+@Suite("floods", .heavyInTurn, .needs(.sipp))
 struct FloodTests {
     /// Sends requests, as near to `rate` a second as the machine gets, until stopped; reads no answers.
     private final class Flood: Sendable {

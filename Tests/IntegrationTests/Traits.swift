@@ -19,28 +19,28 @@ extension Trait where Self == ConditionTrait {
 ///
 /// Its wait counts in a `.timeLimit`, so such a test bounds what it waits for itself (`eventually`, `run`).
 struct InTurn: SuiteTrait, TestTrait, TestScoping {
-    /// Whether nothing else runs meanwhile: what takes all that the machine has would fail, and the others with it.
-    var isAlone = false
+    /// Whether it takes most turns: what takes all that the machine has would fail, and the others with it.
+    var isHeavy = false
     var isRecursive: Bool { true }
 
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         guard testCase != nil else { return try await function() }
-        await Turns.shared.take(all: isAlone)
+        await Turns.shared.take(isHeavy: isHeavy)
         do {
             try await withTaskExecutorPreference(OwnThread()) { try await function() }
         } catch {
-            await Turns.shared.giveBack(all: isAlone)
+            await Turns.shared.giveBack(isHeavy: isHeavy)
             throw error
         }
-        await Turns.shared.giveBack(all: isAlone)
+        await Turns.shared.giveBack(isHeavy: isHeavy)
     }
 }
 
 extension Trait where Self == InTurn {
     static var inTurn: InTurn { InTurn() }
-    static var alone: InTurn { InTurn(isAlone: true) }
+    static var heavyInTurn: InTurn { InTurn(isHeavy: true) }
 }
 
 /// Runs the tasks of one test, one after the other.
@@ -55,33 +55,41 @@ private final class OwnThread: TaskExecutor {
 }
 
 private actor Turns {
-    static let shared = Turns(count: 3 * ProcessInfo.processInfo.activeProcessorCount)
+    static let shared = Turns(perCore: 3, cores: ProcessInfo.processInfo.activeProcessorCount)
 
-    private let count: Int
     private var free: Int
-    /// In the order they came, each with how many turns it takes.
-    private var waiting: [(turns: Int, CheckedContinuation<Void, Never>)] = []
+    /// What a heavy test takes: beside it are a few others, most of which wait for something.
+    private let heavy: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    /// They come first: so they follow each other, and turns lie idle for them once.
+    private var heavyWaiting: [CheckedContinuation<Void, Never>] = []
 
-    init(count: Int) {
-        self.count = count
-        free = count
+    init(perCore: Int, cores: Int) {
+        free = perCore * cores
+        heavy = (perCore - 1) * cores
     }
 
-    func take(all: Bool) async {
-        let turns = all ? count : 1
-        if waiting.isEmpty, free >= turns {
-            free -= turns
-        } else {
-            await withCheckedContinuation { waiting.append((turns, $0)) }
+    func take(isHeavy: Bool) async {
+        await withCheckedContinuation { continuation in
+            if isHeavy { heavyWaiting.append(continuation) } else { waiting.append(continuation) }
+            resumeNext()
         }
     }
 
-    func giveBack(all: Bool) {
-        free += all ? count : 1
-        while let (turns, next) = waiting.first, free >= turns {
-            free -= turns
-            waiting.removeFirst()
-            next.resume()
+    func giveBack(isHeavy: Bool) {
+        free += isHeavy ? heavy : 1
+        resumeNext()
+    }
+
+    private func resumeNext() {
+        while !heavyWaiting.isEmpty {
+            guard free >= heavy else { return }
+            free -= heavy
+            heavyWaiting.removeFirst().resume()
+        }
+        while free > 0, !waiting.isEmpty {
+            free -= 1
+            waiting.removeFirst().resume()
         }
     }
 }
