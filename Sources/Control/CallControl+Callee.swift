@@ -52,7 +52,7 @@ extension CallControl {
             calling: call.calledNumber, from: call.callerTrunk, to: call.calleeTrunk, settings.configuration.media)
     }
 
-    private mutating func place(
+    mutating func place(
         _ target: CalleeTarget, takesReliable: Bool, of call: Call, _ number: CallNumber, now: Instant
     ) -> BranchID {
         precondition(call.main.taken != nil || call.isDirect, "an INVITE is placed once media is open")

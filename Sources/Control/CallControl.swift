@@ -526,6 +526,7 @@ package struct CallControl {
 
     private mutating func handle(_ event: BackToBackCall.Event, for number: CallNumber, now: Instant) {
         guard let call = calls[number] else { return }
+        if call.registration != nil { tryNextFlow(after: event, of: call, now: now) }
         var effects = spareEffects.taken()
         if let release = call.handle(event, effects: &effects) { callReleased(call, release, now: now) }
         // A BYE from the caller says as well as an ACK that our 2xx has come.

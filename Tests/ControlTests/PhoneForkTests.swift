@@ -102,6 +102,81 @@ import Testing
             ], "\(why.evidence)")
     }
 
+    // MARK: Several flows to one phone (RFC 5626 §7)
+
+    /// Ada's phone by two flows, each of its own edge proxy; the one of `other` is the latest.
+    private func flows(_ instances: [String] = ["1", "1"], _ configure: @escaping (inout Configuration) -> Void = { _ in }) -> PhoneWorld {
+        let phones = PhoneWorld(configure)
+        for (number, source) in [PhoneWorld.phone, PhoneWorld.other].enumerated() {
+            phones.contactParameters[source] = ";reg-id=\(number + 1);+sip.instance=\"<urn:uuid:\(instances[number])>\""
+            let answer = phones.prove(
+                "REGISTER", from: source, headers: "Supported: path, outbound\nPath: <sip:\(source);lr;ob>")
+            #expect(answer?.status == 200)
+            phones.world.run(for: .seconds(1))
+        }
+        return phones
+    }
+
+    @Test("of two flows to one phone the next is called when the first has failed; the caller hears of the second", arguments: [408, 430])
+    func nextFlow(status: Int) {
+        let phones = flows()
+        answer(180, other: status, phones)
+        #expect(phones.call()?.status == 180)
+        #expect(phones.invited == [PhoneWorld.other, PhoneWorld.phone])
+        let left = phones.world.control.registrations(RegistrationQuery(), now: phones.world.now).total
+        #expect(left == (status == 430 ? 1 : 2))
+    }
+
+    @Test("by the other flow too when nothing comes back, or ICMP does", arguments: [false, true])
+    func silentFlow(isRefused: Bool) throws {
+        let phones = flows { $0.routing.timers.invite = .seconds(2) }
+        answer(486, phones)
+        if isRefused {
+            phones.world.refusals = { _, destination in
+                destination == PhoneWorld.other ? ICMPMessage(isIPv6: false, type: 3, code: 3) : nil
+            }
+        }
+        phones.call()
+        phones.world.run(for: .seconds(3))
+        #expect(phones.invited == [PhoneWorld.other, PhoneWorld.phone])
+        let record = try #require(phones.world.records.first)
+        #expect(record.sipCode == 486 && record.calleeAddress == PhoneWorld.phone && record.verdict == .busy)
+    }
+
+    @Test("what the phone itself says is not asked for again by its other flow", arguments: [404, 480, 486, 503])
+    func ownWord(status: Int) throws {
+        let phones = flows()
+        answer(200, other: status, phones)
+        #expect(phones.call()?.status == status)
+        #expect(phones.invited == [PhoneWorld.other])
+    }
+
+    @Test("two phones, each with its flow, ring at once; when both flows have failed the caller gets 480")
+    func twoInstances() throws {
+        let phones = flows(["1", "2"])
+        answer(180, other: 180, phones)
+        phones.call()
+        #expect(Set(phones.invited) == [PhoneWorld.other, PhoneWorld.phone])
+        let failing = flows()
+        answer(430, other: 430, failing)
+        #expect(failing.call()?.status == 480)
+        #expect(failing.invited == [PhoneWorld.other, PhoneWorld.phone])
+        #expect(failing.world.records.first?.verdict == .connectionClosed)
+    }
+
+    @Test("a caller that gives up while the next flow rings ends that one")
+    func cancelledAtNextFlow() {
+        let phones = flows()
+        answer(180, other: 408, phones)
+        var script = CallScript()
+        script.cancelDelay = .seconds(1)
+        _ = phones.world.placeCall(script, number: "100")
+        phones.world.run(for: .seconds(2))
+        #expect(phones.invited == [PhoneWorld.other, PhoneWorld.phone])
+        let cancelled = phones.world.traffic.filter { !$0.isReceived && $0.message.isRequest && $0.message.method == .cancel }
+        #expect(Set(cancelled.map(\.peer)) == [PhoneWorld.phone])
+    }
+
     @Test("when no contact is there the ICMP error that is told is that of the one which is named")
     func unreachable() throws {
         let phones = phones()

@@ -10,19 +10,22 @@ package final class EdgeKamailio: Sendable {
     /// - Parameters:
     ///   - transport: `udp` or `tcp`, between it and relayd.
     ///   - host: what its Path calls it; nil: its address.
+    ///   - hasLostFlow: whether it knows no way to the phone any more, as after a restart: INVITE gets 430 (RFC 5626 §5.3.1).
     package static func start(
-        _ address: SocketAddress, transport: String, relayd: SocketAddress, host: String? = nil
+        _ address: SocketAddress, transport: String, relayd: SocketAddress, host: String? = nil, hasLostFlow: Bool = false
     ) async throws -> EdgeKamailio {
-        let kamailio = try EdgeKamailio(address, transport: transport, relayd: relayd, host: host)
+        let kamailio = try EdgeKamailio(address, transport: transport, relayd: relayd, host: host, hasLostFlow: hasLostFlow)
         try await kamailio.process.waitUntilUp { SIPp.isBound(address) && SIPp.isBound(address, isStream: true) }
         return kamailio
     }
 
-    private init(_ address: SocketAddress, transport: String, relayd: SocketAddress, host: String?) throws {
+    private init(
+        _ address: SocketAddress, transport: String, relayd: SocketAddress, host: String?, hasLostFlow: Bool
+    ) throws {
         self.address = address
         process = try KamailioProcess { _ in
             let path = host.map { "\($0):\(address.port)" } ?? "\(address)"
-            return Self.script(address, transport: transport, relayd: relayd, path: path)
+            return Self.script(address, transport: transport, relayd: relayd, path: path, hasLostFlow: hasLostFlow)
         }
     }
 
@@ -31,8 +34,9 @@ package final class EdgeKamailio: Sendable {
     package func stop() { process.kill() }
 
     private static func script(
-        _ address: SocketAddress, transport: String, relayd: SocketAddress, path: String
+        _ address: SocketAddress, transport: String, relayd: SocketAddress, path: String, hasLostFlow: Bool
     ) -> String {
+        let refusal = hasLostFlow ? "if (is_method(\"INVITE\")) { sl_send_reply(\"430\", \"Flow Failed\"); exit; }" : ""
         // The module writes the Path of the socket that phones use; the way back to it may be another.
         let addsPath = transport == "udp" && path == "\(address)"
             ? "add_path();" : "append_hf(\"Path: <sip:\(path);transport=\(transport);lr>\\r\\n\");"
@@ -59,6 +63,7 @@ package final class EdgeKamailio: Sendable {
                     t_relay();
                     exit;
                 }
+                \(refusal)
                 # Takes the Route that names this proxy away; where that is the only one it says no all the same.
                 loose_route();
                 if (uri == myself) {

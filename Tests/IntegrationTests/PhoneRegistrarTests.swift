@@ -186,6 +186,36 @@ struct PhoneRegistrarTests {
         }
     }
 
+    @Test("a phone with a flow by each of two edge proxies rings once, by the other one when the latest has lost its flow", .needs(.kamailio))
+    func lostFlow() async throws {
+        let host = Loopback.host()
+        try await Self.with { bed in
+            let relayd = bed.daemon.sipAddress
+            let edges = [
+                try await EdgeKamailio.start(SocketAddress(ip: host, port: 5_064), transport: "udp", relayd: relayd),
+                try await EdgeKamailio.start(SocketAddress(ip: host, port: 5_066), transport: "udp", relayd: relayd, hasLostFlow: true),
+            ]
+            defer { for edge in edges { edge.stop() } }
+            let phone = SocketAddress(ip: bed.host, port: Self.phonePort)
+            for (number, edge) in edges.enumerated() {
+                let instance = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>\""
+                let headers = ["Supported: path, outbound", "Contact: <sip:ada@\(phone)>;\(instance);reg-id=\(number + 1)"]
+                try await Self.register(bed, headers, through: edge.address)
+            }
+            #expect(try bed.daemon.control.registrations().total == 2)
+            var plan = SIPp.Plan("proxied-callee-stays", at: phone)
+            plan.media = SocketAddress(ip: host, port: 9)
+            let answering = try await SIPp.start(plan)
+            let caller = try await bed.caller("caller-hangs-up") { $0.calledNumber = "100" }
+            try await caller.succeeds()
+            try await answering.succeeds()
+            #expect(answering.received("INVITE").count == 1)
+            try #require(try await bed.daemon.records(count: 1).first).expectOutcome(.normal, sip: 200, q850: 16, by: .caller)
+            #expect(try bed.daemon.control.registrations().bindings.map { $0.path?.contains("\(edges[0].address)") } == [true])
+            #expect(try bed.daemon.control.counter(.bindingsCutOff) == 1)
+        }
+    }
+
     @Test("a Path with a host name is refused with 400, and the trace says why", .needs(.kamailio))
     func unusablePath() async throws {
         let host = Loopback.host()

@@ -15,14 +15,22 @@ extension CallControl {
         call.caller.setBehindNAT(NATEvidence(call.invite, contact: call.invite.contact?.uri, flow: call.source) != .none)
     }
 
-    /// Whom to call to reach a user: contacts with the greatest q first, those with the same q at once (RFC 3261 §16.6). None
-    /// when it is not registered.
+    /// Whom to call to reach a user: contacts with the greatest q first, those with the same q at once (RFC 3261 §16.6), and of
+    /// a phone that keeps several flows one at a time. None when it is not registered.
     mutating func attempts(toReach user: UserIndex, by call: Call, now: Instant) -> [CalleeAttempt] {
         guard let phones else { return [] }
         let name = phones.users[user].nameText
         var attempts: [(quality: UInt16, attempt: CalleeAttempt)] = []
+        var flows: [(instance: ArraySlice<UInt8>, first: CalleeTarget)] = []
         for (id, binding) in phones.registrar.targets(of: user, now: now) where !binding.isCutOff {
             let target = target(for: binding, id, name: name)
+            if binding.registrationID > 0 {
+                if let first = flows.first(where: { $0.instance.isEqual(to: binding.instance) })?.first {
+                    first.furtherFlows.append(target)
+                    continue
+                }
+                flows.append((binding.instance, target))
+            }
             if attempts.last?.quality == binding.quality {
                 attempts[attempts.count - 1].attempt.further.append(target)
             } else {
@@ -30,6 +38,28 @@ extension CallControl {
             }
         }
         return attempts.map(\.attempt)
+    }
+
+    /// Calls a phone by its next flow when one has failed: when the edge proxy knows no way to it, and when nothing came back.
+    /// Whatever else it says is its word, and it is not asked again (RFC 5626 §7).
+    ///
+    /// To be called before the machine gets the event: with one more branch open the attempt goes on.
+    mutating func tryNextFlow(after event: BackToBackCall.Event, of call: Call, now: Instant) {
+        let failed: BranchID
+        switch event {
+        case .calleeRejected(let id, status: 408), .calleeRejected(let id, status: 430), .calleeTimedOut(let id, _, status: 408):
+            failed = id
+        case .calleeUnreachable(let id, let cause, _) where cause != .loopDetected: failed = id
+        default: return
+        }
+        let branch = call.branches[failed.rawValue]
+        guard !branch.hasRung, !branch.target.furtherFlows.isEmpty, call.machine.media == .open, call.machine.isOpen(failed)
+        else { return }
+        let next = branch.target.furtherFlows[0]
+        next.furtherFlows = Array(branch.target.furtherFlows.dropFirst())
+        let id = place(next, takesReliable: !call.asksForOffer, of: call, call.number, now: now)
+        if call.chosenBranch === branch { call.choose(id) }
+        scheduleTimer(of: call)
     }
 
     /// What a diagnosis has to know of a user that is called.

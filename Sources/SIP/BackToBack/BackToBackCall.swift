@@ -130,7 +130,8 @@ package struct BackToBackCall: Sendable {
         }
     }
 
-    /// The owner places an INVITE, while carrying out `inviteCallee` or `attemptFailed`.
+    /// The owner places an INVITE, while carrying out `inviteCallee` or `attemptFailed`, or in place of a branch that it is about
+    /// to report as failed.
     package mutating func addBranch() -> BranchID {
         precondition(media == .open && release == nil && winner == nil, "nobody is to be called now")
         if branches[attemptStart...].allSatisfy({ $0.failure != nil }) { attemptStart = branches.count }

@@ -21,6 +21,8 @@ final class PhoneWorld {
     let world: SimulatedWorld
     /// What Contact says of q, by who sends it.
     var qualities: [SocketAddress: String] = [:]
+    /// Further parameters of Contact, by who sends it.
+    var contactParameters: [SocketAddress: String] = [:]
     private let engine = DigestEngine()
     private var sequence = 0
 
@@ -46,7 +48,7 @@ final class PhoneWorld {
         sequence += 1
         let transport = world.streams[source]?.transport ?? .udp
         let parameter = transport == .udp ? "" : ";transport=\(transport.rawValue)"
-        let quality = qualities[source].map { ";q=\($0)" } ?? ""
+        let quality = (qualities[source].map { ";q=\($0)" } ?? "") + (contactParameters[source] ?? "")
         let to = method == "REGISTER" ? "sip:\(user)@192.0.2.1" : uri
         var text = """
             \(method) \(uri) SIP/2.0
