@@ -132,7 +132,7 @@ struct FloodTests {
         }
     }
 
-    @Test("1,500 INVITEs and REGISTERs a second with a wrong answer to a good challenge: trunks, and a customer with credentials, get through")
+    @Test("800 INVITEs and REGISTERs a second with a wrong answer to a good challenge: trunks, and a customer with credentials, get through")
     func badCredentials() async throws {
         try await Testbed.with({ settings in
             settings.logLevel = "notice"
@@ -169,7 +169,7 @@ struct FloodTests {
                     : Self.register(number, from: source, to: target, header: header)
             }
             let before = residentMebibytes(bed)
-            try await expectService(bed, during: { Flood(from: sockets, to: target, rate: 1_500, request: request) }) { (_) async throws -> Void in
+            try await expectService(bed, during: { Flood(from: sockets, to: target, rate: 800, request: request) }) { (_) async throws -> Void in
                 let callee = try await bed.callee("callee-stays")
                 let customer = try await bed.caller("customer-proves-itself") {
                     $0.address.port += 7
