@@ -7,6 +7,8 @@
 //   sip-load sends     --server IP:PORT --rate N --seconds S [--batch N]: five octets to one address with one sendto each, every
 //                      12 ms those that are due. What keep-alives cost a program that does nothing else. With --batch so many
 //                      by one sendmmsg, four such a millisecond apart, then a rest.
+//   sip-load floods    --server IP:PORT --rate N --seconds S [--sources N] [--pid P]...: INVITEs from 127.9.9.1 and so many
+//                      addresses in all, a new call each; answers are not read.
 //
 // Prints one JSON object. Nothing is retransmitted: what is lost makes a call fail, and a call that fails is counted.
 #define _GNU_SOURCE
@@ -26,19 +28,19 @@
 #include "../load/histogram.h"
 #include "message.h"
 
-enum { messageLimit = 4096, batchLimit = 1024, pidLimit = 64, readsPerTurn = 32 };
+enum { messageLimit = 4096, batchLimit = 1024, pidLimit = 64, readsPerTurn = 32, sourceLimit = 250 };
 
 static const uint64_t second = 1000000000;
 /// A call that is not over so long after it should be has failed.
 static const uint64_t patience = 3000000000;
 
 struct options {
-    bool registers, listens, sends;
+    bool registers, listens, sends, floods;
     /// Contacts are private addresses, as those of phones behind NAT.
     bool isBehindNAT;
     struct sockaddr_in server, caller, callee;
     double rate, seconds, warmUpSeconds, holdSeconds;
-    unsigned users, firstUser, batch;
+    unsigned users, firstUser, batch, sources;
     const char *userPrefix, *password, *domain;
     int pids[pidLimit];
     unsigned pidCount;
@@ -471,6 +473,54 @@ static void sendOnly(void) {
     printSent(sent);
 }
 
+static int floodingSocket(unsigned number) {
+    int result = socket(AF_INET, SOCK_DGRAM, 0), size = 1;
+    setsockopt(result, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f090901 + number)};
+    if (bind(result, (struct sockaddr *)&own, sizeof own) || connect(result, (struct sockaddr *)&options.server, sizeof options.server)) {
+        perror("sip-load: a flooding socket");
+        exit(71);
+    }
+    return result;
+}
+
+static void floodOnly(void) {
+    enum { batch = 32 };
+    static char messages[batch][messageLimit];
+    static struct iovec vectors[batch];
+    static struct mmsghdr headers[batch];
+    int sockets[sourceLimit];
+    for (unsigned number = 0; number < options.sources; number++) sockets[number] = floodingSocket(number);
+    uint64_t start = now(), end = start + (uint64_t)(options.seconds * second), cpu = serverNanoseconds();
+    uint64_t sent = 0, number = 0;
+    for (uint64_t at; (at = now()) < end;) {
+        uint64_t due = (uint64_t)((at - start) / 1e9 * options.rate);
+        // What could not be sent in time is left out.
+        if (due > number + (uint64_t)options.rate / 10) number = due - (uint64_t)options.rate / 10;
+        if (number >= due) {
+            nanosleep(&(struct timespec){0, 200000}, NULL);
+            continue;
+        }
+        unsigned count = due - number < batch ? due - number : batch, source = number / batch % options.sources;
+        for (unsigned index = 0; index < count; index++, number++) {
+            int length = snprintf(
+                messages[index], messageLimit,
+                "INVITE sip:1555%08lu@%s SIP/2.0\r\nVia: SIP/2.0/UDP 127.9.9.%u:5060;branch=z9hG4bKx%lx.%lu;rport\r\n"
+                "Max-Forwards: 70\r\nFrom: <sip:1000@%s>;tag=x%lu\r\nTo: <sip:1555%08lu@%s>\r\nCall-ID: x%lu.%lx@flood\r\n"
+                "CSeq: 1 INVITE\r\nContact: <sip:1000@127.9.9.%u>\r\nUser-Agent: flood\r\nContent-Type: application/sdp\r\n"
+                "Content-Length: %zu\r\n\r\n%s",
+                number, serverText, source + 1, runNumber, number, serverText, number, number, serverText, number, runNumber,
+                source + 1, sizeof sdp - 1, sdp);
+            vectors[index] = (struct iovec){messages[index], length};
+            headers[index].msg_hdr = (struct msghdr){.msg_iov = &vectors[index], .msg_iovlen = 1};
+        }
+        int accepted = sendmmsg(sockets[source], headers, count, 0);
+        if (accepted > 0) sent += accepted;
+    }
+    printf("{\"messages\": %lu, \"perSecond\": %.0f, \"serverMicrosecondsEach\": %.3f}\n", sent, sent / options.seconds,
+           sent ? (serverNanoseconds() - cpu) / 1e3 / sent : 0);
+}
+
 static void parseAddress(const char *text, struct sockaddr_in *address) {
     char ip[64];
     unsigned port;
@@ -499,10 +549,11 @@ static int boundSocket(struct sockaddr_in *address, char text[32]) {
 
 static void usage(void) {
     fprintf(stderr,
-            "usage: sip-load calls|registers|listens|sends --server IP:PORT --rate N --seconds S [--warm-up S] [--pid P]...\n"
+            "usage: sip-load calls|registers|listens|sends|floods --server IP:PORT --rate N --seconds S [--warm-up S] [--pid P]...\n"
             "       calls: [--hold S] [--caller IP:PORT] [--callee IP:PORT]\n"
             "       registers: --users N [--first-user N] [--user-prefix TEXT] [--password TEXT] [--domain TEXT]\n"
-            "                  [--caller IP:PORT] [--nat]\n");
+            "                  [--caller IP:PORT] [--nat]\n"
+            "       floods: [--sources N]\n");
     exit(64);
 }
 
@@ -516,12 +567,13 @@ int main(int argc, char **argv) {
         {"server", 1, 0, 's'},      {"rate", 1, 0, 'r'},     {"seconds", 1, 0, 'S'}, {"warm-up", 1, 0, 'w'}, {"hold", 1, 0, 'h'},
         {"pid", 1, 0, 'p'},         {"caller", 1, 0, 'c'},   {"callee", 1, 0, 'C'},  {"users", 1, 0, 'u'},
         {"user-prefix", 1, 0, 'U'}, {"password", 1, 0, 'P'}, {"domain", 1, 0, 'd'},  {"nat", 0, 0, 'n'},
-        {"first-user", 1, 0, 'f'},  {"batch", 1, 0, 'b'},    {0}};
+        {"first-user", 1, 0, 'f'},  {"batch", 1, 0, 'b'},    {"sources", 1, 0, 'o'}, {0}};
     if (argc < 2) usage();
     options = (struct options){
-        .registers = !strcmp(argv[1], "registers"), .listens = !strcmp(argv[1], "listens"), .sends = !strcmp(argv[1], "sends"), .rate = 100, .seconds = 1, .holdSeconds = 0.2, .userPrefix = "u",
+        .registers = !strcmp(argv[1], "registers"), .listens = !strcmp(argv[1], "listens"), .sends = !strcmp(argv[1], "sends"),
+        .floods = !strcmp(argv[1], "floods"), .rate = 100, .seconds = 1, .holdSeconds = 0.2, .sources = 20, .userPrefix = "u",
         .password = "secret", .domain = "load.example.net"};
-    if (!options.registers && !options.listens && !options.sends && strcmp(argv[1], "calls")) usage();
+    if (!options.registers && !options.listens && !options.sends && !options.floods && strcmp(argv[1], "calls")) usage();
     parseAddress("127.0.0.1:0", &options.caller);
     parseAddress("127.0.0.1:0", &options.callee);
     optind = 2;
@@ -542,6 +594,10 @@ int main(int argc, char **argv) {
         case 'b':
             options.batch = strtoul(optarg, NULL, 10);
             if (options.batch > batchLimit) usage();
+            break;
+        case 'o':
+            options.sources = strtoul(optarg, NULL, 10);
+            if (!options.sources || options.sources > sourceLimit) usage();
             break;
         case 'f': options.firstUser = strtoul(optarg, NULL, 10); break;
         case 'p':
@@ -564,6 +620,10 @@ int main(int argc, char **argv) {
         return 0;
     }
     runNumber = now() ^ (unsigned long)getpid() << 32;
+    if (options.floods) {
+        floodOnly();
+        return 0;
+    }
     callCapacity = (unsigned)((options.seconds + options.warmUpSeconds) * options.rate) + 2;
     calls = calloc(callCapacity, sizeof *calls);
     if (!calls) return 71;
