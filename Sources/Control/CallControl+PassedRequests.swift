@@ -37,8 +37,8 @@ extension CallControl {
         _ response: SIPMessage, status: Int, to passed: PassedRequest, _ call: Call, _ number: CallNumber, now: Instant
     ) {
         if status == 405 || status == 501 { call[passed.leg.other].refuses(passed.request.method) }
-        // Redirection and challenges concern our leg only.
-        let isForUs = (300..<400).contains(status) || status == 401 || status == 407
+        // Redirection, challenges and lost flows concern our leg only.
+        let isForUs = (300..<400).contains(status) || [401, 407, 430].contains(status)
         var headers: [(HeaderName, String)] = []
         for name in [HeaderName.retryAfter, .warning, .accept, .allow] {
             if let value = response.text(name), status >= 300 { headers.append((name, value)) }

@@ -421,7 +421,7 @@ extension CallControl {
         var headers: [(HeaderName, String)] = []
         if let response = change.response, response.status == status {
             switch status {
-            case 300..<400, 401, 407, 420, 421, 422: status = 488
+            case 300..<400, 401, 407, 420, 421, 422, 430: status = 488
             default: reason = response.reasonPhrase
             }
             for name in [HeaderName.reason, .retryAfter, .warning] {

@@ -67,6 +67,20 @@ import Testing
         #expect(world.problems == [] && world.records.map(\.cause) == [.normal])
     }
 
+    @Test("that an edge proxy has lost its flow (430) is said of our leg alone: the other side gets 488 or 500, and the call goes on")
+    func flowFailed() {
+        let world = Self.world(seed: 73)
+        let (caller, callee) = world.establishCall()
+        callee.midDialog.reply = .refuse(430)
+        callee.midDialog.refusedMethods[.info] = 430
+        let reinvite = caller.ask(.invite, offer: "")
+        world.run(for: .seconds(2))
+        let info = caller.ask(.info, body: ("text/plain", "x"))
+        world.run(for: .seconds(2))
+        #expect(reinvite.status == 488 && info.status == 500)
+        #expect(world.presentCalls.count == 1 && world.problems == [])
+    }
+
     @Test("credentials that are refused are not tried for ever, and the refusal is the other side's 488 or 500")
     func refused() {
         let world = Self.world(seed: 72)
