@@ -1,24 +1,16 @@
 """Ten times what a server can carry, from addresses that are not meant to call: do those that are get through?"""
 
 import json
-import os
 import subprocess
 
 from . import report, servers, sip
 
-LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".build", "c", "sip-load")
 FLOODING_NETWORK = "127.9.9.0/24"
 SOURCES = 20
 #: Of the good caller, far below what is carried without a flood.
 GOOD_RATE = 50
 #: The flood begins before the calls and ends after them.
 MARGIN_SECONDS = 2
-
-
-class FloodedRelayd(sip.Relayd):
-    """The flood comes from strangers."""
-
-    name = "relayd"
 
 
 class RelaydWithFloodingTrunk(sip.Relayd):
@@ -28,15 +20,11 @@ class RelaydWithFloodingTrunk(sip.Relayd):
     name = "relayd-trunk"
 
     def more(self):
-        return super().more().replace('prefixes = [""]', 'prefixes = ["49"]') + f'[[trunk]]\nname = "flooder"\naddress = "127.9.9.1"\nsources = ["{FLOODING_NETWORK}"]\n'
+        trunks = super().more().replace('prefixes = [""]', 'prefixes = ["49"]')
+        return trunks + f'[[trunk]]\nname = "flooder"\naddress = "127.9.9.1"\nsources = ["{FLOODING_NETWORK}"]\n'
 
-    def command(self):
-        command = super().command()
-        with open(command[-1]) as file:
-            text = file.read()
-        with open(command[-1], "w") as file:
-            file.write(text.replace("[limits]\n", f"[limits]\ncalls_per_second = {(SOURCES + 5) * GOOD_RATE}\n"))
-        return command
+    def limits(self):
+        return f"calls_per_second = {(SOURCES + 5) * GOOD_RATE}\n"
 
 
 class FloodedKamailio(sip.Kamailio):
@@ -47,18 +35,16 @@ class FloodedKamailio(sip.Kamailio):
         return super().script().replace("request_route {\n", f"request_route {{\n    if (!({addresses})) {{ exit; }}\n", 1)
 
 
-KINDS = (FloodedRelayd, RelaydWithFloodingTrunk, FloodedKamailio)
+KINDS = (sip.Relayd, RelaydWithFloodingTrunk, FloodedKamailio)
 
 
 def measure(options, kind, directory, drive):
     endpoints = tuple(f"{servers.ADDRESS}:{servers.free_udp_port()}" for _ in range(2))
     with kind(options.server_core, directory, endpoints) as server:
         server.start()
-        command = [
-            "taskset", "-c", str(options.load_core), LOAD, "floods", "--server", server.address, "--rate",
-            str(options.flood_rate), "--seconds", str(options.seconds + 2 * MARGIN_SECONDS), "--sources", str(SOURCES)]
-        for pid in server.pids():
-            command += ["--pid", str(pid)]
+        command = sip.load_command(
+            options.load_core, "floods", server.address, "--rate", str(options.flood_rate), "--seconds",
+            str(options.seconds + 2 * MARGIN_SECONDS), "--sources", str(SOURCES), pids=server.pids())
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flood:
             calls = ["--warm-up", str(MARGIN_SECONDS), "--caller", endpoints[0], "--callee", endpoints[1]]
             result = drive(options, server, "calls", min(GOOD_RATE, options.rate), options.seconds, *calls)

@@ -1,13 +1,10 @@
 """Registrations and keep-alives: CPU each, memory per binding, how evenly keep-alives are sent."""
 
 import json
-import os
 import subprocess
 import time
 
 from . import report, servers, sip
-
-LOAD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".build", "c", "sip-load")
 
 #: Until the last request's transaction is over (timer J, RFC 3261 §17.2.2): 64 times T1, and some.
 TRANSACTION_SECONDS = 34
@@ -124,7 +121,7 @@ def send_bare(options, kind):
     seconds = 0.2 if options.quick else LISTENING_SECONDS / 2
 
     def command(core, mode, seconds, *more):
-        return ["taskset", "-c", str(core), LOAD, mode, "--server", phone, "--seconds", str(seconds), *more]
+        return sip.load_command(core, mode, phone, "--seconds", str(seconds), *more)
 
     listener = subprocess.Popen(
         command(options.load_core, "listens", seconds + 1, "--caller", phone), stdout=subprocess.PIPE, text=True)

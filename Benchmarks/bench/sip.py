@@ -15,6 +15,14 @@ ADDRESS = servers.ADDRESS
 KAMAILIO = shutil.which("kamailio") or "/usr/sbin/kamailio"
 
 
+def load_command(core, mode, address, *more, pids=()):
+    """The generator on a core, towards an address; it reads the CPU of these processes."""
+    command = ["taskset", "-c", str(core), os.path.join(servers.build_directory(), "c", "sip-load"), mode, "--server", address, *more]
+    for pid in pids:
+        command += ["--pid", str(pid)]
+    return command
+
+
 def children(pid):
     """A process and everything below it: Kamailio is several processes."""
     found = [pid]
@@ -100,10 +108,14 @@ class Relayd(SIPServer):
             file.write(
                 f'[sip]\nlisten = "{self.address}"\n'
                 f'[media]\nworkers = 1\nports = "{servers.FIRST_PORT}-{servers.LAST_PORT}"\nquarantine = 0\n'
-                f'[limits]\ncalls = 4900\ntransactions = 1000000\n[control]\nsocket = "{self.directory}/relayd.sock"\n'
+                f'[limits]\n{self.limits()}calls = 4900\ntransactions = 1000000\n[control]\nsocket = "{self.directory}/relayd.sock"\n'
                 f'[records]\ndirectory = "{self.directory}"\n[log]\nlevel = "warning"\n')
             file.write(self.more())
         return [self.binary or servers.relayd_binary(), "--config", configuration]
+
+    def limits(self):
+        """Further lines of [limits]."""
+        return ""
 
     def more(self):
         caller, callee = self.callee
@@ -212,16 +224,10 @@ class RelaydRegistrar(Relayd):
         keep_alive = "" if self.sends_keep_alives else '[keepalive]\nmessage = ""\n'
         return keep_alive + f'[registrar]\nusers_file = "{users}"\n[protection]\nregisters = 0\nregisters_per_source = 0\n'
 
-    def command(self):
-        command = super().command()
-        with open(command[-1]) as file:
-            text = file.read()
-        with open(command[-1], "w") as file:
-            # Memory is measured by what it grows by.
-            ready = "false" if self.sends_keep_alives else "true"
-            limits = f"[limits]\nbindings = {max(self.users, 1)}\nmemory_at_start = {ready}\n"
-            file.write(text.replace("[limits]\n", limits))
-        return command
+    def limits(self):
+        # Memory is measured by what it grows by.
+        ready = "false" if self.sends_keep_alives else "true"
+        return f"bindings = {max(self.users, 1)}\nmemory_at_start = {ready}\n"
 
 
 def find_missing():

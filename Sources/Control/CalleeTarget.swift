@@ -19,8 +19,8 @@ final class CalleeTarget {
     var timers = SetupTimers()
     /// The contact of a registered phone, and when it had registered last; nil for a trunk.
     var binding: (id: BindingID, refreshedAt: Instant)?
-    /// Other flows to the same phone, the next ones to be tried when this one has failed (RFC 5626 §7).
-    var furtherFlows: [CalleeTarget] = []
+    /// Another flow to the same phone, to be tried when this one has failed (RFC 5626 §7).
+    var nextFlow: CalleeTarget?
     /// Where its Contact points is beyond a NAT: all requests of the dialog go by `destination`.
     var isBehindNAT = false
 

@@ -37,12 +37,14 @@ package final class DialogKamailio: Sendable {
             log_stderror=yes
             children=2
             tcp_children=1
+            max_while_loops=5001
             listen=udp:\(address)
             listen=tcp:\(rpcAddress)
             \((modules + rpcModules).map { "loadmodule \"\($0).so\"" }.joined(separator: "\n"))
             \(rpc == .xmlrpc ? "modparam(\"xmlrpc\", \"route\", \"XMLRPC\")" : "modparam(\"jsonrpcs\", \"transport\", 1)")
             modparam("rtpengine", "rtpengine_sock", "udp:\(relay)")
             modparam("dialog", "dlg_match_mode", 2)
+            modparam("pv", "shvset", "byes=i:0")
             request_route {
                 dlg_manage();
                 if (is_method("ACK") && !has_totag()) { exit; }
@@ -52,9 +54,16 @@ package final class DialogKamailio: Sendable {
                 if (is_method("INVITE")) { rtpengine_manage("replace-origin ICE=remove"); t_on_reply("MEDIA"); }
                 t_relay();
             }
-            # A dialog is ended by a BYE to one side and then one to the other. Here they are answered within microseconds, and
-            # once the answer to the first is handled, this version does not send the second.
-            reply_route { if (is_method("BYE")) { usleep("1000000"); } }
+            # A dialog is ended by a BYE to one side and then one to the other. Here the first may be answered before the second
+            # is sent, and once that answer is handled, this version does not send it: answers wait, 5 s at most.
+            event_route[tm:local-request] { if (is_method("BYE")) { $shv(byes) = $shv(byes) + 1; } }
+            reply_route {
+                $var(turns) = 0;
+                while (is_method("BYE") && $shv(byes) < 2 && $var(turns) < 5000) {
+                    usleep("1000");
+                    $var(turns) = $var(turns) + 1;
+                }
+            }
             onreply_route[MEDIA] { if (has_body("application/sdp")) { rtpengine_manage("replace-origin ICE=remove"); } }
             \(rpcRoute)
 

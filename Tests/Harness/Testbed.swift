@@ -156,6 +156,16 @@ package final class ConnectedCall: Sendable {
         for party in [caller, callee] where party.plan.hangsUpWhenTold { try party.hangUp() }
     }
 
+    /// Waits until the caller's `count` INVITEs are agreed, lets the call end as its scenarios say, and returns what the callee was
+    /// offered.
+    package func hangUp(afterOffers count: Int) async throws -> [TracedMessage] {
+        try await caller.agrees(with: callee, count: count)
+        try hangUp()
+        try await caller.succeeds()
+        try await callee.succeeds()
+        return callee.received("INVITE")
+    }
+
     package func stopMedia() {
         callerMedia.stop()
         calleeMedia.stop()

@@ -236,11 +236,7 @@ struct TrunkBehaviourTests {
             let call = try await bed.connect(
                 caller: "caller-holds-otherwise", callee: "proxied-callee-stays", pause: .milliseconds(300), hangsUpWhenTold: .caller,
                 keys: (["HOLD_HOST": host ?? "\(bed.host)", "HOLD": direction], [:]))
-            try await call.caller.agrees(with: call.callee, count: 3)
-            try call.hangUp()
-            try await call.caller.succeeds()
-            try await call.callee.succeeds()
-            let offers = call.callee.received("INVITE")
+            let offers = try await call.hangUp(afterOffers: 3)
             #expect(offers.count == 3)
             let held = try #require(offers.dropFirst().first)
             #expect(held.sdpLines("a=\(direction)").count == 1)

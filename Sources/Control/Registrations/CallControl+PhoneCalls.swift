@@ -21,12 +21,13 @@ extension CallControl {
         guard let phones else { return [] }
         let name = phones.users[user].nameText
         var attempts: [(quality: UInt16, attempt: CalleeAttempt)] = []
-        var flows: [(instance: ArraySlice<UInt8>, first: CalleeTarget)] = []
+        var flows: [(instance: ArraySlice<UInt8>, latest: CalleeTarget)] = []
         for (id, binding) in phones.registrar.targets(of: user, now: now) where !binding.isCutOff {
             let target = target(for: binding, id, name: name)
             if binding.registrationID > 0 {
-                if let first = flows.first(where: { $0.instance.isEqual(to: binding.instance) })?.first {
-                    first.furtherFlows.append(target)
+                if let place = flows.firstIndex(where: { $0.instance.isEqual(to: binding.instance) }) {
+                    flows[place].latest.nextFlow = target
+                    flows[place].latest = target
                     continue
                 }
                 flows.append((binding.instance, target))
@@ -53,10 +54,8 @@ extension CallControl {
         default: return
         }
         let branch = call.branches[failed.rawValue]
-        guard !branch.hasRung, !branch.target.furtherFlows.isEmpty, call.machine.media == .open, call.machine.isOpen(failed)
+        guard !branch.hasRung, let next = branch.target.nextFlow, call.machine.media == .open, call.machine.isOpen(failed)
         else { return }
-        let next = branch.target.furtherFlows[0]
-        next.furtherFlows = Array(branch.target.furtherFlows.dropFirst())
         let id = place(next, takesReliable: !call.asksForOffer, of: call, call.number, now: now)
         if call.chosenBranch === branch { call.choose(id) }
         scheduleTimer(of: call)
